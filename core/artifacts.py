@@ -1,0 +1,143 @@
+"""Saving and loading of tables and arrays, with checksums; no pickles.
+
+Tables are Parquet (zstd), arrays safetensors, records JSON. `seal` lists the sha256 of every file of a folder in its
+manifest, and reading through `read_*` checks it, because a flipped bit in Parquet is otherwise a silent wrong answer.
+"""
+
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.errors import StorageError
+
+MANIFEST = "manifest.json"
+
+Array = npt.NDArray[Any]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a record by temporary file and rename, so that a reader never sees half of it.
+
+    NaN and infinities become null: JSON has no word for them.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as stream:
+        json.dump(_finite(record), stream, ensure_ascii=False, indent=1, sort_keys=True, default=_plain, allow_nan=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a record.
+
+    Raises:
+        StorageError: The file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StorageError(f"{path} is missing; the folder was changed by hand. Run the stage again.") from error
+    except (ValueError, OSError) as error:
+        raise StorageError(f"{path} cannot be read ({error}); restore it or run the stage again.") from error
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet."""
+    pq.write_table(table, path, compression="zstd")  # type: ignore[no-untyped-call]
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet table after checking it against the manifest of its folder.
+
+    Raises:
+        StorageError: The file is missing or differs from its recorded sha256.
+    """
+    _check(path)
+    return pq.read_table(path, columns=columns)  # type: ignore[no-untyped-call]
+
+
+def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
+    """Write named arrays as safetensors."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Read named arrays after checking the file against the manifest of its folder.
+
+    Raises:
+        StorageError: The file is missing or differs from its recorded sha256.
+    """
+    from safetensors.numpy import load_file
+
+    _check(path)
+    return dict(load_file(path))
+
+
+def seal(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a folder with size and sha256 of every file in it."""
+    files = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    write_json(folder / MANIFEST, {**manifest, "files": files})
+
+
+_checked: set[tuple[str, int, int]] = set()
+
+
+def _check(path: Path) -> None:
+    """Compare a file with its manifest, once per process and file state; files outside sealed folders pass."""
+    if not path.is_file():
+        raise StorageError(f"{path} is missing; the folder was changed by hand. Run the stage again.")
+    manifest = path.parent / MANIFEST
+    stat = path.stat()
+    key = (str(path), stat.st_size, stat.st_mtime_ns)
+    if key in _checked or not manifest.is_file():
+        return
+    recorded = read_json(manifest).get("files", {}).get(path.name)
+    if recorded and recorded["sha256"] != sha256_of(path):
+        raise StorageError(f"{path} differs from the sha256 in its manifest: the disk or a person changed it. Run the stage again.")
+    _checked.add(key)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
