@@ -61,7 +61,7 @@ def read_json(path: Path) -> Any:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet."""
-    pq.write_table(table, path, compression="zstd")  # type: ignore[no-untyped-call]
+    pq.write_table(table, path, compression="zstd")
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -71,7 +71,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         StorageError: The file is missing or differs from its recorded sha256.
     """
     _check(path)
-    return pq.read_table(path, columns=columns)  # type: ignore[no-untyped-call]
+    return pq.read_table(path, columns=columns)
 
 
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
