@@ -1,0 +1,337 @@
+"""Long work in a process of its own: started from a page, seen by every window, cancelled by anyone, survived by the screen.
+
+A job is `python -m core <verb> …` in its own session. Its folder `<home>/jobs/<job>/` holds status.json (state, stage,
+share, message, estimate, memory, heartbeat), log.txt (everything it wrote to stderr), result.json (what it printed) and
+the flag `cancel`. One heavy job at a time for each home; others wait in the queue.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from core.artifacts import read_json, write_json
+from core.errors import BusyError, CancelledError, CoreError, NotFoundError, StorageError
+from core.store import Home
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+LOST_AFTER_SECONDS = 30.0
+"""A running job without a heartbeat for this long is taken for dead."""
+GRACE_SECONDS = 8.0
+"""Between the polite and the final signal of a cancel."""
+MEMORY_SHARE = 0.8
+"""A job that holds more than this share of the machine's memory ends itself, so that the screen's server never falls."""
+LIVE_STATES = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is known of one job now."""
+
+    job_id: str
+    title: str
+    argv: tuple[str, ...]
+    state: str
+    """queued, running, done, failed or cancelled."""
+    stage: str
+    share: float
+    """Done share of the whole job, 0-1."""
+    message: str
+    started: float
+    """Seconds since the epoch."""
+    seconds: float
+    eta_seconds: float | None
+    memory_mb: float
+    result: dict[str, Any] | None
+    error: str | None
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE_STATES
+
+
+def start_job(home: Home, argv: list[str], title: str) -> str:
+    """Start `python -m core <argv>` as a job of its own and return its id at once.
+
+    Args:
+        home: Where the job reads and writes.
+        argv: Verb and options, without --home and --json.
+        title: What a person called the work.
+    """
+    job_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+    folder = home.path / "jobs" / job_id
+    try:
+        folder.mkdir(parents=True)
+        write_json(
+            folder / "status.json", {"title": title, "argv": argv, "state": "queued", "started": time.time(), "heartbeat": time.time()}
+        )
+        with (folder / "result.json").open("wb") as out, (folder / "log.txt").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core", *argv, "--home", str(home.path.resolve()), "--json", "--job", job_id],
+                stdout=out,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd=Path(__file__).resolve().parent.parent,
+            )
+    except OSError as error:
+        raise StorageError(f"The job {title!r} cannot be started in {folder} ({error}). Free space or check permissions.") from error
+    threading.Thread(target=process.wait, daemon=True).start()  # reaps the child, or it would stay a zombie of the screen
+    return job_id
+
+
+def read_job(home: Home, job_id: str) -> Job:
+    """Read a job's state; one whose process died without a word is reported as failed.
+
+    Raises:
+        NotFoundError: There is no such job.
+    """
+    folder = home.path / "jobs" / job_id
+    if not job_id or Path(job_id).name != job_id or not (folder / "status.json").is_file():
+        raise NotFoundError(f"There is no job {job_id!r}; `jobs` lists them.")
+    status = read_json(folder / "status.json")
+    state, error = status["state"], status.get("error")
+    if state in LIVE_STATES and not _is_alive(status):
+        if (folder / "cancel").exists():
+            state = "cancelled"
+        else:
+            state = "failed"
+            error = (
+                f"The worker stopped without a word during {status.get('stage') or 'its start'!r} (killed, out of memory, or the machine "
+                "restarted). Nothing was published half-way; the last good result stays. Start it again: finished stages are reused."
+            )
+    result = None
+    if state == "done":
+        with suppress(ValueError, OSError):
+            result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    ended = time.time() if state in LIVE_STATES else status.get("ended", status["heartbeat"])
+    seconds, share = ended - status["started"], float(status.get("share", 0.0))
+    return Job(
+        job_id=job_id,
+        title=status["title"],
+        argv=tuple(status["argv"]),
+        state=state,
+        stage=status.get("stage", ""),
+        share=1.0 if state == "done" else share,
+        message=status.get("message", ""),
+        started=status["started"],
+        seconds=seconds,
+        eta_seconds=seconds * (1 - share) / share if state == "running" and share > 0.02 else None,
+        memory_mb=float(status.get("memory_mb", 0.0)),
+        result=result,
+        error=error,
+    )
+
+
+def list_jobs(home: Home) -> list[Job]:
+    """List all jobs of a home, newest first."""
+    folder = home.path / "jobs"
+    names = sorted((p.name for p in folder.iterdir() if (p / "status.json").is_file()), reverse=True) if folder.is_dir() else []
+    return [read_job(home, name) for name in names]
+
+
+def cancel_job(home: Home, job_id: str) -> None:
+    """Ask a job to stop, and end it by force after a grace time; published results stay.
+
+    Raises:
+        NotFoundError: There is no such job.
+    """
+    job = read_job(home, job_id)
+    if not job.is_live:
+        return
+    folder = home.path / "jobs" / job_id
+    (folder / "cancel").touch()
+    status = read_json(folder / "status.json")
+    pid = status.get("pid")
+    if pid and _is_alive(status):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        timer = threading.Timer(GRACE_SECONDS, _kill, args=(status,))
+        timer.daemon = True
+        timer.start()
+
+
+def job_log(home: Home, job_id: str) -> str:
+    """Return the last 20,000 characters of what a job wrote to its log.
+
+    Raises:
+        NotFoundError: There is no such job.
+    """
+    read_job(home, job_id)
+    path = home.path / "jobs" / job_id / "log.txt"
+    return path.read_text(encoding="utf-8", errors="replace")[-20_000:] if path.is_file() else ""
+
+
+class Reporter:
+    """The worker's side: keeps status.json alive and turns a cancel into CancelledError.
+
+    Calling it is a `Progress`. Stages of a chain report 0-1 each; `stage` maps them onto the whole.
+    """
+
+    def __init__(self, folder: Path | None, echo: Callable[[str], None]) -> None:
+        self._folder, self._echo = folder, echo
+        self._status: dict[str, Any] = read_json(folder / "status.json") if folder else {}
+        self._lock = threading.Lock()
+        self._stage, self._begin, self._end = "", 0.0, 1.0
+        self._said = ("", 0.0)
+        self.peak_mb = 0.0
+        self._closed = threading.Event()
+
+    def __call__(self, share: float, message: str) -> None:
+        if self._folder and (self._folder / "cancel").exists():
+            raise CancelledError("The job was cancelled; the last good result stays.")
+        total = self._begin + (self._end - self._begin) * min(max(share, 0.0), 1.0)
+        with self._lock:
+            self._status |= {"share": total, "message": message, "stage": self._stage}
+        if message != self._said[0] or time.time() - self._said[1] > 5:
+            self._echo(f"[{total:4.0%}] {self._stage}: {message}")
+            self._said = (message, time.time())
+
+    @contextmanager
+    def stage(self, name: str, begin: float, end: float) -> Iterator["Reporter"]:
+        """Map what is reported inside the block onto `begin`…`end` of the whole job, under a stage name."""
+        previous = self._stage, self._begin, self._end
+        self._stage, self._begin, self._end = name, begin, end
+        self(0.0, "starting")
+        try:
+            yield self
+            self(1.0, "finished")
+        finally:
+            self._stage, self._begin, self._end = previous
+
+    def set(self, **values: Any) -> None:
+        """Write values into the status at once."""
+        with self._lock:
+            self._status |= values
+            self._write()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def beat(self, memory_limit_mb: float) -> None:
+        """Run in a thread: heartbeat, memory, and the end of a worker that holds too much memory."""
+        process = psutil.Process()
+        while not self._closed.wait(HEARTBEAT_SECONDS):
+            memory = process.memory_info().rss / 2**20
+            self.peak_mb = max(self.peak_mb, memory)
+            with self._lock:
+                self._status["memory_mb"] = memory
+                self._write()
+            if memory > memory_limit_mb:
+                self.set(
+                    state="failed",
+                    ended=time.time(),
+                    error=f"The worker held {memory:,.0f} MB, more than its limit of {memory_limit_mb:,.0f} MB, and was stopped; "
+                    "nothing was published half-way. Use a smaller log, fewer blocks, or a machine with more memory.",
+                )
+                os._exit(1)
+
+    def _write(self) -> None:
+        if self._folder:
+            with suppress(OSError):  # a full disk must not end the work that may free it
+                write_json(self._folder / "status.json", {**self._status, "heartbeat": time.time()})
+
+
+@contextmanager
+def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str], None]) -> Iterator[Reporter]:
+    """Do a verb's work as a job: heartbeat, heavy lock, cancel by signal; states are written on every way out.
+
+    Args:
+        home: The home folder.
+        job_id: The job started by `start_job`, or None when a person runs the verb in a terminal.
+        heavy: Whether it must have the home for itself: a job queues, a terminal is told at once.
+        echo: Where progress lines go.
+
+    Raises:
+        BusyError: In a terminal, when another heavy job is going.
+        CancelledError: A person cancelled.
+    """
+    folder = home.path / "jobs" / job_id if job_id else None
+    reporter = Reporter(folder, echo)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _raise_cancelled)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")  # the kernel shall end the worker first, not the server
+    limit = psutil.virtual_memory().total / 2**20 * MEMORY_SHARE
+    threading.Thread(target=reporter.beat, args=(limit,), daemon=True).start()
+    reporter.set(pid=os.getpid(), created=psutil.Process().create_time(), state="queued" if heavy else "running")
+    try:
+        with _heavy_lock(home, folder, reporter) if heavy else _no_lock():
+            reporter.set(state="running", started_work=time.time())
+            yield reporter
+        reporter.set(state="done", share=1.0, ended=time.time())
+    except CancelledError:
+        reporter.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
+        raise
+    except CoreError as error:
+        reporter.set(state="failed", ended=time.time(), error=str(error))
+        raise
+    except BaseException as error:  # every way out must leave a state behind; the error goes on
+        reporter.set(
+            state="failed", ended=time.time(), error=f"Our own mistake ({type(error).__name__}); the log of job {job_id} tells more."
+        )
+        raise
+    finally:
+        reporter.close()
+
+
+@contextmanager
+def _heavy_lock(home: Home, folder: Path | None, reporter: Reporter) -> Iterator[None]:
+    home.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home.path / "heavy.lock")
+    try:
+        while True:
+            try:
+                lock.acquire(timeout=0 if folder is None else 1.0)
+                break
+            except Timeout:
+                if folder is None:
+                    raise BusyError(
+                        f"Another job is working in {home.path}; wait until `jobs` shows it done, or cancel it with `jobs --cancel ID`."
+                    ) from None
+                reporter(0.0, "waiting for another job to finish")
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _no_lock() -> Iterator[None]:
+    yield
+
+
+def _raise_cancelled(signum: int, frame: object) -> None:
+    raise CancelledError("The job was cancelled; the last good result stays.")
+
+
+def _is_alive(status: dict[str, Any]) -> bool:
+    pid = status.get("pid")
+    if pid is None:  # started, but has not said its pid yet
+        return bool(time.time() - status["heartbeat"] < LOST_AFTER_SECONDS)
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - status.get("created", 0)) < 2
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _kill(status: dict[str, Any]) -> None:
+    if _is_alive(status):
+        with suppress(ProcessLookupError):
+            os.kill(status["pid"], signal.SIGKILL)
