@@ -309,6 +309,24 @@ class Dataset:
         """List published runs of a kind, oldest first."""
         return sorted(p.name for p in self._folder("runs").iterdir() if p.name.startswith(f"{kind}-") and (p / MANIFEST).is_file())
 
+    def find_run(self, kind: str, *, inputs: dict[str, str], config: dict[str, Any], cutoff: datetime | None) -> str | None:
+        """Return the newest run of this core version made from the same inputs, config and cutoff, or None."""
+        asked = json.loads(json.dumps([inputs, config, cutoff.isoformat() if cutoff else None, __version__], default=str))
+        for run_id in reversed(self.runs(kind)):
+            record = self.run_manifest(kind, run_id)
+            if [record.get("inputs"), record.get("config"), record.get("cutoff"), record.get("core")] == asked:
+                return run_id
+        return None
+
+    def point_to(self, kind: str, run_id: str) -> None:
+        """Make a published run the one on screen.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        self.run_path(kind, run_id)
+        self._point(run=(kind, run_id))
+
     def saved(self, name: str) -> Any:
         """Return what people saved under a name (segment names, audiences, settings), or None."""
         path = self.path / "saved" / f"{slug(name)}.json"
