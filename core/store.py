@@ -100,8 +100,8 @@ def fetch(connection: Connection, sql: str, parameters: Sequence[object] | dict[
 
 def scalar(connection: Connection, sql: str, parameters: Sequence[object] | dict[str, object] | None = None) -> Any:
     """Run one statement and return the first value of its first row, or None when it has no rows."""
-    row = connection.execute(sql, parameters).fetchone()
-    return row[0] if row else None
+    rows = connection.execute(sql, parameters).fetchall()  # all of them: a result left unfinished blocks the connection
+    return rows[0][0] if rows else None
 
 
 def identifier(name: str) -> str:

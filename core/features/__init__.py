@@ -1,0 +1,17 @@
+"""Counted features of every user as of a cutoff, and the labels that models learn from; all of it computed in DuckDB."""
+
+from core.features.catalogue import FEATURES, Feature
+from core.features.categories import category_counts, category_labels, top_categories
+from core.features.labels import act_labels, revenue_labels
+from core.features.table import compute_features
+
+__all__ = [
+    "FEATURES",
+    "Feature",
+    "act_labels",
+    "category_counts",
+    "category_labels",
+    "compute_features",
+    "revenue_labels",
+    "top_categories",
+]

@@ -1,0 +1,46 @@
+WITH gaps AS (
+    SELECT *,
+           order_second - lag(order_second) OVER (PARTITION BY user_id ORDER BY order_second, lines, revenue) AS gap,
+           row_number() OVER (PARTITION BY user_id ORDER BY order_second DESC, lines DESC, revenue DESC) AS place
+    FROM orders),
+summary AS (
+    SELECT user_id,
+           count(*) FILTER (age_days <= 7) AS orders_7d,
+           count(*) FILTER (age_days <= 14) AS orders_14d,
+           count(*) FILTER (age_days <= 28) AS orders_28d,
+           count(*) FILTER (age_days <= 56) AS orders_56d,
+           count(*) AS orders_all,
+           count(*) FILTER (age_days > 28 AND age_days <= 56) AS orders_before,
+           max(age_days) AS first_age,
+           min(age_days) AS last_age,
+           min(age_days) FILTER (place = 2) AS previous_age,
+           sum(lines) AS lines, sum(revenue) AS revenue,
+           sum(lines) FILTER (age_days <= 28) AS lines_28d, sum(revenue) FILTER (age_days <= 28) AS revenue_28d,
+           max(lines) FILTER (place = 1) AS last_lines, max(revenue) FILTER (place = 1) AS last_revenue,
+           count(gap) AS n, sum(gap) AS total, sum(gap::HUGEINT * gap) AS squares, median(gap) AS middle, max(gap) FILTER (place = 1) AS last_gap,
+           max(gap) AS longest
+    FROM gaps GROUP BY user_id)
+SELECT coalesce(orders_7d, 0) AS orders_7d,
+       coalesce(orders_14d, 0) AS orders_14d,
+       coalesce(orders_28d, 0) AS orders_28d,
+       coalesce(orders_56d, 0) AS orders_56d,
+       coalesce(orders_all, 0) AS orders_all,
+       orders_all / (first_age + 7) * 7 AS orders_per_week,
+       ln((1 + coalesce(orders_28d, 0)) / (1 + coalesce(orders_before, 0))) AS orders_trend,
+       first_age AS days_since_first_purchase,
+       previous_age AS days_since_previous_order,
+       lines / orders_all AS basket_lines_mean,
+       revenue::DOUBLE / orders_all AS basket_value_mean,
+       lines_28d / nullif(orders_28d, 0) AS basket_lines_mean_28d,
+       revenue_28d::DOUBLE / nullif(orders_28d, 0) AS basket_value_mean_28d,
+       last_lines AS last_basket_lines,
+       last_revenue AS last_basket_value,
+       total / 86400.0 / nullif(n, 0) AS order_gap_mean_days,
+       middle / 86400.0 AS order_gap_median_days,
+       CASE WHEN n > 1 THEN sqrt(greatest(squares - total::HUGEINT * total / n, 0) / (n - 1)) / 86400.0 END AS order_gap_sd_days,
+       last_gap / 86400.0 AS order_gap_last_days,
+       longest / 86400.0 AS order_gap_longest_days,
+       last_age / nullif(middle / 86400.0, 0) AS order_overdue_ratio,
+       last_age / nullif(longest / 86400.0, 0) AS order_silence_ratio
+FROM (SELECT DISTINCT user_id FROM user_days) AS shoppers LEFT JOIN summary USING (user_id)
+ORDER BY user_id
