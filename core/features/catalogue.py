@@ -128,7 +128,6 @@ FEATURES: tuple[Feature, ...] = (
         "price",
         "log ratio",
         "Mean ln(price of an item / median price of its category) of touches; empty without prices",
-        False,
     ),
     Feature("price_level_bought", "price", "log ratio", "The same over purchase lines"),
     _count("categories_all", "breadth", "categories", "Different categories touched"),
