@@ -84,9 +84,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("active_gap_median_days", "rhythm", "days", "Median gap between active days; empty below two"),
     Feature("active_gap_sd_days", "rhythm", "days", "Standard deviation of the gaps between active days; empty below three"),
     Feature("active_gap_longest_days", "rhythm", "days", "Longest gap between active days; empty below two"),
-    Feature(
-        "active_overdue_ratio", "rhythm", "ratio", "Days since the last event over the median gap of active days; empty below two", True
-    ),
+    Feature("active_overdue_ratio", "rhythm", "ratio", "Days since the last event over the median gap of active days; empty below two"),
     *_windowed("orders", "Orders", unit="orders"),
     Feature("orders_per_week", "frequency", "orders", "Orders per week since the first one (plus one week); empty without orders"),
     Feature("orders_trend", "rhythm", "log ratio", "ln((1 + orders in the last 28 days) / (1 + orders in the 28 days before))"),
@@ -103,19 +101,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature("order_gap_sd_days", "rhythm", "days", "Standard deviation of the time between orders; empty below three"),
     Feature("order_gap_last_days", "rhythm", "days", "Time between the last two orders; empty below two"),
     Feature("order_gap_longest_days", "rhythm", "days", "Longest time between orders; empty below two"),
-    Feature(
-        "order_overdue_ratio", "rhythm", "ratio", "Days since the last order over the median time between orders; empty below two", True
-    ),
-    Feature(
-        "order_silence_ratio", "rhythm", "ratio", "Days since the last order over the longest time between orders; empty below two", True
-    ),
+    Feature("order_overdue_ratio", "rhythm", "ratio", "Days since the last order over the median time between orders; empty below two"),
+    Feature("order_silence_ratio", "rhythm", "ratio", "Days since the last order over the longest time between orders; empty below two"),
     _count("items_all", "breadth", "items", "Different items touched with interest"),
     _count("items_28d", "breadth", "items", "Different items whose last touch lies in the 28 days before the cutoff"),
     _count("items_bought", "breadth", "items", "Different items bought"),
     _count("brands_all", "breadth", "brands", "Different brands touched"),
-    Feature(
-        "repeat_share", "breadth", "share", "Share of purchase lines whose item had been bought before; empty without purchases", False
-    ),
+    Feature("repeat_share", "breadth", "share", "Share of purchase lines whose item had been bought before; empty without purchases"),
     Feature("items_bought_again_share", "breadth", "share", "Share of bought items bought more than once; empty without purchases"),
     _count("most_touches_of_one_item", "breadth", "events", "Events on the item touched most often"),
     _count("open_carts_7d", "intent", "items", "Items put in the cart in the last 7 days, neither bought nor removed since"),
