@@ -1,0 +1,264 @@
+"""Segments: a partition of shoppers in profile space, never on the picture.
+
+Leiden (Traag, Waltman, van Eck, 2019) on the graph of nearest neighbours finds segments that stand apart; where shoppers
+form a continuum, k-means cuts it more repeatably. Method and number are decided by how well a partition survives
+leaving out a twentieth of the shoppers (measured: docs/decisions/0003). N points, U users.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sknetwork.clustering import Leiden
+from threadpoolctl import threadpool_limits
+
+from core.atlas.layout import Graph
+from core.atlas.space import Indices, Vectors
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How segments are sought."""
+
+    count: int | None = None
+    """Number of segments wanted (k-means, before small ones are merged); None lets stability decide (Leiden)."""
+    fewest: int = 5
+    """A picture with fewer kinds of shoppers seldom helps; fewer are taken when they are clearly more stable."""
+    most: int = 12
+    """More kinds than a person keeps in mind."""
+    resolutions: tuple[float, ...] = (0.2, 0.35, 0.55, 0.75, 1.0, 1.3, 1.7, 2.2, 3.0)
+    """Grid of Leiden's resolution, coarse to fine."""
+    tried: int = 4
+    """How many of these partitions are put to the stability test, nearest to the wanted count first."""
+    clear: float = 0.85
+    """A Leiden partition as stable as this shows segments that stand apart; k-means is then not asked."""
+    good_enough: float = 0.6
+    """Where no segments stand apart, the finest partition in range that is still as stable as this is taken: stability alone
+    always favours the coarsest cut, which tells a marketer least."""
+    counts: tuple[int, ...] = (5, 6, 8, 10)
+    """Numbers of segments that k-means is tried with."""
+    resamples: int = 4
+    """95 % resamples for each partition tried; four are enough to rank them."""
+    final_resamples: int = 10
+    """Resamples of the partition chosen, for the figure on screen."""
+    k_means_starts: int = 10
+    """With three starts k-means missed one of twelve planted segments."""
+    k_means_points: int = 5_000
+    """Points that centres are fitted on; more move them by less than their error."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Segments of N points and how they were found."""
+
+    labels: Indices
+    """(N,) 0-based, dense."""
+    method: str
+    stability: list[float] = field(default_factory=list)
+    """Adjusted Rand index of the chosen partition against each 95 % resample."""
+    tried: list[dict[str, Any]] = field(default_factory=list)
+    """One row per partition tried: resolution, segments, stability."""
+
+
+def find_segments(
+    points: Vectors, graph: Graph, weights: Indices, minimum: int, rng: np.random.Generator, options: SegmentOptions
+) -> Partition:
+    """Part N points into segments of at least `minimum` users each, as stable as can be.
+
+    Args:
+        points: (N, P) profiles.
+        graph: Their nearest neighbours.
+        weights: (N,) users that each point stands for.
+        minimum: Users; smaller segments join the nearest one.
+        rng: Draws the resamples.
+        options: Count wanted, or the grids to choose from.
+    """
+    if options.count is not None:
+        again = partial(_k_means, points, weights, options.count, minimum, options)
+        labels = again(np.arange(len(points)))
+        agreement = _agreement(points, labels, rng, options.final_resamples, again)
+        return Partition(labels, "k-means, count as asked", agreement)
+    adjacency = _adjacency(graph)
+
+    def leiden(rows: Indices, resolution: float) -> Indices:
+        matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
+        raw = Leiden(resolution=resolution, random_state=0).fit_predict(matrix).astype(np.int64)
+        return merge_small(raw, points[rows], weights[rows], minimum)
+
+    everyone = np.arange(len(points))
+    candidates = [_Candidate(f"Leiden, resolution {r:g}", leiden(everyone, r), partial(leiden, resolution=r)) for r in options.resolutions]
+    tried = _try_out(candidates, options, points, rng)
+    if not tried or max(candidate.worth(options) for candidate in tried) < options.clear:
+        cuts = {count: partial(_k_means, points, weights, count, minimum, options) for count in options.counts}
+        tried += _try_out([_Candidate(f"k-means, {c} centres", cut(everyone), cut) for c, cut in cuts.items()], options, points, rng)
+    if not tried:
+        return Partition(np.zeros(len(points), dtype=np.int64), "single segment")
+    chosen = _choose(tried, options)
+    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again)
+    rows = [{"method": c.method, "segments": c.segments, "stability": round(float(np.mean(c.agreement)), 4)} for c in tried]
+    return Partition(chosen.labels, chosen.method, agreement, rows)
+
+
+@dataclass
+class _Candidate:
+    method: str
+    labels: Indices
+    again: Callable[[Indices], Indices]
+    """Parts a subset of the points, given by rows, in the same way."""
+    agreement: list[float] = field(default_factory=list)
+
+    @property
+    def segments(self) -> int:
+        return int(self.labels.max()) + 1
+
+    def beyond(self, options: SegmentOptions) -> int:
+        return max(options.fewest - self.segments, self.segments - options.most, 0)
+
+    def worth(self, options: SegmentOptions) -> float:
+        """Stability, less a toll on counts outside the readable range: those must be clearly more stable."""
+        return float(np.mean(self.agreement)) - 0.05 * self.beyond(options)
+
+
+def _try_out(candidates: list[_Candidate], options: SegmentOptions, points: Vectors, rng: np.random.Generator) -> list[_Candidate]:
+    middle = (options.fewest + options.most) / 2
+    several = sorted((c for c in candidates if c.segments > 1), key=lambda c: (c.beyond(options), abs(c.segments - middle), c.method))
+    # keep one of each count: neighbours on the grid often give the same partition
+    distinct = list({c.segments: c for c in reversed(several)}.values())[::-1][: options.tried]
+    for candidate in distinct:
+        candidate.agreement = _agreement(points, candidate.labels, rng, options.resamples, candidate.again)
+    return distinct
+
+
+def _choose(tried: list[_Candidate], options: SegmentOptions) -> _Candidate:
+    best = max(candidate.worth(options) for candidate in tried)
+    fitting = [c for c in tried if c.worth(options) >= best - 0.03]
+    if best < 0.95:
+        fitting = [c for c in tried if c.worth(options) >= options.good_enough and not c.beyond(options)] or fitting
+    return max(fitting, key=lambda c: (c.segments, c.worth(options)))
+
+
+def _agreement(
+    points: Vectors, labels: Indices, rng: np.random.Generator, resamples: int, again: Callable[[Indices], Indices]
+) -> list[float]:
+    """Adjusted Rand index of a partition with the one found again on each of some 95 % resamples."""
+    figures = []
+    for _ in range(resamples):
+        rows = np.flatnonzero(rng.random(len(points)) < 0.95)
+        figures.append(float(adjusted_rand_score(labels[rows], again(rows))))
+    return figures
+
+
+def few_segments(points: Vectors, weights: Indices, minimum: int) -> Partition:
+    """Part a small log (below the gate of a map) by k-means, or leave it whole when no split is clear."""
+    best = np.zeros(len(points), dtype=np.int64)
+    clearest = 0.15  # silhouettes below are what noise gives
+    for count in range(2, 1 + min(5, int(weights.sum()) // minimum, len(points) - 1)):
+        labels = _k_means(points, weights, count, minimum, SegmentOptions(), np.arange(len(points)))
+        if labels.max() > 0:
+            silhouette = float(silhouette_score(points, labels))
+            if silhouette > clearest:
+                best, clearest = labels, silhouette
+    return Partition(best, "k-means" if best.max() else "single segment")
+
+
+def merge_small(labels: Indices, points: Vectors, weights: Indices, minimum: int) -> Indices:
+    """Let every segment of fewer than `minimum` users join the one with the nearest centre, smallest first.
+
+    Returns:
+        (N,) dense labels from 0; a single segment when all users together are fewer than `minimum`.
+    """
+    merged = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    count = int(merged.max()) + 1 if len(merged) else 0
+    sizes = np.bincount(merged, weights=weights, minlength=count)
+    sums = np.zeros((count, points.shape[1]))
+    np.add.at(sums, merged, points.astype(np.float64) * weights[:, None])
+    target = np.arange(count)
+    alive = sizes > 0
+    while alive.sum() > 1:
+        smallest = int(np.where(alive, sizes, np.inf).argmin())
+        if sizes[smallest] >= minimum:
+            break
+        alive[smallest] = False
+        centres = sums / np.maximum(sizes, 1)[:, None]
+        distance = np.where(alive, ((centres - centres[smallest]) ** 2).sum(axis=1), np.inf)
+        nearest = int(distance.argmin())
+        sizes[nearest] += sizes[smallest]
+        sums[nearest] += sums[smallest]
+        target[target == smallest] = nearest
+    return np.unique(target[merged], return_inverse=True)[1].astype(np.int64) if count else merged
+
+
+def vote(graph: Graph, labels: Indices) -> tuple[Indices, npt.NDArray[np.float64]]:
+    """Let each query's neighbours decide its segment.
+
+    Args:
+        graph: Neighbours of U queries among N labelled points.
+        labels: (N,) 0-based.
+
+    Returns:
+        Segment of each query (U,), ties to the smaller label, and each segment's share of its neighbours (U, segments).
+    """
+    count = int(labels.max()) + 1
+    cells = np.arange(len(graph.indices))[:, None] * count + labels[graph.indices]
+    shares = np.bincount(cells.ravel(), minlength=len(graph.indices) * count).reshape(-1, count) / max(graph.indices.shape[1], 1)
+    return shares.argmax(axis=1).astype(np.int64), shares
+
+
+def number_segments(labels: Indices, earlier: Indices | None = None) -> npt.NDArray[np.int32]:
+    """Give segments their ids (U,): 1, 2, … by size, or the ids of the earlier segments that they overlap most.
+
+    Args:
+        labels: (U,) 0-based.
+        earlier: (U,) former ids, 0 for users who had none. Pairs are matched one to one so that most users keep their
+            id (Hungarian method); segments without a partner get ids never used before.
+    """
+    count = int(labels.max()) + 1
+    sizes = np.bincount(labels, minlength=count)
+    first = np.array([int(np.argmax(labels == label)) for label in range(count)])
+    by_size = np.lexsort((first, -sizes))
+    ids = np.zeros(count, dtype=np.int32)
+    fresh = 1
+    if earlier is not None and (earlier > 0).any():
+        fresh = int(earlier.max()) + 1
+        overlap = np.zeros((count, fresh), dtype=np.int64)
+        np.add.at(overlap, (labels, earlier), 1)
+        overlap[:, 0] = 0
+        for label, former in zip(*linear_sum_assignment(-overlap), strict=True):
+            if overlap[label, former]:
+                ids[label] = former
+    for label in by_size:
+        if not ids[label]:
+            ids[label] = fresh
+            fresh += 1
+    return np.asarray(ids[labels], dtype=np.int32)
+
+
+def _k_means(points: Vectors, weights: Indices, count: int, minimum: int, options: SegmentOptions, rows: Indices) -> Indices:
+    """Segments of the given rows by k-means, centres fitted on a fixed spread of at most `k_means_points` of them."""
+    own, own_weights = points[rows].astype(np.float64), weights[rows]
+    step = max(1, -(-len(own) // options.k_means_points))
+    with threadpool_limits(1):
+        model = KMeans(min(count, len(own[::step])), n_init=options.k_means_starts, random_state=0)
+        labels = model.fit(own[::step], sample_weight=own_weights[::step]).predict(own)
+    return merge_small(labels.astype(np.int64), points[rows], own_weights, minimum)
+
+
+def _adjacency(graph: Graph) -> sparse.csr_matrix:
+    """Neighbour graph (N, N) weighted by the share of neighbours that two points have in common (Jaccard)."""
+    n, k = graph.indices.shape
+    near = sparse.csr_matrix((np.ones(n * k), (np.repeat(np.arange(n), k), graph.indices.ravel())), shape=(n, n)) + sparse.identity(
+        n, format="csr"
+    )
+    shared = (near @ near.T).multiply((near + near.T) > 0).tocsr()
+    shared.data = shared.data / (2 * (k + 1) - shared.data)
+    shared.setdiag(0)
+    shared.eliminate_zeros()
+    shared.sort_indices()
+    return sparse.csr_matrix(shared)
