@@ -1,0 +1,110 @@
+"""The transformer itself: where it runs, in which precision, and one batch through it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoModel
+
+from core.encoder.models import Checkpoint
+from core.errors import ModelError
+
+_log = logging.getLogger(__name__)
+
+PRECISIONS = ("auto", "fp32", "bf16")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_NATIVE_BF16 = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "arm_bf16", "sve_bf16")
+"""Processor features that multiply bfloat16 in hardware; without one, bf16 is emulated and slower than fp32."""
+
+
+def choose_device(device: str) -> str:
+    """Resolve `auto` to CUDA, Apple's MPS, or the processor.
+
+    Raises:
+        ModelError: The named device does not exist here.
+    """
+    at_hand = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if at_hand[name])
+    if not at_hand.get(device, False):
+        raise ModelError(
+            f"The device {device!r} is not at hand; use auto or one of {', '.join(n for n, there in at_hand.items() if there)}."
+        )
+    return device
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether a device multiplies bfloat16 in hardware: a property of the chip, so that repeated runs decide alike."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return device == "cpu" and any(capabilities.get(feature) for feature in _NATIVE_BF16)
+
+
+def open_network(checkpoint: Checkpoint, device: str, precision: str) -> Any:
+    """Load the weights for inference.
+
+    Raises:
+        ModelError: The folder does not hold a model that transformers can load without running foreign code.
+    """
+    try:
+        network = AutoModel.from_pretrained(
+            checkpoint.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=_DTYPES[precision],
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise ModelError(f"The model {checkpoint.name!r} in {checkpoint.folder} cannot be loaded ({reason}); name another.") from error
+    if getattr(network.config, "is_encoder_decoder", False):
+        raise ModelError(f"The model {checkpoint.name!r} is an encoder-decoder; name an encoder such as all-MiniLM-L6-v2.")
+    return network.to(device).eval()
+
+
+def hidden_size(folder: Path) -> int:
+    """Return the number of values in a vector.
+
+    Raises:
+        ModelError: config.json names none.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return int(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).hidden_size)
+    except (OSError, ValueError, AttributeError, KeyError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise ModelError(f"The model in {folder} is of a kind that cannot be used ({reason}); name a BERT-like encoder.") from error
+
+
+def run_batch(network: Any, ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], device: str, pooling: str) -> torch.Tensor:
+    """Push one batch through the network and pool it to unit vectors.
+
+    Args:
+        network: From open_network.
+        ids: Token ids (B, W), padded on the right.
+        lengths: True tokens of each row (B,).
+        device: Where the network lies.
+        pooling: "mean" over true tokens or "cls".
+
+    Returns:
+        Unit vectors (B, D), float32, on the device.
+    """
+    tokens = torch.from_numpy(ids)
+    mask = (torch.arange(ids.shape[1])[None, :] < torch.from_numpy(lengths)[:, None]).long()  # (B, W)
+    if device == "cuda":
+        tokens, mask = tokens.pin_memory(), mask.pin_memory()
+    tokens, mask = tokens.to(device, non_blocking=True), mask.to(device, non_blocking=True)
+    hidden = network(input_ids=tokens, attention_mask=mask).last_hidden_state.float()  # (B, W, D)
+    if pooling == "cls":
+        pooled = hidden[:, 0]  # (B, D)
+    else:
+        weight = mask.unsqueeze(-1).float()  # (B, W, 1)
+        pooled = (hidden * weight).sum(1) / weight.sum(1)  # (B, D)
+    return torch.nn.functional.normalize(pooled, dim=-1)
