@@ -1,0 +1,50 @@
+"""Routes and frame of the dashboard, and the one catch of errors: `streamlit run app.py`."""
+
+import logging
+import uuid
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import CoreError
+from pages.parts import controls, state
+from pages.parts.text import _, plain
+
+_log = logging.getLogger("shopper_atlas")
+ASSETS = Path(__file__).resolve().parent / "pages" / "assets"
+
+
+def main() -> None:
+    """Draw the frame, then the chosen page; our own errors become a sentence, all others a sentence and a log id."""
+    st.set_page_config(page_title="Shopper Atlas", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+    state.begin()
+    st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+    page = st.navigation(
+        {
+            _("Data"): [
+                st.Page("pages/data.py", title=_("Data"), url_path="data", default=True),
+                st.Page("pages/overview.py", title=_("Overview"), url_path="overview"),
+            ],
+            _("Shoppers"): [
+                st.Page("pages/map.py", title=_("Map"), url_path="map"),
+                st.Page("pages/shopper.py", title=_("Shopper"), url_path="shopper"),
+            ],
+            _("Predict"): [
+                st.Page("pages/propensity.py", title=_("Propensity"), url_path="propensity"),
+                st.Page("pages/recommendations.py", title=_("Recommendations"), url_path="recommendations"),
+            ],
+            _("Act"): [st.Page("pages/audiences.py", title=_("Audiences"), url_path="audiences")],
+        }
+    )
+    try:
+        controls.sidebar()
+        page.run()
+    except CoreError as error:
+        st.error(plain(error))
+    except Exception:  # the last stop before a person: a sentence for them, the trace for the log
+        log_id = uuid.uuid4().hex[:8]
+        _log.exception("page %s failed, log id %s", page.url_path, log_id)
+        controls.failure(_("Something went wrong on our side; your data is unchanged. Reload the page, and if it stays, report it."), log_id)
+
+
+main()

@@ -1,0 +1,170 @@
+"""The overview of a log: figures of a period, trend, event mix, categories, hours of the week.
+
+A session ends at a gap of more than `gap_minutes`; it belongs to the period it starts in. An order is an order id, or
+all purchases of one user at one instant. Days are those of the display time zone. Parameters: `since`, `until` (UTC).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.insights.statement import Answer, ask
+from core.store import Log
+
+GAP_MINUTES = 30
+"""GA4's default session timeout; a gap of exactly 30:00 stays in the session."""
+
+FIGURES_SQL = """
+WITH marked AS (
+    SELECT user_id, event_type, event_time, revenue, coalesce(order_id, user_id || ' ' || event_time::VARCHAR) AS order_key,
+           coalesce(event_time - lag(event_time) OVER w > to_minutes($gap_minutes), true) AS starts
+    FROM history
+    WINDOW w AS (PARTITION BY user_id ORDER BY event_time)
+), numbered AS (
+    SELECT *, sum(starts::INTEGER) OVER (PARTITION BY user_id ORDER BY event_time RANGE UNBOUNDED PRECEDING) AS place FROM marked
+), sessions AS (
+    SELECT user_id, place, bool_or(event_type = 'purchase') AS buys
+    FROM numbered GROUP BY user_id, place HAVING min(event_time) >= $since AND min(event_time) < $until
+), acts AS (
+    SELECT * FROM numbered WHERE event_time >= $since AND event_time < $until
+)
+SELECT count(*) AS events,
+       count(DISTINCT user_id) AS users,
+       (SELECT count(*) FROM sessions) AS sessions,
+       count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+       (SELECT count(*) FROM sessions WHERE buys) AS buying_sessions,
+       count(DISTINCT order_key) FILTER (event_type = 'purchase') AS orders,
+       sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue
+FROM acts
+"""
+
+TREND_SQL = """
+WITH acts AS (
+    SELECT date_trunc($grain, event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::TIMESTAMP AS period, user_id, event_type, revenue,
+           coalesce(order_id, user_id || ' ' || event_time::VARCHAR) AS order_key
+    FROM history WHERE event_time >= $since AND event_time < $until
+), counted AS (
+    SELECT period, count(*) AS events, count(DISTINCT user_id) AS users,
+           count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+           count(DISTINCT order_key) FILTER (event_type = 'purchase') AS orders,
+           coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0)::DOUBLE AS revenue
+    FROM acts GROUP BY period
+), bounds AS (
+    SELECT min(period) AS first_period, max(period) AS last_period,
+           $since AT TIME ZONE 'UTC' AT TIME ZONE $zone AS since, $until AT TIME ZONE 'UTC' AT TIME ZONE $zone AS until
+    FROM counted
+), calendar AS (
+    SELECT unnest(generate_series(first_period, last_period, CASE $grain WHEN 'week' THEN INTERVAL 7 DAY ELSE INTERVAL 1 DAY END)) AS period
+    FROM bounds
+)
+SELECT period::DATE AS period, coalesce(events, 0) AS events, coalesce(users, 0) AS users, coalesce(buyers, 0) AS buyers,
+       coalesce(orders, 0) AS orders, coalesce(revenue, 0) AS revenue,
+       since - period > length / 24 OR period + length - until > length / 24 AS partial
+FROM (SELECT period, CASE $grain WHEN 'week' THEN INTERVAL 7 DAY ELSE INTERVAL 1 DAY END AS length FROM calendar)
+CROSS JOIN bounds LEFT JOIN counted USING (period)
+ORDER BY period
+"""
+
+MIX_SQL = """
+SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(DISTINCT user_id) AS users, count(*) / sum(count(*)) OVER () AS share
+FROM history WHERE event_time >= $since AND event_time < $until
+GROUP BY event_type ORDER BY events DESC, event_type
+"""
+
+CATEGORIES_SQL = """
+WITH acts AS (
+    SELECT coalesce(c.category, '') AS category, h.user_id, h.item_id, h.event_type, h.revenue
+    FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
+    WHERE h.event_time >= $since AND h.event_time < $until AND h.item_id IS NOT NULL
+)
+SELECT category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
+       count(*) FILTER (event_type IN ('view', 'click')) AS views,
+       count(*) FILTER (event_type = 'cart') AS carts,
+       count(*) FILTER (event_type = 'purchase') AS purchases,
+       count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+       count(DISTINCT user_id) FILTER (event_type = 'purchase') / count(DISTINCT user_id) AS buyer_rate,
+       sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue,
+       (sum(revenue) FILTER (event_type = 'purchase') / sum(sum(revenue) FILTER (event_type = 'purchase')) OVER ())::DOUBLE AS revenue_share
+FROM acts GROUP BY category
+ORDER BY revenue DESC NULLS LAST, purchases DESC, users DESC, category
+"""
+
+HOURS_SQL = """
+WITH acts AS (
+    SELECT event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_time
+    FROM history WHERE event_time >= $since AND event_time < $until AND ($act = 'all' OR event_type::VARCHAR = $act)
+)
+SELECT isodow(local_time) AS weekday, hour(local_time) AS hour, count(*) AS events
+FROM acts GROUP BY ALL ORDER BY weekday, hour
+"""
+
+
+@dataclass(frozen=True)
+class Period:
+    """What the overview looks at."""
+
+    since: datetime
+    """UTC, inclusive."""
+    until: datetime
+    """UTC, exclusive."""
+    zone: str = "UTC"
+    """IANA name of the time zone whose days are shown."""
+    gap_minutes: int = GAP_MINUTES
+
+
+def whole_log(log: Log, zone: str = "UTC") -> Period:
+    """The period from the first event to the last one, in whole steps of the log's time resolution."""
+    return Period(log.start, last_instant(log), zone)
+
+
+def last_days(log: Log, days: int, zone: str = "UTC") -> Period:
+    """The last `days` days of a log."""
+    end = last_instant(log)
+    return Period(max(log.start, end - timedelta(days=days)), end, zone)
+
+
+def last_instant(log: Log) -> datetime:
+    """First instant after the last event, in the log's resolution: a log of days ends at the end of its last day."""
+    if log.time_resolution_seconds <= 1:
+        return log.until
+    last = log.until - timedelta(microseconds=1)
+    return last + timedelta(seconds=log.time_resolution_seconds)
+
+
+def previous(period: Period, log: Log) -> Period | None:
+    """The period of equal length just before, or None when the log does not reach back that far."""
+    since = period.since - (period.until - period.since)
+    return Period(since, period.since, period.zone, period.gap_minutes) if since >= log.start else None
+
+
+def figures(log: Log, period: Period) -> Answer:
+    """One row: events, users, sessions, buyers, buying_sessions, orders, revenue (NULL without prices)."""
+    return _answer(log, FIGURES_SQL, period)
+
+
+def trend(log: Log, period: Period, grain: str) -> Answer:
+    """One row per day or week, gaps filled with zero: events, users, buyers, orders, revenue, partial.
+
+    A period is `partial` when more than 1/24 of it lies outside the log or the chosen dates. `grain` is `day` or `week`.
+    """
+    return _answer(log, TREND_SQL, period, grain="week" if grain == "week" else "day")
+
+
+def event_mix(log: Log, period: Period) -> Answer:
+    """One row per kind of event: events, users, share of all events."""
+    return _answer(log, MIX_SQL, period)
+
+
+def categories(log: Log, period: Period) -> Answer:
+    """One row per category ('' = unknown): items, users, views, carts, purchases, buyers, buyer_rate, revenue, revenue_share."""
+    return _answer(log, CATEGORIES_SQL, period)
+
+
+def hours(log: Log, period: Period, act: str = "all") -> Answer:
+    """Events by weekday (1 = Monday) and hour of the display zone; `act` is a kind of event or `all`."""
+    return _answer(log, HOURS_SQL, period, act=act)
+
+
+def _answer(log: Log, sql: str, period: Period, **more: object) -> Answer:
+    values = {"since": period.since, "until": period.until, "zone": period.zone, "gap_minutes": period.gap_minutes, **more}
+    with log.history() as connection:
+        return ask(connection, sql, values)

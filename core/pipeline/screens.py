@@ -1,0 +1,232 @@
+"""What pages read: one pinned reading of a dataset, and every table and figure that a page shows of it.
+
+Light by contract: DuckDB, Arrow and NumPy only, so that the screen process answers in milliseconds and holds no model.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from core import artifacts
+from core.errors import NotFoundError
+from core.insights import overview
+from core.insights.overview import Period
+from core.insights.statement import Answer, ask
+from core.schema import RUN_KINDS
+from core.store import Dataset, Home, Log, connect, fetch, scalar
+from core.windows import parse_horizon
+
+QUARANTINE_PAGE = 200
+"""Rows of the quarantine shown at once; all of them download."""
+
+DAYS_SQL = """
+SELECT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, count(*) AS events FROM history GROUP BY day ORDER BY day
+"""
+COVERAGE_SQL = """
+SELECT count(*) AS events, count(h.item_id) AS with_item,
+       count(*) FILTER (c.in_catalogue) AS in_catalogue,
+       count(*) FILTER (c.title IS NOT NULL) AS with_title,
+       count(*) FILTER (c.category IS NOT NULL) AS with_category,
+       count(*) FILTER (c.brand IS NOT NULL) AS with_brand,
+       count(*) FILTER (c.price IS NOT NULL) AS with_price,
+       count(*) FILTER (h.dwell_seconds IS NOT NULL) AS with_dwell,
+       count(*) FILTER (h.position IS NOT NULL) AS with_position,
+       count(*) FILTER (h.revenue IS NOT NULL) AS with_revenue,
+       count(*) FILTER (h.session_id IS NOT NULL) AS with_session
+FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
+"""
+RULES_SQL = """
+SELECT rule, count(*) AS rows, any_value(reason ORDER BY source_file, source_row) AS reason,
+       any_value(text ORDER BY source_file, source_row) AS example
+FROM quarantine GROUP BY rule ORDER BY rows DESC, rule
+"""
+QUARANTINE_SQL = """
+SELECT source_file, source_row, rule, reason, text FROM quarantine
+WHERE $rule = '' OR rule = $rule ORDER BY source_file, source_row, rule LIMIT $rows OFFSET $skip
+"""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One dataset as it stood when a page began to draw: version and runs pinned."""
+
+    home: Path
+    name: str
+    version: str
+    runs: tuple[tuple[str, str], ...]
+    """(kind, run id) of the current runs."""
+    zone: str = "UTC"
+    """Time zone whose days are shown."""
+
+    @property
+    def dataset(self) -> Dataset:
+        return Home(self.home).dataset(self.name)
+
+    @property
+    def log(self) -> Log:
+        return self.dataset.log(version=self.version)
+
+    def run_id(self, kind: str) -> str | None:
+        """Return the pinned run of a kind, or None when that stage has not run yet."""
+        return dict(self.runs).get(kind)
+
+
+def open_screen(home: Home, name: str) -> Screen:
+    """Pin the current version and runs of a dataset.
+
+    Raises:
+        NotFoundError: There is no such dataset.
+    """
+    dataset = home.dataset(name)
+    pointers = dataset.current()
+    if pointers["version"] is None:
+        raise NotFoundError(f"Dataset {name!r} holds no events yet; ingest a log into it first.")
+    settings = dataset.saved("settings") or {}
+    zone = settings.get("time_zone") or manifest_zone(dataset.manifest(pointers["version"]))
+    runs = tuple(sorted((kind, run) for kind, run in pointers["runs"].items() if kind in RUN_KINDS))
+    return Screen(home.path, name, pointers["version"], runs, zone)
+
+
+def manifest_zone(manifest: dict[str, Any]) -> str:
+    """Return the time zone that the log was read with, UTC when it says nothing."""
+    return str(manifest.get("time_zone") or manifest.get("settings", {}).get("time_zone") or "UTC")
+
+
+def save_zone(screen: Screen, zone: str) -> None:
+    """Keep the time zone whose days are shown."""
+    settings = screen.dataset.saved("settings") or {}
+    screen.dataset.save("settings", {**settings, "time_zone": zone})
+
+
+def manifest(screen: Screen) -> dict[str, Any]:
+    """Return the manifest of the pinned version."""
+    return screen.dataset.manifest(screen.version)
+
+
+def run_manifest(screen: Screen, kind: str) -> dict[str, Any] | None:
+    """Return the manifest of the pinned run of a kind, or None when that stage has not run yet."""
+    run = screen.run_id(kind)
+    return screen.dataset.run_manifest(kind, run) if run else None
+
+
+def run_table(screen: Screen, kind: str, name: str, columns: list[str] | None = None) -> pa.Table | None:
+    """Return a table of the pinned run (`users` for users.parquet), or None when the run or the table is missing."""
+    run = screen.run_id(kind)
+    if run is None:
+        return None
+    path = screen.dataset.run_path(kind, run) / f"{name}.parquet"
+    return artifacts.read_table(path, columns) if path.is_file() else None
+
+
+def kinds_of_data(record: dict[str, Any]) -> list[str]:
+    """Return `sample` and `synthetic` as far as the manifest of a version says so."""
+    return [word for word in ("sample", "synthetic") if record.get(word)]
+
+
+def horizon_days(record: dict[str, Any]) -> float:
+    """Return the horizon of a propensity run in days."""
+    config, windows = record.get("config", {}), record.get("windows") or {}
+    for found in (config.get("horizon_days"), windows.get("horizon_days"), record.get("horizon_days")):
+        if found is not None:
+            return float(found)
+    for text in (config.get("horizon"), windows.get("horizon")):
+        if isinstance(text, str) and text.rstrip("dh").replace(".", "", 1).isdigit():
+            return parse_horizon(text) / timedelta(days=1)
+    return float("nan")
+
+
+def log_end(record: dict[str, Any]) -> str:
+    """Return the time of the last event, ISO."""
+    return str(record["last_event"])
+
+
+def model_name(record: dict[str, Any]) -> str:
+    """Return the short name of the text model of a profiles run, or '' when it used none."""
+    card = record.get("card") or {}
+    card = card.get("text", card) if isinstance(card, dict) else {}
+    found = card.get("name") or card.get("checkpoint") or card.get("model") or ""
+    return str(found).rsplit("/", 1)[-1]
+
+
+def figures(screen: Screen, period: Period) -> Answer:
+    return overview.figures(screen.log, period)
+
+
+def trend(screen: Screen, period: Period, grain: str) -> Answer:
+    return overview.trend(screen.log, period, grain)
+
+
+def event_mix(screen: Screen, period: Period) -> Answer:
+    return overview.event_mix(screen.log, period)
+
+
+def categories(screen: Screen, period: Period) -> Answer:
+    return overview.categories(screen.log, period)
+
+
+def hours(screen: Screen, period: Period, act: str) -> Answer:
+    return overview.hours(screen.log, period, act)
+
+
+def period_of(screen: Screen, days: int | None) -> Period:
+    """Return the last `days` days of the log, or all of it."""
+    return overview.last_days(screen.log, days, screen.zone) if days else overview.whole_log(screen.log, screen.zone)
+
+
+def previous_period(screen: Screen, period: Period) -> Period | None:
+    """Return the period of equal length just before, or None when the log does not reach back that far."""
+    return overview.previous(period, screen.log)
+
+
+def events_per_day(screen: Screen) -> Answer:
+    """One row per day with events, in the display time zone."""
+    return _ask(screen, DAYS_SQL, {"zone": screen.zone})
+
+
+def coverage(screen: Screen) -> Answer:
+    """One row: how many events carry an item, a catalogue entry, a title, a price, a dwell time …"""
+    return _ask(screen, COVERAGE_SQL, {})
+
+
+def quarantine_rules(screen: Screen) -> pa.Table:
+    """One row per rule that put rows aside: rule, rows, reason, example."""
+    return _raw(screen, RULES_SQL, {})
+
+
+def quarantine_rows(screen: Screen, rule: str = "", skip: int = 0, rows: int = QUARANTINE_PAGE) -> pa.Table:
+    """Rows put aside, with the original line; all rules when `rule` is ''."""
+    return _raw(screen, QUARANTINE_SQL, {"rule": rule, "skip": skip, "rows": rows})
+
+
+def counts(screen: Screen) -> dict[str, int]:
+    """Return users, items and catalogue items of the pinned version."""
+    connection = connect(screen.log.path)
+    try:
+        return {
+            "users": int(scalar(connection, "SELECT count(DISTINCT user_id) FROM events")),
+            "items": int(scalar(connection, "SELECT count(DISTINCT item_id) FROM events")),
+            "catalogue": int(scalar(connection, "SELECT count(*) FROM items WHERE in_catalogue")),
+        }
+    finally:
+        connection.close()
+
+
+def last_event(screen: Screen) -> datetime:
+    """Time of the last event, UTC."""
+    return datetime.fromisoformat(manifest(screen)["last_event"])
+
+
+def _ask(screen: Screen, sql: str, parameters: dict[str, object]) -> Answer:
+    with screen.log.history() as connection:
+        return ask(connection, sql, parameters)
+
+
+def _raw(screen: Screen, sql: str, parameters: dict[str, object]) -> pa.Table:
+    connection = connect(screen.log.path)
+    try:
+        return fetch(connection, sql, parameters)
+    finally:
+        connection.close()

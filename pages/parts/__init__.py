@@ -1,0 +1,1 @@
+"""Parts that pages share: text, state, frame, controls, charts, downloads, jobs."""

@@ -1,0 +1,32 @@
+"""Files that people take away: CSV that a spreadsheet opens rightly and cannot be tricked by."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from pages.parts.text import _, guarded
+
+
+def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
+    """Write a table as CSV: UTF-8 with byte order mark, and every text cell that could run as a formula disarmed."""
+    frame = table.to_pandas() if isinstance(table, pa.Table) else table.copy()
+    for column in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_datetime64_any_dtype(frame[column]):
+            frame[column] = [guarded(value) for value in frame[column]]
+    frame.columns = [str(guarded(str(column))) for column in frame.columns]
+    text: str = frame.to_csv(index=False, lineterminator="\r\n", date_format="%Y-%m-%d %H:%M:%S")
+    return b"\xef\xbb\xbf" + text.encode("utf-8")
+
+
+def csv_button(make: Callable[[], pa.Table | pd.DataFrame], name: str, *, label: str | None = None, key: str | None = None) -> None:
+    """Offer a table as a CSV file; the table is made only when the button is pressed."""
+    st.download_button(
+        label or _("Download CSV"),
+        data=lambda: csv_bytes(make()),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=key or f"csv-{name}",
+        on_click="ignore",
+    )

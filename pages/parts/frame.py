@@ -1,0 +1,156 @@
+"""The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pyarrow as pa
+import streamlit as st
+
+from core.insights.statement import Answer
+from core.pipeline import screens
+from core.pipeline.screens import Screen
+from pages.parts import downloads, jobs, state
+from pages.parts.text import _, day, duration, percent, plain, whole
+from pages.parts.words import event_word
+
+PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
+PLOTLY_MAP = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d", "select2d"]}
+STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
+STAGE_WORDS = {
+    "profiles": "Shopper profiles have not been computed for this data set yet.",
+    "atlas": "The map of shoppers has not been drawn for this data set yet.",
+    "propensity": "Purchase chances have not been trained for this data set yet.",
+    "recommendations": "Recommendations have not been ranked for this data set yet.",
+}
+SOURCES = {"sample": "sample data", "synthetic": "synthetic data"}
+
+
+def begin(title: str, question: str) -> Screen | None:
+    """Draw title, question, header and running jobs; returns the pinned dataset, or None after drawing the empty state."""
+    here = state.screen()
+    st.title(title)
+    st.caption(question)
+    if here is not None:
+        header(here)
+    jobs.panel()
+    if here is None:
+        empty()
+    return here
+
+
+def header(here: Screen) -> None:
+    """Say what is on screen: data set, rows, dates, zone, cutoff and horizon, model, and whether it is a sample."""
+    manifest = state.ask(screens.manifest, here)
+    propensity = state.ask(screens.run_manifest, here, "propensity") or {}
+    profiles = state.ask(screens.run_manifest, here, "profiles") or {}
+    config = propensity.get("config", {})
+    badges = [f":orange-badge[{_(SOURCES[word])}]" for word in screens.kinds_of_data(manifest)]
+    parts = [
+        f"**{plain(here.name)}**",
+        _("{rows} rows kept", rows=whole(manifest.get("rows_kept"))),
+        f"{day(manifest['first_event'], here.zone)} – {day(manifest['last_event'], here.zone)}",
+        _("time zone {zone}", zone=plain(here.zone)),
+    ]
+    if propensity:
+        horizon = screens.horizon_days(propensity)
+        cutoff = propensity.get("cutoff") or screens.log_end(manifest)
+        parts.append(_("chance of {act} within {days:g} days from {date}", act=event_word(config.get("act", "purchase")), days=horizon, date=day(cutoff, here.zone)))
+    if model := screens.model_name(profiles):
+        parts.append(_("model {model}", model=plain(model)))
+    st.markdown(" ".join(badges) + ("  " if badges else "") + " · ".join(f":gray[{part}]" if place else part for place, part in enumerate(parts)))
+
+
+def empty() -> None:
+    """Draw the first step of a fresh home: take the sample, or bring a log."""
+    with st.container(border=True):
+        st.subheader(_("No data yet"))
+        st.write(_("Load a log of your own, or look around with the two bundled samples: grocery purchases of real households and a synthetic shop clickstream."))
+        busy = jobs.live_job(state.home()) is not None
+        with st.container(horizontal=True):
+            if st.button(_("Use the sample data"), type="primary", disabled=busy, key="empty-sample"):
+                jobs.start(["samples"], _("Loading the samples"))
+            st.page_link("pages/data.py", label=_("Load a log"))
+
+
+def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str, Any] | None:
+    """Return the manifest of a run; when the stage has not run, draw the button that runs it and return None."""
+    manifest: dict[str, Any] | None = state.ask(screens.run_manifest, here, kind)
+    if manifest is not None:
+        stale(here, manifest)
+        return manifest
+    with st.container(border=True):
+        st.write(_(STAGE_WORDS[kind]))
+        if jobs.live_job(state.home(), here.name):
+            st.caption(_("It is being computed; progress is shown above."))
+            return None
+        with st.container(horizontal=True):
+            if st.button(_("Compute everything"), type="primary", key=f"run-all-{kind}"):
+                jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
+            if st.button(_("Only this step"), key=f"run-{kind}"):
+                jobs.start(argv or [STAGE_VERBS[kind], "--dataset", here.name], _("Computing {name}", name=here.name))
+    return None
+
+
+def stale(here: Screen, manifest: dict[str, Any]) -> None:
+    """Say when a run was made from an older version of the data."""
+    made_from = manifest.get("inputs", {}).get("version")
+    if made_from and made_from != here.version:
+        st.warning(_("This was computed from {old}, the data on screen is {new}. Compute it again to bring it up to date.", old=plain(made_from), new=plain(here.version)))
+
+
+def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
+    """Draw a figure with its table as CSV and, when it comes from one statement, that statement."""
+    st.plotly_chart(figure, theme=None, config=PLOTLY, key=f"chart-{name}", alt=alt)
+    take_away(answer, name)
+
+
+def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
+    """Offer a table as CSV, and its statement when it has one."""
+    table = answer.table if isinstance(answer, Answer) else answer
+    with st.container(horizontal=True, gap="small"):
+        downloads.csv_button(lambda: table, name, key=f"csv-{name}")
+        if isinstance(answer, Answer):
+            with st.popover(_("Show SQL")):
+                st.caption(_("Runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables."))
+                st.code(answer.sql, language="sql")
+
+
+def tiles(figures: list[tuple[str, str, str | None, str | None]], columns: int = 4) -> None:
+    """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped."""
+    for start in range(0, len(figures), columns):
+        row = figures[start : start + columns]
+        for cell, (label, value, note, explanation) in zip(st.columns(columns), row, strict=False):
+            with cell.container(border=True, height="stretch"):
+                st.metric(label, plain(value), help=explanation)
+                if note:
+                    st.caption(note)
+
+
+def gate(message: str) -> None:
+    """Say that data is too little: both numbers and the way out stand in the message."""
+    st.info(plain(message))
+
+
+def estimate(value: Any, form: Callable[[float | None], str]) -> tuple[str, str | None]:
+    """Return an estimate's value and its interval with n, in the words of the screen; plain numbers have no interval."""
+    if not isinstance(value, dict):
+        return form(value), None
+    low, high, n = value.get("low"), value.get("high"), value.get("n")
+    shown = form(value.get("value"))
+    bounds = f"[{form(low)}, {form(high)}]" if low is not None and high is not None else ""
+    count = _("n = {n}", n=whole(n)) if n is not None else ""
+    note = ", ".join(part for part in (bounds, count) if part)
+    return shown, note and plain(note)
+
+
+def took(manifest: dict[str, Any]) -> str:
+    """Say how long a run took and when it was made."""
+    return _("{run}, made {time} in {duration}", run=plain(manifest.get("id", "")), time=plain(str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC"),
+             duration=duration(manifest.get("seconds")))  # fmt: skip
+
+
+def rate(part: float | None, base: float | None, decimals: int = 1) -> str:
+    """A share as percent, missing when the base is 0."""
+    return percent(part / base, decimals) if part is not None and base else "–"

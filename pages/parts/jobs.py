@@ -1,0 +1,89 @@
+"""Long work on screen: progress, estimate, cancel, and what became of it; any window shows the same."""
+
+import time
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.jobs import Job, cancel_job, list_jobs, start_job
+from core.store import Home
+from pages.parts import state
+from pages.parts.text import _, duration, plain
+
+RECENT_SECONDS = 1800
+"""A failure stays on screen this long, or until it is dismissed."""
+STAGES = {
+    "ingest": "reading and cleaning the log",
+    "profile": "encoding shoppers",
+    "map": "drawing the map",
+    "predict": "training purchase chances",
+    "recommend": "ranking recommendations",
+}
+
+
+def start(argv: list[str], title: str) -> None:
+    """Start a job and draw the page again, with its progress on top."""
+    state.put("watched_job", start_job(state.home(), argv, title))
+    st.rerun()
+
+
+def panel() -> None:
+    """Draw the progress of running jobs, and failures of the last half hour that nobody has dismissed."""
+    jobs = list_jobs(state.home())
+    if any(job.is_live for job in jobs):
+        _watch()
+    dismissed = state.flag("dismissed_jobs") or set()
+    for job in jobs[:5]:
+        fresh = time.time() - job.started - job.seconds < RECENT_SECONDS
+        superseded = any(other.argv[:3] == job.argv[:3] and other.started > job.started for other in jobs)
+        if job.state == "failed" and fresh and not superseded and job.job_id not in dismissed:
+            _failure(job, dismissed)
+
+
+def live_job(home: Home, dataset: str | None = None) -> Job | None:
+    """Return a running or queued job (of a dataset), or None."""
+    return next((job for job in list_jobs(home) if job.is_live and (dataset is None or dataset in job.argv)), None)
+
+
+@st.fragment(run_every=1.0)
+def _watch() -> None:
+    state.begin()
+    live = [job for job in list_jobs(state.home()) if job.is_live]
+    seen = state.flag("live_jobs") or []
+    state.put("live_jobs", [job.job_id for job in live])
+    if not live or set(seen) - {job.job_id for job in live}:
+        st.rerun(scope="app")
+    for job in live:
+        _progress(job)
+
+
+def _progress(job: Job) -> None:
+    with st.container(border=True):
+        words, button = st.columns([6, 1], vertical_alignment="center")
+        stage = _(STAGES[job.stage]) if job.stage in STAGES else job.stage
+        waits = job.state == "queued"
+        words.markdown(f"**{plain(job.title)}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting"))))
+        if button.button(_("Cancel"), key=f"cancel-{job.job_id}"):
+            try:
+                cancel_job(state.home(), job.job_id)
+            except CoreError as error:
+                st.error(plain(error))
+        parts = [
+            _("{share:.0%} done", share=job.share),
+            _("running for {time}", time=duration(job.seconds)),
+            _("about {time} left", time=duration(job.eta_seconds)) if job.eta_seconds else "",
+            _("{memory:,.0f} MB memory", memory=job.memory_mb) if job.memory_mb else "",
+        ]
+        st.progress(min(max(job.share, 0.0), 1.0), text=" · ".join(part for part in parts if part))
+        if job.message and job.message not in ("starting", "finished"):
+            st.caption(plain(job.message))
+
+
+def _failure(job: Job, dismissed: set[str]) -> None:
+    with st.container(border=True):
+        st.error(f"**{plain(job.title)}** – " + plain(job.error or _("It stopped without a word.")))
+        words, button = st.columns([6, 1], vertical_alignment="center")
+        words.caption(_("The last good result stays on screen. Log id: {id}", id=plain(job.job_id)))
+        if button.button(_("Dismiss"), key=f"dismiss-{job.job_id}"):
+            state.put("dismissed_jobs", dismissed | {job.job_id})
+            st.rerun()

@@ -1,0 +1,107 @@
+"""What a page run remembers: home, dataset, language and theme; the one door to Streamlit's caches, session and address."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.errors import NotFoundError
+from core.pipeline import screens
+from core.pipeline.screens import Screen
+from core.store import Home
+from pages.parts.charts import DARK, LIGHT, Look
+from pages.parts.text import LOCALES, set_language
+
+ANSWERS = 300
+"""Answers kept in memory for all windows together; a new version or run has new keys."""
+
+
+def home() -> Home:
+    """The home folder: SHOPPER_ATLAS_HOME, or ./workspace."""
+    return Home(Path(os.environ.get("SHOPPER_ATLAS_HOME") or "workspace").resolve())
+
+
+def language() -> str:
+    """The language in the address (`?lang=zh`), also after a page change or a refresh."""
+    chosen = st.session_state.get("lang") or st.query_params.get("lang") or "en"
+    return chosen if chosen in LOCALES else "en"
+
+
+def begin() -> None:
+    """Set up this run of a script or fragment: its language."""
+    set_language(language())
+
+
+def choose_language(chosen: str) -> None:
+    """Switch the language of this window and keep it in the address."""
+    st.session_state["lang"] = chosen
+    keep_in_address("lang", chosen)
+
+
+def keep_in_address(key: str, value: str) -> None:
+    """Write a plain id into the address, when it differs."""
+    if st.query_params.get(key) != value:
+        st.query_params[key] = value
+
+
+def dataset_name() -> str | None:
+    """The dataset on screen: chosen in this window, else in the address, else the first one; None in an empty home."""
+    names = home().datasets()
+    for wanted in (st.session_state.get("dataset"), st.query_params.get("dataset")):
+        if wanted in names:
+            return str(wanted)
+    return names[0] if names else None
+
+
+def choose_dataset(name: str) -> None:
+    """Show another dataset in this window."""
+    st.session_state["dataset"] = name
+
+
+def screen() -> Screen | None:
+    """Pin the dataset on screen, or None in an empty home."""
+    name = dataset_name()
+    if name is None:
+        return None
+    try:
+        return screens.open_screen(home(), name)
+    except NotFoundError:  # removed between two lines
+        return None
+
+
+def ask(reader: Callable[..., Any], here: Screen, *arguments: object) -> Any:
+    """Ask a reader of `core.pipeline.screens`, or take the answer from memory; answers are shared and never changed.
+
+    Args:
+        reader: The function; its first argument is the screen.
+        here: The pinned dataset, whose version and runs are part of the key.
+        arguments: Further plain values, all part of the key.
+    """
+    return _answer(f"{reader.__module__}.{reader.__qualname__}", repr(here), repr(arguments), reader, here, arguments)
+
+
+@st.cache_resource(max_entries=ANSWERS, show_spinner=False)
+def _answer(name: str, key: str, values: str, _reader: Any, _screen: Any, _arguments: Any) -> Any:
+    return _reader(_screen, *_arguments)
+
+
+def look() -> Look:
+    """The colours of the theme on screen."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def flag(key: str) -> Any:
+    """Read a value of this window."""
+    return st.session_state.get(key)
+
+
+def put(key: str, value: Any) -> None:
+    """Keep a value of this window."""
+    st.session_state[key] = value
+
+
+def drop(key: str) -> None:
+    """Forget a value of this window."""
+    st.session_state.pop(key, None)

@@ -1,0 +1,174 @@
+"""All words and number formats on screen: English in the source, other languages from gettext catalogues.
+
+`_("…")` looks a sentence up; placeholders are named (`{rows}`). Catalogues are read by Babel straight from
+`locale/<locale>/LC_MESSAGES/*.po`, without a compile step. Data words (titles, segment names, ids) are shown as given, and pass
+`plain` before they reach anything that draws markdown, or `html.escape` (`hover`) before they reach plotly.
+"""
+
+import html
+import math
+import re
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.messages.pofile import read_po
+
+LOCALES = {"en": "en", "zh": "zh_CN"}
+LANGUAGE_NAMES = {"en": "English", "zh": "简体中文"}
+FOLDER = Path(__file__).resolve().parents[2] / "locale"
+MISSING = "–"
+_language: ContextVar[str] = ContextVar("language", default="en")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$<>&^=:@])")
+_BREAKS = re.compile(r"\s+")
+_DIRECTIVE = re.compile(r":(?=[A-Za-z][\w+-]*[\[:/])|:(?=//)|(?<=www)(?=\.)")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def set_language(language: str) -> None:
+    """Choose the language of this run of the page: `en` or `zh`; anything else means English."""
+    _language.set(language if language in LOCALES else "en")
+
+
+def language() -> str:
+    """Return the chosen language, `en` or `zh`."""
+    return _language.get()
+
+
+@lru_cache(maxsize=8)
+def catalogue(name: str) -> dict[str, str]:
+    """Read the catalogues of a language as {English: translation}; empty for English."""
+    folder = FOLDER / LOCALES[name] / "LC_MESSAGES"
+    words: dict[str, str] = {}
+    for path in sorted(folder.glob("*.po")):
+        with path.open("rb") as stream:
+            words |= {str(m.id): str(m.string) for m in read_po(stream, locale=LOCALES[name]) if m.id and m.string}
+    return words
+
+
+def _(sentence: str, **values: object) -> str:
+    """Translate a sentence and fill its placeholders; a sentence without translation stays English."""
+    chosen = _language.get()
+    words = sentence if chosen == "en" else catalogue(chosen).get(sentence, sentence)
+    return words.format(**values) if values else words
+
+
+def plain(value: object) -> str:
+    """Escape a data string for whatever draws markdown (text, labels, metrics, buttons, tabs): it shows as it stands.
+
+    Streamlit's own directives (`:red[…]`, `:material/…:`) and bare addresses are found after markdown's escapes are gone,
+    so a word joiner, which has no width, is put after such a colon.
+    """
+    text = _BREAKS.sub(" ", str(value)).strip()
+    return _MARKDOWN.sub(r"\\\1", _DIRECTIVE.sub(lambda found: f"{found.group()}\u2060", text))
+
+
+def hover(value: object) -> str:
+    """Escape a data string for plotly, which draws a subset of HTML; long ones are cut at 80 characters."""
+    text = _BREAKS.sub(" ", str(value)).strip()
+    return html.escape(text if len(text) <= 80 else f"{text[:79]}…").replace("%{", "% {")
+
+
+def guarded(value: object) -> object:
+    """Keep a spreadsheet from running a text cell as a formula: an apostrophe before = + - @, tab and return."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or str(value) in {"NaT", "<NA>"}
+
+
+def whole(value: float | None) -> str:
+    """987994 → 987,994."""
+    return MISSING if value is None or is_missing(value) else f"{round(value):,}"
+
+
+def short(value: float | None) -> str:
+    """For tiles: 987994 → 988K, in Chinese 98.8万."""
+    if value is None or is_missing(value):
+        return MISSING
+    steps = [(1e8, "亿"), (1e4, "万")] if language() == "zh" else [(1e9, "B"), (1e6, "M"), (1e3, "K")]
+    floor = 1e4 if language() == "en" else 1e5
+    if abs(value) >= floor:
+        for size, unit in steps:
+            scaled = value / size
+            if abs(scaled) >= 0.9995:
+                return f"{scaled:.0f}{unit}" if abs(scaled) >= 100 else f"{scaled:.1f}{unit}"
+    return f"{value:,.0f}"
+
+
+def amount(value: float | None) -> str:
+    """A value of money or another measure: two decimals below 1,000, none above, short from 100,000."""
+    if value is None or is_missing(value):
+        return MISSING
+    if abs(value) >= 100_000:
+        return short(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
+
+
+def percent(value: float | None, decimals: int = 1) -> str:
+    """A share: 0.0312 → 3.1%. One that is not 0 never reads 0.0%."""
+    if value is None or is_missing(value):
+        return MISSING
+    step = 10.0 ** -(decimals + 2)
+    if 0 < value < step / 2:
+        return f"<{100 * step:.{decimals}f}%"
+    return f"{100 * value:.{decimals}f}%"
+
+
+def chance(value: float | None) -> str:
+    """A probability: never 0 % nor 100 %."""
+    if value is None or is_missing(value):
+        return MISSING
+    if value < 0.001:
+        return "<0.1%"
+    return ">99.9%" if value > 0.999 else f"{100 * value:.1f}%"
+
+
+def number(value: float | None, decimals: int = 3) -> str:
+    """A measure such as AUC."""
+    return MISSING if value is None or is_missing(value) else f"{value:,.{decimals}f}"
+
+
+def interval(low: float | None, high: float | None, form: str = "number") -> str:
+    """[low, high] in the form of its value: number, percent or chance."""
+    shown = {"number": number, "percent": percent, "chance": chance, "whole": whole, "amount": amount}[form]
+    if low is None or high is None or is_missing(low) or is_missing(high):
+        return MISSING
+    return f"[{shown(low)}, {shown(high)}]"
+
+
+def day(value: datetime | str | None, zone: str = "UTC") -> str:
+    """A date in the display time zone, 2017-12-01."""
+    instant = _instant(value, zone)
+    return MISSING if instant is None else f"{instant:%Y-%m-%d}"
+
+
+def minute(value: datetime | str | None, zone: str = "UTC") -> str:
+    """A time in the display time zone, 2017-12-01 06:30."""
+    instant = _instant(value, zone)
+    return MISSING if instant is None else f"{instant:%Y-%m-%d %H:%M}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: 42 s, 3 min, 1 h 5 min."""
+    if seconds is None or is_missing(seconds):
+        return MISSING
+    if seconds < 60:
+        return _("{seconds} s", seconds=round(seconds))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{minutes} min", minutes=minutes)
+    return _("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)
+
+
+def _instant(value: datetime | str | None, zone: str) -> datetime | None:
+    if value is None or is_missing(value):
+        return None
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant).astimezone(ZoneInfo(zone))
