@@ -1,0 +1,1 @@
+"""The only package that knows every stage: `work` makes runs, `screens` reads them for the pages."""

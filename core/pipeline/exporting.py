@@ -1,0 +1,148 @@
+"""Every table of a dataset as a file of its own, for people's own tools."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from core.artifacts import read_table, sha256_of, write_json
+from core.errors import FileError, NotFoundError, StorageError
+from core.schema import Progress, silent
+from core.store import EVENTS_FILE, Dataset, connect
+
+EVENT_TABLES = {
+    "events": "SELECT * FROM events ORDER BY event_time, source_file, source_row, event_type",
+    "items": "SELECT * FROM items ORDER BY item_id",
+    "users": "SELECT * FROM users ORDER BY user_id",
+    "quarantine": "SELECT * FROM quarantine ORDER BY source_file, source_row, rule",
+    "sessions": "SELECT * FROM sessions ORDER BY session_id",
+}
+RUN_TABLES = {
+    "features": ("profiles", "counts.parquet"),
+    "segments": ("atlas", "users.parquet"),
+    "segment_table": ("atlas", "segments.parquet"),
+    "segment_traits": ("atlas", "traits.parquet"),
+    "propensity": ("propensity", "scores.parquet"),
+    "propensity_test": ("propensity", "test.parquet"),
+    "category_propensity": ("propensity", "categories.parquet"),
+    "recommendations": ("recommendations", "recommendations.parquet"),
+    "recommendation_metrics": ("recommendations", "metrics.parquet"),
+}
+BATCH_ROWS = 200_000
+
+
+def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progress: Progress = silent) -> dict[str, Any]:
+    """Write the current version's tables and the current runs' tables into a folder.
+
+    Streams, so memory does not grow with the log. Each file is written beside its place and renamed. CSV has a byte order
+    mark for spreadsheets and guards cells that a spreadsheet would run as a formula; Parquet holds values unchanged.
+
+    Args:
+        dataset: What to export.
+        folder: Made when missing.
+        form: `parquet` or `csv`.
+        progress: Told after each table.
+
+    Returns:
+        {"files": {table: {"rows", "bytes", "sha256"}}, "warnings": [what is not there yet]}.
+
+    Raises:
+        FileError: The folder's place is taken by a file.
+        StorageError: A file cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file; name a folder to export into.")
+    version = dataset.version_path()
+    names = [*EVENT_TABLES, *RUN_TABLES]
+    written: dict[str, dict[str, Any]] = {}
+    warnings = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, name in enumerate(names):
+            progress(place / len(names), f"writing {name}")
+            target = folder / f"{name}.{form}"
+            if name in EVENT_TABLES:
+                rows = _stream_query(version / EVENTS_FILE, EVENT_TABLES[name], target, form)
+            else:
+                kind, file = RUN_TABLES[name]
+                try:
+                    path = dataset.run_path(kind) / file
+                except NotFoundError:
+                    warnings.append(f"{name} is not there: the dataset has no {kind} yet.")
+                    continue
+                if not path.is_file():
+                    warnings.append(f"{name} is not there: the current {kind} run did not make it.")
+                    continue
+                table = read_table(path)
+                rows = _write(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
+            written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written ({error}). Free space or choose another folder.") from error
+    write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written})
+    return {"files": written, "warnings": warnings}
+
+
+def write_rows(path: Path, table: pa.Table) -> None:
+    """Write one table as .parquet or .csv (byte order mark, guarded cells), beside its place and renamed.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    try:
+        _write(path, path.suffix.removeprefix("."), table.schema, iter(table.to_batches(BATCH_ROWS)))
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error}). Free space or choose another place.") from error
+
+
+def _stream_query(database: Path, sql: str, target: Path, form: str) -> int:
+    connection = connect(database)
+    try:
+        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        return _write(target, form, reader.schema, iter(reader))
+    finally:
+        connection.close()
+
+
+def _write(target: Path, form: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    rows = 0
+    try:
+        if form == "parquet":
+            schema = _plain_schema(schema)
+            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+                for batch in batches:
+                    writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+                    rows += batch.num_rows
+        else:
+            with partial.open("wb") as stream:
+                stream.write(b"\xef\xbb\xbf")
+                guarded = pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
+                with pacsv.CSVWriter(stream, guarded) as writer:
+                    for batch in batches:
+                        columns = [guard_column(column.cast(pa.string())) if _is_text(column.type) else column for column in batch.columns]
+                        writer.write_table(pa.table(columns, schema=guarded))
+                        rows += batch.num_rows
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_string_view(kind))
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Enumerations become plain text: other tools read dictionaries differently."""
+    return pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
+
+
+def guard_column(column: pa.Array) -> pa.Array:
+    """Put an apostrophe before cells that a spreadsheet would run as a formula (= + - @, tab, carriage return)."""
+    risky = pc.match_substring_regex(column, "^[=+\\-@\t\r]")
+    return pc.if_else(pc.fill_null(risky, False), pc.binary_join_element_wise("'", column, ""), column)

@@ -1,0 +1,64 @@
+"""What a caller of the pipeline chooses; each field has the default of the product."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """Files of a behaviour log and how to read them."""
+
+    events: tuple[str, ...]
+    """Files, folders or globs."""
+    items: str | None = None
+    users: str | None = None
+    mapping: str | None = None
+    """A JSON file; what it leaves out is guessed."""
+    append: bool = False
+    time_zone: str = "UTC"
+    """Zone of times that carry none."""
+    session_gap_minutes: int = 30
+    """A longer silence starts a new session (GA4's default)."""
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """What a profile holds and which model reads the item texts."""
+
+    blocks: tuple[str, ...] = ("counts", "text")
+    model: str = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Which act is predicted, how far ahead."""
+
+    act: str = "purchase"
+    horizon: timedelta | None = None
+    """None fits it to the length of the log."""
+    category: str | None = None
+    """A category, or `all`: the chance to buy in it."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RecommendChoice:
+    """Which lists are made."""
+
+    k: int = 20
+    source: str = "blend"
+    new_only: bool = False
+    horizon: timedelta | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AudienceOptions:
+    """What an audience is worth and who is kept out of its file."""
+
+    name: str = "audience"
+    holdout_share: float = 0.1
+    margin: float = 0.0
+    cost: float = 0.0
+    hashed: bool = False

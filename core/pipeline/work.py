@@ -1,0 +1,501 @@
+"""What changes the home: stages in order, each published as an immutable version or run. Composes; holds no SQL, no maths.
+
+Stages are imported where they are used, so that reading the command line's help, listing jobs or sizing an audience
+never loads torch.
+"""
+
+import glob
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
+from core.errors import CoreError, CutoffError, FileError, GateError, MappingError, NotFoundError
+from core.jobs import Reporter
+from core.pipeline.exporting import export_tables, write_rows
+from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
+from core.schema import CATEGORY_PROPENSITY, PROPENSITY, RECOMMENDATIONS, Progress, silent, slug
+from core.store import Dataset, Home, Log
+
+if TYPE_CHECKING:
+    from core.encoder.encode import TextEncoder
+    from core.encoder.items import ItemVectors
+
+__all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice"]
+
+Result = dict[str, Any]
+Profiles = tuple[list[str], npt.NDArray[np.float32]]
+
+SAMPLES = Path(__file__).resolve().parents[2] / "data" / "sample"
+HORIZON_DAYS = (28, 14, 7, 3, 1)
+"""Horizons that `auto` tries, longest first."""
+
+
+def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = silent) -> Result:
+    """Read files into a new version of a dataset, made when missing.
+
+    Raises:
+        FileError: A file is missing or unreadable.
+        MappingError: A column that is needed cannot be found.
+        EmptyLogError: No row is left.
+    """
+    from core.ingest.ingest import IngestRequest, ingest_log
+    from core.ingest.mapping import Mapping
+
+    mapping = None
+    if options.mapping:
+        path = Path(options.mapping)
+        if not path.is_file():
+            raise FileError(f"The mapping file {options.mapping!r} does not exist; give a JSON file or leave --map out.")
+        try:
+            mapping = Mapping.from_json(path.read_text(encoding="utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise MappingError(
+                f"The mapping file {options.mapping!r} is not UTF-8 text ({error.reason}); save it as UTF-8 JSON."
+            ) from error
+    request = IngestRequest(
+        events=tuple(path for pattern in options.events for path in _files(pattern)),
+        items=Path(options.items) if options.items else None,
+        users=Path(options.users) if options.users else None,
+        mapping=mapping,
+        append=options.append,
+        time_zone=options.time_zone,
+        session_gap_minutes=options.session_gap_minutes,
+    )
+    is_new = not (home.path / "datasets" / name / "CURRENT").is_file()
+    dataset = home.dataset(name, create=True)
+    try:
+        result = ingest_log(dataset, request, progress)
+    except BaseException:
+        if is_new:
+            _remove_empty(dataset.path)
+        raise
+    home.append_audit({"act": "ingest", "dataset": name, "version": result["version"], "files": [p.name for p in request.events]})
+    return result
+
+
+def quality(dataset: Dataset) -> Result:
+    """Return the quality report of the current version."""
+    from core.ingest.report import quality_report
+
+    manifest = dataset.manifest()
+    with dataset.log().history() as connection:
+        return {"dataset": dataset.name, **quality_report(connection, manifest), "warnings": manifest.get("warnings", [])}
+
+
+def profile(
+    home: Home, dataset: Dataset, *, cutoff: datetime | None = None, options: ProfileOptions | None = None, progress: Progress = silent
+) -> Result:
+    """Count features and encode item texts into a profile of every shopper; a run made from the same is found again."""
+    from core.features import compute_features
+
+    options = options or ProfileOptions()
+    if unknown := set(options.blocks) - {"counts", "text"}:
+        raise CoreError(f"There is no profile block {sorted(unknown)[0]!r}; choose from counts, text.")
+    inputs, config = (
+        {"version": dataset.version_path().name},
+        {"blocks": list(options.blocks), "model": options.model, "device": options.device},
+    )
+    if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
+        if cutoff is None:
+            dataset.point_to("profiles", found)
+        return _about(dataset, "profiles", found, reused=True)
+    log = dataset.log(cutoff)
+    progress(0.02, "counting what each shopper did")
+    with log.history() as connection:
+        counts = compute_features(connection, log.until)
+    texts = TextProfiles(home, log, options, _part(progress, 0.1, 0.9))
+    vectors, text = texts.item_vectors(log.until), texts(log.until)
+    with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+        write_table(draft.path / "counts.parquet", counts)
+        draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
+        if vectors is not None and text is not None:
+            from core.encoder.items import save_item_vectors
+
+            save_item_vectors(draft.path, vectors)
+            write_arrays(draft.path / "text.safetensors", {"text": text[1]})
+            empty = int((~text[1].any(axis=1)).sum())
+            draft.record |= {"card": vectors.card, "users_without_text": empty}
+        elif "text" in options.blocks:
+            draft.record["warnings"] = ["No item has a text (title, category, brand or description), so profiles hold counts only."]
+    return _about(dataset, "profiles", draft.run_id)
+
+
+def draw_map(
+    home: Home,
+    dataset: Dataset,
+    *,
+    cutoff: datetime | None = None,
+    options: ProfileOptions | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Result:
+    """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
+
+    Raises:
+        NotFoundError: There are no profiles of that cutoff yet.
+    """
+    from core.atlas.build import build_atlas
+    from core.atlas.space import profile_space
+
+    options = options or ProfileOptions()
+    profiles = _profiles_run(dataset, cutoff, options)
+    inputs, config = {"version": dataset.version_path().name, "profiles": profiles.name}, {"seed": seed}
+    if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
+        if cutoff is None:
+            dataset.point_to("atlas", found)
+        return _about(dataset, "atlas", found, reused=True)
+    counts = read_table(profiles / "counts.parquet")
+    text = read_arrays(profiles / "text.safetensors")["text"] if (profiles / "text.safetensors").is_file() else None
+    previous = None
+    if cutoff is None and dataset.current()["runs"].get("atlas"):
+        previous = read_table(dataset.run_path("atlas") / "users.parquet")
+    log = dataset.log(cutoff)
+    with log.history() as connection:
+        atlas = build_atlas(
+            counts.column("user_id").to_pylist(),
+            profile_space(counts, text),
+            counts,
+            connection,
+            cutoff=log.until,
+            seed=seed,
+            previous=previous,
+            progress=progress,
+        )
+    with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+        write_table(draft.path / "users.parquet", atlas.users)
+        write_table(draft.path / "segments.parquet", atlas.segments)
+        write_table(draft.path / "traits.parquet", atlas.traits)
+        draft.record |= {
+            "users": atlas.users.num_rows,
+            "segments": atlas.segments.num_rows,
+            "metrics": atlas.metrics,
+            "warnings": atlas.metrics.get("warnings", []),
+        }
+    return _about(dataset, "atlas", draft.run_id)
+
+
+def predict(
+    home: Home,
+    dataset: Dataset,
+    *,
+    cutoff: datetime | None = None,
+    options: PredictOptions | None = None,
+    profile: ProfileOptions | None = None,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> Result:
+    """Train, judge and score the chance of an act; with `category`, also the chance to buy in each category.
+
+    Raises:
+        GateError: Too little data for an honest probability.
+        CutoffError: The log is too short for the horizon.
+        NotFoundError: No item has the asked-for category.
+    """
+    from core.predictor.categories import fit_category_propensity
+    from core.predictor.propensity import fit_propensity
+    from core.predictor.saving import save_categories, save_result
+
+    options, profile = options or PredictOptions(), profile or ProfileOptions()
+    log = dataset.log(cutoff)
+    horizon = options.horizon or fitting_horizon(log)
+    inputs = {"version": dataset.version_path().name}
+    config = {
+        "act": options.act,
+        "horizon_hours": horizon / timedelta(hours=1),
+        "category": options.category,
+        "seed": options.seed,
+        "blocks": list(profile.blocks),
+        "model": profile.model,
+    }
+    run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
+    reused = run_id is not None
+    if run_id is None:
+        texts = TextProfiles(home, log, profile, _part(progress, 0.0, 0.2))
+        main_share = 0.6 if options.category else 1.0
+        result = fit_propensity(
+            log, act=options.act, horizon=horizon, seed=options.seed, text_profile=texts, progress=_part(progress, 0.2, main_share)
+        )
+        categories = None
+        if options.category:
+            categories = fit_category_propensity(
+                log,
+                horizon=horizon,
+                categories=None if options.category == "all" else (options.category,),
+                seed=options.seed,
+                item_vectors=texts.item_vectors,
+                progress=_part(progress, main_share, 1.0),
+            )
+        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+            draft.record |= save_result(result, draft.path)
+            if categories is not None:
+                draft.record |= save_categories(categories, draft.path)
+        run_id = draft.run_id
+    elif cutoff is None:
+        dataset.point_to("propensity", run_id)
+    if out:
+        folder = dataset.run_path("propensity", run_id)
+        if options.category is None:
+            write_rows(out, read_table(folder / "scores.parquet", list(PROPENSITY)))
+        else:
+            table = read_table(folder / "categories.parquet", list(CATEGORY_PROPENSITY))
+            write_rows(out, table if options.category == "all" else table.drop_columns(["category"]))
+    return _about(dataset, "propensity", run_id, reused=reused) | ({"out": str(out)} if out else {})
+
+
+def recommend(
+    home: Home,
+    dataset: Dataset,
+    *,
+    cutoff: datetime | None = None,
+    options: RecommendChoice | None = None,
+    profile: ProfileOptions | None = None,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> Result:
+    """Rank items for every shopper and measure every source against what happened."""
+    from core.recommender.options import RecommendOptions
+    from core.recommender.recommend import recommend as make_lists
+
+    options, profile = options or RecommendChoice(), profile or ProfileOptions()
+    log = dataset.log(cutoff)
+    horizon = options.horizon or fitting_horizon(log)
+    settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
+    inputs = {"version": dataset.version_path().name}
+    config = {
+        "k": options.k,
+        "horizon_hours": horizon / timedelta(hours=1),
+        "source": options.source,
+        "new_only": options.new_only,
+        "seed": options.seed,
+        "blocks": list(profile.blocks),
+        "model": profile.model,
+    }
+    run_id = dataset.find_run("recommendations", inputs=inputs, config=config, cutoff=cutoff)
+    reused = run_id is not None
+    if run_id is None:
+        texts = TextProfiles(home, log, profile, _part(progress, 0.0, 0.2))
+        result = make_lists(log, texts.item_vectors(log.until), settings, progress=_part(progress, 0.2, 1.0))
+        with dataset.new_run("recommendations", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+            write_table(draft.path / "recommendations.parquet", result.recommendations)
+            write_table(draft.path / "metrics.parquet", result.metrics)
+            draft.record |= result.record
+        run_id = draft.run_id
+    elif cutoff is None:
+        dataset.point_to("recommendations", run_id)
+    if out:
+        write_rows(out, read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS)))
+    return _about(dataset, "recommendations", run_id, reused=reused) | ({"out": str(out)} if out else {})
+
+
+def export(home: Home, dataset: Dataset, folder: Path, *, form: str = "parquet", progress: Progress = silent) -> Result:
+    """Write every table of a dataset into a folder, and a line into the audit trail."""
+    result = export_tables(dataset, folder, form, progress)
+    home.append_audit({"act": "export", "dataset": dataset.name, "files": sorted(result["files"]), "format": form})
+    return {"out": str(folder), **result}
+
+
+def run(
+    home: Home,
+    name: str,
+    *,
+    ingest: IngestOptions | None,
+    cutoff: datetime | None,
+    horizon: timedelta | None,
+    profile: ProfileOptions,
+    seed: int,
+    report: Reporter,
+) -> Result:
+    """Do everything in order; a stage that this log cannot feed is left out with its reason, the others go on."""
+    stages: list[Result] = []
+    warnings: list[str] = []
+    results: dict[str, Any] = {}
+
+    def step(stage: str, begin: float, end: float, work: Callable[[], Result], *, may_fail: bool) -> None:
+        began = time.monotonic()
+        try:
+            with report.stage(stage, begin, end):
+                done = work()
+        except (GateError, CutoffError, NotFoundError) as error:
+            if not may_fail:
+                raise
+            warnings.append(f"{stage} was left out: {error}")
+            return
+        results[stage] = {key: value for key, value in done.items() if key != "warnings"}
+        warnings.extend(f"{stage}: {warning}" for warning in done.get("warnings", ()))
+        stages.append({"stage": stage, "seconds": round(time.monotonic() - began, 2), "peak_mb": round(peak_memory_mb())})
+
+    if ingest:
+        step("ingest", 0.0, 0.1, lambda: _ingest(home, name, ingest, report), may_fail=False)
+    dataset = home.dataset(name)
+    step("profile", 0.1, 0.3, lambda: _profile(home, dataset, cutoff=cutoff, options=profile, progress=report), may_fail=False)
+    step("map", 0.3, 0.5, lambda: draw_map(home, dataset, cutoff=cutoff, options=profile, seed=seed, progress=report), may_fail=False)
+    choice = RecommendChoice(horizon=horizon, seed=seed)
+    step(
+        "recommend",
+        0.5,
+        0.7,
+        lambda: recommend(home, dataset, cutoff=cutoff, options=choice, profile=profile, progress=report),
+        may_fail=True,
+    )
+    wanted = PredictOptions(horizon=horizon, category="all", seed=seed)
+    step(
+        "predict", 0.7, 1.0, lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, progress=report), may_fail=True
+    )
+    return {"dataset": name, "stages": stages, "results": results, "warnings": warnings}
+
+
+_ingest, _profile = ingest, profile
+"""Names that `run` and `predict` shadow with their arguments."""
+
+
+def samples(home: Home, report: Reporter) -> Result:
+    """Load the bundled samples when the home holds no dataset; the dashboard offers to compute what follows."""
+    if home.datasets():
+        return {"loaded": [], "warnings": []}
+    home.sweep()
+    folders = sorted(path.parent for path in SAMPLES.glob("*/dataset.json"))
+    loaded = []
+    for place, folder in enumerate(folders):
+        with report.stage("samples", place / len(folders), (place + 1) / len(folders)):
+            loaded.append(load_sample(home, folder.name, report)["dataset"])
+    return {"loaded": loaded, "warnings": []}
+
+
+def load_sample(home: Home, name: str, progress: Progress = silent) -> Result:
+    """Ingest one bundled sample under its own name.
+
+    Raises:
+        NotFoundError: There is no such sample.
+    """
+    folder = SAMPLES / slug(name)
+    if not (folder / "dataset.json").is_file():
+        raise NotFoundError(
+            f"There is no sample {name!r}; there are: {', '.join(p.parent.name for p in sorted(SAMPLES.glob('*/dataset.json')))}."
+        )
+    record = read_json(folder / "dataset.json")
+    files = record["files"]
+    options = IngestOptions(
+        events=(str(folder / files["events"]),),
+        items=str(folder / files["items"]) if files.get("items") else None,
+        users=str(folder / files["users"]) if files.get("users") else None,
+    )
+    return {"dataset": folder.name, **ingest(home, folder.name, options, progress)}
+
+
+class TextProfiles:
+    """Item vectors and text profiles as of any cutoff of one log, each from item texts known before that cutoff.
+
+    The model is chosen once, on the catalogue at the end of the log, so that vectors of all cutoffs share one space.
+    """
+
+    def __init__(self, home: Home, log: Log, options: ProfileOptions, progress: Progress = silent) -> None:
+        self._home, self._log, self._options, self._progress = home, log, options, progress
+        self._vectors: dict[datetime, ItemVectors | None] = {}
+        self._encoder: TextEncoder | None = None
+
+    def item_vectors(self, cutoff: datetime) -> "ItemVectors | None":
+        """Return text vectors of the items known before the cutoff, or None when no item has a text."""
+        from core.encoder.encode import load_encoder
+        from core.encoder.items import encode_items
+        from core.encoder.texts import item_texts
+
+        if "text" not in self._options.blocks:
+            return None
+        cache = self._home.path / "cache"
+        if self._encoder is None:
+            with self._log.history() as connection:
+                texts = sorted(set(item_texts(connection)["text"].drop_null().to_pylist()))
+            if not texts:
+                return None
+            self._encoder = load_encoder(self._options.model, texts, self._options.device, cache)
+        if cutoff not in self._vectors:
+            with self._log.history(cutoff) as connection:
+                vectors = encode_items(connection, cache, encoder=self._encoder, progress=self._progress)
+            self._vectors[cutoff] = vectors if len(vectors.vectors) else None
+        return self._vectors[cutoff]
+
+    def __call__(self, cutoff: datetime) -> Profiles | None:
+        from core.encoder.pooling import pool_text_profiles
+
+        vectors = self.item_vectors(cutoff)
+        if vectors is None:
+            return None
+        with self._log.history(cutoff) as connection:
+            return pool_text_profiles(connection, cutoff, vectors)
+
+
+def fitting_horizon(log: Log) -> timedelta:
+    """Return the longest usual horizon that leaves room for history, training, calibration and test."""
+    for days in HORIZON_DAYS:
+        if 4 * timedelta(days=days) <= log.until - log.start:
+            return timedelta(days=days)
+    return timedelta(days=HORIZON_DAYS[-1])
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident size of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions) -> Path:
+    inputs, config = (
+        {"version": dataset.version_path().name},
+        {"blocks": list(options.blocks), "model": options.model, "device": options.device},
+    )
+    found = dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff)
+    if found is None:
+        raise NotFoundError(f"Dataset {dataset.name!r} has no profiles of this cutoff yet; run `profile` first.")
+    return dataset.run_path("profiles", found)
+
+
+def _about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> Result:
+    """What a verb tells about a run: its manifest without what only machines read."""
+    manifest = dataset.run_manifest(kind, run_id)
+    kept = {key: value for key, value in manifest.items() if key not in ("files", "inputs", "id", "core", "scaler")}
+    return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, "warnings": manifest.get("warnings", [])}
+
+
+def _part(progress: Progress, begin: float, end: float) -> Progress:
+    return lambda share, message: progress(begin + (end - begin) * share, message)
+
+
+def _files(pattern: str) -> list[Path]:
+    """Expand a file, a folder or a glob into files, sorted by name."""
+    path = Path(pattern)
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise FileError(f"The folder {pattern!r} holds no file; name a folder with event files.")
+        return found
+    if path.exists():
+        return [path]
+    found = sorted(Path(name) for name in glob.glob(pattern))  # noqa: PTH207 - absolute patterns, which Path.glob refuses
+    if not found:
+        raise FileError(f"No file matches {pattern!r}; check the path.")
+    return found
+
+
+def _remove_empty(folder: Path) -> None:
+    """Take back the folders of a dataset that never got a version."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            path.rmdir()
+    folder.rmdir()
+
+
+def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOptions, out: Path | None = None) -> Result:
+    """Size an audience rule on the current runs; with `out`, write its shoppers without the holdout.
+
+    Raises:
+        RuleError: The rule is malformed or asks for something this dataset does not have.
+    """
+    raise NotImplementedError

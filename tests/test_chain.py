@@ -1,0 +1,165 @@
+"""The command line from a raw file to recommendations: what it prints, writes and refuses, and that it never looks ahead."""
+
+import csv
+import json
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from core.__main__ import main
+from core.store import Home
+from tests.worlds import DAY_ONE
+
+Cli = Callable[..., tuple[int, dict[str, Any]]]
+
+SHELVES = {
+    "Tea": ["Green tea", "Black tea", "Oolong tea"],
+    "Shoes": ["Running shoes", "Leather boots", "Sandals"],
+    "Phones": ["Smart phone", "Phone case", "Charger"],
+    "Books": ["Cook book", "Novel", "Travel guide"],
+}
+
+
+def write_shop(path: Path, users: int = 260, days: int = 60) -> Path:
+    """A small shop log: each user likes one shelf, looks, carts, buys; a quarter of them much more often than others."""
+    rng = random.Random(7)
+    rows = []
+    for number in range(users):
+        shelf = rng.choice(sorted(SHELVES))
+        day = rng.uniform(0, 6)
+        while day < days:
+            other = rng.choice(sorted(SHELVES))
+            category = shelf if rng.random() < 0.8 else other
+            title = rng.choice(SHELVES[category])
+            clock = DAY_ONE + timedelta(days=day)
+            price = 5 + 10 * SHELVES[category].index(title)
+            for act, chance, minutes in (("view", 1.0, 0), ("addtocart", 0.5, 3), ("purchase", 0.35, 9)):
+                if rng.random() < chance:
+                    time = clock + timedelta(minutes=minutes)
+                    rows.append((f"u{number:03d}", f"{category}-{title}", act, time.strftime("%Y-%m-%d %H:%M:%S"), title, category, price))
+            day += rng.expovariate(1 / (2.0 if number % 4 == 0 else 6.0))
+    rows.sort(key=lambda row: row[3])
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["visitor", "sku", "event", "timestamp", "product name", "category", "price"])
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chain")
+
+
+@pytest.fixture
+def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    def call(*words: str) -> tuple[int, dict[str, Any]]:
+        status = main([*words, "--home", str(home), "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shop(tmp_path_factory.mktemp("files") / "shop.csv")
+
+
+@pytest.mark.slow
+def test_the_whole_chain_runs_and_every_table_is_whole(cli: Cli, shop: Path, home: Path, tmp_path: Path) -> None:
+    status, told = cli("run", "--dataset", "shop", "--events", str(shop))
+    assert status == 0, told
+    assert [stage["stage"] for stage in told["stages"]] == ["ingest", "profile", "map", "recommend", "predict"]
+    ingested = told["results"]["ingest"]
+    lines = len(shop.read_text(encoding="utf-8").splitlines()) - 1
+    assert ingested["rows_read"] == lines == ingested["rows_kept"] + ingested["rows_quarantined"] + ingested["rows_merged"]
+
+    status, told = cli("export", "--dataset", "shop", "--out", str(tmp_path))
+    assert status == 0
+    users = set(pq.read_table(tmp_path / "events.parquet")["user_id"].to_pylist())
+    assert len(users) == 260
+    for name in ("features", "segments", "propensity"):
+        assert pq.read_table(tmp_path / f"{name}.parquet")["user_id"].to_pylist() == sorted(users)
+    scores = pq.read_table(tmp_path / "propensity.parquet").to_pylist()
+    assert all(0 < row["low"] <= row["propensity"] <= row["high"] < 1 for row in scores)
+    lists: dict[str, list[int]] = {}
+    for row in pq.read_table(tmp_path / "recommendations.parquet").to_pylist():
+        lists.setdefault(row["user_id"], []).append(row["rank"])
+    assert set(lists) == users
+    assert all(ranks == list(range(1, 13)) for ranks in lists.values())  # the shop sells twelve items
+
+    status, told = cli("audience", "--dataset", "shop", "--rule", '{"propensity": {"at_least": 0.0}}', "--out", str(tmp_path / "a.csv"))
+    assert status == 0, told
+    assert told["users"] == 260
+    assert told["exported"] + told["holdout"] == 260
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig") as stream:
+        exported = {row["user_id"] for row in csv.DictReader(stream)}
+    assert len(exported) == told["exported"]
+
+    status, told = cli("run", "--dataset", "shop")
+    assert status == 0
+    assert all(result["reused"] for result in told["results"].values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["predict", "recommend"])
+def test_a_cutoff_equals_a_file_without_the_later_rows(cli: Cli, shop: Path, tmp_path: Path, verb: str) -> None:
+    cutoff = (DAY_ONE + timedelta(days=45)).strftime("%Y-%m-%d")
+    cut = tmp_path / "cut.csv"
+    lines = shop.read_text(encoding="utf-8").splitlines(keepends=True)
+    cut.write_text("".join([lines[0], *(line for line in lines[1:] if line.split(",")[3] < cutoff)]), encoding="utf-8")
+    for name, file in (("full", shop), ("cut", cut)):
+        assert cli("ingest", "--dataset", name, "--events", str(file))[0] == 0
+        more = ("--category", "all") if verb == "predict" else ()
+        status, told = cli(
+            verb, "--dataset", name, "--cutoff", cutoff, "--horizon", "7d", *more, "--out", str(tmp_path / f"{name}.parquet")
+        )
+        assert status == 0, told
+    assert (tmp_path / "full.parquet").read_bytes() == (tmp_path / "cut.parquet").read_bytes()
+    expected = {
+        "predict": ["user_id", "category", "propensity", "low", "high"],
+        "recommend": ["user_id", "rank", "item_id", "score", "reason"],
+    }
+    assert pq.read_table(tmp_path / "full.parquet").column_names == expected[verb]
+
+
+@pytest.mark.slow
+def test_a_run_with_a_cutoff_does_not_change_what_is_on_screen(cli: Cli, shop: Path, home: Path) -> None:
+    assert cli("ingest", "--dataset", "still", "--events", str(shop))[0] == 0
+    assert cli("profile", "--dataset", "still", "--cutoff", "2024-04-01", "--blocks", "counts")[0] == 0
+    assert Home(home).dataset("still").current()["runs"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("ingest", "--dataset", "d", "--events", "/nowhere/log.csv"), "No file matches"),
+        (("ingest", "--dataset", "Not A Name", "--events", __file__), "cannot name a dataset"),
+        (("ingest", "--dataset", "d", "--events", __file__, "--map", "/nowhere.json"), "mapping file"),
+        (("map", "--dataset", "nowhere"), "There is no dataset"),
+        (("predict", "--dataset", "nowhere"), "There is no dataset"),
+        (("predict", "--dataset", "nowhere", "--horizon", "soon"), "is not a horizon"),
+        (("recommend", "--dataset", "nowhere", "--out", "lists.xls"), "must end in"),
+        (("audience", "--dataset", "nowhere", "--rule", "{"), "not JSON"),
+        (("jobs", "--cancel", "nothing"), "There is no job"),
+    ],
+)
+def test_what_people_can_mend_is_said_in_a_sentence(cli: Cli, words: tuple[str, ...], sentence: str, home: Path) -> None:
+    status, told = cli(*words)
+    assert status == 2
+    assert sentence in told["error"]
+    assert not (home / "datasets" / "d").exists()
+
+
+def test_an_empty_log_publishes_nothing(cli: Cli, tmp_path: Path, home: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("user_id,item_id,event_type,event_time\n", encoding="utf-8")
+    status, told = cli("ingest", "--dataset", "void", "--events", str(empty))
+    assert status == 2
+    assert told["kind"] in ("EmptyLogError", "FileError")
+    assert "void" not in Home(home).datasets()

@@ -1,0 +1,119 @@
+"""Jobs tell their state whatever happens to them: done, failed, cancelled, killed; and one heavy job goes at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.errors import BusyError, CancelledError, EmptyLogError, NotFoundError
+from core.jobs import Job, cancel_job, list_jobs, read_job, start_job, working
+from core.store import Home
+
+
+def wait_until_over(home: Home, job_id: str, seconds: float = 60) -> Job:
+    """Poll a job until it is over; the bound only keeps a broken job from hanging the tests."""
+    until = time.monotonic() + seconds
+    while (job := read_job(home, job_id)).is_live and time.monotonic() < until:
+        time.sleep(0.1)
+    return job
+
+
+def holder(home: Home) -> subprocess.Popen[bytes]:
+    """Another process that holds the home's heavy lock until it is killed."""
+    code = (
+        "import sys, time; from pathlib import Path; from core.jobs import working; from core.store import Home\n"
+        "with working(Home(Path(sys.argv[1])), None, heavy=True, echo=lambda line: None):\n"
+        "    print('held', flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(home.path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_a_finished_job_hands_over_its_result(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    job = wait_until_over(home, start_job(home, ["jobs"], "List"))
+    assert (job.state, job.share, job.error) == ("done", 1.0, None)
+    assert job.result is not None
+    assert [j.job_id for j in list_jobs(home)] == [job.job_id]
+
+
+def test_a_job_that_meets_a_mendable_error_says_it_in_words(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    job = wait_until_over(home, start_job(home, ["map", "--dataset", "nowhere"], "Map"))
+    assert job.state == "failed"
+    assert job.error is not None
+    assert "There is no dataset 'nowhere'" in job.error
+
+
+def test_a_terminal_is_told_at_once_when_the_home_is_busy(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    other = holder(home)
+    try:
+        with pytest.raises(BusyError, match="Another job is working"), working(home, None, heavy=True, echo=lambda line: None):
+            pass
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_queued_job_can_be_cancelled_and_a_freed_lock_lets_the_next_one_go(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    other = holder(home)
+    try:
+        job_id = start_job(home, ["map", "--dataset", "nowhere"], "Map")
+        until = time.monotonic() + 60
+        while "waiting" not in read_job(home, job_id).message and time.monotonic() < until:
+            time.sleep(0.1)
+        assert read_job(home, job_id).state == "queued"
+        cancel_job(home, job_id)
+        assert wait_until_over(home, job_id).state == "cancelled"
+    finally:
+        other.kill()
+        other.wait()
+    with working(home, None, heavy=True, echo=lambda line: None) as report:
+        report(0.5, "the lock of a killed process is free")
+
+
+def test_a_killed_worker_is_reported_and_not_waited_for(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    other = holder(home)
+    try:
+        job_id = start_job(home, ["map", "--dataset", "nowhere"], "Map")
+        until = time.monotonic() + 60
+        while "waiting" not in read_job(home, job_id).message and time.monotonic() < until:
+            time.sleep(0.1)
+        from core.artifacts import read_json
+
+        os.kill(read_json(home.path / "jobs" / job_id / "status.json")["pid"], signal.SIGKILL)
+        job = wait_until_over(home, job_id)
+        assert job.state == "failed"
+        assert job.error is not None
+        assert "stopped without a word" in job.error
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_stages_map_their_share_onto_the_whole(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with working(Home(tmp_path), None, heavy=False, echo=lines.append) as report, report.stage("profile", 0.2, 0.4) as progress:
+        progress(0.5, "halfway")
+    assert any(line.startswith("[ 30%] profile: halfway") for line in lines)
+
+
+def test_every_way_out_lets_the_error_through(tmp_path: Path) -> None:
+    for error in (EmptyLogError("empty"), CancelledError("stop")):
+        with pytest.raises(type(error)), working(Home(tmp_path), None, heavy=True, echo=lambda line: None):
+            raise error
+
+
+def test_an_unknown_job_or_a_path_is_refused(tmp_path: Path) -> None:
+    for name in ("none", "../jobs", ""):
+        with pytest.raises(NotFoundError, match="There is no job"):
+            read_job(Home(tmp_path), name)
