@@ -1,0 +1,135 @@
+"""Privacy: personal data found in columns, pseudonyms, small counts hidden, cells that a spreadsheet would run."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+SMALL_CELL = 20
+"""Counts below are shown as "< 20": fewer people can be recognised."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet run a cell as a formula."""
+
+_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
+_PHONE = re.compile(r"^\+?\d{0,3}[\s./-]*(\(\d{1,5}\)|\d{1,5})([\s./-]*\d{2,5}){1,5}$")
+_IP = re.compile(r"^(\d{1,3}\.){3}\d{1,3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", re.IGNORECASE)
+_DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$")
+_PHONE_NAME = re.compile(r"(phone|mobile|telephone|msisdn|whatsapp|手机|电话)|(^|_)tel($|_)", re.IGNORECASE)
+_CARD_NAME = re.compile(r"card_?(number|no|num)|credit_?card|(^|_)pan($|_)|卡号", re.IGNORECASE)
+_PERSON_NAME = re.compile(
+    r"(first|last|full|sur|given|family|customer)_?name$|^(address|street|postal_address|passport\w*|ssn|id_card\w*|姓名|地址|身份证号?)$",
+    re.IGNORECASE,
+)
+CARD_STARTS = ("3", "4", "5", "6", "2")
+"""First digits of payment cards in use (ISO/IEC 7812)."""
+
+
+@dataclass(frozen=True)
+class PersonalColumn:
+    """A column that seems to hold personal data."""
+
+    column: str
+    kind: str
+    """email, phone, card, ip or person (names, addresses, papers)."""
+    share: float
+    """Share of the sampled values that look like it; 1.0 when the column's name says so."""
+    example: str
+    """One value, masked."""
+
+
+def guard_cell(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would run as a formula; everything else passes unchanged."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def show_count(count: int, smallest: int = SMALL_CELL) -> str:
+    """Write a count of people for the screen: `0`, `< 20`, `1,234`."""
+    return f"< {smallest}" if 0 < count < smallest else f"{count:,}"
+
+
+def suppress(counts: Mapping[str, int], smallest: int = SMALL_CELL) -> dict[str, int | None]:
+    """Hide counts of 1 to `smallest` - 1 (None), and one more when a single hidden one could be told from the total.
+
+    The further one hidden is the smallest of the shown counts above 0 (ties by name).
+    """
+    hidden = {name for name, count in counts.items() if 0 < count < smallest}
+    if len(hidden) == 1:
+        rest = sorted((count, name) for name, count in counts.items() if name not in hidden and count > 0)
+        hidden |= {name for _, name in rest[:1]}
+    return {name: None if name in hidden else count for name, count in counts.items()}
+
+
+def pseudonym(user_id: str, salt: str) -> str:
+    """SHA-256 (64 hex digits) of the salt followed by the id, UTF-8: the same in SQL, `sha256(salt || user_id)`."""
+    return hashlib.sha256(f"{salt}{user_id}".encode()).hexdigest()
+
+
+def detect_personal_columns(samples: Mapping[str, Iterable[object]], least_share: float = 0.1) -> list[PersonalColumn]:
+    """Find columns whose values look like e-mail addresses, phone or card numbers, or network addresses.
+
+    Plain digits count as phone or card numbers only when the column's name says so or (cards) when nearly all pass the
+    check digit: ids and times are digits, too.
+
+    Args:
+        samples: Some values of each column; None and empty values are left out.
+        least_share: Share of values that must look alike for a finding.
+
+    Returns:
+        At most one finding per column, in the order of `samples`.
+    """
+    found = []
+    for column, raw in samples.items():
+        values = [text for value in raw if value is not None and (text := str(value).strip())]
+        if not values:
+            continue
+        shares = {
+            "email": _share(values, lambda text: bool(_EMAIL.match(text))),
+            "ip": _share(values, lambda text: bool(_IP.match(text))),
+            "card": _card_share(column, values),
+            "phone": _phone_share(column, values),
+            "person": 1.0 if _PERSON_NAME.search(column) else 0.0,
+        }
+        kind, share = max(shares.items(), key=lambda pair: pair[1])
+        if share >= least_share:
+            found.append(PersonalColumn(column, kind, round(share, 4), mask(values[0])))
+    return found
+
+
+def mask(text: str) -> str:
+    """Show that there is a value without telling it: the first character and the length class."""
+    return f"{text[0]}{'•' * min(len(text) - 1, 8)}" if text else ""
+
+
+def passes_luhn(digits: str) -> bool:
+    """Check digit of payment cards (ISO/IEC 7812-1, annex B)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if place % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def _share(values: list[str], test: Callable[[str], bool]) -> float:
+    return sum(map(test, values)) / len(values)
+
+
+def _card_share(column: str, values: list[str]) -> float:
+    def is_card(text: str) -> bool:
+        digits = re.sub(r"[ -]", "", text)
+        return digits.isascii() and digits.isdigit() and 13 <= len(digits) <= 19 and digits.startswith(CARD_STARTS) and passes_luhn(digits)
+
+    share = _share(values, is_card)
+    # one in ten numbers passes the check digit by chance
+    return share if share >= 0.8 or _CARD_NAME.search(column) else 0.0
+
+
+def _phone_share(column: str, values: list[str]) -> float:
+    named = bool(_PHONE_NAME.search(column))
+
+    def is_phone(text: str) -> bool:
+        digits = sum(c.isdigit() for c in text)
+        if not 7 <= digits <= 15 or not _PHONE.match(text) or _DATE.match(text):
+            return False
+        return named or text.startswith("+") or ("(" in text and digits >= 9)
+
+    return _share(values, is_phone)
