@@ -1,0 +1,232 @@
+"""From text to times and numbers: formats are decided on all values of a column, then one macro casts each."""
+
+import re
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from core.errors import MappingError
+from core.store import Connection, scalar
+
+RELATIVE_START = "2000-01-01"
+"""Day 0 of logs that only count days; said in the warnings."""
+
+_ISO = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
+_DMY = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([ T,]|$)"
+_NUMERIC = r"^[-+]?\d+(\.\d*)?([eE][+]?\d+)?$"
+_COMPACT = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([ T]?\d{2}(:?\d{2}){0,2})?$"
+_CJK = r"^\d{4}\s*年"
+
+_ISO_CAST = """
+CASE WHEN regexp_matches(x, '([+-][0-9]{2}(:?[0-9]{2})?|[A-Za-z]{2,}(/[A-Za-z_]+)?)$')
+     THEN timezone('UTC', COALESCE(TRY_CAST(x AS TIMESTAMPTZ), TRY_CAST(regexp_replace(x, '\\s+([+-])', '\\1') AS TIMESTAMPTZ)))
+     WHEN ends_with(x, 'Z') THEN TRY_CAST(x AS TIMESTAMP)
+     ELSE in_zone(TRY_CAST(x AS TIMESTAMP)) END
+"""
+_PARTS = "regexp_extract(x, '^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{2,4})[ T,]*(.*)$', ['a', 'b', 'y', 'clock'])"
+_YEAR = "CASE WHEN length(p.y) = 2 THEN (CASE WHEN p.y > '69' THEN '19' ELSE '20' END) || p.y ELSE p.y END"
+_CLOCKS = "['%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p', '%Y/%m/%d %H.%M', '%Y/%m/%d %H:%M:%S %Z']"
+
+_BODIES = {
+    "iso": _ISO_CAST,
+    "epoch": "TRY(make_timestamp(CAST(TRY_CAST(x AS DECIMAL(30, 6)) * time_factor() AS BIGINT)))",
+    "nanoseconds": "TRY(make_timestamp(TRY_CAST(x AS BIGINT) // 1000))",
+    "days": f"TIMESTAMP '{RELATIVE_START}' + to_days(TRY_CAST(TRY_CAST(x AS DOUBLE) AS INTEGER))",
+    "compact": "in_zone(list_transform([regexp_replace(x, '[^0-9]', '', 'g')], lambda d: TRY_CAST(substr(d, 1, 4) || '-' || substr(d, 5, 2) || '-'"
+    " || substr(d, 7, 2) || ' ' || rpad(substr(d, 9, 2), 2, '0') || ':' || rpad(substr(d, 11, 2), 2, '0') || ':' || rpad(substr(d, 13, 2), 2, '0')"
+    " AS TIMESTAMP))[1])",
+    "day_first": f"in_zone(list_transform([{_PARTS}], lambda p: clocked({_YEAR} || '/' || p.b || '/' || p.a || ' ' || p.clock))[1])",
+    "month_first": f"in_zone(list_transform([{_PARTS}], lambda p: clocked({_YEAR} || '/' || p.a || '/' || p.b || ' ' || p.clock))[1])",
+    "chinese": "in_zone(TRY_CAST(rtrim(regexp_replace(regexp_replace(x, '\\s*[年月]\\s*', '-', 'g'), '\\s*日\\s*', ' ')) AS TIMESTAMP))",
+    "named_month": "in_zone(try_strptime(x, ['%d-%b-%Y %H:%M:%S', '%d-%b-%Y %H:%M', '%d-%b-%Y', '%d-%b-%y', '%d %b %Y %H:%M:%S', '%d %b %Y %H:%M',"
+    " '%d %b %Y', '%d %B %Y', '%d %B %Y %H:%M', '%b %d, %Y %H:%M:%S', '%b %d, %Y %I:%M:%S %p', '%b %d, %Y %I:%M %p', '%b %d, %Y', '%B %d, %Y',"
+    " '%d/%b/%Y:%H:%M:%S', '%a, %d %b %Y %H:%M:%S', '%a %b %d %H:%M:%S %Y', '%d%b%Y', '%d%b%Y:%H:%M:%S']))",
+}
+"""Ways to read a time; `x` is text. Year-first text is read whatever the way, because it can mean only one thing."""
+
+_FORMAT = re.compile(r"^[%\w \t/:.,+()年月日时分秒-]+$")
+"""A person's format becomes part of a statement, because strptime wants a constant; no quote can pass this."""
+
+_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0, "days": 0}
+
+
+@dataclass(frozen=True)
+class TimeReading:
+    """How the times of a log are read."""
+
+    kind: str
+    unit: str | None = None
+    warning: str | None = None
+
+
+def decide_time(connection: Connection, unit: str | None, time_format: str | None) -> TimeReading:
+    """Decide how `raw.event_time` is read, on all its values where a sample leaves a doubt.
+
+    Raises:
+        MappingError: No known form fits most of the values.
+    """
+    if time_format is not None:
+        return TimeReading("given")
+    if unit is not None:
+        return TimeReading({"days": "days", "ns": "nanoseconds"}.get(unit, "epoch"), unit)
+    row = connection.execute(
+        """
+        WITH times AS (SELECT event_time AS t FROM raw WHERE event_time IS NOT NULL USING SAMPLE 20000 ROWS (reservoir, 7))
+        SELECT count(*), count(*) FILTER (regexp_matches(t, $iso)), count(*) FILTER (regexp_matches(t, $numeric)),
+               count(*) FILTER (regexp_matches(t, $compact)), count(*) FILTER (regexp_matches(t, $dmy)),
+               count(*) FILTER (regexp_matches(t, $cjk)), median(abs(TRY_CAST(t AS DOUBLE))), any_value(t)
+        FROM times
+        """,
+        {"iso": _ISO, "numeric": _NUMERIC, "compact": _COMPACT, "dmy": _DMY, "cjk": _CJK},
+    ).fetchone()
+    assert row is not None
+    total, iso, numeric, compact, dmy, cjk, median, example = row
+    if total == 0:
+        raise MappingError("The column of event times is empty in every row; map another column to event_time.")
+    forms = {"iso": iso, "compact": compact, "numeric": numeric - compact, "dmy": dmy, "chinese": cjk}
+    best = max(forms, key=lambda form: forms[form])
+    if forms[best] < total * 0.3:
+        named = scalar(
+            connection, "SELECT count(*) FILTER (regexp_matches(event_time, '[A-Za-z]{3}')) FROM (SELECT event_time FROM raw LIMIT 1000)"
+        )
+        if named:
+            return TimeReading("named_month")
+        raise MappingError(
+            f"Event times such as {example!r} are in no form known here; give `time_format` (strptime) or map another column."
+        )
+    if best == "numeric":
+        return _epoch(float(median))
+    return _day_or_month(connection) if best == "dmy" else TimeReading(best)
+
+
+def _epoch(median: float) -> TimeReading:
+    for limit, unit in ((1e5, "days"), (1e11, "s"), (1e14, "ms"), (1e17, "us")):
+        if median < limit:
+            note = (
+                f"Times are day numbers; day 0 is taken as {RELATIVE_START}, so dates on screen are not calendar dates."
+                if unit == "days"
+                else None
+            )
+            return TimeReading("days" if unit == "days" else "epoch", unit, note)
+    return TimeReading("nanoseconds", "ns")
+
+
+def _day_or_month(connection: Connection) -> TimeReading:
+    row = connection.execute(
+        """
+        WITH parts AS (SELECT regexp_extract(event_time, '^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]', ['a', 'b']) AS p, count(*) AS n
+                       FROM raw WHERE event_time IS NOT NULL GROUP BY ALL)
+        SELECT COALESCE(sum(n) FILTER (TRY_CAST(p.a AS INT) > 12), 0), COALESCE(sum(n) FILTER (TRY_CAST(p.b AS INT) > 12), 0),
+               count(DISTINCT p.a), count(DISTINCT p.b), any_value(p.a || '/' || p.b) FROM parts
+        """
+    ).fetchone()
+    assert row is not None
+    first, second, distinct_a, distinct_b, example = row
+    if first > second:
+        note = f"{second} times cannot be day-first and were quarantined as unreadable." if second else None
+        return TimeReading("day_first", None, note)
+    if second > first:
+        note = f"{first} times cannot be month-first and were quarantined as unreadable." if first else None
+        return TimeReading("month_first", None, note)
+    order = "day_first" if distinct_a > distinct_b else "month_first"
+    return TimeReading(
+        order,
+        None,
+        f"Dates such as {example} may be day-first or month-first, no value decides it; read as {order.replace('_', '-')}. "
+        'Give `time_format` such as "%d/%m/%Y %H:%M" in the mapping to settle it.',
+    )
+
+
+def make_time_macros(connection: Connection, reading: TimeReading, zone: str, time_format: str | None) -> None:
+    """Define the macro parse_time(text) → TIMESTAMP in UTC.
+
+    Raises:
+        MappingError: The time zone or the format is unknown.
+    """
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, KeyError) as error:
+        raise MappingError(f"There is no time zone {zone!r}; use a name such as UTC, Asia/Shanghai or America/New_York.") from error
+    connection.execute("CREATE OR REPLACE TEMP TABLE settings AS SELECT ? AS zone", [zone])
+    if time_format is not None:
+        if not _FORMAT.match(time_format):
+            raise MappingError(f"`time_format` {time_format!r} holds signs that no time has; write it like %d/%m/%Y %H:%M.")
+        try:
+            connection.execute("SELECT try_strptime('x', ?)", [time_format]).fetchall()
+        except duckdb.Error as error:
+            raise MappingError(f"`time_format` {time_format!r} is no strptime format ({error}).") from error
+    plain = zone.upper() in ("UTC", "ETC/UTC", "GMT")
+    connection.execute(
+        "CREATE OR REPLACE TEMP MACRO in_zone(t) AS t"
+        if plain
+        else "CREATE OR REPLACE TEMP MACRO in_zone(t) AS timezone('UTC', timezone((SELECT zone FROM settings), t))"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO time_factor() AS {_UNITS.get(reading.unit or 's', 1) or 1}")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP MACRO clocked(t) AS COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), try_strptime(rtrim(t), {_CLOCKS}))"
+    )
+    body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
+    fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN {_ISO_CAST} END"
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_time_raw(x) AS COALESCE({body}{fallback}, NULL)")
+    connection.execute("CREATE OR REPLACE TEMP MACRO parse_time(x) AS CASE WHEN isfinite(parse_time_raw(x)) THEN parse_time_raw(x) END")
+
+
+_SIGNS = r"^(?:\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|元)\s*|\s*(?:\p{Sc}|USD|EUR|GBP|CNY|RMB|JPY|INR|kr|zł|元|円)$"
+
+
+def decide_decimal(connection: Connection) -> tuple[str, str | None]:
+    """Decide "point" or "comma" for the numbers of `raw`, on all values, with a warning when nothing decides it."""
+    row = connection.execute(
+        """
+        WITH numbers AS (SELECT unnest([quantity, price, revenue]) AS x FROM raw),
+        commas AS (SELECT x, count(*) AS n FROM numbers WHERE contains(x, ',') GROUP BY x)
+        SELECT COALESCE(sum(n) FILTER (regexp_matches(x, ',\\d{1,2}\\D*$') AND NOT regexp_matches(x, '\\d\\.\\d+,\\d{3}')
+                                       OR regexp_matches(x, '\\.\\d{3},')), 0),
+               COALESCE(sum(n) FILTER (regexp_matches(x, ',\\d{3}(\\D|$)')), 0), any_value(x),
+               (SELECT count(*) FROM numbers WHERE regexp_matches(x, '^\\D*\\d+\\.\\d{1,2}\\D*$'))
+        FROM commas
+        """
+    ).fetchone()
+    if row is None or (row[0] == 0 and row[1] == 0):
+        return "point", None
+    comma, thousands, example, points = row
+    if comma > thousands or (comma and comma > points):
+        return "comma", None
+    if comma == 0 and points == 0:
+        return "point", f"The comma in numbers such as {example} is read as a thousand separator; no value decides it."
+    return "point", None
+
+
+def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) -> None:
+    """Define parse_number(text) → DECIMAL(18, 4) and parse_dwell(text) → seconds as DECIMAL(18, 3)."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP MACRO bare(x) AS regexp_replace(replace(regexp_replace(trim(regexp_replace(x, '{_SIGNS}', '', 'g')),"
+        " '^\\((.*)\\)$', '-\\1'), '−', '-'), '[\\s''  ]', '', 'g')"
+    )
+    if decimal == "comma":
+        body = (
+            "TRY_CAST(CASE WHEN contains(bare(x), ',') OR regexp_matches(bare(x), '^-?\\d{1,3}(\\.\\d{3})+$')"
+            " THEN replace(replace(bare(x), '.', ''), ',', '.') ELSE bare(x) END AS DECIMAL(18, 4))"
+        )
+    else:
+        body = (
+            "COALESCE(TRY_CAST(x AS DECIMAL(18, 4)), TRY_CAST(CASE WHEN regexp_matches(bare(x), '^-?\\d{1,3}(,\\d{2,3})*(\\.\\d*)?$')"
+            " THEN replace(bare(x), ',', '') ELSE bare(x) END AS DECIMAL(18, 4)))"
+        )
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_number(x) AS {body}")
+    factor = "0.001" if dwell_unit == "ms" else "1"
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP MACRO parse_dwell(x) AS TRY_CAST(COALESCE(
+            TRY_CAST(replace(x, ',', '.') AS DECIMAL(18, 3)) * {factor},
+            CASE WHEN regexp_matches(x, '^\\d+:\\d{{1,2}}(:\\d{{1,2}})?$')
+                 THEN list_reduce([TRY_CAST(v AS DECIMAL(18, 3)) FOR v IN string_split(x, ':')], lambda a, b: CAST(a * 60 + b AS DECIMAL(18, 3)))
+                 ELSE TRY_CAST(replace(regexp_extract(x, '^(-?[0-9]+([.,][0-9]+)?)\\s*[^0-9\\s]+$', 1), ',', '.') AS DECIMAL(18, 3))
+                      * CASE lower(regexp_extract(x, '([^0-9\\s.,-]+)$', 1))
+                          WHEN 's' THEN 1 WHEN 'sec' THEN 1 WHEN 'secs' THEN 1 WHEN 'second' THEN 1 WHEN 'seconds' THEN 1 WHEN '秒' THEN 1
+                          WHEN 'ms' THEN 0.001 WHEN 'msec' THEN 0.001 WHEN '毫秒' THEN 0.001
+                          WHEN 'm' THEN 60 WHEN 'min' THEN 60 WHEN 'minute' THEN 60 WHEN 'minutes' THEN 60 WHEN '分' THEN 60 WHEN '分钟' THEN 60
+                          WHEN 'h' THEN 3600 WHEN '小时' THEN 3600 END END) AS DECIMAL(12, 3))
+        """
+    )

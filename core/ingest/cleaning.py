@@ -1,0 +1,314 @@
+"""Cast the staged text, give every row its fate (kept, quarantined by a rule, merged), and spread rows into acts.
+
+No rule looks at later events: cutting the end off a file leaves the fate of earlier rows as it was. Only the forms of
+times, numbers and words are decided on the whole log.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.ingest.names import DEMOGRAPHICS
+from core.ingest.rules import Setting
+from core.store import Connection, identifier, scalar
+
+_EXTRA = ("title", "category", "brand", "description", "image", *DEMOGRAPHICS)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What kind of log it is, as far as cleaning must know."""
+
+    has_items: bool
+    wide: bool
+    """One row may hold a look and a purchase."""
+    default_event: str | None
+    """Event type of all rows, or None when a column says it."""
+    has_price: bool
+    has_revenue: bool
+    cancel_orders: bool
+    """Orders whose number starts with C are cancellations."""
+    zone: str
+
+
+def place_orders(connection: Connection, start: str) -> None:
+    """Give rows that know only an order number and the days since the order before a relative time in `raw.event_time`."""
+    connection.execute(
+        """
+        CREATE TABLE placed AS
+        WITH orders AS (
+            SELECT user_id, TRY_CAST(TRY_CAST(order_number AS DOUBLE) AS BIGINT) AS number, max(TRY_CAST(days_since_prior_order AS DOUBLE)) AS days,
+                   max(TRY_CAST(TRY_CAST(order_hour AS DOUBLE) AS BIGINT)) AS hour
+            FROM raw GROUP BY ALL)
+        SELECT user_id, number, strftime(CAST($start AS TIMESTAMP)
+               + to_days(CAST(sum(COALESCE(days, 0)) OVER (PARTITION BY user_id ORDER BY number) AS INTEGER))
+               + to_hours(COALESCE(hour, 0)), '%Y-%m-%d %H:%M:%S') AS moment
+        FROM orders WHERE number IS NOT NULL
+        """,
+        {"start": start},
+    )
+    connection.execute(
+        "UPDATE raw SET event_time = placed.moment FROM placed WHERE raw.user_id = placed.user_id"
+        " AND TRY_CAST(TRY_CAST(raw.order_number AS DOUBLE) AS BIGINT) = placed.number"
+    )
+    connection.execute("DROP TABLE placed")
+
+
+def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -> None:
+    """Make the table `rows`: typed columns, and the first rule that a row fails (NULL when none).
+
+    Expects the tables `raw` and `words` (word, kind) and the macros of `casting`.
+    """
+    extras = ", ".join(f"raw.{identifier(name)}" for name in _EXTRA)
+    names = ", ".join(identifier(name) for name in _EXTRA)
+    latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+    earliest = datetime(max(1, int(rules["time_out_of_range"].parameters["earliest_year"])), 1, 1)
+    connection.execute(
+        f"""
+        CREATE TABLE rows AS
+        WITH typed AS (
+            SELECT source_file, source_row,
+                   COALESCE(raw.user_id, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END) AS user_id,
+                   CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE raw.item_id END AS item_id,
+                   CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE raw.purchase_item_id END AS purchase_item_id,
+                   raw.event_type AS word, COALESCE($default_event, words.kind, 'other') AS kind,
+                   raw.event_time AS time_text, parse_time(raw.event_time) AS event_time, session_id,
+                   parse_dwell(dwell_seconds) AS dwell, dwell_seconds IS NOT NULL AS has_dwell, position,
+                   parse_number(quantity) AS quantity, quantity IS NOT NULL AS has_quantity,
+                   parse_number(price) AS price, price IS NOT NULL AS has_price,
+                   parse_number(revenue) AS revenue, revenue IS NOT NULL AS has_revenue,
+                   query, order_id, {extras}
+            FROM raw LEFT JOIN words ON words.word = raw.event_type),
+        judged AS (
+            SELECT * REPLACE (
+                CASE WHEN kind = 'purchase' AND (quantity < 0 OR revenue < 0 OR ($cancel_orders AND regexp_matches(order_id, '^[Cc][0-9]+$')))
+                     THEN 'refund' ELSE kind END AS kind),
+                CASE
+                    WHEN user_id IS NULL THEN 'null_user'
+                    WHEN event_time IS NULL THEN 'bad_time'
+                    WHEN $time_out_of_range AND (event_time < $earliest OR event_time > $latest) THEN 'time_out_of_range'
+                    WHEN $null_item AND $has_items AND item_id IS NULL AND purchase_item_id IS NULL AND kind NOT IN ('search', 'share', 'other')
+                        THEN 'null_item'
+                    WHEN $bad_price AND (has_price AND price IS NULL OR has_revenue AND revenue IS NULL) THEN 'bad_price'
+                    WHEN $negative_price AND price < 0 THEN 'negative_price'
+                    WHEN $bad_quantity AND (has_quantity AND quantity IS NULL OR quantity < 0 AND kind NOT IN ('purchase', 'refund'))
+                        THEN 'bad_quantity'
+                    WHEN $bad_dwell AND has_dwell AND dwell IS NULL THEN 'bad_dwell'
+                    WHEN $negative_dwell AND dwell < 0 THEN 'negative_dwell'
+                END AS rule
+            FROM typed),
+        valued AS (
+            SELECT * REPLACE (
+                COALESCE(price, CASE WHEN NOT $price_known AND quantity <> 0 THEN CAST(abs(revenue / quantity) AS DECIMAL(18, 4)) END) AS price,
+                CASE WHEN kind IN ('purchase', 'refund') OR $wide
+                     THEN COALESCE(revenue, TRY_CAST(COALESCE(quantity, 1) * price AS DECIMAL(18, 4))) END AS revenue,
+                CASE WHEN $dwell_cap THEN least(greatest(dwell, 0), CAST($cap AS DECIMAL(12, 3))) ELSE greatest(dwell, 0) END AS dwell),
+                COALESCE($dwell_cap AND dwell > $cap, false) AS capped
+            FROM judged)
+        SELECT source_file, source_row, rule, user_id, item_id, purchase_item_id, word, kind, time_text, event_time, session_id, dwell, capped, position,
+               CASE WHEN kind = 'refund' THEN -abs(quantity) ELSE quantity END AS quantity, price,
+               CASE WHEN kind = 'refund' THEN -abs(revenue) ELSE revenue END AS revenue, query, order_id, {names},
+               hash(user_id, item_id, purchase_item_id, word, kind, session_id, dwell, position, quantity, price, revenue, query, order_id, {names}) AS digest
+        FROM valued
+        """,
+        {
+            "wide": shape.wide,
+            "default_event": shape.default_event,
+            "cancel_orders": shape.cancel_orders,
+            "has_items": shape.has_items,
+            "price_known": shape.has_price,
+            "earliest": earliest,
+            "latest": latest,
+            "cap": rules["dwell_cap"].parameters["seconds"],
+            **{
+                rule: rules[rule].on
+                for rule in (
+                    "null_user",
+                    "time_out_of_range",
+                    "null_item",
+                    "bad_price",
+                    "negative_price",
+                    "bad_quantity",
+                    "bad_dwell",
+                    "negative_dwell",
+                    "dwell_cap",
+                )
+            },
+        },
+    )
+    connection.execute("CREATE TABLE fates (source_file INTEGER, source_row BIGINT, fate VARCHAR, rule VARCHAR, reason VARCHAR)")
+    connection.execute(
+        """
+        INSERT INTO fates SELECT source_file, source_row, 'quarantined', rule,
+            CASE rule WHEN 'bad_time' THEN COALESCE('time ' || time_text || ' cannot be read', 'no time')
+                      WHEN 'time_out_of_range' THEN 'time ' || event_time
+                      WHEN 'null_user' THEN 'no user id' WHEN 'null_item' THEN 'no item id on a ' || kind
+                      WHEN 'bad_price' THEN 'price or amount is no number' WHEN 'negative_price' THEN 'price ' || price
+                      WHEN 'bad_quantity' THEN 'quantity ' || COALESCE(CAST(quantity AS VARCHAR), 'is no number')
+                      WHEN 'bad_dwell' THEN 'dwell time is no duration' WHEN 'negative_dwell' THEN 'dwell time below zero' END
+        FROM rows WHERE rule IS NOT NULL
+        """
+    )
+
+
+def is_daily(connection: Connection, zone: str) -> bool:
+    """Tell whether the good rows know only days: one time of day for all, on several days or at midnight."""
+    row = connection.execute(
+        """
+        WITH local AS (SELECT timezone($zone, timezone('UTC', event_time)) AS t FROM rows WHERE rule IS NULL)
+        SELECT min(epoch_us(t) % 86400000000) = max(epoch_us(t) % 86400000000),
+               min(epoch_us(t) % 86400000000) = 0, min(CAST(t AS DATE)) < max(CAST(t AS DATE)) FROM local
+        """,
+        {"zone": zone},
+    ).fetchone()
+    return bool(row and row[0] and (row[1] or row[2]))
+
+
+def merge_duplicates(connection: Connection, seconds: float) -> None:
+    """Merge rows equal in all columns into the first; with `seconds`, also repeats of one act so soon after the one before."""
+    connection.execute(
+        """
+        INSERT INTO fates
+        WITH good AS (SELECT source_file, source_row, user_id, event_time, digest FROM rows WHERE rule IS NULL),
+        twice AS (SELECT digest, event_time FROM good GROUP BY digest, event_time HAVING count(*) > 1),
+        numbered AS (
+            SELECT good.*, row_number() OVER (PARTITION BY user_id, event_time, digest ORDER BY source_file, source_row) AS place
+            FROM good SEMI JOIN twice USING (digest, event_time))
+        SELECT source_file, source_row, 'merged', 'duplicates', 'equal to an earlier row' FROM numbered WHERE place > 1
+        """
+    )
+    if seconds > 0:
+        connection.execute(
+            """
+            INSERT INTO fates
+            WITH good AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row)),
+            spaced AS (
+                SELECT source_file, source_row, event_time - lag(event_time) OVER (
+                    PARTITION BY user_id, item_id, purchase_item_id, kind ORDER BY event_time, source_file, source_row) AS gap
+                FROM good)
+            SELECT source_file, source_row, 'merged', 'duplicates', 'repeats the act before within ' || $seconds || ' s'
+            FROM spaced WHERE gap <= to_microseconds(CAST($seconds * 1000000 AS BIGINT))
+            """,
+            {"seconds": seconds},
+        )
+
+
+def catch_robots(connection: Connection, per_hour: int, per_day: int) -> list[dict[str, Any]]:
+    """Quarantine acts that follow more than `per_hour` acts of the same user within an hour, or `per_day` within a day.
+
+    An act's fate depends on that user's earlier acts alone. Purchases and refunds are neither counted nor caught;
+    impressions are not counted (a page shows many at once) and caught within an hour after a caught act.
+
+    Returns:
+        The users caught, with the number of their rows set aside, most first, at most 50.
+    """
+    connection.execute(
+        f"""
+        INSERT INTO fates
+        WITH good AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row)),
+        acts AS (SELECT * FROM good WHERE kind NOT IN ('purchase', 'refund', 'impression') AND purchase_item_id IS NULL),
+        busy AS (SELECT * FROM acts SEMI JOIN
+                 (SELECT user_id FROM acts GROUP BY user_id HAVING count(*) > {min(int(per_hour), int(per_day))}) USING (user_id)),
+        paced AS (
+            SELECT source_file, source_row, user_id, event_time,
+                   event_time - lag(event_time, {max(1, int(per_hour))}) OVER by_time < INTERVAL 1 HOUR AS fast,
+                   event_time - lag(event_time, {max(1, int(per_day))}) OVER by_time < INTERVAL 1 DAY AS many
+            FROM busy WINDOW by_time AS (PARTITION BY user_id ORDER BY event_time, source_file, source_row)),
+        caught AS (SELECT * FROM paced WHERE fast OR many),
+        shown AS (
+            SELECT i.source_file, i.source_row, i.user_id, i.event_time, false AS fast, false AS many
+            FROM (SELECT * FROM good WHERE kind = 'impression') AS i
+            ASOF JOIN caught ON i.user_id = caught.user_id AND i.event_time >= caught.event_time
+            WHERE i.event_time - caught.event_time < INTERVAL 1 HOUR)
+        SELECT source_file, source_row, 'quarantined', 'robots',
+               CASE WHEN fast THEN 'more than {int(per_hour)} acts within an hour' WHEN many THEN 'more than {int(per_day)} acts within a day'
+                    ELSE 'shown to a robot' END
+        FROM (FROM caught UNION ALL FROM shown)
+        """
+    )
+    rows = connection.execute(
+        """
+        SELECT user_id, count(*) AS n FROM fates JOIN rows USING (source_file, source_row) WHERE fates.rule = 'robots'
+        GROUP BY user_id ORDER BY n DESC, user_id LIMIT 50
+        """
+    ).fetchall()
+    return [{"user_id": user_id, "rows": count} for user_id, count in rows]
+
+
+def spread_acts(connection: Connection, wide: bool) -> None:
+    """Make the table `acts`: one row per event of the rows that were kept; a wide row may give two."""
+    connection.execute(
+        """
+        CREATE TABLE acts AS
+        WITH kept AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row))
+        SELECT user_id, item_id, CAST(kind AS VARCHAR) AS event_type, event_time, session_id, dwell AS dwell_seconds, position,
+               CASE WHEN $wide AND purchase_item_id IS NOT NULL THEN NULL ELSE quantity END AS quantity, price,
+               CASE WHEN kind IN ('purchase', 'refund') THEN revenue END AS revenue, query,
+               CASE WHEN $wide AND purchase_item_id IS NOT NULL THEN NULL ELSE order_id END AS order_id, source_file, source_row
+        FROM kept WHERE item_id IS NOT NULL OR purchase_item_id IS NULL
+        """,
+        {"wide": wide},
+    )
+    if wide:
+        connection.execute(
+            """
+            INSERT INTO acts BY NAME
+            SELECT user_id, purchase_item_id AS item_id, 'purchase' AS event_type, event_time, session_id, quantity, price, revenue, order_id,
+                   source_file, source_row
+            FROM rows ANTI JOIN fates USING (source_file, source_row) WHERE purchase_item_id IS NOT NULL
+            """
+        )
+
+
+def join_previous(connection: Connection, keeps_sessions: bool) -> None:
+    """Put the events of the attached version `previous` before the new acts; acts that it already holds are merged.
+
+    A repeat is recognised by all columns of an event but session and source; the n-th repeat in the new file meets the
+    n-th in the old version, so that honest repeats of a log that knows only days stay as many as they are.
+    """
+    connection.execute(
+        """
+        CREATE TABLE known_acts AS
+        WITH numbered AS (
+            SELECT hash(user_id, item_id, event_type, dwell_seconds, position, quantity, price, revenue, query, order_id) AS digest, *,
+            FROM acts),
+        before AS (
+            SELECT user_id, event_time, hash(user_id, item_id, CAST(event_type AS VARCHAR), dwell_seconds, position, quantity, price, revenue, query,
+                   order_id) AS digest, count(*) AS n
+            FROM previous.events GROUP BY ALL),
+        placed AS (
+            SELECT user_id, event_time, digest, event_type, source_file, source_row,
+                   row_number() OVER (PARTITION BY user_id, event_time, digest ORDER BY source_file, source_row, event_type) AS place
+            FROM numbered)
+        SELECT placed.source_file, placed.source_row, placed.event_type FROM placed JOIN before USING (user_id, event_time, digest)
+        WHERE placed.place <= before.n
+        """
+    )
+    connection.execute(
+        "DELETE FROM acts USING known_acts k WHERE acts.source_file = k.source_file AND acts.source_row = k.source_row"
+        " AND acts.event_type = k.event_type"
+    )
+    connection.execute(
+        """
+        INSERT INTO fates
+        SELECT DISTINCT source_file, source_row, 'merged', 'duplicates', 'already in the dataset'
+        FROM known_acts ANTI JOIN acts USING (source_file, source_row)
+        """
+    )
+    connection.execute("DROP TABLE known_acts")
+    connection.execute(
+        """
+        INSERT INTO acts BY NAME
+        SELECT user_id, item_id, CAST(event_type AS VARCHAR) AS event_type, event_time, CASE WHEN $keeps THEN session_id END AS session_id,
+               dwell_seconds, position, quantity, price, revenue, query, order_id, source_file, source_row
+        FROM previous.events
+        """,
+        {"keeps": keeps_sessions},
+    )
+
+
+def count_fates(connection: Connection) -> tuple[int, int, dict[str, int]]:
+    """Return rows quarantined by value rules, rows merged, and rows by rule."""
+    counts: dict[str, int] = dict(connection.execute("SELECT rule, count(*) FROM fates GROUP BY rule ORDER BY rule").fetchall())
+    merged = int(scalar(connection, "SELECT count(*) FROM fates WHERE fate = 'merged'"))
+    return sum(counts.values()) - merged, merged, counts

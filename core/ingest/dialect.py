@@ -1,0 +1,148 @@
+"""How a text file spells its table: delimiter, preamble and header, judged by majority over lines of the whole file."""
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from core.errors import FileError
+from core.ingest.names import is_known_name
+
+BLANKS = " "
+"""The delimiter of files whose columns are separated by runs of blanks."""
+
+_CANDIDATES = (",", "\t", ";", "|", "\x01", "^", "~")
+_NUMBER = re.compile(r"^[-+]?[\d.,]*\d[\d.,]*([eE][-+]?\d+)?%?$")
+_TIME = re.compile(r"^\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|^\d{1,2}:\d{2}")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Enough to cut a text into records."""
+
+    delimiter: str
+    """One character; " " stands for runs of blanks."""
+    columns: int
+    skip: int
+    """Physical lines before the header or the first record that belong to no table."""
+    has_header: bool
+    names: tuple[str, ...]
+    """From the header, or column_1 … column_n."""
+
+
+def split_lines(lines: list[str], delimiter: str) -> list[list[str]]:
+    """Cut sample lines into fields; a quoted field may span lines."""
+    if delimiter == BLANKS:
+        return [line.split() for line in lines]
+    try:
+        return list(csv.reader((line + "\n" for line in lines), delimiter=delimiter))
+    except csv.Error:
+        return [line.split(delimiter) for line in lines]
+
+
+def find_dialect(name: str, sample: str, spread: str, delimiter: str | None, header: tuple[str, ...] | None) -> Dialect:
+    """Judge delimiter, preamble and header.
+
+    Args:
+        name: File name for messages.
+        sample: Whole lines of the head.
+        spread: Whole lines of later places.
+        delimiter: What a person said, or None.
+        header: Names a person gave to a file that has none, or None.
+
+    Raises:
+        FileError: No delimiter makes a table of at least two columns.
+    """
+    head = [line for line in sample.split("\n")[:2000]]
+    body = [line for line in head if line.strip()]
+    lines = body + [line for line in spread.split("\n")[:4000] if line.strip()]
+    if not body:
+        raise FileError(f"{name} holds only blank lines; export it again.")
+    chosen = delimiter or _delimiter(body, lines)
+    if chosen is None:
+        raise FileError(
+            f"{name} has only one column, whichever of comma, tab, semicolon, bar or blanks separates it; its first line is "
+            f"{body[0][:80]!r}. An event log needs at least user and time; name the delimiter in the mapping if it is another one."
+        )
+    columns = _majority(split_lines(lines, chosen))[0]
+    if header is not None and len(header) != columns:
+        raise FileError(f"The mapping names {len(header)} columns but most lines of {name} have {columns}; correct `header`.")
+    skip = _preamble(head, chosen, columns)
+    records = [r for r in split_lines(head[skip:], chosen) if len(r) == columns and any(r)]
+    if not records:
+        raise FileError(f"{name} holds no line with {columns} fields; name the delimiter in the mapping.")
+    if header is not None:
+        given = tuple(header)
+        stands = [n.strip() for n in records[0]] == [n.strip() for n in given]
+        return Dialect(chosen, columns, skip, stands, given)
+    has_header = _has_header(records)
+    names = _names(records[0]) if has_header else tuple(f"column_{i}" for i in range(1, columns + 1))
+    return Dialect(chosen, columns, skip, has_header, names)
+
+
+def _majority(records: list[list[str]]) -> tuple[int, float]:
+    counts = Counter(len(record) for record in records if record)
+    width, lines = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+    return width, lines / sum(counts.values())
+
+
+def _delimiter(body: list[str], lines: list[str]) -> str | None:
+    best: tuple[float, int, str] | None = None
+    for candidate in (*_CANDIDATES, BLANKS):
+        width, share = _majority(split_lines(lines, candidate))
+        if width < 2 or share < 0.5:
+            continue
+        first = split_lines(body[:1], candidate)[0]
+        # A delimiter that cuts the records but not their header line is a decimal comma or a comma in a text.
+        if len(first) < width and len(first) == 1 and share < 0.95:
+            continue
+        explained = len(first) == width
+        penalty = 0.3 if candidate == BLANKS else 0.0
+        score = (round(share - penalty + (0.2 if explained else 0.0), 3), width, candidate)
+        if best is None or score[:2] > best[:2]:
+            best = score
+    return best[2] if best else None
+
+
+def _preamble(head: list[str], delimiter: str, columns: int) -> int:
+    for place, line in enumerate(head[:50]):
+        fields = split_lines([line], delimiter)[0] if line.strip() else []
+        if len(fields) == columns and not (line.startswith("#") and columns > 1 and len(fields) < 2):
+            return place
+        if line.count('"') % 2:
+            return place
+    return 0
+
+
+def _has_header(records: list[list[str]]) -> bool:
+    first, rest = [cell.strip() for cell in records[0]], records[1:200]
+    known = sum(is_known_name(cell) for cell in first)
+    if known >= 2 or (known == 1 and not any(_NUMBER.match(c) or _TIME.match(c) for c in first)):
+        return True
+    if any(not cell or _NUMBER.match(cell) or _TIME.match(cell) for cell in first if cell not in ("",)):
+        return False
+    named = [cell for cell in first if cell]
+    if len(set(named)) < len(named) or len(named) < len(first) - 1 or any(len(cell) > 60 for cell in named):
+        return False
+    for place, cell in enumerate(first):
+        below = [record[place].strip() for record in rest if len(record) > place]
+        if below and cell in below:
+            return False
+        shapes = {_shape(value) for value in below}
+        if len(below) >= 2 and any(c.isdigit() for c in cell) and _shape(cell) in shapes:
+            return False
+    return bool(rest)
+
+
+def _shape(value: str) -> str:
+    return re.sub(r"[A-Za-z]+", "A", re.sub(r"\d+", "9", value))
+
+
+def _names(cells: list[str]) -> tuple[str, ...]:
+    names: list[str] = []
+    for place, cell in enumerate(cells, start=1):
+        name = cell.strip().strip("\ufeff") or f"column_{place}"
+        while name in names:
+            name = f"{name}_{place}"
+        names.append(name)
+    return tuple(names)

@@ -1,0 +1,220 @@
+"""Fill the tables of a version from cleaned acts: events with sessions, catalogue, users, quarantine, rollups."""
+
+from typing import Any
+
+from core.ingest.names import DEMOGRAPHICS
+from core.schema import ITEM_ATTRIBUTES
+from core.store import Connection, identifier, scalar
+
+_KEY = "CAST(epoch_us(event_time) AS HUGEINT) * 10000000000000000 + source_file * 1000000000000 + source_row"
+"""Orders acts by (event_time, source_file, source_row) in one number, for arg_min."""
+
+
+def write_events(connection: Connection, gap_minutes: int) -> None:
+    """Insert `acts` into final.events in total order; a silence longer than the gap starts a session where none is given."""
+    connection.execute(
+        """
+        INSERT INTO final.events BY NAME
+        WITH gaps AS (
+            SELECT *, COALESCE(event_time - lag(event_time) OVER by_time > to_minutes($gap), true) AS starts
+            FROM acts WINDOW by_time AS (PARTITION BY user_id ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type))),
+        numbered AS (
+            SELECT *, sum(CAST(starts AS INTEGER)) OVER (
+                PARTITION BY user_id ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type)
+                ROWS UNBOUNDED PRECEDING) AS number
+            FROM gaps)
+        SELECT user_id, item_id, CAST(event_type AS final.event_type) AS event_type, event_time,
+               COALESCE(session_id, user_id || '-' || CAST(number AS BIGINT)) AS session_id,
+               CAST(dwell_seconds AS DECIMAL(12, 3)) AS dwell_seconds, position, quantity, price, revenue, query, order_id, source_file, source_row
+        FROM numbered
+        ORDER BY event_time, source_file, source_row, event_type
+        """,
+        {"gap": gap_minutes},
+    )
+
+
+def write_sessions(connection: Connection) -> None:
+    """Make final.sessions: one row per user and session."""
+    connection.execute(
+        """
+        CREATE TABLE final.sessions AS
+        SELECT session_id, user_id, min(event_time) AS started, max(event_time) AS ended, count(*) AS events,
+               count(DISTINCT item_id) AS items, count(*) FILTER (event_type = 'purchase') AS purchases,
+               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
+        FROM final.events GROUP BY session_id, user_id ORDER BY started, user_id, session_id
+        """
+    )
+
+
+def write_items(connection: Connection, columns: set[str], *, own: bool, previous: bool) -> dict[str, int]:
+    """Fill final.items from the person's catalogue, then from the event rows, then from the version before.
+
+    Args:
+        connection: Staging, with `catalogue_rows` when `own`, and the attached `previous` when that is true.
+        columns: Item attributes that event rows carry.
+        own: Whether an item file was staged.
+        previous: Whether a version is being continued.
+
+    Returns:
+        Counts: repeated catalogue rows, rows without id, items whose event rows disagree.
+    """
+    counts = {"repeated": 0, "without_id": 0, "conflicts": 0}
+    connection.execute("CREATE TABLE facts (item_id VARCHAR, attribute VARCHAR, value VARCHAR, since TIMESTAMP, priority INTEGER)")
+    connection.execute("CREATE TABLE listed (item_id VARCHAR)")
+    if own:
+        counts["without_id"] = scalar(connection, "SELECT count(*) FROM catalogue_rows WHERE item_id IS NULL")
+        counts["repeated"] = scalar(connection, "SELECT count(item_id) - count(DISTINCT item_id) FROM catalogue_rows")
+        connection.execute("INSERT INTO listed SELECT DISTINCT item_id FROM catalogue_rows WHERE item_id IS NOT NULL")
+        for attribute in ITEM_ATTRIBUTES:
+            connection.execute(
+                f"""
+                INSERT INTO facts SELECT item_id, ?, arg_min({identifier(attribute)}, source_row), NULL, 0 FROM catalogue_rows
+                WHERE {identifier(attribute)} IS NOT NULL AND item_id IS NOT NULL GROUP BY item_id
+                """,
+                [attribute],
+            )
+    if previous:
+        connection.execute("INSERT INTO listed SELECT item_id FROM previous.items WHERE in_catalogue")
+        for attribute in ITEM_ATTRIBUTES:
+            connection.execute(
+                f"""
+                INSERT INTO facts SELECT item_id, ?, CAST({identifier(attribute)} AS VARCHAR), {identifier(attribute + "_since")},
+                    CASE WHEN {identifier(attribute + "_since")} IS NULL THEN 1 ELSE 2 END
+                FROM previous.items WHERE {identifier(attribute)} IS NOT NULL
+                """,
+                [attribute],
+            )
+    for attribute in (a for a in ITEM_ATTRIBUTES if a in columns):
+        source = "rows" if attribute != "price" else "(SELECT * REPLACE (CAST(price AS VARCHAR) AS price) FROM rows)"
+        connection.execute(
+            f"""
+            INSERT INTO facts
+            WITH kept AS (SELECT * FROM {source} ANTI JOIN fates USING (source_file, source_row))
+            SELECT COALESCE(item_id, purchase_item_id) AS item, ?, arg_min({identifier(attribute)}, {_KEY}),
+                   make_timestamp(CAST(min({_KEY}) // 10000000000000000 AS BIGINT)), 2
+            FROM kept WHERE {identifier(attribute)} IS NOT NULL AND COALESCE(item_id, purchase_item_id) IS NOT NULL GROUP BY item
+            """,
+            [attribute],
+        )
+        if attribute != "price":
+            counts["conflicts"] += scalar(
+                connection,
+                f"""
+                SELECT count(*) FROM (SELECT COALESCE(item_id, purchase_item_id) AS item FROM rows ANTI JOIN fates USING (source_file, source_row)
+                GROUP BY item HAVING item IS NOT NULL AND count(DISTINCT {identifier(attribute)}) > 1)
+                """,
+            )
+    connection.execute(
+        """
+        INSERT INTO final.items BY NAME
+        WITH best AS (
+            SELECT item_id, attribute, arg_min(value, place) AS value, arg_min(COALESCE(since, TIMESTAMP '0001-01-01'), place) AS since
+            FROM (SELECT *, row_number() OVER (PARTITION BY item_id, attribute ORDER BY priority, since, value) AS place FROM facts)
+            WHERE place = 1 GROUP BY item_id, attribute),
+        wide AS (
+            SELECT item_id,
+                   any_value(value) FILTER (attribute = 'title') AS title, any_value(since) FILTER (attribute = 'title') AS title_since,
+                   any_value(value) FILTER (attribute = 'category') AS category, any_value(since) FILTER (attribute = 'category') AS category_since,
+                   any_value(value) FILTER (attribute = 'brand') AS brand, any_value(since) FILTER (attribute = 'brand') AS brand_since,
+                   TRY_CAST(any_value(value) FILTER (attribute = 'price') AS DECIMAL(18, 4)) AS price,
+                   any_value(since) FILTER (attribute = 'price') AS price_since,
+                   any_value(value) FILTER (attribute = 'description') AS description,
+                   any_value(since) FILTER (attribute = 'description') AS description_since,
+                   any_value(value) FILTER (attribute = 'image') AS image, any_value(since) FILTER (attribute = 'image') AS image_since
+            FROM best GROUP BY item_id),
+        seen AS (SELECT item_id, min(event_time) AS first_seen FROM final.events WHERE item_id IS NOT NULL GROUP BY item_id),
+        ids AS (SELECT item_id FROM seen UNION SELECT item_id FROM listed)
+        SELECT ids.item_id, ids.item_id IN (FROM listed) AS in_catalogue, seen.first_seen,
+               title, nullif(title_since, TIMESTAMP '0001-01-01') AS title_since,
+               category, nullif(category_since, TIMESTAMP '0001-01-01') AS category_since,
+               brand, nullif(brand_since, TIMESTAMP '0001-01-01') AS brand_since,
+               price, nullif(price_since, TIMESTAMP '0001-01-01') AS price_since,
+               description, nullif(description_since, TIMESTAMP '0001-01-01') AS description_since,
+               image, nullif(image_since, TIMESTAMP '0001-01-01') AS image_since
+        FROM ids LEFT JOIN seen USING (item_id) LEFT JOIN wide USING (item_id)
+        ORDER BY ids.item_id
+        """
+    )
+    return counts
+
+
+def write_users(connection: Connection, attributes: list[str], derived: list[str], previous: list[str]) -> dict[str, Any]:
+    """Make final.users: everyone with an event, and what is known of them.
+
+    Args:
+        connection: Staging, with `people_rows` when `attributes` is not empty.
+        attributes: Columns of the person's own users file.
+        derived: Demographics that event rows repeat; taken from the user's first event, so no later event is needed.
+        previous: Attribute columns of the version that is continued.
+    """
+    names = list(dict.fromkeys([*attributes, *derived, *previous]))
+    columns = ", ".join(
+        "COALESCE("
+        + ", ".join(
+            f"{table}.{identifier(name)}" for table, has in (("own", attributes), ("before", previous), ("first", derived)) if name in has
+        )
+        + f") AS {identifier(name)}"
+        for name in names
+    )
+    joins = ""
+    counts = {"repeated": 0, "without_events": 0}
+    if attributes:
+        values = ", ".join(f"arg_min({identifier(n)}, source_row) AS {identifier(n)}" for n in attributes)
+        connection.execute(f"CREATE TABLE own AS SELECT user_id, {values} FROM people_rows WHERE user_id IS NOT NULL GROUP BY user_id")
+        joins += " LEFT JOIN own USING (user_id)"
+        counts["repeated"] = scalar(connection, "SELECT count(user_id) - count(DISTINCT user_id) FROM people_rows")
+        counts["without_events"] = scalar(
+            connection, "SELECT count(*) FROM own ANTI JOIN (SELECT DISTINCT user_id FROM final.events) USING (user_id)"
+        )
+    if previous:
+        joins += " LEFT JOIN previous.users AS before USING (user_id)"
+    if derived:
+        values = ", ".join(f"arg_min_null({identifier(n)}, {_KEY}) AS {identifier(n)}" for n in derived)
+        connection.execute(
+            f'CREATE TABLE "first" AS SELECT user_id, {values} FROM rows ANTI JOIN fates USING (source_file, source_row) GROUP BY user_id'
+        )
+        joins += ' LEFT JOIN "first" AS first USING (user_id)'
+    listed = f", {columns}" if columns else ""
+    connection.execute(
+        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM final.events){joins} ORDER BY user_id"
+    )
+    return counts
+
+
+def write_rollups(connection: Connection) -> None:
+    """Make final.daily, final.user_totals and final.item_totals, which make screens instant."""
+    connection.execute(
+        """
+        CREATE TABLE final.daily AS
+        SELECT CAST(event_time AS DATE) AS day, event_type, category, count(*) AS events, count(DISTINCT user_id) AS users,
+               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
+        FROM final.events LEFT JOIN (SELECT item_id, category FROM final.items) USING (item_id)
+        GROUP BY ALL ORDER BY day, event_type, category
+        """
+    )
+    connection.execute(
+        """
+        CREATE TABLE final.user_totals AS
+        SELECT user_id, count(*) AS events, count(DISTINCT session_id) AS sessions, count(*) FILTER (event_type = 'purchase') AS purchases,
+               count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) FILTER (event_type = 'purchase') AS orders,
+               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
+               min(event_time) AS first_event, max(event_time) AS last_event
+        FROM final.events GROUP BY user_id ORDER BY user_id
+        """
+    )
+    connection.execute(
+        """
+        CREATE TABLE final.item_totals AS
+        SELECT item_id, count(*) AS events, count(DISTINCT user_id) AS users,
+               count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
+               count(*) FILTER (event_type = 'purchase') AS purchases,
+               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
+               min(event_time) AS first_event, max(event_time) AS last_event
+        FROM final.events WHERE item_id IS NOT NULL GROUP BY item_id ORDER BY item_id
+        """
+    )
+
+
+def demographic_columns(columns: set[str]) -> list[str]:
+    """Return the demographics among canonical columns, in a fixed order."""
+    return [name for name in DEMOGRAPHICS if name in columns]

@@ -1,0 +1,82 @@
+"""The cleaning rules: their ids, what they say, which can be switched off, and their parameters."""
+
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from core.errors import MappingError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One reason to set a row aside."""
+
+    id: str
+    description: str
+    parameters: Dict[str, float] = field(default_factory=dict)
+    fixed: bool = False
+    """True when nothing can be kept without it."""
+
+
+RULES: Final = (
+    Rule("broken_row", "The line does not have as many fields as the table, or its quotes do not close.", fixed=True),
+    Rule("null_user", "No user id. Switched off, rows with a session id are kept under that session."),
+    Rule("bad_time", "The time is missing or unreadable.", fixed=True),
+    Rule("time_out_of_range", "The time lies before the earliest year or more than a day in the future.", {"earliest_year": 1990}),
+    Rule("null_item", "No item id, although the log has items (searches and shares may lack one)."),
+    Rule("bad_price", "The price or amount is not a number. Switched off, the row is kept without it."),
+    Rule("negative_price", "The unit price is below zero."),
+    Rule("bad_quantity", "The quantity is not a number, or is below zero on something that is no purchase."),
+    Rule("bad_dwell", "The dwell time is not a duration. Switched off, the row is kept without it."),
+    Rule("negative_dwell", "The dwell time is below zero. Switched off, the row is kept without it."),
+    Rule("dwell_cap", "Longer stays are cut to the cap; the row stays.", {"seconds": 3600}),
+    Rule(
+        "duplicates",
+        "Equal in every mapped column to an earlier row, or the same act within `seconds` of the one before: merged.",
+        {"seconds": 0},
+    ),
+    Rule(
+        "robots", "More acts than a person makes in the hour or the day before; purchases never count.", {"per_hour": 500, "per_day": 1000}
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One rule as it is used."""
+
+    on: bool
+    given: bool
+    """Whether a person switched it or set a parameter."""
+    parameters: Dict[str, float]
+
+
+def settle_rules(given: Dict[str, Any]) -> dict[str, Setting]:
+    """Join what a person set with the defaults.
+
+    Raises:
+        MappingError: An unknown rule or parameter, a wrong value, or a rule that cannot be switched off.
+    """
+    known = {rule.id: rule for rule in RULES}
+    if unknown := sorted(set(given) - known.keys()):
+        raise MappingError(f"There is no cleaning rule {unknown[0]!r}; there are {', '.join(known)}.")
+    settings: dict[str, Setting] = {}
+    for rule in RULES:
+        value = given.get(rule.id, True)
+        on, parameters = value is not False, dict(rule.parameters)
+        if isinstance(value, dict):
+            on = value.get("on", True) is not False
+            for name, number in value.items():
+                if name == "on":
+                    continue
+                if name not in rule.parameters:
+                    raise MappingError(f"Rule {rule.id!r} has no parameter {name!r}; it has {', '.join(rule.parameters) or 'none'}.")
+                if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e9:
+                    raise MappingError(f"Parameter {name!r} of rule {rule.id!r} is {number!r}; it must be a number from 0 on.")
+                parameters[name] = number
+        elif not isinstance(value, bool):
+            raise MappingError(f"Rule {rule.id!r} is {value!r}; write true, false or an object of parameters.")
+        if rule.fixed and not on:
+            raise MappingError(f"Rule {rule.id!r} cannot be switched off: such rows cannot be placed in the log.")
+        settings[rule.id] = Setting(on, rule.id in given, parameters)
+    return settings

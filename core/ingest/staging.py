@@ -1,0 +1,235 @@
+"""Bring files as text into one staging table whose columns are the canonical names; nothing is cast yet."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from core.errors import CoreError, FileError
+from core.ingest.dialect import BLANKS
+from core.ingest.mapping import EVENT_COLUMNS, RoleMapping
+from core.ingest.names import DEMOGRAPHICS
+from core.ingest.reading import FilePreview
+from core.ingest.records import Accounting, Batch, read_records, read_table, table_schema
+from core.schema import ITEM_ATTRIBUTES
+from core.store import Connection, identifier, scalar
+
+Tick = Callable[[float], None]
+
+RAW_COLUMNS = (*EVENT_COLUMNS, *(a for a in ITEM_ATTRIBUTES if a != "price"), *DEMOGRAPHICS)
+"""All columns of the staging table `raw`, text; those that a log lacks are NULL."""
+
+_NULLS = "('', 'NULL', 'Null', 'null', 'NaN', 'nan', 'NAN', 'None', 'NA', 'N/A', 'n/a', '\\N', '<NA>', 'NaT')"
+_PARTS = 9
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file as it was read."""
+
+    index: int
+    """Value of source_file in its rows."""
+    role: str
+    preview: FilePreview
+    mapping: RoleMapping
+    rows: int
+    """Data rows, good and broken."""
+    account: Accounting
+
+    def record(self) -> dict[str, Any]:
+        """Return what the manifest says of the file."""
+        preview = self.preview
+        return {
+            "index": self.index,
+            "role": self.role,
+            "name": preview.name,
+            "path": str(preview.path.resolve()),
+            "kind": preview.kind,
+            "bytes": preview.bytes,
+            "sha256": preview.sha256,
+            "rows": self.rows,
+            "broken": self.account.broken,
+            "lines": self.account.lines,
+            "blank_lines": self.account.blank,
+            "encoding": preview.encoding,
+            "delimiter": preview.delimiter,
+            "header": preview.has_header,
+            "columns": list(preview.columns),
+        }
+
+
+def prepare_staging(connection: Connection) -> None:
+    """Make the empty tables `raw` (events as text) and `rejects` (broken lines)."""
+    columns = ", ".join(f"{identifier(name)} VARCHAR" for name in RAW_COLUMNS)
+    connection.execute(f"CREATE TABLE raw (source_file INTEGER, source_row BIGINT, {columns})")
+    connection.execute("CREATE TABLE rejects (role VARCHAR, source_file INTEGER, source_row BIGINT, reason VARCHAR, text VARCHAR)")
+    connection.execute("CREATE TEMP MACRO bared(x) AS trim(x, ' ' || chr(9) || chr(10) || chr(160) || chr(12288))")
+    connection.execute(f"CREATE TEMP MACRO known(x) AS CASE WHEN bared(x) IN {_NULLS} THEN NULL ELSE bared(x) END")
+
+
+def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMapping, role: str, index: int, table: str, tick: Tick) -> Source:
+    """Append one file's mapped columns to a staging table.
+
+    Args:
+        connection: The staging database.
+        preview: The inspected file.
+        mapping: Complete mapping of its role.
+        role: events, items or users.
+        index: source_file of its rows.
+        table: Table with source_file, source_row and the mapping's canonical columns.
+        tick: Told the share of the file that was read.
+
+    Raises:
+        FileError: The file is damaged, or changed while it was read.
+    """
+    wanted = list(dict.fromkeys(piece for pieces in mapping.columns.values() for piece in pieces))
+    account = Accounting()
+    targets = ", ".join(identifier(name) for name in mapping.columns)
+    values = ", ".join(_value(name, [wanted.index(piece) for piece in pieces]) for name, pieces in mapping.columns.items())
+    statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "
+    try:
+        if preview.kind == "parquet":
+            aliases = ", ".join(f"p{i}" for i in range(len(preview.columns)))
+            picked = ", ".join(f"CAST(p{preview.columns.index(column)} AS VARCHAR) AS c{i}" for i, column in enumerate(wanted))
+            connection.execute(
+                f"{statement} (SELECT file_row_number + 1 AS source_row, {picked} FROM read_parquet(?, file_row_number = true) AS t({aliases}))",
+                [literal_path(preview.path)],
+            )
+            rows = preview.row_estimate
+        else:
+            _stage_text(connection, preview, wanted, account, statement, tick)
+            rows = account.records + account.broken
+    except duckdb.OutOfMemoryException:
+        raise
+    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException) as error:
+        if "No space left" in str(error):
+            raise
+        raise FileError(f"{preview.name} cannot be read to its end ({str(error)[:200]}); export it again.") from error
+    if preview.path.stat().st_size != preview.bytes:
+        raise FileError(f"{preview.name} changed while it was read; wait until its export is complete and try again.")
+    found = scalar(connection, f"SELECT count(*) FROM {identifier(table)} WHERE source_file = ?", [index])
+    if found + account.broken != rows:
+        raise FileError(f"{preview.name} has {rows} rows but {found + account.broken} were read; export it again.")
+    keep_rejects(connection, role, index, account)
+    return Source(index, role, preview, mapping, rows, account)
+
+
+def _stage_text(connection: Connection, preview: FilePreview, wanted: list[str], account: Accounting, statement: str, tick: Tick) -> None:
+    failure: list[BaseException] = []
+
+    def batches() -> Any:
+        try:
+            yield from read_table(preview, wanted, account, tick)
+        except BaseException as error:
+            failure.append(error)
+            raise
+
+    reader = pa.RecordBatchReader.from_batches(table_schema(len(wanted)), batches())
+    connection.register("incoming", reader)
+    try:
+        connection.execute(statement + "incoming")
+    except duckdb.Error as error:
+        if failure and isinstance(failure[0], CoreError):
+            raise failure[0] from error
+        if failure and isinstance(failure[0], pa.ArrowInvalid):
+            raise FileError(f"{preview.name} cannot be cut into columns ({str(failure[0])[:160]}); export it again.") from error
+        if failure:
+            raise failure[0] from error
+        raise
+    finally:
+        connection.unregister("incoming")
+
+
+def keep_rejects(connection: Connection, role: str, index: int, account: Accounting) -> None:
+    """Store the broken lines of a file with their original text."""
+    lines = account.broken_lines
+    if not lines:
+        return
+    table = pa.table(
+        {
+            "source_row": pa.array([line[0] for line in lines], pa.int64()),
+            "reason": pa.array([line[2] for line in lines], pa.string()),
+            "text": pa.array([line[3] for line in lines], pa.string()),
+        }
+    )
+    connection.register("broken", table)
+    connection.execute("INSERT INTO rejects SELECT ?, ?, source_row, reason, text FROM broken", [role, index])
+    connection.unregister("broken")
+    lines.clear()
+
+
+def literal_path(path: Path) -> str:
+    """Spell a path so that DuckDB does not take its brackets and stars for a pattern."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
+
+
+def _value(name: str, places: list[int]) -> str:
+    pieces = [f"known(c{place})" for place in places]
+    if len(pieces) == 1:
+        return pieces[0]
+    if name != "event_time":
+        return f"concat_ws('{'-' if name.endswith('_id') else ' '}', {', '.join(pieces)})"
+    if len(pieces) == 2:
+        # A calendar day may come with a clock of its own at midnight ("2019-10-01 00:00:00" + "08:05").
+        return f"concat_ws(' ', regexp_replace({pieces[0]}, '[ T]00:00(:00(\\.0+)?)?$', ''), {pieces[1]})"
+    date = " || '-' || ".join(
+        f"lpad(split_part({piece}, '.', 1), 2, '0')" if i else f"split_part({piece}, '.', 1)" for i, piece in enumerate(pieces[:3])
+    )
+    clock = [f"lpad(split_part(COALESCE({piece}, '0'), '.', 1), 2, '0')" for piece in pieces[3:6]]
+    clock = clock + ["'00'"] * (3 - len(clock))
+    return f"{date} || ' ' || {' || chr(58) || '.join(clock)}"
+
+
+def fetch_lines(
+    preview: FilePreview, rows: np.ndarray[Any, np.dtype[np.int64]], take: Callable[[pa.Table], None], connection: Connection
+) -> None:
+    """Fetch the original text of some rows, in batches of columns source_row and text.
+
+    Args:
+        preview: The file as it was inspected.
+        rows: Sorted 1-based row numbers.
+        take: Receives each batch.
+        connection: Used for Parquet, whose text is the row as JSON.
+    """
+    if preview.kind == "parquet":
+        names = ", ".join(f"p{i}" for i in range(len(preview.columns)))
+        connection.register("asked", pa.table({"n": pa.array(rows)}))
+        packed = ", ".join(f"p{i} := p{i}" for i in range(len(preview.columns)))
+        table = connection.sql(
+            f"SELECT file_row_number + 1 AS source_row, CAST(to_json(struct_pack({packed})) AS VARCHAR) AS text"
+            f" FROM read_parquet(?, file_row_number = true) AS t({names}) WHERE file_row_number + 1 IN (SELECT n FROM asked)",
+            params=[literal_path(preview.path)],
+        ).to_arrow_table()
+        connection.unregister("asked")
+        texts = [_renamed(text, preview.columns) for text in table["text"].to_pylist()]
+        take(pa.table({"source_row": table["source_row"], "text": pa.array(texts, pa.string())}))
+        return
+    for batch in read_records(preview, Accounting()):
+        places = np.flatnonzero(np.isin(batch.rows, rows, assume_unique=True))
+        if len(places):
+            lines = _lines(batch, preview.delimiter)
+            texts = [lines[place] for place in places]
+            take(pa.table({"source_row": pa.array(batch.rows[places]), "text": pa.array(texts, pa.string())}))
+
+
+def _renamed(text: str, columns: tuple[str, ...]) -> str:
+    import json
+
+    return json.dumps(dict(zip(columns, json.loads(text).values(), strict=True)), ensure_ascii=False)
+
+
+def _lines(batch: Batch, delimiter: str | None) -> list[str]:
+    if b'"' not in batch.data:
+        lines = batch.data.decode("utf-8", errors="replace").split("\n")
+    else:
+        array = np.frombuffer(batch.data, dtype=np.uint8)
+        ends = np.flatnonzero(array == 10)
+        ends = ends[np.searchsorted(np.flatnonzero(array == 34), ends) & 1 == 0]
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        lines = [batch.data[a:b].decode("utf-8", errors="replace") for a, b in zip(starts, ends, strict=True)]
+    return [line.replace("\t", " ") for line in lines] if delimiter == BLANKS else lines
