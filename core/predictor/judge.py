@@ -1,0 +1,151 @@
+"""Figures of a test window, the paired comparison of models, and the verdict in words."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import xlogy
+
+from core.metrics import (
+    auc,
+    average_precision,
+    bootstrap,
+    brier,
+    calibration_error,
+    calibration_floor,
+    lift_curve,
+    log_loss,
+    log_losses,
+    mean_estimate,
+    reliability,
+)  # fmt: skip
+from core.predictor.matrix import Floats
+
+BANDS = ("cold", "warm", "hot")
+DRAWS = 400
+NAMES = {
+    "mlp": "the neural network", "mlp_counts": "the neural network on counts alone", "lightgbm": "LightGBM on counts",
+    "lightgbm_text": "LightGBM on counts and text", "logistic": "logistic regression", "mean": "the mean of network and LightGBM",
+    "propensity": "the propensity",
+}  # fmt: skip
+
+
+def bands(events: Floats) -> list[str]:
+    """Name how much is known of each user: cold 1 event, warm 2-4, hot 5 or more."""
+    return [BANDS[0] if n <= 1 else BANDS[1] if n < 5 else BANDS[2] for n in events.tolist()]
+
+
+def base_log_loss(labels: Floats) -> float:
+    """Log loss of the best constant: the entropy of the share of positives."""
+    rate = float(labels.mean())
+    return float(-xlogy(rate, rate) - xlogy(1 - rate, 1 - rate))
+
+
+def judge(labels: Floats, chances: dict[str, Floats], known: list[str], rng: np.random.Generator) -> dict[str, Any]:
+    """Measure each model on the test window.
+
+    Args:
+        labels: 0/1 (N,).
+        chances: Propensities (N,) by model name; `propensity` is the one on screen.
+        known: Band of each user.
+        rng: For bootstrap intervals and the floor of the calibration error.
+    """
+    return {
+        "users": len(labels),
+        "positives": int(labels.sum()),
+        "base_rate": float(labels.mean()) if len(labels) else float("nan"),
+        "base_log_loss": base_log_loss(labels),
+        "models": {name: _figures(labels, chance, rng) for name, chance in chances.items()},
+        "bands": {
+            band: {"users": int(mask.sum()), "positives": int(labels[mask].sum()), "auc": auc(labels[mask], chances["propensity"][mask]),
+                   "log_loss": log_loss(labels[mask], chances["propensity"][mask]), "base_log_loss": base_log_loss(labels[mask])}
+            for band in BANDS
+            if (mask := np.array([b == band for b in known], dtype=bool)).any()
+        },
+    }  # fmt: skip
+
+
+def _figures(labels: Floats, chance: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    n = len(labels)
+    draws = DRAWS if n <= 50_000 else 100
+    return {
+        "auc": bootstrap(lambda rows: auc(labels[rows], chance[rows]), n, rng, draws).as_dict(),
+        "average_precision": average_precision(labels, chance),
+        "log_loss": mean_estimate(log_losses(labels, chance)).as_dict(),
+        "brier": brier(labels, chance),
+        "calibration_error": calibration_error(labels, chance),
+        "calibration_floor": calibration_floor(chance, rng, draws=100 if n > 50_000 else 200),
+        "expected": float(chance.sum()),
+        "happened": int(labels.sum()),
+    }
+
+
+def reliability_table(labels: Floats, chances: dict[str, Floats]) -> pa.Table:
+    """Equal-count bins of every model with Wilson bands."""
+    rows = [
+        {"model": name, "bin": place, **vars(part)}
+        for name, chance in chances.items()
+        for place, part in enumerate(reliability(labels, chance), start=1)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def lift_table(labels: Floats, chance: Floats, user_ids: list[str]) -> pa.Table:
+    """Gains and lift by depth."""
+    return pa.Table.from_pylist(lift_curve(labels, chance, np.asarray(user_ids)))
+
+
+def compare(labels: Floats, ours: Floats, theirs: Floats) -> dict[str, float]:
+    """Paired difference of log loss over users, ours minus theirs, with its 95 % interval: below zero is better."""
+    return mean_estimate(log_losses(labels, ours) - log_losses(labels, theirs)).as_dict()
+
+
+def describe_difference(difference: dict[str, float]) -> str:
+    """An interval in words."""
+    span = f"{difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+    if difference["high"] < 0:
+        return f"better ({span})"
+    if difference["low"] > 0:
+        return f"worse ({span})"
+    return f"neither better nor worse within its interval ({span})"
+
+
+def write_verdict(
+    act: str, labels: Floats, chances: dict[str, Floats], winner: str, baselines: list[str], text: tuple[str, str] | None, where: str
+) -> dict[str, Any]:
+    """Say in words what won and by how much.
+
+    Args:
+        act: What is predicted.
+        labels: 0/1 of the test rows (N,).
+        chances: Calibrated propensities by model (N,).
+        winner: Chosen on validation.
+        baselines: Models without a network or text.
+        text: Names of the same model with and without the text profile; None when the log has no texts.
+        where: The test window in words.
+    """
+    losses = {name: log_loss(labels, chance) for name, chance in chances.items()}
+    best = min(baselines, key=lambda name: (losses[name], name))
+    sentences = [
+        f"{where}: {len(labels):,} shoppers, {labels.mean():.1%} with the act {act}. Chosen on validation: {NAMES[winner]}; "
+        f"log loss {losses[winner]:.4f} against {base_log_loss(labels):.4f} of the base rate alone."
+    ]
+    record: dict[str, Any] = {"winner": winner, "best_baseline": best, "log_losses": losses}
+    if winner == best:
+        rival = min((n for n in losses if n not in baselines), key=lambda n: (losses[n], n), default=None)
+        if rival:
+            record["difference"] = compare(labels, chances[rival], chances[winner])
+            sentences.append(f"Counting wins here: beside it, {NAMES[rival]} is {describe_difference(record['difference'])} in log loss.")
+    else:
+        record["difference"] = compare(labels, chances[winner], chances[best])
+        sentences.append(f"Against the best baseline, {NAMES[best]}, it is {describe_difference(record['difference'])} in log loss.")
+    if text:
+        record["text"] = compare(labels, chances[text[0]], chances[text[1]])
+        helps = "helps" if record["text"]["high"] < 0 else "hurts" if record["text"]["low"] > 0 else "does not help"
+        sentences.append(
+            f"The profile text {helps} on this log: with it, {NAMES[text[1]].removesuffix(' alone')} "
+            f"is {describe_difference(record['text'])} in log loss."
+        )
+    else:
+        sentences.append("The log has no item texts, so the propensity rests on counts.")
+    return record | {"sentences": sentences}

@@ -1,0 +1,177 @@
+"""Feature matrices as of a cutoff, and the scaling that a network needs, fitted on training history only.
+
+N rows (users, or user × cutoff when stacked), F counted columns, D dimensions of the text profile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+CLIP_SD = 5.0
+"""Scaled values are cut at this many standard deviations: one wholesaler must not steer a network."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What is known of each user as of one cutoff."""
+
+    user_ids: list[str]
+    """Ascending within one cutoff; repeated when cutoffs are stacked."""
+    columns: list[str]
+    values: Floats
+    """(N, F); NaN where a feature is empty."""
+    text: Singles | None = None
+    """(N, D) unit text profiles, zero rows for users without texts; None when the log has no texts."""
+
+    def rows(self, chosen: npt.NDArray[Any]) -> "Matrix":
+        """Keep some rows (indices or mask)."""
+        index = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        return Matrix(
+            [self.user_ids[i] for i in index.tolist()],
+            self.columns,
+            self.values[index],
+            None if self.text is None else self.text[index],
+        )
+
+    def without_text(self) -> "Matrix":
+        """The counts alone."""
+        return Matrix(self.user_ids, self.columns, self.values)
+
+
+def matrix_of(counts: pa.Table, text: tuple[Sequence[str], Singles] | None = None) -> Matrix:
+    """Put a feature table and the text profiles of the same users side by side.
+
+    Args:
+        counts: user_id and numeric columns, NULL where empty.
+        text: user ids and (U, D) profiles; users missing there get a zero row.
+    """
+    columns = [name for name in counts.column_names if name != "user_id"]
+    users = [str(user) for user in counts["user_id"].to_pylist()]
+    values = np.empty((len(users), len(columns)), dtype=np.float64)
+    for place, name in enumerate(columns):
+        values[:, place] = counts[name].cast(pa.float64()).to_numpy()
+    return Matrix(users, columns, values, None if text is None else _aligned(users, *text))
+
+
+def _aligned(users: list[str], text_users: Sequence[str], vectors: Singles) -> Singles:
+    if list(text_users) == users:
+        return np.asarray(vectors, dtype=np.float32)
+    place = {user: row for row, user in enumerate(text_users)}
+    aligned = np.zeros((len(users), vectors.shape[1]), dtype=np.float32)
+    for row, user in enumerate(users):
+        if user in place:
+            aligned[row] = vectors[place[user]]
+    return aligned
+
+
+def stack(parts: Sequence[Matrix]) -> Matrix:
+    """Put matrices of several cutoffs under each other; text only when all have it."""
+    text = [part.text for part in parts if part.text is not None]
+    return Matrix(
+        [user for part in parts for user in part.user_ids],
+        parts[0].columns,
+        np.concatenate([part.values for part in parts]),
+        np.concatenate(text) if len(text) == len(parts) else None,
+    )
+
+
+def user_folds(user_ids: Sequence[str], folds: int, rng: np.random.Generator) -> Indices:
+    """Give every user one of `folds` numbers (N,): all rows of a user share it, so no user is learned from and judged at once."""
+    _, inverse = np.unique(np.asarray(user_ids), return_inverse=True)
+    users = int(inverse.max()) + 1 if len(inverse) else 0
+    assigned = rng.permutation(users) % folds
+    return np.asarray(assigned[inverse], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """sign(x) log(1 + |x|), z-score, 0 for empty plus a column that says so; fitted on training rows."""
+
+    columns: list[str]
+    """Input columns of the fit, in order."""
+    kept: Indices
+    """Places of columns that vary."""
+    mean: Floats
+    std: Floats
+    missing: Indices
+    """Places (in `columns`) whose emptiness is a column of its own."""
+    text_mean: Singles | None
+    text_directions: Singles | None
+    """(D, d), scaled so that the widest direction has unit spread."""
+
+    def names(self) -> list[str]:
+        """The named feature behind each scaled column (T,): emptiness counts for its feature, text for `text profile`."""
+        width = 0 if self.text_directions is None else self.text_directions.shape[1]
+        return [self.columns[i] for i in self.kept] + [self.columns[i] for i in self.missing] + ["text profile"] * width
+
+    def apply(self, matrix: Matrix) -> Singles:
+        """Scale a matrix to (N, T) float32."""
+        spread = (squash(matrix.values[:, self.kept]) - self.mean) / self.std
+        parts = [np.clip(np.nan_to_num(spread, nan=0.0), -CLIP_SD, CLIP_SD), np.isnan(matrix.values[:, self.missing]) - 0.5]
+        if self.text_directions is not None and self.text_mean is not None:
+            parts.append(project(matrix, self.text_mean, self.text_directions))
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def card(self) -> list[dict[str, Any]]:
+        """Mean and standard deviation of each scaled feature, for the model card."""
+        return [
+            {"feature": self.columns[place], "mean": float(self.mean[i]), "std": float(self.std[i])}
+            for i, place in enumerate(self.kept.tolist())
+        ]
+
+
+def squash(values: Floats) -> Floats:
+    """sign(x) log(1 + |x|): counts and money have long right tails."""
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
+
+
+def project(matrix: Matrix, mean: Singles, directions: Singles) -> Floats:
+    """Text profiles along principal directions (N, d); users without texts lie at 0."""
+    if matrix.text is None:
+        return np.zeros((len(matrix.user_ids), directions.shape[1]))
+    present = np.any(matrix.text != 0, axis=1)
+    return np.asarray(((matrix.text - mean) @ directions) * present[:, None], dtype=np.float64)
+
+
+def fit_scaling(matrix: Matrix, text_dim: int) -> Scaling:
+    """Learn scales from training rows; columns that do not vary are left out."""
+    values = squash(matrix.values)
+    empty = np.isnan(values)
+    share = empty.mean(axis=0) if len(values) else np.ones(values.shape[1])
+    filled = np.where(empty, 0.0, values)
+    n = np.maximum((~empty).sum(axis=0), 1)
+    mean = filled.sum(axis=0) / n
+    std = np.sqrt((np.where(empty, 0.0, values - mean) ** 2).sum(axis=0) / n)
+    kept = np.flatnonzero(std > 1e-9)
+    missing: list[int] = []
+    patterns: set[bytes] = set()
+    for place in np.flatnonzero((share > 0.001) & (share < 0.999)).tolist():
+        pattern = np.packbits(empty[:, place]).tobytes()
+        if pattern not in patterns:
+            patterns.add(pattern)
+            missing.append(place)
+    text_mean, directions = (None, None) if matrix.text is None or not text_dim else fit_directions(matrix.text, text_dim)
+    return Scaling(matrix.columns, kept, mean[kept], std[kept], np.array(missing, dtype=np.int64), text_mean, directions)
+
+
+def fit_directions(text: Singles, dim: int) -> tuple[Singles | None, Singles | None]:
+    """Mean and leading principal directions of the profiles of users that have texts; (None, None) without any."""
+    present = text[np.any(text != 0, axis=1)].astype(np.float64)
+    if len(present) < 2:
+        return None, None
+    mean = present.mean(axis=0)
+    spread, vectors = np.linalg.eigh((present - mean).T @ (present - mean) / len(present))
+    order = np.argsort(-spread, kind="stable")[: min(dim, int((spread > 1e-10).sum()))]
+    if not len(order):
+        return None, None
+    chosen = vectors[:, order]
+    chosen = chosen * np.where(chosen[np.abs(chosen).argmax(axis=0), np.arange(len(order))] < 0, -1.0, 1.0)  # sign is arbitrary: fix it
+    return mean.astype(np.float32), (chosen / np.sqrt(spread[order[0]])).astype(np.float32)

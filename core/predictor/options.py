@@ -1,0 +1,60 @@
+"""What a caller of the predictor chooses, with the reason of each default."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The MLP ensemble."""
+
+    members: int = 4
+    """Networks with their own start and held-out fold of users; their spread is the seed spread on screen."""
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of hidden layers; wider ones only overfit at some ten thousand rows."""
+    epochs: int = 60
+    """Upper limit; early stopping ends it before."""
+    patience: int = 6
+    """Epochs without a better held-out loss before a member stops."""
+    batch_size: int = 256
+    """Rows per step; large logs raise it so that an epoch stays below some 800 steps."""
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 2e-2
+    dropout: float = 0.25
+    text_dim: int = 32
+    """Principal directions of the text profile that models see."""
+    optimizer: str = "adamw"
+    """adamw, adam or sgd."""
+
+
+@dataclass(frozen=True)
+class BoostingOptions:
+    """The LightGBM ensemble on counts."""
+
+    members: int = 4
+    """Boosters, each stopped early on its own held-out fold of users."""
+    rounds: int = 600
+    patience: int = 40
+    learning_rate: float = 0.04
+    leaves: int = 15
+    leaf_rows: int = 60
+    feature_share: float = 0.4
+    """Share of columns tried per tree: the windows of one count say nearly the same."""
+
+
+@dataclass(frozen=True)
+class PropensityOptions:
+    """What is predicted, and how."""
+
+    act: str = "purchase"
+    """One of schema.ACTS."""
+    horizon: timedelta = timedelta(days=28)
+    category: str | None = None
+    """Named in sentences when the act is meant within one category; the caller's labels do the choosing."""
+    seed: int = 0
+    """Recorded; the rng that is passed in does the work."""
+    max_train_rows: int = 240_000
+    """User × cutoff rows that models are fitted on; more are sampled by user. Bounds time and memory."""
+    reasons_per_user: int = 5
+    network: NetworkOptions = NetworkOptions()
+    boosting: BoostingOptions = BoostingOptions()
