@@ -18,15 +18,19 @@ _NUMERIC = r"^[-+]?\d+(\.\d*)?([eE][+]?\d+)?$"
 _COMPACT = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([ T]?\d{2}(:?\d{2}){0,2})?$"
 _CJK = r"^\d{4}\s*年"
 
-_ISO_CAST = """
-CASE WHEN regexp_matches(x, '([+-][0-9]{2}(:?[0-9]{2})?|[A-Za-z]{2,}(/[A-Za-z_]+)?)$')
+_HALF_DAYS = "['%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p', '%Y/%m/%d %I:%M:%S%p', '%Y/%m/%d %I:%M%p', '%Y/%m/%d %I %p']"
+_ISO_CAST = f"""
+CASE WHEN regexp_matches(x, '[0-9] *[AaPp][Mm]$')
+     THEN in_zone(try_strptime(replace(replace(x, '-', '/'), 'T', ' '), {_HALF_DAYS}))
+     WHEN regexp_matches(x, ':[0-9.]+ *[+-][0-9]{{2}}(:?[0-9]{{2}})?$|[A-Za-z]{{2,}}(/[A-Za-z_]+)?$')
      THEN timezone('UTC', COALESCE(TRY_CAST(x AS TIMESTAMPTZ), TRY_CAST(regexp_replace(x, '\\s+([+-])', '\\1') AS TIMESTAMPTZ)))
      WHEN ends_with(x, 'Z') THEN TRY_CAST(x AS TIMESTAMP)
      ELSE in_zone(TRY_CAST(x AS TIMESTAMP)) END
 """
+"""DuckDB's own cast drops "PM" and zone names without a word, so both are looked for first."""
 _PARTS = "regexp_extract(x, '^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{2,4})[ T,]*(.*)$', ['a', 'b', 'y', 'clock'])"
 _YEAR = "CASE WHEN length(p.y) = 2 THEN (CASE WHEN p.y > '69' THEN '19' ELSE '20' END) || p.y ELSE p.y END"
-_CLOCKS = "['%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p', '%Y/%m/%d %H.%M', '%Y/%m/%d %H:%M:%S %Z']"
+_CLOCKS = "['%Y/%m/%d %H.%M', '%Y/%m/%d %H.%M.%S', '%Y/%m/%d %H:%M:%S %Z']"
 
 _BODIES = {
     "iso": _ISO_CAST,
@@ -164,10 +168,11 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
     )
     connection.execute(f"CREATE OR REPLACE TEMP MACRO time_factor() AS {_UNITS.get(reading.unit or 's', 1) or 1}")
     connection.execute(
-        f"CREATE OR REPLACE TEMP MACRO clocked(t) AS COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), try_strptime(rtrim(t), {_CLOCKS}))"
+        "CREATE OR REPLACE TEMP MACRO clocked(t) AS CASE WHEN regexp_matches(t, '[0-9] *[AaPp][Mm] *$')"
+        f" THEN try_strptime(rtrim(t), {_HALF_DAYS}) ELSE COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), try_strptime(rtrim(t), {_CLOCKS})) END"
     )
     body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
-    fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN {_ISO_CAST} END"
+    fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN ({_ISO_CAST}) END"
     connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_time_raw(x) AS COALESCE({body}{fallback}, NULL)")
     connection.execute("CREATE OR REPLACE TEMP MACRO parse_time(x) AS CASE WHEN isfinite(parse_time_raw(x)) THEN parse_time_raw(x) END")
 

@@ -57,7 +57,7 @@ def translate_words(words: list[str], given: Words[str, str]) -> tuple[dict[str,
     unknown: list[str] = []
     for word in words:
         plain = plain_word(word)
-        kind = given.get(word) or spelled.get(plain) or EVENT_WORDS.get(plain) or EVENT_WORDS.get(plain.replace("_", ""))
+        kind: str | None = given.get(word) or spelled.get(plain) or EVENT_WORDS.get(plain) or EVENT_WORDS.get(plain.replace("_", ""))
         if kind is None:
             unknown.append(word)
         result[word] = kind or "other"

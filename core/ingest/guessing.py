@@ -56,7 +56,7 @@ def _plausible(canonical: str, values: list[str]) -> float:
     if canonical == "event_time":
         times = _share(values, is_time)
         days = _share(values, lambda v: v.isdigit() and int(v) < 100_000)
-        return times if times > 0.5 else 0.55 * days
+        return max(times, 0.5) if times > 0.2 else 0.55 * days
     if canonical in ("quantity", "price", "revenue", "order_number", "order_hour", "days_since_prior_order"):
         share = _share(values, is_number)
         return share if share >= 0.5 else 0.0
@@ -338,4 +338,4 @@ def _dwell_unit(columns: dict[str, tuple[str, ...]], values: dict[str, list[str]
         return "ms"
     numbers = sorted(float(v) for v in values[source] if re.match(r"^\d+(\.\d+)?$", v))
     # A median stay above 2,000 s is no stay: half an hour of looking at one page means milliseconds.
-    return "ms" if numbers and numbers[len(numbers) // 2] > 2000 else "s"
+    return "ms" if len(numbers) >= 10 and numbers[len(numbers) // 2] > 2000 else "s"

@@ -219,7 +219,7 @@ def _build(
         "time_zone": part.time_zone or work.request.time_zone,
         "time_reading": {"kind": reading.kind, "unit": reading.unit},
         "time_resolution_seconds": 86400 if daily or int(before.get("time_resolution_seconds", 1)) == 86400 else 1,
-        "relative_time": reading.kind == "days" or "order_number" in columns and "event_time" not in columns,
+        "relative_time": reading.kind == "days" or ("order_number" in columns and "event_time" not in columns),
         "warnings": list(dict.fromkeys(warnings)),
         "sources": [*before.get("sources", []), *(s.record() for s in work.sources)],
         "mapping": work.mapping.to_record(),

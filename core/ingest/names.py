@@ -7,103 +7,204 @@ from typing import Final
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REST = re.compile(r"[^0-9a-z\u4e00-\u9fff]+")
 
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "user_id": tuple(
-        "user_id userid user uid user_pseudo_id visitor_id visitorid visitor customer_id customerid customer cust_id client_id clientid "
-        "household_id household_key household member_id buyer_id shopper_id account_id full_visitor_id fullvisitorid person_id profile_id "
-        "mcvisid domain_userid customer_no customer_number user_name username device_id cookie_id anonymous_id customer_email email "
-        "用户id 用户编号 用户 会员id 会员编号 会员号 会员 客户id 客户编号 客户 顾客id 顾客 买家id 买家 访客id 访客".split()
+    "user_id": _words(
+        """
+        user_id userid user uid user_pseudo_id visitor_id visitorid visitor customer_id customerid customer cust_id client_id clientid
+        household_id household_key household member_id buyer_id shopper_id account_id full_visitor_id fullvisitorid person_id
+        profile_id mcvisid domain_userid customer_no customer_number user_name username device_id cookie_id anonymous_id customer_email
+        email 用户id 用户编号 用户 会员id 会员编号 会员号 会员 客户id 客户编号 客户 顾客id 顾客 买家id 买家 访客id 访客
+        """
     ),
-    "item_id": tuple(
-        "item_id itemid item product_id productid product sku sku_id product_sku stock_code stockcode asin parent_asin article_id article "
-        "goods_id goodsid commodity_id movie_id material content_id lineitem_sku line_item_sku variant_id upc clicked_item_id click_item_id "
-        "clicked_item click_item click_id clicked_id view_item_id viewed_item_id product_code item_code aid "
-        "商品id 商品编号 商品编码 商品 物品id 物品 产品id 产品编号 产品 点击id 点击商品id 点击商品 浏览商品id 货号".split()
+    "item_id": _words(
+        """
+        item_id itemid item product_id productid product sku sku_id product_sku stock_code stockcode asin parent_asin article_id
+        article goods_id goodsid commodity_id movie_id material content_id lineitem_sku line_item_sku variant_id upc clicked_item_id
+        click_item_id clicked_item click_item click_id clicked_id view_item_id viewed_item_id product_code item_code aid 商品id
+        商品编号 商品编码 商品 物品id 物品 产品id 产品编号 产品 点击id 点击商品id 点击商品 浏览商品id 货号
+        """
     ),
-    "purchase_item_id": tuple(
-        "purchase_item_id purchased_item_id bought_item_id buy_item_id purchase_product_id purchased_product_id purchase_id purchased_id buy_id "
-        "bought_id order_item_id purchased_item 购买id 购买商品id 购买商品 下单商品id 成交商品id".split()
+    "purchase_item_id": _words(
+        """
+        purchase_item_id purchased_item_id bought_item_id buy_item_id purchase_product_id purchased_product_id purchase_id purchased_id
+        buy_id bought_id order_item_id purchased_item 购买id 购买商品id 购买商品 下单商品id 成交商品id
+        """
     ),
-    "event_type": tuple(
-        "event_type eventtype event event_name behavior_type behaviour_type behavior behaviour action_type action activity_type interaction_type "
-        "interaction user_action type act 行为类型 行为 事件类型 事件 操作类型 操作 动作 用户行为".split()
+    "event_type": _words(
+        """
+        event_type eventtype event event_name behavior_type behaviour_type behavior behaviour action_type action activity_type
+        interaction_type interaction user_action type act 行为类型 行为 事件类型 事件 操作类型 操作 动作 用户行为
+        """
     ),
-    "event_time": tuple(
-        "event_time eventtime event_timestamp timestamp time_stamp datetime date_time time transaction_timestamp transaction_date "
-        "transaction_time invoice_date invoicedate order_date order_time order_purchase_timestamp purchase_date purchase_time created_at "
-        "occurred_at processed_at hit_time hit_time_gmt collector_tstamp derived_tstamp unix_time unix_timestamp ts t_dat date event_date "
-        "day 时间戳 时间 日期时间 行为时间 事件时间 发生时间 访问时间 点击时间 下单时间 购买时间 交易时间 创建时间 日期".split()
+    "event_time": _words(
+        """
+        event_time eventtime event_timestamp timestamp time_stamp datetime date_time time transaction_timestamp transaction_date
+        transaction_time invoice_date invoicedate order_date order_time order_purchase_timestamp purchase_date purchase_time created_at
+        occurred_at processed_at hit_time hit_time_gmt collector_tstamp derived_tstamp unix_time unix_timestamp ts t_dat date
+        event_date day 时间戳 时间 日期时间 行为时间 事件时间 发生时间 访问时间 点击时间 下单时间 购买时间 交易时间 创建时间 日期
+        """
     ),
-    "session_id": tuple(
-        "session_id sessionid user_session session ga_session_id visit_id visitid visit_num domain_sessionid browsing_session 会话id 会话 会话编号".split()
+    "session_id": _words(
+        """
+        session_id sessionid user_session session ga_session_id visit_id visitid visit_num domain_sessionid browsing_session 会话id
+        会话 会话编号
+        """
     ),
-    "dwell_seconds": tuple(
-        "dwell_seconds dwell_time dwell dwelltime dwell_ms dwell_time_ms duration duration_seconds duration_ms time_on_page time_spent stay_time "
-        "view_time view_duration engagement_time_msec watch_time 停留时长 停留时间 停留 浏览时长 停留秒数 时长".split()
+    "dwell_seconds": _words(
+        """
+        dwell_seconds dwell_time dwell dwelltime dwell_ms dwell_time_ms duration duration_seconds duration_ms time_on_page time_spent
+        stay_time view_time view_duration engagement_time_msec watch_time 停留时长 停留时间 停留 浏览时长 停留秒数 时长
+        """
     ),
-    "position": tuple(
-        "position click_position item_position list_position position_in_list slot pos rank placement item_list_index 点击位置 位置 展示位置 排名 坑位".split()
+    "position": _words(
+        """
+        position click_position item_position list_position position_in_list slot pos rank placement item_list_index 点击位置 位置
+        展示位置 排名 坑位
+        """
     ),
-    "quantity": tuple(
-        "quantity qty item_quantity lineitem_quantity line_item_quantity units unit_quantity number_of_items number_of_cds product_quantity "
-        "quantity_sold num_items items_count count 数量 购买数量 商品数量 件数 销量".split()
+    "quantity": _words(
+        """
+        quantity qty item_quantity lineitem_quantity line_item_quantity units unit_quantity number_of_items number_of_cds
+        product_quantity quantity_sold num_items items_count count 数量 购买数量 商品数量 件数 销量
+        """
     ),
-    "price": tuple(
-        "price unit_price unitprice item_price product_price lineitem_price line_item_price sale_price selling_price price_usd "
-        "价格 单价 售价 商品价格 商品单价 成交价".split()
+    "price": _words(
+        """
+        price unit_price unitprice item_price product_price lineitem_price line_item_price sale_price selling_price price_usd 价格 单价
+        售价 商品价格 商品单价 成交价
+        """
     ),
-    "revenue": tuple(
-        "revenue sales_value sales_amount sales line_total item_revenue product_revenue total_price total_amount transaction_amount amount "
-        "dollar_value order_value payment_value purchase_amount spend total value subtotal gmv event_value "
-        "金额 销售额 总金额 总价 支付金额 实付金额 订单金额 成交金额 交易金额".split()
+    "revenue": _words(
+        """
+        revenue sales_value sales_amount sales line_total item_revenue product_revenue total_price total_amount transaction_amount
+        amount dollar_value order_value payment_value purchase_amount spend total value subtotal gmv event_value 金额 销售额 总金额
+        总价 支付金额 实付金额 订单金额 成交金额 交易金额
+        """
     ),
-    "query": tuple(
-        "query search_query search_term search_terms search_keyword keyword keywords search 搜索词 查询词 关键词 搜索关键词 查询".split()
+    "query": _words(
+        """
+        query search_query search_term search_terms search_keyword keyword keywords search 搜索词 查询词 关键词 搜索关键词 查询
+        """
     ),
-    "order_id": tuple(
-        "order_id orderid transaction_id transactionid transaction basket_id basketid invoice_no invoiceno invoice invoice_id order_no order "
-        "receipt_id receipt_no cart_id checkout_id ticket_id 订单id 订单编号 订单号 订单 交易号 交易id 交易编号 小票号".split()
+    "order_id": _words(
+        """
+        order_id orderid transaction_id transactionid transaction basket_id basketid invoice_no invoiceno invoice invoice_id order_no
+        order receipt_id receipt_no cart_id checkout_id ticket_id 订单id 订单编号 订单号 订单 交易号 交易id 交易编号 小票号
+        """
     ),
-    "order_number": ("order_number",),
-    "order_hour": ("order_hour_of_day", "order_hour"),
-    "days_since_prior_order": ("days_since_prior_order", "days_since_prior"),
+    "order_number": _words(
+        """
+        order_number
+        """
+    ),
+    "order_hour": _words(
+        """
+        order_hour_of_day order_hour
+        """
+    ),
+    "days_since_prior_order": _words(
+        """
+        days_since_prior_order days_since_prior
+        """
+    ),
 }
 
 ITEM_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "title": tuple(
-        "title product_title item_title product_name productname item_name itemname name goods_name prod_name display_name lineitem_name "
-        "product_type product_type_name sub_commodity_desc 商品名称 商品名 商品标题 标题 名称 产品名称 产品名 品名".split()
+    "title": _words(
+        """
+        title product_title item_title product_name productname item_name itemname name goods_name prod_name display_name lineitem_name
+        product_type product_type_name sub_commodity_desc 商品名称 商品名 商品标题 标题 名称 产品名称 产品名 品名
+        """
     ),
-    "category": tuple(
-        "product_category category category_name item_category category_code product_category_name category_path categories commodity_desc "
-        "product_group_name cate cat main_category department department_name product_type category_id categoryid cate_id category_l1 genre genres "
-        "aisle 类别 品类 分类 商品类别 商品分类 商品品类 类目 商品类目 一级类目 类目id 商品类目id".split()
+    "category": _words(
+        """
+        product_category category category_name item_category category_code product_category_name category_path categories
+        commodity_desc product_group_name cate cat main_category department department_name product_type category_id categoryid cate_id
+        category_l1 genre genres aisle 类别 品类 分类 商品类别 商品分类 商品品类 类目 商品类目 一级类目 类目id 商品类目id
+        """
     ),
-    "brand": tuple("brand brand_name product_brand item_brand vendor manufacturer brand_id 品牌 商品品牌 品牌名称 厂商".split()),
-    "description": tuple(
-        "description product_description item_description detail_desc desc details body_html package_size curr_size_of_product size features "
-        "描述 商品描述 详情 商品详情 简介 规格".split()
+    "brand": _words(
+        """
+        brand brand_name product_brand item_brand vendor manufacturer brand_id 品牌 商品品牌 品牌名称 厂商
+        """
     ),
-    "price": EVENT_NAMES["price"] + ("list_price", "market_price", "原价"),
-    "image": tuple("image image_url image_link image_src img img_url picture photo main_image 图片 商品图片 图片链接 主图".split()),
+    "description": _words(
+        """
+        description product_description item_description detail_desc desc details body_html package_size curr_size_of_product size
+        features 描述 商品描述 详情 商品详情 简介 规格
+        """
+    ),
+    "price": (*EVENT_NAMES["price"], "list_price", "market_price", "原价"),
+    "image": _words(
+        """
+        image image_url image_link image_src img img_url picture photo main_image 图片 商品图片 图片链接 主图
+        """
+    ),
 }
 
 DEMOGRAPHICS: Final[dict[str, tuple[str, ...]]] = {
-    "gender": tuple("gender sex user_gender 性别 用户性别".split()),
-    "age": tuple("age age_group age_range age_desc user_age age_level 年龄 用户年龄 年龄段".split()),
-    "region": tuple("region state state_code shipping_province customer_state geo_region area 地区 区域 地域".split()),
-    "province": tuple("province user_province 省份 省".split()),
-    "city": tuple("city user_city customer_city shipping_city 城市 市".split()),
-    "country": tuple("country country_code user_country shipping_country geo_country 国家".split()),
-    "income": tuple("income income_group income_desc 收入".split()),
-    "marital_status": tuple("marital_status marital_status_code 婚姻状况 婚姻".split()),
-    "household_size": tuple("household_size household_size_desc 家庭人数".split()),
-    "occupation": tuple("occupation job 职业".split()),
-    "education": tuple("education 学历 教育程度".split()),
+    "gender": _words(
+        """
+        gender sex user_gender 性别 用户性别
+        """
+    ),
+    "age": _words(
+        """
+        age age_group age_range age_desc user_age age_level 年龄 用户年龄 年龄段
+        """
+    ),
+    "region": _words(
+        """
+        region state state_code shipping_province customer_state geo_region area 地区 区域 地域
+        """
+    ),
+    "province": _words(
+        """
+        province user_province 省份 省
+        """
+    ),
+    "city": _words(
+        """
+        city user_city customer_city shipping_city 城市 市
+        """
+    ),
+    "country": _words(
+        """
+        country country_code user_country shipping_country geo_country 国家
+        """
+    ),
+    "income": _words(
+        """
+        income income_group income_desc 收入
+        """
+    ),
+    "marital_status": _words(
+        """
+        marital_status marital_status_code 婚姻状况 婚姻
+        """
+    ),
+    "household_size": _words(
+        """
+        household_size household_size_desc 家庭人数
+        """
+    ),
+    "occupation": _words(
+        """
+        occupation job 职业
+        """
+    ),
+    "education": _words(
+        """
+        education 学历 教育程度
+        """
+    ),
 }
 """Attributes of the user that event rows sometimes repeat."""
-
-NAMED_IDS: Final = frozenset({"user_id", "item_id", "purchase_item_id", "session_id", "order_id"})
 
 
 def plain_name(name: str) -> str:
