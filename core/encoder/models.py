@@ -64,7 +64,7 @@ def find_checkpoint(model: str, cache: Path) -> Checkpoint:
     if name == E5:
         return _e5(cache)
     folder = Path(model).expanduser()
-    return _described(folder.name, folder) if folder.is_dir() else _described(name, _cached_snapshot(name))
+    return _described(folder.name, folder) if model and folder.is_dir() else _described(name, _cached_snapshot(name))
 
 
 def weights_of(folder: Path) -> list[Path]:

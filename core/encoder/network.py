@@ -1,13 +1,16 @@
 """The transformer itself: where it runs, in which precision, and one batch through it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging as transformers_logging
 
 from core.encoder.models import Checkpoint
 from core.errors import ModelError
@@ -19,6 +22,9 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "arm_bf16", "sve_bf16")
 """Processor features that multiply bfloat16 in hardware; without one, bf16 is emulated and slower than fp32."""
+
+
+_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
 
 def choose_device(device: str) -> str:
@@ -51,15 +57,16 @@ def open_network(checkpoint: Checkpoint, device: str, precision: str) -> Any:
     Raises:
         ModelError: The folder does not hold a model that transformers can load without running foreign code.
     """
+    options: dict[str, Any] = {"dtype": _DTYPES[precision], "attn_implementation": "sdpa"}
     try:
-        network = AutoModel.from_pretrained(
-            checkpoint.folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=_DTYPES[precision],
-            attn_implementation="sdpa",
-        )
+        config = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
+        if config.model_type in _WITH_POOLER:
+            # We pool ourselves; a pooler that the folder lacks would be made up at random.
+            options["add_pooling_layer"] = False
+        with _quiet():
+            network = AutoModel.from_pretrained(
+                checkpoint.folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise ModelError(f"The model {checkpoint.name!r} in {checkpoint.folder} cannot be loaded ({reason}); name another.") from error
@@ -74,8 +81,6 @@ def hidden_size(folder: Path) -> int:
     Raises:
         ModelError: config.json names none.
     """
-    from transformers import AutoConfig
-
     try:
         return int(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).hidden_size)
     except (OSError, ValueError, AttributeError, KeyError) as error:
@@ -108,3 +113,17 @@ def run_batch(network: Any, ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.
         weight = mask.unsqueeze(-1).float()  # (B, W, 1)
         pooled = (hidden * weight).sum(1) / weight.sum(1)  # (B, D)
     return torch.nn.functional.normalize(pooled, dim=-1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's progress bar and list of left-out weights off the screen while a model is loaded."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
