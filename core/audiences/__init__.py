@@ -1,0 +1,1 @@
+"""Audiences: a rule in words → its users, their size and worth, and a file to take away."""

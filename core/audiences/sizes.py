@@ -1,0 +1,267 @@
+"""How large an audience is, how many of it will buy, and what contacting it is worth."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil, sqrt
+from typing import Any
+
+import pyarrow as pa
+
+from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, scope_of
+from core.errors import RuleError
+from core.store import Connection, fetch, identifier
+
+LEAST_PLATFORM = 100
+"""Ad platforms refuse smaller lists."""
+GOOD_PLATFORM = 1_000
+"""Below, platforms deliver seldom: many ids find no account."""
+CONSENT_COLUMNS = (
+    "consent",
+    "marketing_consent",
+    "email_consent",
+    "ad_consent",
+    "opt_in",
+    "email_opt_in",
+    "marketing_opt_in",
+    "gdpr_consent",
+    "u540c_u610f",
+)
+"""Attribute columns that tell whether a person may be contacted, as slugs (the last one is 同意); the first one present counts."""
+CONSENT_WORDS = (
+    "1",
+    "true",
+    "t",
+    "yes",
+    "y",
+    "granted",
+    "given",
+    "opt_in",
+    "opt-in",
+    "opted_in",
+    "opted-in",
+    "allowed",
+    "是",
+    "同意",
+    "已同意",
+)
+
+MEMBERS_SQL = """
+SELECT m.user_id, s.propensity, g.segment_id,
+       sha256($salt || m.user_id) < $threshold AS holdout,
+       {consent} AS consents
+FROM ({rule}) AS m
+LEFT JOIN {scores} AS s USING (user_id)
+LEFT JOIN {segments} AS g USING (user_id)
+LEFT JOIN users AS u USING (user_id)
+ORDER BY m.user_id
+"""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What people pay and earn for each shopper contacted."""
+
+    cost: float = 0.0
+    """Of contacting one shopper."""
+    margin: float = 0.0
+    """Earned from one buyer."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Figures of a set of shoppers, said as if they were not contacted: a purchase chance is no effect of an advertisement."""
+
+    users: int
+    scored: int
+    """Users who have a purchase chance; the others add nothing to expected_buyers."""
+    expected_buyers: float
+    """Sum of purchase chances."""
+    sd: float
+    """Spread by chance alone, √Σp(1−p)."""
+    calibration_buyers: float
+    """How far Σp may be off because the chances themselves are: scored users × calibration error."""
+    low: float
+    """expected_buyers − 1.96 sd − calibration_buyers, at least 0."""
+    high: float
+    """expected_buyers + 1.96 sd + calibration_buyers, at most `scored`."""
+    expected_value: float
+    """expected_buyers × margin − users × cost."""
+    cost: float
+
+
+@dataclass(frozen=True)
+class AudienceSize:
+    """An audience: everyone in it, and the part that is exported (without holdout and without those who did not consent)."""
+
+    everyone: Part
+    exported: Part
+    holdout_users: int
+    """Users kept back, of those who consent; everyone = exported + holdout + without consent."""
+    without_consent: int | None
+    """Users left out because the consent column does not say yes; None without such a column."""
+    consent_column: str | None
+    break_even: float | None
+    """Smallest purchase chance at which a contact pays, cost / margin."""
+    worth_contacting: int | None
+    """Exported users at or above it."""
+    detectable_lift: float | None
+    """Relative difference between exported and holdout that a test would find (80 % power, two-sided 5 %); None without holdout."""
+    warnings: tuple[str, ...]
+
+
+def members(
+    connection: Connection, tables: Tables, rule: Rule, *, cutoff: datetime, holdout_share: float = 0.1, holdout_salt: str = "holdout"
+) -> pa.Table:
+    """List an audience: user_id (sorted), propensity, segment_id, holdout, consents.
+
+    The holdout is drawn by the SHA-256 of salt and user_id: a user stays in or out of it in every export with that salt.
+
+    Raises:
+        RuleError: The rule is malformed, or the holdout is no share.
+    """
+    if not 0 <= holdout_share < 1:
+        raise RuleError(f"The holdout is a share from 0 to below 1; got {holdout_share}.")
+    registered = _register(connection, tables)
+    try:
+        scope = scope_of(connection, tables, cutoff)
+        compiled = compile_rule(rule, scope)
+        column = consent_column(scope.attributes)
+        consent = f"coalesce(list_contains($consent_words, lower(trim(u.{identifier(column)}::VARCHAR))), false)" if column else "true"
+        parameters = compiled.parameters | {"salt": holdout_salt, "threshold": _threshold(holdout_share)}
+        if column:
+            parameters["consent_words"] = list(CONSENT_WORDS)
+        sql = MEMBERS_SQL.format(
+            rule=compiled.sql,
+            consent=consent,
+            scores="scores" if "scores" in tables else "(SELECT NULL::VARCHAR AS user_id, NULL::DOUBLE AS propensity WHERE false)",
+            segments="segments" if "segments" in tables else "(SELECT NULL::VARCHAR AS user_id, NULL::INTEGER AS segment_id WHERE false)",
+        )
+        return fetch(connection, sql, parameters)
+    finally:
+        for name in registered:
+            connection.unregister(name)
+
+
+def size_audience(
+    connection: Connection,
+    tables: Tables,
+    rule: Rule,
+    *,
+    cutoff: datetime,
+    holdout_share: float = 0.1,
+    holdout_salt: str = "holdout",
+    value: Value | None = None,
+    calibration_error: float = 0.0,
+) -> AudienceSize:
+    """Size an audience and the part of it that an export with the same arguments holds.
+
+    Args:
+        connection: The log as of the cutoff.
+        tables: See `rules.Tables`; `scores` gives the purchase chances.
+        rule: See `rules`.
+        cutoff: End of the history.
+        holdout_share: Share of users kept back to measure the effect, 0 to below 1.
+        holdout_salt: Name of the test; another salt draws another holdout.
+        value: Cost of a contact and margin of a buyer.
+        calibration_error: Expected calibration error of the purchase chances, as measured on the test window.
+
+    Raises:
+        RuleError: The rule is malformed.
+    """
+    listed = members(connection, tables, rule, cutoff=cutoff, holdout_share=holdout_share, holdout_salt=holdout_salt)
+    columns = fetch(
+        connection, "SELECT column_name FROM duckdb_columns() WHERE table_name = 'users' AND database_name = current_database()"
+    )
+    return summarise(
+        listed, consent_column(frozenset(columns["column_name"].to_pylist())), value or Value(), calibration_error, holdout_share
+    )
+
+
+def summarise(listed: pa.Table, consent: str | None, value: Value, calibration_error: float, holdout_share: float) -> AudienceSize:
+    """Figures of listed members; see `size_audience`."""
+    rows = listed.to_pydict()
+    chances, holdout, consents = rows["propensity"], rows["holdout"], rows["consents"]
+    kept = [not held and agrees for held, agrees in zip(holdout, consents, strict=True)]
+    exported = [p for p, keep in zip(chances, kept, strict=True) if keep]
+    everyone, sent = _part(chances, value, calibration_error), _part(exported, value, calibration_error)
+    held = sum(h and c for h, c in zip(holdout, consents, strict=True))
+    break_even = value.cost / value.margin if value.margin > 0 else None
+    return AudienceSize(
+        everyone=everyone,
+        exported=sent,
+        holdout_users=held,
+        without_consent=consents.count(False) if consent else None,
+        consent_column=consent,
+        break_even=break_even,
+        worth_contacting=None if break_even is None else sum(p is not None and p >= break_even for p in exported),
+        detectable_lift=_detectable(sent, held),
+        warnings=tuple(_warnings(everyone, sent, held, holdout_share, break_even)),
+    )
+
+
+def consent_column(attributes: frozenset[str]) -> str | None:
+    """Name the attribute that says whether a person may be contacted, or None."""
+    return next((column for column in CONSENT_COLUMNS if column in attributes), None)
+
+
+def as_record(size: AudienceSize) -> dict[str, Any]:
+    """The figures as a record for JSON."""
+    plain: dict[str, Any] = {name: value for name, value in vars(size).items() if name not in ("everyone", "exported")}
+    return plain | {"everyone": vars(size.everyone), "exported": vars(size.exported), "warnings": list(size.warnings)}
+
+
+def _register(connection: Connection, tables: Tables) -> list[str]:
+    unknown = sorted(set(tables) - set(TABLE_COLUMNS))
+    if unknown:
+        raise RuleError(f"Rules know the tables {', '.join(TABLE_COLUMNS)}; not {', '.join(unknown)}.")
+    for name, table in tables.items():
+        connection.register(name, table)
+    return list(tables)
+
+
+def _threshold(share: float) -> str:
+    """Hex digits below which a SHA-256 lies with chance `share`."""
+    return f"{int(share * 2**52):013x}" if share > 0 else ""
+
+
+def _part(chances: list[float | None], value: Value, calibration_error: float) -> Part:
+    known = sorted(p for p in chances if p is not None)
+    expected = sum(known)
+    sd = sqrt(sum(p * (1 - p) for p in known))
+    off = len(known) * calibration_error
+    cost = len(chances) * value.cost
+    return Part(
+        users=len(chances), scored=len(known), expected_buyers=expected, sd=sd, calibration_buyers=off,
+        low=max(0.0, expected - 1.96 * sd - off), high=min(float(len(known)), expected + 1.96 * sd + off),
+        expected_value=expected * value.margin - cost, cost=cost,
+    )  # fmt: skip
+
+
+def _detectable(sent: Part, held: int) -> float | None:
+    rate = sent.expected_buyers / sent.scored if sent.scored else 0.0
+    if not held or not 0 < rate < 1:
+        return None
+    return (1.959964 + 0.841621) * sqrt(rate * (1 - rate) * (1 / sent.users + 1 / held)) / rate
+
+
+def _warnings(everyone: Part, sent: Part, held: int, holdout_share: float, break_even: float | None) -> list[str]:
+    said = []
+    if not everyone.users:
+        said.append("Nobody fits this rule.")
+    elif sent.users < LEAST_PLATFORM:
+        said.append(f"{sent.users} users in the file: ad platforms refuse lists below {LEAST_PLATFORM}. Widen the rule.")
+    elif sent.users < GOOD_PLATFORM:
+        said.append(
+            f"{sent.users} users in the file: platforms deliver poorly below {GOOD_PLATFORM:,}, because not every id finds an account."
+        )
+    if everyone.users and not everyone.scored:
+        said.append("No user has a purchase chance, so buyers cannot be expected; run `predict` first.")
+    elif everyone.scored < everyone.users:
+        said.append(f"{everyone.users - everyone.scored:,} users have no purchase chance (not seen lately); they count as 0 buyers.")
+    if everyone.users and holdout_share and held < 30:
+        said.append(
+            f"The holdout is {held} users: too few to measure an effect. {ceil(30 / holdout_share):,} users in the audience would give 30."
+        )
+    if break_even is not None and break_even >= 1:
+        said.append("A contact costs as much as a buyer earns: nobody is worth contacting.")
+    return said

@@ -1,0 +1,66 @@
+"""Mirror of core/privacy.py."""
+
+import hashlib
+
+import pytest
+
+from core.privacy import detect_personal_columns, guard_cell, pseudonym, show_count, suppress
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe(cell: str) -> None:
+    assert guard_cell(cell) == "'" + cell
+
+
+@pytest.mark.parametrize("cell", ["", "a=b", "4711", "用户", " =1"])
+def test_other_cells_pass_unchanged(cell: str) -> None:
+    assert guard_cell(cell) is cell
+
+
+def test_counts_from_1_to_19_are_shown_as_below_20() -> None:
+    assert [show_count(n) for n in (0, 1, 7, 19, 20, 1234)] == ["0", "< 20", "< 20", "< 20", "20", "1,234"]
+
+
+def test_a_single_hidden_count_hides_a_second_so_that_it_cannot_be_subtracted() -> None:
+    assert suppress({"a": 7, "b": 300, "c": 40}) == {"a": None, "b": 300, "c": None}
+    assert suppress({"a": 7, "b": 3, "c": 40}) == {"a": None, "b": None, "c": 40}
+    assert suppress({"a": 0, "b": 20}) == {"a": 0, "b": 20}
+
+
+def test_pseudonyms_are_salted_sha256() -> None:
+    assert pseudonym("17", "salt") == hashlib.sha256(b"salt17").hexdigest()
+    assert pseudonym("17", "a") != pseudonym("17", "b")
+    assert pseudonym("用户", "") == hashlib.sha256("用户".encode()).hexdigest()
+
+
+def test_columns_of_mails_phones_cards_and_addresses_are_found_and_masked() -> None:
+    found = detect_personal_columns(
+        {
+            "contact": ["anna@example.com", "bo@shop.example.org", None],
+            "phone": ["5551234567", "555-123-4568"],
+            "x": ["+1 650 555 1212", "+49 30 1234567"],
+            "card": ["4111 1111 1111 1111", "5500005555555559"],
+            "client_ip": ["192.168.0.1"],
+            "last_name": ["Smith"],
+        }
+    )
+    assert [(f.column, f.kind) for f in found] == [
+        ("contact", "email"), ("phone", "phone"), ("x", "phone"), ("card", "card"), ("client_ip", "ip"), ("last_name", "person"),
+    ]  # fmt: skip
+    assert all("example" not in f.example and "1111" not in f.example for f in found)
+
+
+def test_ids_times_prices_and_titles_are_not_taken_for_personal_data() -> None:
+    assert not detect_personal_columns(
+        {
+            "user_id": [str(1000000 + i) for i in range(50)],
+            "item": [f"sku-{i}" for i in range(50)],
+            "timestamp": [str(1433221332117 + 7 * i) for i in range(50)],
+            "date": ["2024-03-01", "2024-03-01 10:00:00", "01/03/2024"],
+            "price": ["9.99", "1299.00"],
+            "title": ["Blue shirt (2 pack)", "iPhone @ home"],
+            "hotel": ["12345678"],
+            "session": ["123-4567-890"],
+            "empty": [None, ""],
+        }
+    )
