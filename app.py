@@ -18,11 +18,12 @@ def main() -> None:
     """Draw the frame, then the chosen page; our own errors become a sentence, all others a sentence and a log id."""
     st.set_page_config(page_title="Shopper Atlas", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     state.begin()
+    state.put("routed", True)
     st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     page = st.navigation(
         {
             _("Data"): [
-                st.Page("pages/data.py", title=_("Data"), url_path="data", default=True),
+                st.Page("pages/data.py", title=_("Data"), default=True),
                 st.Page("pages/overview.py", title=_("Overview"), url_path="overview"),
             ],
             _("Shoppers"): [
@@ -41,10 +42,12 @@ def main() -> None:
         page.run()
     except CoreError as error:
         st.error(plain(error))
-    except Exception:  # the last stop before a person: a sentence for them, the trace for the log
+    except Exception:  # noqa: BLE001 - the last stop before a person: a sentence for them, the trace for the log
         log_id = uuid.uuid4().hex[:8]
         _log.exception("page %s failed, log id %s", page.url_path, log_id)
-        controls.failure(_("Something went wrong on our side; your data is unchanged. Reload the page, and if it stays, report it."), log_id)
+        controls.failure(
+            _("Something went wrong on our side; your data is unchanged. Reload the page, and if it stays, report it."), log_id
+        )
 
 
 main()

@@ -1,1 +1,28 @@
-"""Placeholder while building."""
+"""Map: what kinds of shoppers are there?"""
+
+import streamlit as st
+
+from core.pipeline import screens, shoppers
+from pages.parts import frame, state
+from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
+from pages.parts.text import _, whole
+
+here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
+manifest = frame.needs(here, "atlas") if here else None
+if here and manifest:
+    everyone = state.ask(shoppers.places, here)
+    segments = state.ask(shoppers.segments, here, repr(shoppers.segment_names(here)))
+    if len(everyone.x) < shoppers.LEAST_USERS:
+        frame.gate(
+            _(
+                "A map of segments needs {need} shoppers; this log has {have}. Read the table, not the picture; a longer log would help.",
+                need=shoppers.LEAST_USERS,
+                have=whole(len(everyone.x)),
+            )
+        )
+    inside = draw_map(here, everyone, segments)
+    selection(here, everyone, inside)
+    segment_table(here, segments)
+    segment_detail(here, everyone, segments)
+    st.subheader(_("How far this map can be trusted"))
+    quality_figures(state.ask(screens.run_manifest, here, "atlas"))

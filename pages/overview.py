@@ -3,11 +3,11 @@
 import numpy as np
 import streamlit as st
 
+from core.pipeline import screens
 from pages.parts import charts, controls, frame, state
 from pages.parts.overview import category_columns, figure_tiles, measures
 from pages.parts.text import _
 from pages.parts.words import event_word, weekday_words
-from core.pipeline import screens
 
 here = frame.begin(_("Overview"), _("How is the shop doing, and what changed?"))
 if here:
@@ -19,10 +19,19 @@ if here:
 
     st.subheader(_("Trend"))
     choices, grain = measures(now), st.columns([3, 2])
-    measure = grain[0].segmented_control(_("Figure"), list(choices), format_func=choices.__getitem__, default="users", key="measure") or "users"
-    step = grain[1].segmented_control(_("Step"), ["day", "week"], format_func=lambda s: _("Day") if s == "day" else _("Week"), default="week", key="grain") or "week"
+    measure = (
+        grain[0].segmented_control(_("Figure"), list(choices), format_func=choices.__getitem__, default="users", key="measure") or "users"
+    )
+    step = (
+        grain[1].segmented_control(
+            _("Step"), ["day", "week"], format_func=lambda s: _("Day") if s == "day" else _("Week"), default="week", key="grain"
+        )
+        or "week"
+    )
     trend = state.ask(screens.trend, here, period, step)
-    frame.chart(charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend"))
+    frame.chart(
+        charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
+    )
 
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -30,7 +39,9 @@ if here:
         mix = state.ask(screens.event_mix, here, period)
         rows = mix.table.to_pylist()
         shown = [f"{row['events']:,} · {row['share']:.1%}" for row in rows]
-        figure = charts.bars([event_word(row["event_type"]) for row in rows], [row["events"] for row in rows], shown, _("events"), state.look())
+        figure = charts.bars(
+            [event_word(row["event_type"]) for row in rows], [row["events"] for row in rows], shown, _("events"), state.look()
+        )
         frame.chart(figure, mix, "event-mix", _("Kinds of events"))
     with right:
         st.subheader(_("Hours of the week"))
@@ -38,10 +49,17 @@ if here:
         hours = state.ask(screens.hours, here, period, act)
         grid = np.zeros((7, 24))
         grid[hours.table["weekday"].to_numpy() - 1, hours.table["hour"].to_numpy()] = hours.table["events"].to_numpy()
-        frame.chart(charts.heat(grid, weekday_words(), [str(hour) for hour in range(24)], _("events"), state.look()), hours, "hours", _("Hours of the week"))
+        frame.chart(
+            charts.heat(grid, weekday_words(), [str(hour) for hour in range(24)], _("events"), state.look()),
+            hours,
+            "hours",
+            _("Hours of the week"),
+        )
 
     st.subheader(_("Categories"))
     table = state.ask(screens.categories, here, period)
     st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
-    st.dataframe(table.table.slice(0, 500).to_pandas(), hide_index=True, column_config=category_columns(table.table), height=380, key="categories")
+    st.dataframe(
+        table.table.slice(0, 500).to_pandas(), hide_index=True, column_config=category_columns(table.table), height=380, key="categories"
+    )
     frame.take_away(table, "categories")

@@ -1,1 +1,27 @@
-"""Placeholder while building."""
+"""Propensity: can it be believed, and how deep should one go?"""
+
+import streamlit as st
+
+from core.pipeline import screens
+from pages.parts import downloads, frame
+from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
+from pages.parts.text import _, plain
+
+here = frame.begin(_("Propensity"), _("How likely is each shopper to act, can that be believed, and how deep should one go?"))
+if here:
+    training(here)
+    manifest = frame.needs(here, "propensity")
+    if manifest:
+        for sentence in (manifest.get("verdict") or {}).get("sentences", []):
+            st.markdown("- " + plain(sentence))
+        cards(manifest)
+        plots(here)
+        depth_choice(here)
+        distribution(here, manifest)
+        model_table(manifest)
+        why(here)
+        frame.notes(manifest.get("warnings", []))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            downloads.csv_button(lambda: screens.run_table(here, "propensity", "scores"), "scores", label=_("Download all scores"))
+            downloads.csv_button(lambda: screens.run_table(here, "propensity", "test"), "test", label=_("Download the test window"))
+            st.caption(frame.took(manifest))

@@ -129,6 +129,8 @@ def kinds_of_data(record: dict[str, Any]) -> list[str]:
 def horizon_days(record: dict[str, Any]) -> float:
     """Return the horizon of a propensity run in days."""
     config, windows = record.get("config", {}), record.get("windows") or {}
+    if config.get("horizon_hours") is not None:
+        return float(config["horizon_hours"]) / 24
     for found in (config.get("horizon_days"), windows.get("horizon_days"), record.get("horizon_days")):
         if found is not None:
             return float(found)
@@ -230,3 +232,8 @@ def _raw(screen: Screen, sql: str, parameters: dict[str, object]) -> pa.Table:
         return fetch(connection, sql, parameters)
     finally:
         connection.close()
+
+
+def audit(screen: Screen, record: dict[str, Any]) -> None:
+    """Add a line to the audit trail of the home."""
+    Home(screen.home).append_audit(record)

@@ -10,9 +10,23 @@ from pages.parts.text import LANGUAGE_NAMES, _, plain
 from pages.parts.words import event_word
 
 ZONES = (
-    "UTC", "Europe/London", "Europe/Berlin", "Europe/Moscow", "Africa/Johannesburg", "Asia/Dubai", "Asia/Kolkata", "Asia/Shanghai", "Asia/Singapore",
-    "Asia/Tokyo", "Australia/Sydney", "America/Sao_Paulo", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
-)  # fmt: skip
+    "UTC",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Moscow",
+    "Africa/Johannesburg",
+    "Asia/Dubai",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "America/Sao_Paulo",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+)
 PERIODS = {0: "Whole log", 7: "Last 7 days", 28: "Last 28 days", 90: "Last 90 days"}
 HORIZONS = (7, 14, 28, 3, 1)
 
@@ -30,7 +44,13 @@ def sidebar() -> None:
             st.selectbox(_("Data set"), names, key="dataset-choice", on_change=_dataset_chosen)
             state.keep_in_address("dataset", current)
         st.session_state["language-choice"] = state.language()
-        st.selectbox("Language · 语言", list(LANGUAGE_NAMES), format_func=LANGUAGE_NAMES.__getitem__, key="language-choice", on_change=_language_chosen)
+        st.selectbox(
+            "Language · 语言",
+            list(LANGUAGE_NAMES),
+            format_func=LANGUAGE_NAMES.__getitem__,
+            key="language-choice",
+            on_change=_language_chosen,
+        )
         state.keep_in_address("lang", state.language())
         if current is not None:
             here = state.screen()

@@ -16,7 +16,12 @@ from pages.parts.text import _, day, duration, percent, plain, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
-PLOTLY_MAP = {"displaylogo": False, "displayModeBar": True, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d", "select2d"]}
+PLOTLY_MAP = {
+    "displaylogo": False,
+    "displayModeBar": True,
+    "scrollZoom": True,
+    "modeBarButtonsToRemove": ["toImage", "autoScale2d", "select2d"],
+}
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
 STAGE_WORDS = {
     "profiles": "Shopper profiles have not been computed for this data set yet.",
@@ -29,6 +34,8 @@ SOURCES = {"sample": "sample data", "synthetic": "synthetic data"}
 
 def begin(title: str, question: str) -> Screen | None:
     """Draw title, question, header and running jobs; returns the pinned dataset, or None after drawing the empty state."""
+    if not state.flag("routed"):  # the first address of a fresh server is taken for an old-style page: begin with the frame
+        st.switch_page("app.py", query_params=dict(st.query_params))
     here = state.screen()
     st.title(title)
     st.caption(question)
@@ -56,17 +63,31 @@ def header(here: Screen) -> None:
     if propensity:
         horizon = screens.horizon_days(propensity)
         cutoff = propensity.get("cutoff") or screens.log_end(manifest)
-        parts.append(_("chance of {act} within {days:g} days from {date}", act=event_word(config.get("act", "purchase")), days=horizon, date=day(cutoff, here.zone)))
+        parts.append(
+            _(
+                "chance of {act} within {days:g} days from {date}",
+                act=event_word(config.get("act", "purchase")),
+                days=horizon,
+                date=day(cutoff, here.zone),
+            )
+        )
     if model := screens.model_name(profiles):
         parts.append(_("model {model}", model=plain(model)))
-    st.markdown(" ".join(badges) + ("  " if badges else "") + " · ".join(f":gray[{part}]" if place else part for place, part in enumerate(parts)))
+    st.markdown(
+        " ".join(badges) + ("  " if badges else "") + " · ".join(f":gray[{part}]" if place else part for place, part in enumerate(parts)),
+        width="stretch",
+    )
 
 
 def empty() -> None:
     """Draw the first step of a fresh home: take the sample, or bring a log."""
     with st.container(border=True):
         st.subheader(_("No data yet"))
-        st.write(_("Load a log of your own, or look around with the two bundled samples: grocery purchases of real households and a synthetic shop clickstream."))
+        st.write(
+            _(
+                "Load a log of your own, or look around with the two bundled samples: grocery purchases of real households and a synthetic shop clickstream."
+            )
+        )
         busy = jobs.live_job(state.home()) is not None
         with st.container(horizontal=True):
             if st.button(_("Use the sample data"), type="primary", disabled=busy, key="empty-sample"):
@@ -97,7 +118,13 @@ def stale(here: Screen, manifest: dict[str, Any]) -> None:
     """Say when a run was made from an older version of the data."""
     made_from = manifest.get("inputs", {}).get("version")
     if made_from and made_from != here.version:
-        st.warning(_("This was computed from {old}, the data on screen is {new}. Compute it again to bring it up to date.", old=plain(made_from), new=plain(here.version)))
+        st.warning(
+            _(
+                "This was computed from {old}, the data on screen is {new}. Compute it again to bring it up to date.",
+                old=plain(made_from),
+                new=plain(here.version),
+            )
+        )
 
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
@@ -128,6 +155,15 @@ def tiles(figures: list[tuple[str, str, str | None, str | None]], columns: int =
                     st.caption(note)
 
 
+def notes(warnings: list[str]) -> None:
+    """Draw what a stage guessed, dropped or doubted: one alone as a line, several folded together."""
+    if not warnings:
+        return
+    with st.expander(_("Notes of this step ({n})", n=len(warnings)), expanded=len(warnings) == 1):
+        for warning in warnings:
+            st.markdown("- " + plain(warning))
+
+
 def gate(message: str) -> None:
     """Say that data is too little: both numbers and the way out stand in the message."""
     st.info(plain(message))
@@ -147,8 +183,12 @@ def estimate(value: Any, form: Callable[[float | None], str]) -> tuple[str, str 
 
 def took(manifest: dict[str, Any]) -> str:
     """Say how long a run took and when it was made."""
-    return _("{run}, made {time} in {duration}", run=plain(manifest.get("id", "")), time=plain(str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC"),
-             duration=duration(manifest.get("seconds")))  # fmt: skip
+    return _(
+        "{run}, made {time} in {duration}",
+        run=plain(manifest.get("id", "")),
+        time=plain(str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC"),
+        duration=duration(manifest.get("seconds")),
+    )
 
 
 def rate(part: float | None, base: float | None, decimals: int = 1) -> str:

@@ -23,13 +23,43 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
     old = before.table.to_pylist()[0] if before else None
     frame.tiles(
         [
-            (_("Shoppers"), short(row["users"]), _change(row, old, "users"), _("Distinct users with at least one event in the period: {n}.", n=whole(row["users"]))),
-            (_("Sessions"), short(row["sessions"]), _change(row, old, "sessions"), _("Runs of events without a gap of more than 30 minutes: {n}.", n=whole(row["sessions"]))),
-            _rate_tile(_("Conversion of shoppers"), row["buyers"], row["users"], _("Shoppers with a purchase ÷ active shoppers, within the period.")),
-            _rate_tile(_("Conversion of sessions"), row["buying_sessions"], row["sessions"], _("Sessions with a purchase ÷ sessions, within the period.")),
+            (
+                _("Shoppers"),
+                short(row["users"]),
+                _change(row, old, "users"),
+                _("Distinct users with at least one event in the period: {n}.", n=whole(row["users"])),
+            ),
+            (
+                _("Sessions"),
+                short(row["sessions"]),
+                _change(row, old, "sessions"),
+                _("Runs of events without a gap of more than 30 minutes: {n}.", n=whole(row["sessions"])),
+            ),
+            _rate_tile(
+                _("Conversion of shoppers"),
+                row["buyers"],
+                row["users"],
+                _("Shoppers with a purchase ÷ active shoppers, within the period."),
+            ),
+            _rate_tile(
+                _("Conversion of sessions"),
+                row["buying_sessions"],
+                row["sessions"],
+                _("Sessions with a purchase ÷ sessions, within the period."),
+            ),
             (_("Events"), short(row["events"]), _change(row, old, "events"), _("All kinds of events: {n}.", n=whole(row["events"]))),
-            (_("Orders"), short(row["orders"]), _change(row, old, "orders"), _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=whole(row["orders"]))),
-            (_("Revenue"), amount(row["revenue"]), _change(row, old, "revenue") or _no_prices(row), _("Sum of purchases, before refunds, in the log's own currency.")),
+            (
+                _("Orders"),
+                short(row["orders"]),
+                _change(row, old, "orders"),
+                _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=whole(row["orders"])),
+            ),
+            (
+                _("Revenue"),
+                amount(row["revenue"]),
+                _change(row, old, "revenue") or _no_prices(row),
+                _("Sum of purchases, before refunds, in the log's own currency."),
+            ),
             (_("Average order value"), amount(_ratio(row)), _ratio_change(row, old) or _no_prices(row), _("Revenue ÷ orders.")),
         ]
     )

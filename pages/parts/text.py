@@ -21,7 +21,7 @@ LANGUAGE_NAMES = {"en": "English", "zh": "简体中文"}
 FOLDER = Path(__file__).resolve().parents[2] / "locale"
 MISSING = "–"
 _language: ContextVar[str] = ContextVar("language", default="en")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$<>&^=:@])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|~$<>&^=:@]|(?<=\d)\.(?=\s))")
 _BREAKS = re.compile(r"\s+")
 _DIRECTIVE = re.compile(r":(?=[A-Za-z][\w+-]*[\[:/])|:(?=//)|(?<=www)(?=\.)")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

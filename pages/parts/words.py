@@ -27,3 +27,94 @@ def event_word(kind: str) -> str:
 def weekday_words() -> list[str]:
     """Short weekday names, Monday first."""
     return [_(name) for name in WEEKDAYS]
+
+
+COLUMN_WORDS = {
+    "user_id": "Shopper id",
+    "item_id": "Item id",
+    "purchase_item_id": "Id of the purchased item",
+    "event_type": "Kind of event",
+    "event_time": "Time",
+    "session_id": "Session id",
+    "dwell_seconds": "Dwell time",
+    "position": "Position on the page",
+    "quantity": "Quantity",
+    "price": "Unit price",
+    "revenue": "Value of the line",
+    "query": "Search query",
+    "order_id": "Order id",
+    "order_number": "Order number",
+    "order_hour": "Hour of the order",
+    "days_since_prior_order": "Days since the prior order",
+    "title": "Item title",
+    "category": "Category",
+    "brand": "Brand",
+    "description": "Description",
+    "image": "Image",
+}
+RULE_WORDS = {
+    "broken_row": "Broken line",
+    "null_user": "No shopper id",
+    "bad_time": "Unreadable time",
+    "time_out_of_range": "Time out of range",
+    "null_item": "No item id",
+    "bad_price": "Unreadable price",
+    "negative_price": "Negative price",
+    "bad_quantity": "Unreadable quantity",
+    "bad_dwell": "Unreadable dwell time",
+    "negative_dwell": "Negative dwell time",
+    "dwell_cap": "Dwell time cut to the cap",
+    "duplicates": "Exact or near duplicates",
+    "robots": "Robots",
+}
+
+
+def rule_word(rule: str) -> str:
+    """The name of a cleaning rule in the chosen language."""
+    return _(RULE_WORDS[rule]) if rule in RULE_WORDS else rule
+
+
+BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
+MODEL_WORDS = {
+    "propensity": "On screen",
+    "mlp": "Neural network",
+    "mlp_counts": "Neural network, counts alone",
+    "lightgbm": "LightGBM on counts",
+    "lightgbm_text": "LightGBM on counts and text",
+    "logistic": "Logistic regression",
+    "mean": "Mean of network and LightGBM",
+}
+SOURCE_WORDS = {
+    "blend": "Blend",
+    "repeat": "Bought before",
+    "interest": "Touched, not yet bought",
+    "popularity": "Popular lately",
+    "category": "Popular in favourite categories",
+    "item_knn": "Bought together",
+    "ease": "EASE",
+    "factors": "Matrix factors",
+    "content": "Similar texts",
+}
+REASON_WORDS = {
+    "again": "bought before",
+    "popular": "popular lately",
+    "category": "from a favourite category",
+    "brand": "from a favourite brand",
+    "together": "often bought together with an item of the history",
+    "alike": "similar to an item of the history",
+}
+
+
+def band_word(band: str) -> str:
+    """How much is known of a shopper, in the chosen language."""
+    return _(BAND_WORDS[band]) if band in BAND_WORDS else band
+
+
+def model_word(name: str) -> str:
+    """The name of a model in the chosen language."""
+    return _(MODEL_WORDS[name]) if name in MODEL_WORDS else name
+
+
+def source_word(name: str) -> str:
+    """The name of a source of recommendations in the chosen language."""
+    return _(SOURCE_WORDS[name]) if name in SOURCE_WORDS else name

@@ -1,0 +1,205 @@
+"""What the Propensity, Recommendations and Audiences pages read: figures of a run, lists, sizes of an audience."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from core.audiences.exports import ExportOptions, export_audience
+from core.audiences.rules import rule_sql, scope_of
+from core.audiences.sizes import AudienceSize, Value, size_audience
+from core.audiences.words import rule_sentence
+from core.errors import NotFoundError
+from core.pipeline import screens, shoppers
+from core.pipeline.screens import Screen
+from core.schema import slug
+from core.store import fetch
+
+RULE_TABLES = {
+    "counts": ("profiles", "counts"),
+    "scores": ("propensity", "scores"),
+    "segments": ("atlas", "users"),
+    "categories": ("propensity", "categories"),
+    "recommendations": ("recommendations", "recommendations"),
+}
+
+
+def score_histogram(screen: Screen, bins: int = 25) -> tuple[Any, Any]:
+    """Edges and counts of everyone's propensity in equal steps from 0 to the largest."""
+    table = screens.run_table(screen, "propensity", "scores", ["propensity"])
+    values = table["propensity"].to_numpy() if table is not None else np.array([])
+    top = float(values.max()) if len(values) else 1.0
+    counts, edges = np.histogram(values, bins=bins, range=(0, max(top, 1e-6)))
+    return edges, counts
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What contacting the best share of shoppers is expected to find."""
+
+    users: int
+    expected_buyers: float
+    sd: float
+    smallest: float
+    """Purchase chance of the last one taken."""
+
+
+def expected_at(screen: Screen, depth: float) -> Depth:
+    """Sum of purchase chances of the best `depth` share of scored users, ties by user_id."""
+    table = screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"])
+    values = np.sort(table["propensity"].to_numpy())[::-1] if table is not None else np.array([])
+    taken = values[: max(1, round(len(values) * depth))]
+    return Depth(len(taken), float(taken.sum()), float(np.sqrt((taken * (1 - taken)).sum())), float(taken[-1]) if len(taken) else 0.0)
+
+
+def top_reasons(screen: Screen) -> pd.DataFrame:
+    """Features by how often they are among a shopper's reasons: feature, users, mean_contribution, description."""
+    table = screens.run_table(screen, "propensity", "reasons")
+    if table is None or not table.num_rows:
+        return pd.DataFrame(columns=["feature", "users", "mean_contribution", "description"])
+    frame = table.to_pandas()
+    grouped = frame.groupby("feature").agg(
+        users=("user_id", "nunique"),
+        strength=("contribution", lambda c: float(np.abs(c).mean())),
+        mean_contribution=("contribution", "mean"),
+    )
+    words = shoppers.feature_words()
+    grouped["description"] = [words.get(name, name) for name in grouped.index]
+    return grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
+
+
+def recommendations_of(screen: Screen, user_id: str) -> pd.DataFrame:
+    """One shopper's list with title, category, price, reason and the score of each source."""
+    return shoppers.portrait(screen, user_id).recommendations
+
+
+def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10) -> pd.DataFrame:
+    """Items that stand most often among the first `k` of a segment: item_id, users, share, title …"""
+    table = screens.run_table(screen, "recommendations", "recommendations", ["user_id", "rank", "item_id"])
+    if table is None:
+        raise NotFoundError(f"Dataset {screen.name!r} has no recommendations yet; rank them first.")
+    everyone = shoppers.places(screen)
+    inside = set(everyone.user_ids[everyone.segment_ids == segment_id])
+    frame = table.to_pandas()
+    frame = frame[frame["user_id"].isin(inside) & (frame["rank"] <= k)]
+    counted = frame.groupby("item_id")["user_id"].nunique().rename("users").reset_index()
+    counted["share"] = counted["users"] / max(len(inside), 1)
+    return shoppers.titled(screen, counted.sort_values(["users", "item_id"], ascending=[False, True], kind="stable").head(50))
+
+
+def attributes(screen: Screen) -> dict[str, list[str]]:
+    """Columns of the users table and their most frequent values, at most 60 each."""
+    found: dict[str, list[str]] = {}
+    with screen.log.history() as connection:
+        table = fetch(connection, "SELECT * FROM users").to_pandas()
+    for column in table.columns.drop("user_id"):
+        values = table[column].dropna().astype(str).value_counts()
+        if 0 < len(values) <= 60:
+            found[column] = sorted(values.index)
+    return found
+
+
+def category_names(screen: Screen) -> list[str]:
+    """Categories of the catalogue, most events first, at most 300."""
+    with screen.log.history() as connection:
+        table = fetch(
+            connection,
+            "SELECT c.category, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.category IS NOT NULL"
+            " GROUP BY c.category ORDER BY n DESC, c.category LIMIT 300",
+        )
+    return [str(name) for name in table["category"].to_pylist()]
+
+
+def rule_tables(screen: Screen) -> dict[str, pa.Table]:
+    """Tables that audience rules may use, as far as their stages have run."""
+    found = {name: screens.run_table(screen, kind, file) for name, (kind, file) in RULE_TABLES.items()}
+    return {name: table for name, table in found.items() if table is not None}
+
+
+@dataclass(frozen=True)
+class Audience:
+    """An audience as it stands on screen."""
+
+    size: AudienceSize
+    sentence: str
+    sql: str
+
+
+def size(screen: Screen, rule: dict[str, Any], *, holdout: float, cost: float, margin: float) -> Audience:
+    """Size a rule on the pinned runs, and tell it in words and SQL.
+
+    Raises:
+        RuleError: The rule is malformed or asks for something this dataset does not have.
+    """
+    tables, names = rule_tables(screen), _segment_names(screen)
+    with screen.log.history() as connection:
+        found = size_audience(
+            connection,
+            tables,
+            rule,
+            cutoff=screen.log.until,
+            holdout_share=holdout,
+            value=Value(cost, margin),
+            calibration_error=calibration_error(screen),
+        )
+        for name, table in tables.items():
+            connection.register(name, table)
+        scope = scope_of(connection, tables, screen.log.until)
+    return Audience(found, rule_sentence(rule, names), rule_sql(rule, scope))
+
+
+def export(
+    screen: Screen, name: str, rule: dict[str, Any], *, holdout: float, cost: float, margin: float, hashed: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Write an audience as CSV with its manifest below the dataset's `exports`, and a line into the audit trail."""
+    folder = screen.dataset.path / "exports"
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = folder / f"{slug(name)}-{stamp}.csv"
+    options = ExportOptions(
+        hash_salt="" if hashed else None,
+        holdout_share=holdout,
+        value=Value(cost, margin),
+        calibration_error=calibration_error(screen),
+        run_ids=screen.runs,
+    )
+    with screen.log.history() as connection:
+        manifest = export_audience(
+            connection, rule_tables(screen), rule, path, cutoff=screen.log.until, options=options, segment_names=_segment_names(screen)
+        )
+    screens.audit(screen, {"act": "export audience", "dataset": screen.name, "audience": name, "rows": manifest["rows"], "hashed": hashed})
+    return path, manifest
+
+
+def saved_audiences(screen: Screen) -> list[dict[str, Any]]:
+    """Return saved audiences, newest first: name, rule, saved, holdout, cost, margin, users."""
+    return list(screen.dataset.saved("audiences") or [])
+
+
+def save_audience(screen: Screen, record: dict[str, Any]) -> None:
+    """Keep an audience under its name; an earlier one of that name is replaced."""
+    kept = [other for other in saved_audiences(screen) if other["name"] != record["name"]]
+    stamped = {**record, "saved": datetime.now(UTC).isoformat(timespec="seconds"), "version": screen.version, "runs": dict(screen.runs)}
+    screen.dataset.save("audiences", [stamped, *kept])
+
+
+def delete_audience(screen: Screen, name: str) -> None:
+    """Forget a saved audience."""
+    screen.dataset.save("audiences", [other for other in saved_audiences(screen) if other["name"] != name])
+
+
+def calibration_error(screen: Screen) -> float:
+    """Expected calibration error of the pinned purchase chances on the test window; 0 when there is none."""
+    manifest = screens.run_manifest(screen, "propensity") or {}
+    models = (manifest.get("metrics") or {}).get("models") or {}
+    return float((models.get("propensity") or {}).get("calibration_error") or 0.0)
+
+
+def _segment_names(screen: Screen) -> dict[int, str]:
+    if screen.run_id("atlas") is None:
+        return {}
+    frame = shoppers.segments(screen)
+    return {int(key): str(name) for key, name in zip(frame["segment_id"], frame["name"], strict=True)}

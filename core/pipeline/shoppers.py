@@ -1,0 +1,294 @@
+"""What the Map and Shopper pages read: places, segments and their traits, one shopper's history, the nearest others."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.artifacts import read_arrays
+from core.errors import NotFoundError
+from core.features.catalogue import FEATURES
+from core.pipeline import screens
+from core.pipeline.screens import Screen
+from core.store import fetch, scalar
+
+MOST_POINTS = 20_000
+"""More drawn points make a lasso wait for seconds; above, a stratified sample lies over a density of everyone."""
+LEAST_USERS = 200
+"""Below, a partition into segments says nothing (FEATURES, minimum-data gates)."""
+MOST_EVENTS = 500
+
+NEAR_IDS_SQL = """
+SELECT user_id FROM (SELECT DISTINCT user_id FROM history)
+ORDER BY NOT starts_with(user_id, $text), levenshtein(user_id, $text), user_id LIMIT 5
+"""
+FACTS_SQL = """
+SELECT count(*) AS events, min(event_time) AS first_event, max(event_time) AS last_event,
+       count(DISTINCT event_time::DATE) AS active_days, count(DISTINCT item_id) AS items,
+       count(DISTINCT coalesce(order_id, event_time::VARCHAR)) FILTER (event_type = 'purchase') AS orders,
+       sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue,
+       max(event_time) FILTER (event_type = 'purchase') AS last_purchase
+FROM history WHERE user_id = $user_id
+"""
+AFFINITY_SQL = """
+WITH acts AS (
+    SELECT h.user_id, c.category FROM history h JOIN catalogue c ON h.item_id = c.item_id
+    WHERE c.category IS NOT NULL AND h.event_type IN ('view', 'click', 'favourite', 'share', 'cart', 'purchase')
+), overall AS (
+    SELECT category, count(*) / sum(count(*)) OVER () AS share_all FROM acts GROUP BY category
+)
+SELECT category, count(*) AS n, count(*) / sum(count(*)) OVER () AS share, any_value(share_all) AS share_all,
+       count(*) / sum(count(*)) OVER () / any_value(share_all) AS lift
+FROM acts JOIN overall USING (category) WHERE user_id = $user_id
+GROUP BY category ORDER BY n DESC, category LIMIT 8
+"""
+TIMELINE_SQL = """
+SELECT h.event_time, h.event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_time, h.event_type::VARCHAR AS event_type, h.item_id,
+       c.title, c.category, h.price::DOUBLE AS price, h.revenue::DOUBLE AS revenue, h.dwell_seconds::DOUBLE AS dwell_seconds, h.query
+FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
+WHERE h.user_id = $user_id
+ORDER BY h.event_time DESC, h.source_file DESC, h.source_row DESC, h.event_type LIMIT $rows
+"""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Everyone on the map, in one order: U users."""
+
+    user_ids: npt.NDArray[Any]
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+    segment_ids: npt.NDArray[np.int64]
+    certainty: npt.NDArray[np.float64]
+    propensity: npt.NDArray[np.float64]
+    """NaN without a purchase chance."""
+
+    def sample(self, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
+        """Rows to draw: all, or every n-th in the order of segment and place, so that each segment keeps its share."""
+        if len(self.x) <= most:
+            return np.arange(len(self.x))
+        order = np.lexsort((self.y, self.x, self.segment_ids))
+        return np.sort(order[np.linspace(0, len(order) - 1, most).astype(np.int64)])
+
+    def inside(self, polygon_x: list[float], polygon_y: list[float]) -> npt.NDArray[np.bool_]:
+        """Which users lie in a polygon (U,), by the even-odd rule over everyone, drawn or not."""
+        hit = np.zeros(len(self.x), dtype=bool)
+        for x1, y1, x2, y2 in zip(polygon_x, polygon_y, np.roll(polygon_x, -1), np.roll(polygon_y, -1), strict=True):
+            if y1 == y2:
+                continue
+            crosses = (y1 > self.y) != (y2 > self.y)
+            hit ^= crosses & (self.x < (x2 - x1) * (self.y - y1) / (y2 - y1) + x1)
+        return hit
+
+
+def places(screen: Screen) -> Places:
+    """Read the map with each user's purchase chance.
+
+    Raises:
+        NotFoundError: The map has not been drawn yet.
+    """
+    table = screens.run_table(screen, "atlas", "users")
+    if table is None:
+        raise NotFoundError(f"Dataset {screen.name!r} has no map yet; draw it first.")
+    frame = table.to_pandas()
+    scores = screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"])
+    chance = (
+        frame["user_id"].map(scores.to_pandas().set_index("user_id")["propensity"])
+        if scores is not None
+        else pd.Series(np.nan, frame.index)
+    )
+    return Places(
+        frame["user_id"].to_numpy(dtype=object),
+        frame["x"].to_numpy(np.float64),
+        frame["y"].to_numpy(np.float64),
+        frame["segment_id"].to_numpy(np.int64),
+        frame["certainty"].to_numpy(np.float64),
+        chance.to_numpy(np.float64),
+    )
+
+
+def feature_values(screen: Screen, name: str) -> npt.NDArray[np.float64]:
+    """Return a counted feature of everyone on the map, in the map's order; NaN where it is empty."""
+    table = screens.run_table(screen, "profiles", "counts", ["user_id", name])
+    if table is None:
+        return np.full(len(places(screen).x), np.nan)
+    values = pd.Series(table[name].to_numpy(zero_copy_only=False).astype(np.float64), index=table["user_id"].to_pylist())
+    return np.asarray(values.reindex(places(screen).user_ids).to_numpy(np.float64))
+
+
+def feature_words() -> dict[str, str]:
+    """Return the name of each counted feature and the phrase that explains it."""
+    return {feature.name: feature.description for feature in FEATURES}
+
+
+def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
+    """Segments by size with the names that people gave, their mean purchase chance, and three traits in a sentence.
+
+    `_names` is not read: callers that remember answers pass the given names, so that a new name is a new question.
+    """
+    table, traits = screens.run_table(screen, "atlas", "segments"), screens.run_table(screen, "atlas", "traits")
+    if table is None or traits is None:
+        raise NotFoundError(f"Dataset {screen.name!r} has no map yet; draw it first.")
+    frame = table.to_pandas()
+    given = segment_names(screen)
+    frame["name"] = [given.get(int(segment), name) for segment, name in zip(frame["segment_id"], frame["name"], strict=True)]
+    everyone = places(screen)
+    frame["propensity"] = [_mean(everyone.propensity[everyone.segment_ids == segment]) for segment in frame["segment_id"]]
+    top = traits.to_pandas().sort_values(["segment_id", "place"], kind="stable")
+    shown = {
+        key: " · ".join(f"{row['trait']} {row['lift']:.1f}× (n={row['n']:,})" for row in part.head(3).to_dict("records"))
+        for key, part in top.groupby("segment_id")
+    }
+    frame["traits"] = [shown.get(segment, "") for segment in frame["segment_id"]]
+    return frame.sort_values(["size", "segment_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
+
+
+def segment_names(screen: Screen) -> dict[int, str]:
+    """Return the names that people gave to segments."""
+    return {int(key): str(name) for key, name in (screen.dataset.saved("segment_names") or {}).items()}
+
+
+def rename_segment(screen: Screen, segment_id: int, name: str) -> None:
+    """Keep a person's name for a segment; an empty one brings the found name back."""
+    given = {str(key): value for key, value in segment_names(screen).items()}
+    given.pop(str(segment_id), None)
+    if name.strip():
+        given[str(segment_id)] = name.strip()[:80]
+    screen.dataset.save("segment_names", given)
+
+
+def traits_of(screen: Screen, segment_id: int) -> pd.DataFrame:
+    """Traits of a segment, strongest first: trait, kind, lift with interval, n, share_in, share_all."""
+    table = screens.run_table(screen, "atlas", "traits")
+    frame = table.to_pandas() if table is not None else pd.DataFrame(columns=["segment_id", "place"])
+    return frame[frame["segment_id"] == segment_id].sort_values("place", kind="stable")
+
+
+def find_user(screen: Screen, text: str) -> tuple[str | None, list[str]]:
+    """Return the user of that id, or None and the five nearest ids."""
+    with screen.log.history() as connection:
+        if scalar(connection, "SELECT count(*) FROM history WHERE user_id = $text", {"text": text}):
+            return text, []
+        return None, fetch(connection, NEAR_IDS_SQL, {"text": text})["user_id"].to_pylist()
+
+
+def draw_user(screen: Screen, seed: int, segment_id: int | None = None) -> str:
+    """Draw a user, of a segment when one is given."""
+    if screen.run_id("atlas"):
+        everyone = places(screen)
+        pool = everyone.user_ids if segment_id is None else everyone.user_ids[everyone.segment_ids == segment_id]
+    else:
+        with screen.log.history() as connection:
+            pool = np.array(fetch(connection, "SELECT DISTINCT user_id FROM history ORDER BY user_id")["user_id"].to_pylist(), dtype=object)
+    return str(pool[np.random.default_rng(seed).integers(len(pool))])
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One shopper: figures, tastes, history, chance, segment, recommendations."""
+
+    user_id: str
+    facts: dict[str, Any]
+    affinity: pd.DataFrame
+    timeline: pd.DataFrame
+    score: dict[str, Any] | None
+    segment: dict[str, Any] | None
+    reasons: pd.DataFrame
+    recommendations: pd.DataFrame
+    recency_days: float | None
+    """Whole days from the last purchase to the end of the log."""
+
+
+def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
+    """Read all that is known of one shopper; `_names` as in `segments`."""
+    bound = {"user_id": user_id}
+    with screen.log.history() as connection:
+        facts = fetch(connection, FACTS_SQL, bound).to_pylist()[0]
+        affinity = fetch(connection, AFFINITY_SQL, bound).to_pandas()
+        timeline = fetch(connection, TIMELINE_SQL, {**bound, "zone": screen.zone, "rows": MOST_EVENTS}).to_pandas()
+    last = facts["last_purchase"]
+    place = _row(screens.run_table(screen, "atlas", "users"), user_id)
+    segment = None
+    if place:
+        found = segments(screen)
+        segment = {**found[found["segment_id"] == place["segment_id"]].iloc[0].to_dict(), "certainty": place["certainty"]}
+    return Portrait(
+        user_id,
+        facts,
+        affinity,
+        timeline,
+        _row(screens.run_table(screen, "propensity", "scores"), user_id),
+        segment,
+        _rows(screens.run_table(screen, "propensity", "reasons"), user_id),
+        titled(screen, _rows(screens.run_table(screen, "recommendations", "recommendations"), user_id)),
+        float((screen.log.until - last).days) if last is not None else None,
+    )
+
+
+def nearest(screen: Screen, user_id: str, k: int = 10) -> pd.DataFrame:
+    """The `k` most alike shoppers by cosine of their profiles: user_id, similarity, and their segment when there is a map.
+
+    Text profiles where the log has texts, else standardised counted features.
+    """
+    run = screen.run_id("profiles")
+    if run is None:
+        return pd.DataFrame(columns=["user_id", "similarity"])
+    user_ids, unit = _unit_profiles(screen)
+    at = np.flatnonzero(user_ids == user_id)
+    if not len(at) or not unit[at[0]].any():
+        return pd.DataFrame(columns=["user_id", "similarity"])
+    similarity = unit @ unit[at[0]]
+    similarity[at[0]] = -np.inf
+    order = np.lexsort((user_ids.astype(str), -similarity))[:k]
+    frame = pd.DataFrame({"user_id": user_ids[order], "similarity": similarity[order].astype(float)})
+    if screen.run_id("atlas"):
+        everyone, names = places(screen), segments(screen).set_index("segment_id")["name"]
+        own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
+        frame["segment"] = [names.get(own.get(user)) for user in frame["user_id"]]
+    return frame[np.isfinite(frame["similarity"])]
+
+
+def titled(screen: Screen, frame: pd.DataFrame) -> pd.DataFrame:
+    """Add title, category and price of each item_id."""
+    if not len(frame):
+        return frame
+    with screen.log.history() as connection:
+        found = fetch(
+            connection,
+            "SELECT item_id, title, category, price::DOUBLE AS price FROM catalogue WHERE list_contains($items, item_id)",
+            {"items": sorted(set(frame["item_id"]))},
+        ).to_pandas()
+    return frame.merge(found, on="item_id", how="left")
+
+
+def _unit_profiles(screen: Screen) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    folder = screen.dataset.run_path("profiles", screen.run_id("profiles"))
+    counts = screens.run_table(screen, "profiles", "counts")
+    assert counts is not None
+    user_ids = np.array(counts["user_id"].to_pylist(), dtype=object)
+    if (folder / "text.safetensors").is_file():
+        vectors = read_arrays(folder / "text.safetensors")["text"].astype(np.float32)
+    else:
+        values = counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64)
+        values = np.sign(values) * np.log1p(np.abs(np.nan_to_num(values)))
+        vectors = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9)).astype(np.float32)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return user_ids, vectors / np.maximum(length, 1e-12)
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _rows(table: pa.Table | None, user_id: str) -> pd.DataFrame:
+    return pd.DataFrame() if table is None else table.filter(pc.equal(table["user_id"], user_id)).to_pandas()
+
+
+def _row(table: pa.Table | None, user_id: str) -> dict[str, Any] | None:
+    rows = _rows(table, user_id)
+    return rows.iloc[0].to_dict() if len(rows) else None

@@ -1,0 +1,238 @@
+"""The map, its lasso and keyboard twin, the segment table and its details."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from core.pipeline import outcomes, shoppers
+from core.pipeline.screens import Screen
+from core.pipeline.shoppers import Places
+from pages.parts import charts, downloads, frame, state
+from pages.parts.text import _, amount, chance, hover, number, percent, plain, whole
+
+SEGMENT, CHANCE, CERTAINTY = "segment", "propensity", "certainty"
+COLOUR_WORDS = {SEGMENT: "Segment", CHANCE: "Purchase chance", CERTAINTY: "Certainty of the segment"}
+FEATURES_SHOWN = ("events_all", "orders_all", "revenue_all", "recency_days", "active_days_all", "categories_all", "price_median")
+"""Offered first; every other counted feature follows."""
+
+Chosen = npt.NDArray[np.bool_]
+
+
+def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen | None:
+    """Draw the map; returns who lies inside the lasso (U,), or None when nothing is drawn around."""
+    words = shoppers.feature_words()
+    colours = [
+        SEGMENT,
+        *([CHANCE] if np.isfinite(everyone.propensity).any() else []),
+        CERTAINTY,
+        *dict.fromkeys([n for n in FEATURES_SHOWN if n in words] + list(words)),
+    ]
+    left, right = st.columns([3, 5], vertical_alignment="bottom")
+    colour = left.selectbox(
+        _("Coloured by"), colours, format_func=lambda c: _(COLOUR_WORDS[c]) if c in COLOUR_WORDS else words.get(c, c), key="map-colour"
+    )
+    rows = everyone.sample()
+    right.caption(
+        _(
+            "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. Near points are alike; areas and distances are no sizes.",
+            shown=whole(len(rows)),
+            all=whole(len(everyone.x)),
+        )
+    )
+    names = dict(zip(segments["segment_id"], segments["name"], strict=True))
+    value = (
+        None
+        if colour == SEGMENT
+        else everyone.propensity
+        if colour == CHANCE
+        else everyone.certainty
+        if colour == CERTAINTY
+        else state.ask(shoppers.feature_values, here, colour)
+    )
+    drawn = pd.DataFrame(
+        {
+            "x": everyone.x[rows],
+            "y": everyone.y[rows],
+            "segment_id": everyone.segment_ids[rows],
+            "card": _cards(everyone, rows, names, value if colour not in COLOUR_WORDS else None),
+        }
+    )
+    if value is None:
+        figure = charts.scatter_groups(drawn, [(int(s), n) for s, n in names.items()], state.look())
+    else:
+        drawn["value"] = value[rows]
+        figure = charts.scatter_values(
+            drawn,
+            _(COLOUR_WORDS[colour]) if colour in COLOUR_WORDS else colour,
+            state.look(),
+            form=".0%" if colour in COLOUR_WORDS else "~s",
+        )
+    if len(rows) < len(everyone.x):
+        figure = charts.add_density(figure, everyone.x, everyone.y, state.look())
+    event = st.plotly_chart(
+        figure, theme=None, config=frame.PLOTLY_MAP, key="map", on_select="rerun", selection_mode=("lasso", "box"), alt=_("Map of shoppers")
+    )
+    lassos = [*event["selection"]["lasso"], *event["selection"]["box"]]
+    if not lassos:
+        return None
+    polygon_x, polygon_y = list(lassos[0]["x"]), list(lassos[0]["y"])
+    if len(polygon_x) == 2:  # a box is two corners
+        polygon_x, polygon_y = (
+            [polygon_x[0], polygon_x[1], polygon_x[1], polygon_x[0]],
+            [polygon_y[0], polygon_y[0], polygon_y[1], polygon_y[1]],
+        )
+    return everyone.inside(polygon_x, polygon_y)
+
+
+def selection(here: Screen, everyone: Places, inside: Chosen | None) -> None:
+    """Say who is selected and save them as an audience."""
+    if inside is None or not inside.any():
+        return
+    users = [str(user) for user in everyone.user_ids[inside]]
+    known = everyone.propensity[inside]
+    known = known[np.isfinite(known)]
+    with st.container(border=True):
+        expected = _(", {buyers} expected to act", buyers=number(float(known.sum()), 1)) if len(known) else ""
+        st.markdown(_("**{n} shoppers selected**{expected}", n=whole(len(users)), expected=expected))
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = st.text_input(_("Name of the audience"), value=_("Selection on the map"), key="lasso-name")
+            if st.button(_("Save as audience"), type="primary", key="lasso-save"):
+                outcomes.save_audience(
+                    here,
+                    {"name": name[:80], "rule": {"users": sorted(users)}, "holdout": 0.1, "cost": 0.0, "margin": 0.0, "users": len(users)},
+                )
+                st.toast(_("Saved. It stands on the page Audiences."))
+            downloads.csv_button(lambda: pd.DataFrame({"user_id": users}), "selection")
+
+
+def segment_table(here: Screen, segments: pd.DataFrame) -> None:
+    """Draw the table of segments."""
+    st.subheader(_("Segments"))
+    shown = segments.assign(
+        interval=[f"{percent(low)} – {percent(high)}" for low, high in zip(segments["buyer_low"], segments["buyer_high"], strict=True)]
+    )
+    share, count = st.column_config.NumberColumn, st.column_config.NumberColumn
+    columns = {
+        "name": st.column_config.TextColumn(_("Segment"), width="medium"),
+        "size": count(_("Shoppers"), format="localized"),
+        "share": share(_("Share"), format="percent"),
+        "traits": st.column_config.TextColumn(_("Over-represented (lift, n)"), width="large"),
+        "buyer_rate": share(
+            _("Conversion"), format="percent", help=_("Shoppers with at least one purchase in the log ÷ shoppers of the segment.")
+        ),
+        "interval": st.column_config.TextColumn(_("95% interval")),
+        "propensity": share(_("Mean purchase chance"), format="percent"),
+        "revenue": count(_("Revenue"), format="localized"),
+        "certainty_mean": share(
+            _("Certainty"), format="percent", help=_("Mean share of a shopper's nearest neighbours in the same segment.")
+        ),
+    }
+    order = [name for name in columns if name == "interval" or shown[name].notna().any()]
+    st.dataframe(shown, hide_index=True, column_order=order, column_config=columns, key="segments", height=38 * (len(shown) + 1) + 4)
+    frame.take_away(segments.drop(columns=["name_parts"], errors="ignore"), "segments")
+
+
+def segment_detail(here: Screen, everyone: Places, segments: pd.DataFrame) -> None:
+    """Choose a segment: its traits, another name, an audience of it (the keyboard's way to what the lasso does)."""
+    names = dict(zip(segments["segment_id"], segments["name"], strict=True))
+    left, right = st.columns([3, 2], gap="large")
+    chosen = int(left.selectbox(_("Look at a segment"), list(names), format_func=names.__getitem__, key="segment-choice"))
+    row = segments[segments["segment_id"] == chosen].iloc[0]
+    with left:
+        traits = state.ask(shoppers.traits_of, here, chosen)
+        if description := row.get("description"):
+            st.markdown(plain(description))
+        if len(traits):
+            labels, shown = (
+                list(traits["trait"]),
+                [f"{t['lift']:.1f}× [{t['low']:.1f}, {t['high']:.1f}], n = {t['n']:,}" for t in traits.to_dict("records")],
+            )
+            figure = charts.bars(
+                labels,
+                list(traits["lift"]),
+                shown,
+                _("lift: share inside ÷ share of all shoppers"),
+                state.look(),
+                low=list(traits["low"]),
+                high=list(traits["high"]),
+                line_at=1.0,
+            )
+            frame.chart(figure, traits, f"traits-{chosen}", _("Traits of the segment"))
+    with right, st.container(border=True):
+        st.markdown(f"**{plain(row['name'])}** · {whole(row['size'])} · {percent(row['share'])}")
+        facts = [
+            (_("Conversion"), percent(row.get("buyer_rate"))),
+            (_("Mean purchase chance"), chance(row.get("propensity"))),
+            (_("Orders per shopper"), number(row.get("orders_per_user"), 1)),
+            (_("Revenue per shopper"), amount(row.get("revenue_per_user"))),
+            (_("Days since the last event, median"), number(row.get("recency_days"), 0)),
+        ]
+        for label, value in facts:
+            st.markdown(f":gray[{label}] &nbsp; {plain(value)}")
+        new = st.text_input(_("Name of the segment"), value=row["name"], max_chars=80, key=f"rename-{chosen}")
+        with st.container(horizontal=True):
+            if st.button(_("Save name"), key="rename-save") and new != row["name"]:
+                shoppers.rename_segment(here, chosen, new)
+                st.rerun()
+            if st.button(_("Save as audience"), type="primary", key="segment-save"):
+                outcomes.save_audience(
+                    here,
+                    {
+                        "name": str(row["name"]),
+                        "rule": {"segment": [chosen]},
+                        "holdout": 0.1,
+                        "cost": 0.0,
+                        "margin": 0.0,
+                        "users": int(row["size"]),
+                    },
+                )
+                st.toast(_("Saved. It stands on the page Audiences."))
+            inside = everyone.segment_ids == chosen
+            downloads.csv_button(
+                lambda: pd.DataFrame({"user_id": everyone.user_ids[inside], "certainty": everyone.certainty[inside]}), f"segment-{chosen}"
+            )
+
+
+def quality_figures(manifest: dict[str, Any]) -> None:
+    """Tiles of stability and of what the picture keeps."""
+    metrics = manifest.get("metrics", {})
+    words = {
+        "stability": (
+            _("Stability"),
+            number,
+            _("Mean adjusted Rand index over resamples of 95% of the shoppers: 1 is the same partition."),
+        ),
+        "silhouette": (
+            _("Silhouette"),
+            number,
+            _("In the space of profiles, never on the picture: above 0 segments are denser inside than between."),
+        ),
+        "trustworthiness": (_("Trustworthiness of the picture"), number, _("1: no stranger was drawn among the neighbours.")),
+        "neighbours_kept": (_("Neighbours kept"), percent, _("Share of a shopper's nearest neighbours who are near in the picture too.")),
+    }
+    tiles = [
+        (label, form(metrics[name]), None, note)
+        for name, (label, form, note) in words.items()
+        if isinstance(metrics.get(name), int | float)
+    ]
+    if tiles:
+        frame.tiles(tiles)
+    frame.notes(metrics.get("warnings", []))
+    st.caption(frame.took(manifest))
+
+
+def _cards(everyone: Places, rows: npt.NDArray[np.int64], names: dict[int, str], value: npt.NDArray[np.float64] | None) -> list[str]:
+    safe = {key: hover(name) for key, name in names.items()}
+    words = (_("shopper"), _("chance"), _("value"))
+    cards = []
+    for row in rows:
+        card = f"<b>{words[0]} {hover(everyone.user_ids[row])}</b><br>{safe.get(int(everyone.segment_ids[row]), '')}"
+        if np.isfinite(everyone.propensity[row]):
+            card += f"<br>{words[1]} {hover(chance(float(everyone.propensity[row])))}"
+        if value is not None:
+            card += f"<br>{words[2]} {value[row]:,.4g}"
+        cards.append(card)
+    return cards

@@ -1,0 +1,246 @@
+"""The parts of the Propensity page: training, figures, reliability, gains, depth, distribution, models, reasons."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.pipeline import outcomes, screens
+from core.pipeline.screens import Screen
+from pages.parts import charts, frame, jobs, state
+from pages.parts.controls import HORIZONS, acts_of
+from pages.parts.text import _, chance, day, number, percent, plain, whole
+from pages.parts.words import band_word, event_word, model_word
+
+
+def training(here: Screen) -> None:
+    """Choose act and horizon and train as a job."""
+    mix = state.ask(screens.event_mix, here, screens.period_of(here, None)).table
+    with st.expander(_("Train for another act or horizon"), expanded=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        act = st.selectbox(_("Act"), acts_of(mix["event_type"].to_pylist()), format_func=event_word, key="train-act")
+        horizon = st.selectbox(
+            _("Horizon"),
+            [0, *HORIZONS],
+            format_func=lambda d: _("{days} days", days=d) if d else _("fitting to the log"),
+            key="train-horizon",
+        )
+        if st.button(_("Train"), type="primary", disabled=jobs.live_job(state.home()) is not None, key="train"):
+            argv = [
+                "predict",
+                "--dataset",
+                here.name,
+                "--act",
+                act,
+                "--horizon",
+                f"{horizon}d" if horizon else "auto",
+                *(["--category", "all"] if act == "purchase" else []),
+            ]
+            jobs.start(argv, _("Training the chance of {act}", act=event_word(act)))
+
+
+def cards(manifest: dict[str, Any]) -> None:
+    """AUC, log loss, calibration, base rate on the test window, each with interval and n."""
+    metrics = manifest.get("metrics") or {}
+    ours = (metrics.get("models") or {}).get("propensity") or {}
+    if not ours:
+        frame.gate(_("This log is too short for a test window, so nothing could be measured; the chances are a guess."))
+        return
+    loss, loss_note = frame.estimate(ours.get("log_loss"), number)
+    area, area_note = frame.estimate(ours.get("auc"), number)
+    frame.tiles(
+        [
+            (_("AUC"), area, area_note, _("Chance that a random buyer ranks above a random other; 0.5 is guessing.")),
+            (
+                _("Log loss"),
+                loss,
+                " · ".join(p for p in (loss_note, _("base rate alone {value}", value=number(metrics.get("base_log_loss")))) if p),
+                _("Smaller is better; natural logarithm."),
+            ),
+            (
+                _("Calibration error"),
+                percent(ours.get("calibration_error")),
+                _("a perfect model shows {value} by chance", value=percent(ours.get("calibration_floor"))),
+                _("Mean gap between chance and what happened, over ten bins of equal size."),
+            ),
+            (
+                _("Base rate"),
+                percent(metrics.get("base_rate")),
+                _(
+                    "{positives} of {users} shoppers of the test window",
+                    positives=whole(metrics.get("positives")),
+                    users=whole(metrics.get("users")),
+                ),
+                None,
+            ),
+        ]
+    )
+    windows = manifest.get("windows") or {}
+    if windows.get("test"):
+        st.caption(
+            _(
+                "Trained on {train}; calibrated on {calibrate}; judged on the window from {test}; scores as of {use}.",
+                train=", ".join(day(t) for t in windows.get("train") or []) or "–",
+                calibrate=day(windows.get("calibrate")),
+                test=day(windows["test"]),
+                use=day(windows.get("use")),
+            )
+        )
+
+
+def plots(here: Screen) -> None:
+    """Reliability on the test window."""
+    table = state.ask(screens.run_table, here, "propensity", "reliability")
+    if table is None or not table.num_rows:
+        return
+    frame_ = table.to_pandas()
+    if "model" in frame_:
+        frame_ = frame_[frame_["model"] == "propensity"]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader(_("Foretold against happened"))
+        words = {
+            "x": _("mean chance foretold"),
+            "y": _("share that acted"),
+            "model": _("ten bins of equal size"),
+            "perfect": _("perfect forecast"),
+        }
+        frame.chart(charts.reliability(frame_, words, state.look()), table, "reliability", _("Foretold against happened"))
+    with right:
+        st.subheader(_("How many of all buyers are found"))
+        depth = (state.flag("depth") or 20) / 100
+        lift = state.ask(screens.run_table, here, "propensity", "lift")
+        if lift is not None and lift.num_rows:
+            words = {
+                "x": _("share of shoppers contacted"),
+                "y": _("share of buyers found"),
+                "model": _("by purchase chance"),
+                "random": _("at random"),
+            }
+            frame.chart(charts.gains(lift.to_pandas(), depth, words, state.look()), lift, "gains", _("How many of all buyers are found"))
+
+
+def depth_choice(here: Screen) -> None:
+    """Slide how deep to go: what the test window shows there, and how many are expected now."""
+    percent_taken = st.slider(_("Contact the best … percent"), 1, 100, 20, key="depth", format="%d%%")
+    now = state.ask(outcomes.expected_at, here, percent_taken / 100)
+    lift = state.ask(screens.run_table, here, "propensity", "lift")
+    tiles = [
+        (_("Shoppers contacted"), whole(now.users), _("chance of the last one {chance}", chance=plain(chance(now.smallest))), None),
+        (
+            _("Expected to act"),
+            number(now.expected_buyers, 0),
+            _("± {sd} (one standard deviation, by chance alone)", sd=number(now.sd, 0)),
+            _("Sum of purchase chances, as if nobody were contacted."),
+        ),
+    ]
+    if lift is not None and lift.num_rows:
+        row = lift.to_pandas().iloc[(lift.to_pandas()["depth"] - percent_taken / 100).abs().argmin()]
+        tiles += [
+            (
+                _("Lift in the test window"),
+                f"{row['lift']:.2f}×",
+                _("{share} of all buyers found", share=percent(row["gain"])),
+                _("Share of buyers among those taken ÷ share among all."),
+            ),
+            (
+                _("Share that acted"),
+                percent(row["rate"]),
+                plain(f"[{percent(row['low'])}, {percent(row['high'])}], n = {whole(row['users'])}"),
+                None,
+            ),
+        ]
+    frame.tiles(tiles)
+
+
+def distribution(here: Screen, manifest: dict[str, Any]) -> None:
+    """How chances are spread over everyone scored."""
+    st.subheader(_("Spread of chances"))
+    edges, counts = state.ask(outcomes.score_histogram, here)
+    table = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "shoppers": counts})
+    base = (manifest.get("metrics") or {}).get("base_rate")
+    frame.chart(
+        charts.histogram(edges, counts, _("chance"), _("shoppers"), state.look(), line_at=base), table, "spread", _("Spread of chances")
+    )
+    if base:
+        st.caption(_("The dashed line is the base rate of the test window."))
+
+
+def model_table(manifest: dict[str, Any]) -> None:
+    """All models side by side on the same test shoppers, and by how much is known of them."""
+    metrics = manifest.get("metrics") or {}
+    models = metrics.get("models") or {}
+    if not models:
+        return
+    st.subheader(_("Models side by side"))
+    rows = []
+    for name, figures in models.items():
+        area, area_note = frame.estimate(figures.get("auc"), number)
+        loss, loss_note = frame.estimate(figures.get("log_loss"), lambda v: number(v, 4))
+        rows.append(
+            {
+                "model": model_word(name),
+                "auc": f"{area} {_bare(area_note)}",
+                "log_loss": f"{loss} {_bare(loss_note)}",
+                "brier": figures.get("brier"),
+                "ece": figures.get("calibration_error"),
+                "expected": figures.get("expected"),
+                "happened": figures.get("happened"),
+            }
+        )
+    table = pd.DataFrame(rows)
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="models",
+        column_config={
+            "model": _("Model"),
+            "auc": _("AUC [95%]"),
+            "log_loss": _("Log loss [95%]"),
+            "brier": st.column_config.NumberColumn(_("Brier"), format="%.4f"),
+            "ece": st.column_config.NumberColumn(_("Calibration error"), format="percent"),
+            "expected": st.column_config.NumberColumn(_("Expected to act"), format="%.0f"),
+            "happened": st.column_config.NumberColumn(_("Acted"), format="localized"),
+        },
+    )
+    frame.take_away(table, "models")
+    if bands := metrics.get("bands"):
+        shown = pd.DataFrame([{"band": band_word(name), **figures} for name, figures in bands.items()])
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key="bands",
+            column_order=["band", "users", "positives", "auc", "log_loss", "base_log_loss"],
+            column_config={
+                "band": _("Known of the shopper"),
+                "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+                "positives": st.column_config.NumberColumn(_("Acted"), format="localized"),
+                "auc": st.column_config.NumberColumn(_("AUC"), format="%.3f"),
+                "log_loss": st.column_config.NumberColumn(_("Log loss"), format="%.4f"),
+                "base_log_loss": st.column_config.NumberColumn(_("Log loss of the base rate"), format="%.4f"),
+            },
+        )
+
+
+def why(here: Screen) -> None:
+    """Which features stand most often among the reasons."""
+    table: pd.DataFrame = state.ask(outcomes.top_reasons, here)
+    if not len(table):
+        return
+    st.subheader(_("What moves the chances most often"))
+    top = table.head(12)
+    rows = top.to_dict("records")
+    shown = [f"{row['users']:,} · {_('raises') if row['mean_contribution'] > 0 else _('lowers')}" for row in rows]
+    colours = [charts.PALETTE[0] if row["mean_contribution"] > 0 else charts.PALETTE[1] for row in rows]
+    figure = charts.bars(
+        [row["description"] for row in rows],
+        [row["users"] for row in rows],
+        shown,
+        _("shoppers for whom it is among the first reasons"),
+        state.look(),
+        colours=colours,
+    )
+    frame.chart(figure, table, "reasons", _("What moves the chances most often"))
+
+
+def _bare(note: str | None) -> str:
+    return (note or "").replace("\\", "").split("], ")[0].rstrip("]") + ("]" if note and "[" in note else "")

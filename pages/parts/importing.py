@@ -1,0 +1,105 @@
+"""The import form of the Data page: files by upload or path, mapping, settings, and the button that starts the job."""
+
+import json
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.jobs import start_job
+from core.pipeline import intake
+from core.schema import slug
+from pages.parts import jobs, state
+from pages.parts.controls import ZONES
+from pages.parts.mapping import ROLE_WORDS, Files, is_complete, mapping_form, without_marks
+from pages.parts.text import _, plain
+
+KINDS = ["csv", "tsv", "txt", "gz", "parquet"]
+
+
+def import_form() -> None:
+    """Draw the way from files to a dataset: choose, map, import."""
+    home = state.home()
+    intake.release_uploads(home)
+    upload, path = st.tabs([_("Upload files"), _("Path on this machine")])
+    with upload:
+        st.caption(_("CSV, TSV (also gzip) or Parquet, up to 200 MB; larger logs by path. The file stays on this machine."))
+        cells = st.columns(3)
+        uploads = {
+            role: cell.file_uploader(_(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}")
+            for cell, role in zip(cells, ROLE_WORDS, strict=True)
+        }
+    with path:
+        st.caption(_("For large logs: the file is read where it lies and never passes through the browser."))
+        cells = st.columns(3)
+        typed = {
+            role: cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}", placeholder="/…/events.parquet")
+            for cell, role in zip(cells, ROLE_WORDS, strict=True)
+        }
+    try:
+        found: dict[str, Path] = {}
+        for role in ROLE_WORDS:
+            if (given := uploads[role]) is not None:
+                found[role] = _spooled(role, given)
+            elif typed[role].strip():
+                found[role] = intake.allowed_path(home, typed[role])
+        if "events" not in found:
+            if found:
+                st.info(_("An event log is needed as well."))
+            return
+        files = Files(found["events"], found.get("items"), found.get("users"))
+        record = mapping_form(files)
+    except CoreError as error:
+        st.error(plain(error))
+        return
+    _start(files, record, (uploads["events"].name if uploads["events"] else files.events.name))
+
+
+def _start(files: Files, record: dict[str, object], shown: str) -> None:
+    home = state.home()
+    cells = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    name = slug(cells[0].text_input(_("Name of the data set"), value=slug(shown.split(".")[0]), key=f"name-{shown}"))
+    zone = cells[1].selectbox(_("Time zone of times that carry none"), ZONES, key="import-zone")
+    gap = cells[2].number_input(_("Session gap, minutes"), 1, 1440, 30, key="import-gap")
+    everything = cells[3].checkbox(_("Compute everything afterwards"), value=True, key="import-all")
+    if name in home.datasets():
+        st.caption(_("{name} exists: the import becomes its new version, the earlier one is kept.", name=plain(name)))
+    busy = jobs.live_job(home) is not None
+    if not st.button(_("Import"), type="primary", disabled=not is_complete(record) or busy, key="import"):  # type: ignore[arg-type]
+        return
+    folder = home.path / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    mapping = folder / f"mapping-{os.urandom(4).hex()}.json"
+    mapping.write_text(json.dumps(without_marks(record), ensure_ascii=False), encoding="utf-8")  # type: ignore[arg-type]
+    argv = [
+        "run" if everything else "ingest",
+        "--dataset",
+        name,
+        "--map",
+        str(mapping),
+        "--time-zone",
+        zone,
+        "--session-gap",
+        str(int(gap)),
+        "--events",
+        str(files.events),
+    ]
+    for role, path in files.roles()[1:]:
+        argv += [f"--{role}", str(path)]
+    job = start_job(home, argv, _("Importing {name}", name=name))
+    intake.note_uploads(home, job, [mapping, *(path for _role, path in files.roles() if path.parent == folder)])
+    state.choose_dataset(name)
+    for role in ROLE_WORDS:
+        state.drop(f"spooled-{role}")
+        state.drop(f"upload-{role}")
+    st.rerun()
+
+
+def _spooled(role: str, given: "st.runtime.uploaded_file_manager.UploadedFile") -> Path:
+    key = (given.file_id, given.name)
+    kept = state.flag(f"spooled-{role}")
+    if not kept or kept[0] != key or not kept[1].is_file():
+        kept = (key, intake.take_upload(state.home(), given.name, given))
+        state.put(f"spooled-{role}", kept)
+    return Path(kept[1])

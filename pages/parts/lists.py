@@ -1,0 +1,138 @@
+"""The parts of the Recommendations page: lists for a shopper or a segment, and how every source does."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.pipeline import outcomes, screens, shoppers
+from core.pipeline.screens import Screen
+from pages.parts import charts, frame, state
+from pages.parts.portrait import search
+from pages.parts.text import _, number, plain, whole
+from pages.parts.words import source_word
+
+MEASURES = {"ndcg@10": "nDCG@10", "recall@20": "Recall@20", "recall@10": "Recall@10", "hit@10": "Hit rate@10"}
+GROUNDS = {"all": "All items", "new": "Items new to the shopper"}
+
+
+def lists(here: Screen) -> None:
+    """Choose a shopper or a segment and show the list."""
+    choices = ["shopper", "segment"] if here.run_id("atlas") else ["shopper"]
+    kind = (
+        st.segmented_control(
+            _("List for"),
+            choices,
+            format_func=lambda c: _("a shopper") if c == "shopper" else _("a segment"),
+            default="shopper",
+            key="list-kind",
+        )
+        or "shopper"
+    )
+    if kind == "segment":
+        _segment_list(here)
+    elif (user_id := search(here)) is not None:
+        _shopper_list(here, user_id)
+
+
+def measures(here: Screen, manifest: dict[str, Any]) -> None:
+    """Every source against the label window, on all and on new items, with intervals."""
+    st.subheader(_("How every source does"))
+    table = state.ask(screens.run_table, here, "recommendations", "metrics")
+    if table is None or not table.num_rows:
+        frame.gate(_("This log is too short for a test window, so the lists could not be judged."))
+        return
+    found = table.to_pandas()
+    with st.container(horizontal=True):
+        names = [name for name in sorted(found["measure"].unique())]
+        default = next((n for n in ("ndcg@10", "ndcg_at_10") if n in names), names[0])
+        measure = st.selectbox(
+            _("Measure"), names, index=names.index(default), format_func=lambda m: MEASURES.get(m, m), key="list-measure"
+        )
+        band = st.selectbox(
+            _("Shoppers"),
+            [b for b in ("all", "cold", "warm", "hot") if b in set(found["band"])],
+            format_func=lambda b: _("all") if b == "all" else _(BANDS[b]),
+            key="list-band",
+        )
+    chosen = found[(found["measure"] == measure) & (found["band"] == band)]
+    for cell, ground in zip(st.columns(2, gap="large"), GROUNDS, strict=True):
+        part = chosen[chosen["ground"] == ground].sort_values(["value", "source"], ascending=[False, True])
+        with cell:
+            st.markdown(f"**{_(GROUNDS[ground])}**")
+            if not len(part):
+                st.caption(_("Nothing to judge here."))
+                continue
+            shown = [
+                f"{number(r['value'])} [{number(r['low'])}, {number(r['high'])}], n = {whole(r['n'])}" for r in part.to_dict("records")
+            ]
+            colours = [charts.PALETTE[1] if s == "blend" else charts.PALETTE[0] for s in part["source"]]
+            figure = charts.bars(
+                [source_word(s) for s in part["source"]],
+                list(part["value"]),
+                shown,
+                MEASURES.get(str(measure), str(measure)),
+                state.look(),
+                low=list(part["low"]),
+                high=list(part["high"]),
+                colours=colours,
+            )
+            frame.chart(figure, part, f"measure-{ground}", _(GROUNDS[ground]))
+    windows = manifest.get("windows") or {}
+    st.caption(
+        _(
+            "Full ranking over the whole catalogue, lists made at {cutoff}, judged on what was bought after it; mean over shoppers with at least one such item, 95% intervals over shoppers.",
+            cutoff=plain(str(windows.get("test") or "–")[:16].replace("T", " ")),
+        )
+    )
+
+
+BANDS = {"cold": "cold: none before", "warm": "warm: 1 to 4 before", "hot": "hot: 5 or more before"}
+
+
+def _shopper_list(here: Screen, user_id: str) -> None:
+    table: pd.DataFrame = state.ask(outcomes.recommendations_of, here, user_id)
+    if not len(table):
+        st.info(_("There is no list for this shopper."))
+        return
+    sources = [c.removeprefix("source_") for c in table.columns if c.startswith("source_") and table[c].notna().any()]
+    source = st.selectbox(_("Ordered by"), ["blend", *sources], format_func=source_word, key="list-source")
+    if source != "blend":
+        table = table[table[f"source_{source}"].notna()].sort_values([f"source_{source}", "item_id"], ascending=[False, True])
+    shown = table.assign(item=table["title"].fillna(table["item_id"]))
+    columns = {
+        "rank": _("Place"),
+        "item": st.column_config.TextColumn(_("Item"), width="medium"),
+        "category": _("Category"),
+        "price": st.column_config.NumberColumn(_("Unit price"), format="%.2f"),
+        "reason": st.column_config.TextColumn(_("Reason"), width="large"),
+        "is_new": st.column_config.CheckboxColumn(_("New")),
+        "chance": st.column_config.NumberColumn(_("Chance"), format="percent"),
+        **{f"source_{name}": st.column_config.NumberColumn(source_word(name), format="%.3f") for name in sources},
+    }
+    order = [name for name in columns if name in shown and shown[name].notna().any()]
+    st.dataframe(shown, hide_index=True, column_order=order, column_config=columns, height=420, key="list")
+    frame.take_away(table, "list")
+
+
+def _segment_list(here: Screen) -> None:
+    segments = state.ask(shoppers.segments, here, repr(shoppers.segment_names(here)))
+    names = dict(zip(segments["segment_id"], segments["name"], strict=True))
+    chosen = st.selectbox(_("Segment"), list(names), format_func=names.__getitem__, key="list-segment")
+    table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen))
+    shown = table.assign(item=table["title"].fillna(table["item_id"]))
+    st.caption(_("Items that stand most often among the first ten of the segment's shoppers."))
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_order=["item", "category", "users", "share"],
+        height=420,
+        key="segment-list",
+        column_config={
+            "item": _("Item"),
+            "category": _("Category"),
+            "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+            "share": st.column_config.NumberColumn(_("Share"), format="percent"),
+        },
+    )
+    frame.take_away(table, "segment-list")

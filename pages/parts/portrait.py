@@ -1,0 +1,194 @@
+"""The parts of the Shopper page: search, card, timeline, recommendations, nearest others."""
+
+import random
+
+import pandas as pd
+import streamlit as st
+
+from core.pipeline import shoppers
+from core.pipeline.screens import Screen
+from core.pipeline.shoppers import Portrait
+from pages.parts import charts, frame, state
+from pages.parts.text import _, amount, chance, day, hover, minute, number, percent, plain, short, whole
+from pages.parts.words import EVENT_WORDS, band_word, event_word
+
+LEAST_EVENTS = 3
+
+
+def search(here: Screen) -> str | None:
+    """Choose a shopper by id, or draw one; returns None while there is none, after naming the nearest ids."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        typed = st.text_input(_("Shopper id"), key="shopper-id", placeholder=_("type an id"))
+        st.button(_("Draw one at random"), key="shopper-random", on_click=_draw, args=(here,))
+    text = typed.strip() or st.query_params.get("user", "")
+    if not text:
+        text = state.ask(shoppers.draw_user, here, 1)
+    found, near = state.ask(shoppers.find_user, here, text)
+    if found is None:
+        st.info(_("There is no shopper {id}. The nearest ids are:", id=plain(text)))
+        with st.container(horizontal=True):
+            for other in near:
+                st.button(plain(other), key=f"near-{other}", on_click=_choose, args=(other,))
+    return str(found) if found is not None else None
+
+
+def card(here: Screen, found: Portrait) -> None:
+    """Figures of the shopper: recency, frequency, money, chance, segment, tastes."""
+    facts, score = found.facts, found.score
+    st.subheader(_("Shopper {id}", id=plain(found.user_id)))
+    if facts["events"] < LEAST_EVENTS:
+        frame.gate(
+            _("Only {n} events are known of this shopper (cold); read the segment's averages rather than this card.", n=facts["events"])
+        )
+    note = None
+    if score:
+        band = band_word(str(score.get("band", "")))
+        note = _("range {low} – {high}, {band}", low=plain(chance(score["low"])), high=plain(chance(score["high"])), band=band)
+    frame.tiles(
+        [
+            (
+                _("Purchase chance"),
+                chance(score["propensity"]) if score else "–",
+                note or _("not computed yet"),
+                _("Calibrated chance within the horizon; the range is its 95% interval."),
+            ),
+            (
+                _("Last purchase"),
+                _("{days} days ago", days=whole(found.recency_days)) if found.recency_days is not None else "–",
+                day(facts["last_purchase"], here.zone),
+                None,
+            ),
+            (
+                _("Orders"),
+                whole(facts["orders"]),
+                _("{events} events on {days} days", events=whole(facts["events"]), days=whole(facts["active_days"])),
+                None,
+            ),
+            (_("Revenue"), amount(facts["revenue"]), _("since {day}", day=day(facts["first_event"], here.zone)), None),
+        ]
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        if found.segment:
+            st.markdown(
+                f"**{_('Segment')}**: {plain(found.segment['name'])} · "
+                + _("certainty {share}", share=percent(found.segment["certainty"], 0))
+            )
+            st.caption(plain(found.segment.get("traits", "")))
+        if len(found.reasons):
+            st.markdown(f"**{_('What moves this chance')}**")
+            words = shoppers.feature_words()
+            for row in found.reasons.sort_values("place").head(5).to_dict("records"):
+                sign = _("raises") if row["contribution"] > 0 else _("lowers")
+                st.markdown(f"- {plain(words.get(row['feature'], row['feature']))}: {plain(short_value(row['value']))} · :gray[{sign}]")
+    with right:
+        if len(found.affinity):
+            st.markdown(f"**{_('Categories, share of acts (index against all shoppers)')}**")
+            rows = found.affinity.to_dict("records")
+            shown = [f"{percent(r['share'])} · {r['lift']:.1f}× · n={r['n']:,}" for r in rows]
+            frame.chart(
+                charts.bars([r["category"] for r in rows], [r["share"] for r in rows], shown, _("share of acts"), state.look()),
+                found.affinity,
+                "affinity",
+                _("Categories"),
+            )
+
+
+def history(found: Portrait) -> None:
+    """Timeline picture and table, newest first."""
+    st.subheader(_("History"))
+    table = found.timeline
+    kinds = [kind for kind in EVENT_WORDS if kind in set(table["event_type"])]
+    names = table["title"].fillna(table["item_id"]).fillna(table["query"]).fillna("")
+    cards = [
+        f"{hover(event_word(kind))}<br>{hover(name)}<br>{minute(time.to_pydatetime())}"
+        for kind, name, time in zip(table["event_type"], names, table["local_time"], strict=True)
+    ]
+    frame.chart(
+        charts.timeline(table.assign(card=cards), [(kind, event_word(kind)) for kind in kinds], state.look()),
+        table,
+        "timeline",
+        _("History"),
+    )
+    if len(table) >= shoppers.MOST_EVENTS:
+        st.caption(_("The newest {n} events are shown.", n=whole(shoppers.MOST_EVENTS)))
+    columns = [
+        c
+        for c in ("local_time", "event_type", "title", "item_id", "category", "price", "revenue", "dwell_seconds", "query")
+        if table[c].notna().any()
+    ]
+    st.dataframe(
+        table.assign(event_type=[event_word(kind) for kind in table["event_type"]]),
+        hide_index=True,
+        column_order=columns,
+        height=260,
+        key="events",
+        column_config={
+            "local_time": st.column_config.DatetimeColumn(_("Time"), format="YYYY-MM-DD HH:mm"),
+            "event_type": _("Kind of event"),
+            "title": _("Item title"),
+            "item_id": _("Item id"),
+            "category": _("Category"),
+            "price": st.column_config.NumberColumn(_("Unit price"), format="%.2f"),
+            "revenue": st.column_config.NumberColumn(_("Value of the line"), format="%.2f"),
+            "dwell_seconds": st.column_config.NumberColumn(_("Dwell time, s"), format="%.0f"),
+            "query": _("Search query"),
+        },
+    )
+
+
+def next_items(here: Screen, found: Portrait) -> None:
+    """The first ten recommendations with their reasons."""
+    st.subheader(_("Recommendations"))
+    if not len(found.recommendations):
+        if here.run_id("recommendations") is None:
+            frame.needs(here, "recommendations")
+        else:
+            st.caption(_("There is no list for this shopper."))
+        return
+    table = found.recommendations.head(10)
+    table = table.assign(item=table["title"].fillna(table["item_id"]))
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_order=["rank", "item", "reason"],
+        column_config={"rank": _("Place"), "item": _("Item"), "reason": st.column_config.TextColumn(_("Reason"), width="large")},
+        key="next",
+    )
+    frame.take_away(found.recommendations, "shopper-recommendations")
+
+
+def likeness(here: Screen, found: Portrait) -> None:
+    """The ten nearest shoppers."""
+    st.subheader(_("Most alike shoppers"))
+    near: pd.DataFrame = state.ask(shoppers.nearest, here, found.user_id)
+    if not len(near):
+        if here.run_id("profiles") is None:
+            frame.needs(here, "profiles")
+        else:
+            st.caption(_("This shopper has no text profile, so none can be compared."))
+        return
+    st.dataframe(
+        near,
+        hide_index=True,
+        key="near",
+        column_config={
+            "user_id": _("Shopper id"),
+            "similarity": st.column_config.NumberColumn(_("Similarity"), format="%.3f"),
+            "segment": _("Segment"),
+        },
+    )
+    frame.take_away(near, "nearest")
+
+
+def short_value(value: object) -> str:
+    """A feature's value as people read it."""
+    return number(float(value), 2) if isinstance(value, float) and abs(value) < 1000 else short(float(str(value)))
+
+
+def _draw(here: Screen) -> None:
+    st.session_state["shopper-id"] = shoppers.draw_user(here, random.SystemRandom().randrange(2**31))
+
+
+def _choose(user_id: str) -> None:
+    st.session_state["shopper-id"] = user_id

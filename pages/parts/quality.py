@@ -1,0 +1,163 @@
+"""What became of each row of a file: figures, waterfall, rules, coverage, quarantine of the Data page."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from core.pipeline import screens
+from core.pipeline.screens import QUARANTINE_PAGE, Screen
+from pages.parts import charts, downloads, frame, state
+from pages.parts.text import _, day, percent, whole
+from pages.parts.words import rule_word
+
+COVERAGE = {
+    "in_catalogue": "Item is in the catalogue",
+    "with_title": "Item has a title",
+    "with_category": "Item has a category",
+    "with_brand": "Item has a brand",
+    "with_price": "Item has a price",
+    "with_revenue": "Event has a value",
+    "with_dwell": "Event has a dwell time",
+    "with_position": "Event has a position",
+    "with_session": "Event has a session",
+}
+
+
+def accounting(here: Screen, manifest: dict[str, Any]) -> None:
+    """Draw rows read → kept, and which rule took how many."""
+    counts = state.ask(screens.counts, here)
+    read, kept = manifest.get("rows_read"), manifest.get("rows_kept")
+    aside, merged = manifest.get("rows_quarantined", 0), manifest.get("rows_merged", 0)
+    frame.tiles(
+        [
+            (_("Rows read"), whole(read), _("from {n} files", n=len(manifest.get("sources", [])) or 1), None),
+            (
+                _("Rows kept"),
+                whole(kept),
+                percent(kept / read) if read else None,
+                _("Rows read = kept + put aside + merged as duplicates."),
+            ),
+            (_("Shoppers"), whole(counts["users"]), None, None),
+            (_("Items with events"), whole(counts["items"]), _("{n} in the catalogue", n=whole(counts["catalogue"])), None),
+        ]
+    )
+    frame.notes(manifest.get("warnings", []))
+    rules = _rules(here, manifest)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.subheader(_("From rows read to rows kept"))
+        labels, values, kinds = (
+            [_("read"), _("put aside"), _("merged"), _("kept")],
+            [read or 0, -aside, -merged, kept or 0],
+            ["absolute", "relative", "relative", "total"],
+        )
+        frame.chart(
+            charts.waterfall(labels, values, kinds, state.look()),
+            pa.table({"step": labels, "rows": values}),
+            "rows",
+            _("From rows read to rows kept"),
+        )
+    with right:
+        st.subheader(_("Cleaning rules"))
+        shown = rules.assign(rule=[rule_word(rule) for rule in rules["rule"]])
+        st.dataframe(
+            shown,
+            hide_index=True,
+            height=300,
+            key="rules",
+            column_config={
+                "rule": _("Rule"),
+                "rows": st.column_config.NumberColumn(_("Rows"), format="localized"),
+                "share": st.column_config.NumberColumn(_("Share"), format="percent"),
+                "state": _("State"),
+                "example": st.column_config.TextColumn(_("Example"), width="large"),
+            },
+        )
+        frame.take_away(rules, "rules")
+
+
+def coverage(here: Screen) -> None:
+    """Draw how much of the log carries what, and events per day."""
+    left, right = st.columns([2, 3], gap="large")
+    answer = state.ask(screens.coverage, here)
+    row = answer.table.to_pylist()[0]
+    with left:
+        st.subheader(_("Completeness"))
+        names = list(COVERAGE)
+        values = [row[name] / row["events"] if row["events"] else 0.0 for name in names]
+        figure = charts.bars(
+            [_(COVERAGE[name]) for name in names], values, [percent(value) for value in values], _("share of events"), state.look()
+        )
+        figure.update_xaxes(tickformat=".0%", range=[0, 1.08])
+        frame.chart(figure, answer, "coverage", _("Completeness"))
+    with right:
+        st.subheader(_("Events per day"))
+        days = state.ask(screens.events_per_day, here)
+        table = days.table.to_pandas()
+        frame.chart(charts.days(table, _("events"), state.look()), days, "events-per-day", _("Events per day"))
+        gaps = pd.date_range(table["day"].min(), table["day"].max()).difference(pd.to_datetime(table["day"]))
+        if len(gaps):
+            first = ", ".join(day(gap.to_pydatetime()) for gap in gaps[:5])
+            st.caption(_("{n} days without events: {days}", n=whole(len(gaps)), days=first + (" …" if len(gaps) > 5 else "")))
+        else:
+            st.caption(_("No day without events."))
+
+
+def quarantine(here: Screen) -> None:
+    """Draw the rows put aside, a page at a time; all of them download."""
+    st.subheader(_("Rows put aside"))
+    rules = state.ask(screens.quarantine_rules, here).to_pandas()
+    total = int(rules["rows"].sum()) if len(rules) else 0
+    if not total:
+        st.caption(_("No row was put aside."))
+        return
+    cells = st.columns([3, 2, 3], vertical_alignment="bottom")
+    sizes = dict(zip(rules["rule"], rules["rows"], strict=True))
+    rule = cells[0].selectbox(
+        _("Rule"),
+        ["", *sizes],
+        format_func=lambda r: f"{rule_word(r) if r else _('all rules')} · {whole(sizes.get(r, total))}",
+        key="quarantine-rule",
+    )
+    pages = max(1, math.ceil(sizes.get(rule, total) / QUARANTINE_PAGE))
+    page = cells[1].number_input(_("Page of {pages}", pages=pages), 1, pages, 1, key="quarantine-page")
+    rows = state.ask(screens.quarantine_rows, here, rule, (int(page) - 1) * QUARANTINE_PAGE)
+    with cells[2]:
+        downloads.csv_button(
+            lambda: screens.quarantine_rows(here, rule, 0, 2**40),
+            "quarantine",
+            label=_("Download all {n} rows", n=whole(sizes.get(rule, total))),
+        )
+    st.dataframe(
+        rows.to_pandas().assign(rule=[rule_word(r) for r in rows["rule"].to_pylist()]),
+        hide_index=True,
+        height=300,
+        key="quarantine",
+        column_config={
+            "source_file": _("File"),
+            "source_row": st.column_config.NumberColumn(_("Row"), format="localized"),
+            "rule": _("Rule"),
+            "reason": _("Reason"),
+            "text": st.column_config.TextColumn(_("Original line"), width="large"),
+        },
+    )
+
+
+def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
+    examples = {row["rule"]: row for row in state.ask(screens.quarantine_rules, here).to_pylist()}
+    recorded = manifest.get("rules") or [{"id": rule, "count": row["rows"], "on": True} for rule, row in examples.items()]
+    read = manifest.get("rows_read") or 0
+    rows = [
+        {
+            "rule": r["id"],
+            "rows": int(r["count"]),
+            "share": int(r["count"]) / read if read else 0.0,
+            "state": _("on") if r.get("on", True) else _("off"),
+            "example": (examples.get(r["id"]) or {}).get("text") or "",
+        }
+        for r in recorded
+    ]
+    return pd.DataFrame(rows, columns=["rule", "rows", "share", "state", "example"]).sort_values("rows", ascending=False, kind="stable")
