@@ -1,0 +1,1 @@
+"""Recommendations: sources propose candidates, a learned blend orders them, a sentence says why (see `recommend.py`)."""

@@ -1,0 +1,86 @@
+"""What a caller chooses and what a caller gets back."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from core.errors import RuleError
+
+SOURCES = ("repeat", "interest", "popularity", "category", "item_knn", "ease", "factors", "content")
+"""Every source by name, in the order in which screens list them."""
+
+BLEND = "blend"
+MAX_K = 200
+
+
+class ItemVectorsLike(Protocol):
+    """Text vectors of items, as the encoder makes them: I items, T distinct texts, D dimensions."""
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Sorted item ids (I)."""
+
+    @property
+    def index(self) -> npt.NDArray[np.int32]:
+        """Row into `vectors` of each item (I,), -1 for an item without text."""
+
+    @property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Unit vectors of distinct texts (T, D), float32."""
+
+
+@dataclass(frozen=True)
+class RecommendOptions:
+    """Settings of one run of recommendations."""
+
+    k: int = 20
+    """Rows for each user."""
+    horizon: timedelta = timedelta(days=28)
+    """Length of the label window that the blend learns from and is judged on."""
+    source: str = BLEND
+    """`blend`, or one of SOURCES alone (filled up with popularity where it has no opinion)."""
+    new_only: bool = False
+    """Leave out items that the user already has the target act on."""
+    seed: int = 0
+    """Seeds factor start values and the sample of negatives."""
+    repeat_half_life_days: float = 60.0
+    """Grocery logs: personal counts with a decay of 60 days are the strongest single list."""
+    interest_half_life_days: float = 7.0
+    """What was touched and not yet bought fades within days."""
+    popular_days: float = 28.0
+    """Popularity counts the buyers of this many last days."""
+    ease_items: int = 5000
+    """EASE inverts a dense square matrix of this many most bought items (100 MB at 5,000)."""
+    factors: int = 64
+    """Width of the factorisation."""
+    max_train_users: int = 3000
+    """Users sampled from each training cutoff; more did not change the order but the time."""
+    min_train_buyers: int = 30
+    """Below this many buyers in a training window nothing is learned and the fixed blend stands."""
+
+    def __post_init__(self) -> None:
+        """Check what a person may have typed.
+
+        Raises:
+            RuleError: k is outside 1..MAX_K, or the source is unknown.
+        """
+        if not 1 <= self.k <= MAX_K:
+            raise RuleError(f"k is {self.k}; choose 1 to {MAX_K} recommendations for each shopper.")
+        if self.source != BLEND and self.source not in SOURCES:
+            raise RuleError(f"There is no source {self.source!r}; choose {BLEND} or one of {', '.join(SOURCES)}.")
+
+
+@dataclass(frozen=True)
+class RecommendResult:
+    """What `recommend` hands to the pipeline."""
+
+    recommendations: pa.Table
+    """RECOMMENDATIONS + chance, is_new, reason_code, reason_item, source_<name>; sorted by user_id, rank."""
+    metrics: pa.Table
+    """source, ground (all, new), band (all, cold, warm, hot), measure, value, low, high, n; empty when nothing could be measured."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """For the manifest: target act, windows, weights, guard, candidate recall, warnings."""

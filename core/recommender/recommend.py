@@ -1,0 +1,242 @@
+"""From a log to lists: plan the windows, fit the sources at each, learn and judge the blend, then list everyone's items."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from core.errors import CutoffError, EmptyLogError
+from core.recommender.blend import (
+    Examples,
+    Policy,
+    Ranker,
+    Values,
+    blend_values,
+    fit_ranker,
+    fixed_values,
+    join_examples,
+    sample_examples,
+    source_values,
+)
+from core.recommender.blocks import Ints
+from core.recommender.candidates import Candidates, Context, iterate_candidates, make_context
+from core.recommender.evaluate import Judge, empty_metrics, top_items
+from core.recommender.guard import choose_policy
+from core.recommender.interactions import Interactions, Labels, read_interactions, read_with_labels, strongest_act
+from core.recommender.options import BLEND, SOURCES, ItemVectorsLike, RecommendOptions, RecommendResult
+from core.recommender.reasons import Reason, explain
+from core.recommender.sources import fit_sources
+from core.schema import Progress, silent
+from core.store import Log
+from core.windows import plan_windows
+
+TRAIN_CUTOFFS = 2
+"""Training cutoffs before the validation one; a third changed nDCG by less than its noise."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cutoffs by role; any of the first three may be missing on a short log."""
+
+    train: tuple[datetime, ...]
+    validate: datetime | None
+    test: datetime | None
+
+
+def recommend(
+    log: Log, item_vectors: ItemVectorsLike | None = None, options: RecommendOptions | None = None, progress: Progress = silent
+) -> RecommendResult:
+    """List `k` items for every user with an event before the end of the log.
+
+    Args:
+        log: Read as if it ended at `log.until`.
+        item_vectors: Text vectors of items, or None for a catalogue without texts.
+        options: Settings.
+        progress: Told the done share.
+
+    Returns:
+        Recommendations sorted by user_id and rank, measures, and a record for the manifest. `score` falls with rank;
+        `chance` is the ranker's own probability of the target act within the horizon, NULL when nothing was learned.
+
+    Raises:
+        EmptyLogError: No event names an item.
+    """
+    options = options or RecommendOptions()
+    with threadpool_limits(1):
+        return _recommend(log, item_vectors, options, progress)
+
+
+def plan(log: Log, options: RecommendOptions) -> Plan:
+    """Lay test, validation and training windows back from the end of the log, as far as the history reaches."""
+    try:
+        windows = plan_windows(log.start, log.until, options.horizon)
+        return Plan(windows.train[-TRAIN_CUTOFFS:], windows.calibrate, windows.test)
+    except CutoffError:
+        test, validate = log.until - options.horizon, log.until - 2 * options.horizon
+        reaches = [log.start + options.horizon <= cutoff for cutoff in (validate, test)]
+        return Plan((), validate if reaches[0] else None, test if reaches[1] else None)
+
+
+def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: RecommendOptions, progress: Progress) -> RecommendResult:
+    target = strongest_act(log)
+    windows = plan(log, options)
+    warnings: list[str] = []
+    record: dict[str, Any] = {
+        "target": target,
+        "windows": {"train": list(windows.train), "validate": windows.validate, "test": windows.test, "use": log.until},
+        "bands": {"cold": f"no {target} before the cutoff", "warm": f"1 to 4 {target}s", "hot": f"5 or more {target}s"},
+        "warnings": warnings,
+    }
+    if target != "purchase":
+        warnings.append(f"The log has no purchases; recommendations are for the act {target!r} instead.")
+    rng = np.random.default_rng(options.seed)
+    examples: list[Examples] = []
+    for place, cutoff in enumerate(windows.train):
+        progress(0.02 + 0.28 * place / len(windows.train), f"Learning from what shoppers did after {cutoff:%Y-%m-%d}.")
+        context, labels = _at(log, cutoff, target, item_vectors, options)
+        examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
+    policy, learned = Policy(), False
+    if windows.validate is not None:
+        progress(0.3, "Comparing the blend with every source.")
+        context, labels = _at(log, windows.validate, target, item_vectors, options)
+        buyers = _sampled(labels.users(), options.max_train_users, rng)
+        if len(buyers) >= options.min_train_buyers:
+            fitted_on = examples or [_examples(context, labels, buyers[::2], options, rng)]
+            ranker = fit_ranker(join_examples(fitted_on), options.seed)
+            policy, record["validation"] = choose_policy(_frames(context, buyers[1::2], options, ranker), context.known, labels)
+            examples.append(_examples(context, labels, buyers, options, rng))
+            learned = True
+        del context, labels
+    if not learned:
+        examples = []
+        warnings.append(
+            "The log is too short or has too few buyers to learn a blend "
+            f"(it needs two windows of {options.horizon.total_seconds() / 86400:g} days after one of history, and "
+            f"{options.min_train_buyers} buyers); fixed weights order the lists instead."
+        )
+    metrics = empty_metrics()
+    if windows.test is not None:
+        progress(0.45, "Judging every source on the last window.")
+        ranker = fit_ranker(join_examples(examples), options.seed) if learned else Ranker(None, None)
+        context, labels = _at(log, windows.test, target, item_vectors, options)
+        judge = Judge(context.known, labels)
+        for candidates, chance in _frames(context, labels.users(), options, ranker if learned else None):
+            values = {name: source_values(candidates, name) for name in context.fitted.sources}
+            judge.add(candidates, {**values, BLEND: _blend(candidates, chance, policy, learned)})
+        metrics = judge.table()
+        record["candidate_recall"] = judge.candidate_recall()
+        if learned and len(labels.users()):
+            examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
+        del context, labels, judge
+    if not metrics.num_rows:
+        warnings.append("No later window with buyers is left to judge the lists on; no measure is given.")
+    ranker = fit_ranker(join_examples(examples[-TRAIN_CUTOFFS - 1 :]), options.seed) if learned else Ranker(None, None)
+    examples.clear()
+    record |= {"learned": learned, "guard": policy, "weights": ranker.weights()}
+    progress(0.7, "Listing items for every shopper.")
+    known = read_interactions(log, log.until, target)
+    if not known.shape[1]:
+        raise EmptyLogError("No event names an item, so there is nothing to recommend; map a column to item_id.")
+    context = make_context(known, fit_sources(known, item_vectors, options))
+    record |= {"users": known.shape[0], "items": known.shape[1], "sources": sorted(context.fitted.sources)}
+    table = _lists(context, options, ranker, policy, learned, progress)
+    if table.num_rows < options.k * known.shape[0]:
+        warnings.append(
+            f"Some lists are shorter than {options.k}: the catalogue holds {known.shape[1]} items"
+            + (", and items that a shopper already has are left out." if options.new_only else ".")
+        )
+    return RecommendResult(table, metrics, _plain(record))
+
+
+def _at(log: Log, cutoff: datetime, target: str, item_vectors: ItemVectorsLike | None, options: RecommendOptions) -> tuple[Context, Labels]:
+    known, labels = read_with_labels(log, cutoff, options.horizon, target)
+    return make_context(known, fit_sources(known, item_vectors, options)), labels
+
+
+def _sampled(users: Ints, most: int, rng: np.random.Generator) -> Ints:
+    return np.sort(rng.choice(users, most, replace=False)) if len(users) > most else users
+
+
+def _examples(context: Context, labels: Labels, users: Ints, options: RecommendOptions, rng: np.random.Generator) -> Examples:
+    keys = Judge(context.known, labels).label_keys()
+    parts = []
+    for candidates in iterate_candidates(context, users, options.k):
+        label = np.isin(candidates.user * context.known.shape[1] + candidates.item, keys)
+        parts.append(sample_examples(candidates, label, rng))
+    return join_examples(parts)
+
+
+def _frames(context: Context, users: Ints, options: RecommendOptions, ranker: Ranker | None) -> Iterator[tuple[Candidates, Values]]:
+    for candidates in iterate_candidates(context, users, options.k, features=ranker is not None):
+        yield candidates, ranker.chance(candidates) if ranker else np.zeros(len(candidates.user))
+
+
+def _blend(candidates: Candidates, chance: Values, policy: Policy, learned: bool) -> Values:
+    return blend_values(candidates, chance, policy) if learned else fixed_values(candidates)
+
+
+def _lists(context: Context, options: RecommendOptions, ranker: Ranker, policy: Policy, learned: bool, progress: Progress) -> pa.Table:
+    users = np.arange(context.known.shape[0])
+    use_ranker = ranker if learned and options.source == BLEND else None
+    parts, done = [], 0
+    for candidates, chance in _frames(context, users, options, use_ranker):
+        if options.source == BLEND:
+            values = _blend(candidates, chance, policy, learned)
+        elif options.source in context.fitted.sources:
+            values = source_values(candidates, options.source)
+        else:
+            values = source_values(candidates, "popularity")
+        chosen = np.flatnonzero(~candidates.again) if options.new_only else np.arange(len(values))
+        parts.append(_block_table(context, options, candidates, values, chance if use_ranker else None, chosen))
+        done = int(candidates.user.max(initial=done))
+        progress(0.7 + 0.3 * done / max(len(users), 1), "Listing items for every shopper.")
+    return pa.concat_tables(parts)
+
+
+def _block_table(
+    context: Context, options: RecommendOptions, candidates: Candidates, values: Values, chance: Values | None, chosen: Ints
+) -> pa.Table:
+    known: Interactions = context.known
+    width = known.shape[1]
+    keys = candidates.user * width + candidates.item
+    wanted: list[int] = []
+    ranks: list[int] = []
+    for user, items in top_items(candidates.user[chosen], candidates.item[chosen], values[chosen], options.k):
+        wanted.extend(user * width + item for item in items)
+        ranks.extend(range(1, len(items) + 1))
+    place = np.searchsorted(keys, np.array(wanted, np.int64))
+    shown = Candidates(
+        candidates.user[place], candidates.item[place], candidates.again[place], candidates.scores[place], candidates.features[:0]
+    )
+    reasons: list[Reason] = explain(known, context.fitted, shown, options.popular_days)
+    scores = np.round(shown.scores.astype(np.float64), 6)
+    missing = np.full(len(place), True) if chance is None else np.full(len(place), False)
+    columns: dict[str, Any] = {
+        "user_id": pa.array([known.user_ids[u] for u in shown.user.tolist()], pa.string()),
+        "rank": pa.array(ranks, pa.int32()),
+        "item_id": pa.array([known.item_ids[i] for i in shown.item.tolist()], pa.string()),
+        "score": pa.array(values[place], pa.float64()),
+        "reason": pa.array([r.text for r in reasons], pa.string()),
+        "chance": pa.array(np.zeros(len(place)) if chance is None else chance[place], pa.float64(), mask=missing),
+        "is_new": pa.array(~shown.again, pa.bool_()),
+        "reason_code": pa.array([r.code for r in reasons], pa.string()),
+        "reason_item": pa.array([r.item for r in reasons], pa.string()),
+    }
+    for column, name in enumerate(SOURCES):
+        columns[f"source_{name}"] = pa.array(scores[:, column], pa.float64(), mask=np.isinf(scores[:, column]))
+    return pa.table(columns)
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Turn dataclasses and times into what JSON holds."""
+    policy = record["guard"]
+    record["guard"] = {ground: {"partner": mix.partner, "share": mix.share} for ground, mix in vars(policy).items()}
+    record["windows"] = {
+        role: [c.isoformat() for c in cutoff] if isinstance(cutoff, list) else cutoff.isoformat() if cutoff else None
+        for role, cutoff in record["windows"].items()
+    }
+    return record
