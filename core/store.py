@@ -8,6 +8,7 @@ version for as long as they draw one screen.
 import json
 import os
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ from core.errors import CutoffError, NotFoundError, StorageError
 from core.schema import slug
 
 Connection = duckdb.DuckDBPyConnection
+
+_opening = threading.Lock()
+"""Threads of the screen open files at the same time; only one may find an instance unlocked."""
 
 EVENTS_FILE = "events.duckdb"
 CURRENT = "CURRENT"
@@ -75,19 +79,27 @@ WHERE event_time >= TIMESTAMP '{cutoff}' AND event_time < TIMESTAMP '{end}'
 def connect(path: Path, *, read_only: bool = True, memory_limit: str = "3GB", threads: int = THREADS) -> Connection:
     """Open a DuckDB file with every door to the outside closed (no files, network, extensions or Python variables).
 
+    Connections of one process to one file share an instance: the first sets it up and locks it, and the others find it so.
+
     Raises:
         StorageError: The file is missing, damaged, or opened for writing by another process.
     """
+    with _opening:
+        return _open(path, read_only, memory_limit, threads)
+
+
+def _open(path: Path, read_only: bool, memory_limit: str, threads: int) -> Connection:
     try:
         connection = duckdb.connect(
             str(path),
             read_only=read_only,
             config={"enable_external_access": False, "python_enable_replacements": False},
         )
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET threads = {int(threads)}")
-        connection.execute("SET memory_limit = ?", [memory_limit])
-        connection.execute("SET lock_configuration = true")
+        if not scalar(connection, "SELECT current_setting('lock_configuration')"):
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(f"SET threads = {int(threads)}")
+            connection.execute("SET memory_limit = ?", [memory_limit])
+            connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
         raise StorageError(f"{path} cannot be opened ({error}). Restore it or ingest the log again.") from error
     return connection

@@ -1,6 +1,7 @@
 """Publishing is all or nothing, readers see time through the log alone, and every door to the outside is closed."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def test_a_reader_cannot_reach_files_or_settings(make_log: Callable[..., Log], t
                 connection.execute(attack).fetchall()
         with pytest.raises(duckdb.Error):
             connection.execute("DELETE FROM main.events")
+
+
+def test_many_readers_of_one_file_are_all_closed_to_the_outside(make_log: Callable[..., Log]) -> None:
+    log = make_log(EVENTS)
+
+    def read(_: int) -> object:
+        with log.history() as outer, log.history(at(2)) as inner:
+            assert scalar(inner, "SELECT current_setting('TimeZone')") == "UTC"
+            with pytest.raises(duckdb.Error):
+                inner.execute("SET enable_external_access = true")
+            return scalar(outer, "SELECT count(*) FROM history"), scalar(inner, "SELECT count(*) FROM history")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(read, range(40))) == {(3, 1)}
 
 
 def test_a_failed_version_leaves_the_last_good_one(tmp_path: Path) -> None:

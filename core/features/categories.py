@@ -96,3 +96,26 @@ def category_labels(log: Log, cutoff: datetime, horizon: timedelta, categories: 
             """,
             {"act": act, "categories": list(categories)},
         )
+
+
+def one_category_labels(log: Log, cutoff: datetime, horizon: timedelta, category: str, act: str = "purchase") -> pa.Table:
+    """Label every user with an event in history: 1 when they act in the category in `[cutoff, cutoff + horizon)`.
+
+    Returns:
+        user_id (ascending), label (int8 0/1).
+
+    Raises:
+        CutoffError: The label window reaches past the end of the log, or no event lies before the cutoff.
+    """
+    with log.label_window(cutoff, horizon) as connection:
+        return fetch(
+            connection,
+            """
+            SELECT user_id, (actors.user_id IS NOT NULL)::TINYINT AS label
+            FROM (SELECT DISTINCT user_id FROM history) AS shoppers
+                 LEFT JOIN (SELECT DISTINCT user_id FROM future JOIN catalogue USING (item_id)
+                            WHERE event_type::VARCHAR = $act AND category = $category) AS actors USING (user_id)
+            ORDER BY user_id
+            """,
+            {"act": act, "category": category},
+        )

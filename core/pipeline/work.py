@@ -6,6 +6,7 @@ never loads torch.
 
 import glob
 import resource
+import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
 from core.errors import CoreError, CutoffError, FileError, GateError, MappingError, NotFoundError
@@ -199,9 +201,11 @@ def predict(
         CutoffError: The log is too short for the horizon.
         NotFoundError: No item has the asked-for category.
     """
-    from core.predictor.categories import fit_category_propensity
+    from core.features import act_labels, compute_features, one_category_labels
+    from core.predictor.matrix import Matrix, matrix_of
+    from core.predictor.options import PropensityOptions
     from core.predictor.propensity import fit_propensity
-    from core.predictor.saving import save_categories, save_result
+    from core.predictor.result import save_result
 
     options, profile = options or PredictOptions(), profile or ProfileOptions()
     log = dataset.log(cutoff)
@@ -218,25 +222,21 @@ def predict(
     run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
     reused = run_id is not None
     if run_id is None:
+        only = options.category if options.category != "all" else None
         texts = TextProfiles(home, log, profile, _part(progress, 0.0, 0.2))
-        main_share = 0.6 if options.category else 1.0
-        result = fit_propensity(
-            log, act=options.act, horizon=horizon, seed=options.seed, text_profile=texts, progress=_part(progress, 0.2, main_share)
-        )
-        categories = None
-        if options.category:
-            categories = fit_category_propensity(
-                log,
-                horizon=horizon,
-                categories=None if options.category == "all" else (options.category,),
-                seed=options.seed,
-                item_vectors=texts.item_vectors,
-                progress=_part(progress, main_share, 1.0),
-            )
+
+        def matrix_at(at: datetime) -> Matrix:
+            with log.history(at) as connection:
+                return matrix_of(compute_features(connection, at), texts(at))
+
+        def labels_at(at: datetime) -> pa.Table:
+            return act_labels(log, at, horizon, options.act) if only is None else one_category_labels(log, at, horizon, only)
+
+        asked = PropensityOptions(act=options.act, horizon=horizon, category=only, seed=options.seed)
+        main_end = 0.6 if options.category == "all" else 1.0
+        result = fit_propensity(log, matrix_at, labels_at, asked, np.random.default_rng(options.seed), _part(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
-            draft.record |= save_result(result, draft.path)
-            if categories is not None:
-                draft.record |= save_categories(categories, draft.path)
+            draft.record |= {"act": options.act, **save_result(result, draft.path)}
         run_id = draft.run_id
     elif cutoff is None:
         dataset.point_to("propensity", run_id)
@@ -493,9 +493,103 @@ def _remove_empty(folder: Path) -> None:
 
 
 def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOptions, out: Path | None = None) -> Result:
-    """Size an audience rule on the current runs; with `out`, write its shoppers without the holdout.
+    """Size an audience rule on the current runs; with `out`, write its shoppers without the holdout, and a line into the audit trail.
 
     Raises:
         RuleError: The rule is malformed or asks for something this dataset does not have.
+        StorageError: The file cannot be written.
     """
-    raise NotImplementedError
+    from core.audiences.exports import ExportOptions, export_audience
+    from core.audiences.sizes import Value, as_record, size_audience
+    from core.audiences.words import rule_sentence
+
+    log = dataset.log()
+    tables, runs, calibration_error = audience_tables(dataset)
+    names = segment_names(dataset)
+    value = Value(cost=options.cost, margin=options.margin)
+    with log.history() as connection:
+        if out is None:
+            size = as_record(
+                size_audience(
+                    connection,
+                    tables,
+                    rule,
+                    cutoff=log.until,
+                    holdout_share=options.holdout_share,
+                    holdout_salt=options.name,
+                    value=value,
+                    calibration_error=calibration_error,
+                )
+            )
+            written: Result = {"sentence": rule_sentence(rule, names)}
+        else:
+            chosen = ExportOptions(
+                format=out.suffix.removeprefix("."),
+                hash_salt=dataset_salt(dataset) if options.hashed else None,
+                holdout_share=options.holdout_share,
+                holdout_salt=options.name,
+                value=value,
+                calibration_error=calibration_error,
+                run_ids=tuple(sorted(runs.items())),
+            )
+            manifest = export_audience(connection, tables, rule, out, cutoff=log.until, options=chosen, segment_names=names)
+            size, written = manifest["size"], {"sentence": manifest["sentence"], "out": str(out), "sha256": manifest["sha256"]}
+            home.append_audit(
+                {"act": "export audience", "dataset": dataset.name, "name": options.name, "rows": manifest["rows"], "file": out.name}
+            )
+    return {
+        "dataset": dataset.name,
+        **written,
+        "users": size["everyone"]["users"],
+        "exported": size["exported"]["users"],
+        "holdout": size["holdout_users"],
+        "expected_buyers": size["exported"]["expected_buyers"],
+        "expected_buyers_sd": size["exported"]["sd"],
+        "size": size,
+        "warnings": list(size["warnings"]),
+    }
+
+
+def audience_tables(dataset: Dataset) -> tuple[dict[str, pa.Table], dict[str, str], float]:
+    """Read what rules may speak of from the current runs.
+
+    Returns:
+        Tables by the names of `audiences.rules.Tables`, the run ids they come from by kind, and the calibration error of the
+        purchase chances on their test window (0 without one).
+    """
+    runs = dict(dataset.current()["runs"])
+    files = {
+        "scores": ("propensity", "scores.parquet"),
+        "categories": ("propensity", "categories.parquet"),
+        "segments": ("atlas", "users.parquet"),
+        "counts": ("profiles", "counts.parquet"),
+        "recommendations": ("recommendations", "recommendations.parquet"),
+    }
+    tables = {}
+    for name, (kind, file) in files.items():
+        if kind in runs and (path := dataset.run_path(kind) / file).is_file():
+            tables[name] = read_table(path)
+    error = 0.0
+    if "propensity" in runs:
+        metrics = dataset.run_manifest("propensity").get("metrics") or {}
+        error = float((metrics.get("propensity") or {}).get("calibration_error") or 0.0)
+    return tables, runs, error
+
+
+def segment_names(dataset: Dataset) -> dict[int, str]:
+    """Names of the current segments, as people renamed them."""
+    if "atlas" not in dataset.current()["runs"]:
+        return {}
+    table = read_table(dataset.run_path("atlas") / "segments.parquet", ["segment_id", "name"])
+    names = dict(zip(table["segment_id"].to_pylist(), table["name"].to_pylist(), strict=True))
+    renamed = dataset.saved("segment_names") or {}
+    return names | {int(key): str(value) for key, value in renamed.items()}
+
+
+def dataset_salt(dataset: Dataset) -> str:
+    """The dataset's own secret for pseudonyms, made once."""
+    saved = dataset.saved("salt")
+    if saved is None:
+        saved = {"salt": secrets.token_hex(16)}
+        dataset.save("salt", saved)
+    return str(saved["salt"])
