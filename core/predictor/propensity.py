@@ -75,16 +75,16 @@ def fit_propensity(
     Raises:
         GateError: Too little data for an honest model.
     """
-    with _one_thread():
+    with one_thread():
         plan = make_plan(log.start, log.until, labels_at, options)
         for warning in plan.warnings:
             _log.warning(warning)
         progress(0.02, "reading features as of the cutoffs")
         matrices = _Matrices(matrix_at)
-        judged = _fit_and_judge(plan, matrices, options, rng, _part(progress, 0.05, 0.6))
+        judged = _fit_and_judge(plan, matrices, options, rng, part_of(progress, 0.05, 0.6))
         progress(0.62, "fitting again with the newest windows")
         calibrator = judged.choices[judged.winner].calibrator
-        model, calibrator, used = _refit(plan, matrices, judged, calibrator, options, rng, _part(progress, 0.62, 0.9))
+        model, calibrator, used = _refit(plan, matrices, judged, calibrator, options, rng, part_of(progress, 0.62, 0.9))
         people = matrices.at(plan.use)
         progress(0.9, "scoring everyone")
         ranges = fit_ranges(judged.test_labels, judged.test_chances["propensity"])
@@ -131,20 +131,20 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     if train.text is not None:
         names[1:1] = ["mlp_counts"]
     if plan.calibrate is not None:
-        models = fit_models(names, train, labels, options, rng, _part(progress, 0.0, 0.85))
+        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85))
         held, held_labels = matrices.at(plan.calibrate), plan.labels[plan.calibrate]
         logits = {name: model.logits(held) for name, model in models.items()}
     else:
         held, held_labels = train, labels
-        logits = _cross_fitted(names, train, labels, options, rng, _part(progress, 0.0, 0.6))
-        models = fit_models(names, train, labels, options, rng, _part(progress, 0.6, 0.85))
+        logits = _cross_fitted(names, train, labels, options, rng, part_of(progress, 0.0, 0.6))
+        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85))
     folds = user_folds(held.user_ids, 5, rng)
     choices = {name: choose_calibration(logits[name], held_labels, folds) for name in names}
     winner = min(names, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), names.index(name)))
     ranges = fit_ranges(held_labels, choices[winner].cross_fitted)
     ablated = _ablation(winner, train)
     if ablated and ablated[0] not in models:
-        models |= fit_models([ablated[0]], train, labels, options, rng, _part(progress, 0.85, 0.95))
+        models |= fit_models([ablated[0]], train, labels, options, rng, part_of(progress, 0.85, 0.95))
         choices[ablated[0]] = choices[ablated[1]]
     if plan.test is None:
         chances = {name: choice.cross_fitted for name, choice in choices.items() if name in names}
@@ -171,7 +171,7 @@ def _cross_fitted(
     logits = {name: np.zeros(len(labels)) for name in names}
     for fold in range(CROSS_FOLDS):
         learned, judged = folds != fold, folds == fold
-        share = _part(progress, fold / CROSS_FOLDS, (fold + 1) / CROSS_FOLDS)
+        share = part_of(progress, fold / CROSS_FOLDS, (fold + 1) / CROSS_FOLDS)
         models = fit_models(names, matrix.rows(learned), labels[learned], options, rng, share)
         unseen = matrix.rows(judged)
         for name in names:
@@ -270,9 +270,21 @@ def _report(
             "users": {c.isoformat(): len(v) for c, v in sorted(plan.labels.items())},
         },
         card=_card(model, judged, calibrator, options),
-        warnings=list(plan.warnings),
+        warnings=[*plan.warnings, *_drift_warnings(plan, labels, chances["propensity"])],
         models={judged.winner: model},
     )  # fmt: skip
+
+
+def _drift_warnings(plan: Plan, labels: Floats, chance: Floats) -> list[str]:
+    """Say when the test window was unlike the windows before it."""
+    expected, happened = float(chance.sum()), float(labels.sum())
+    noise = float(np.sqrt((chance * (1 - chance)).sum()))
+    if plan.test is None or abs(happened - expected) < max(4 * noise, 0.15 * max(happened, expected)):
+        return []
+    return [
+        f"The log drifts: in the window from {plan.test:%Y-%m-%d} {happened:,.0f} shoppers acted where {expected:,.0f} were expected. "
+        "A ranking may still hold; take the chances themselves with care."
+    ]
 
 
 def _member_figures(judged: _Judged) -> dict[str, Any]:
@@ -308,7 +320,9 @@ def _card(model: Model, judged: _Judged, calibrator: Calibrator, options: Propen
     }
 
 
-def _part(progress: Progress, start: float, end: float) -> Progress:
+def part_of(progress: Progress, start: float, end: float) -> Progress:
+    """A Progress for a part of a stage."""
+
     def step(share: float, message: str) -> None:
         progress(start + (end - start) * share, message)
 
@@ -316,8 +330,8 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
+def one_thread() -> Iterator[None]:
+    """Use one thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
