@@ -188,7 +188,11 @@ def test_encodings_are_recognised(ingest: Ingest, dataset: Dataset, tmp_path: Pa
 
 def test_latin_text_is_recognised(ingest: Ingest, dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_bytes("user_id,item_id,event_time,title\nu1,a,2024-03-01,Chaise longue à repasser été\nu2,b,2024-03-02,Café crème brûlée\n".encode("latin-1"))
+    path.write_bytes(
+        "user_id,item_id,event_time,title\nu1,a,2024-03-01,Chaise longue à repasser été\nu2,b,2024-03-02,Café crème brûlée\n".encode(
+            "latin-1"
+        )
+    )
     ingest(path)
     assert query(dataset, "SELECT title FROM main.items ORDER BY item_id") == [("Chaise longue à repasser été",), ("Café crème brûlée",)]
 
@@ -263,7 +267,9 @@ def test_dwell_of_many_units_becomes_seconds(ingest: Ingest, dataset: Dataset, t
 
 
 def test_negative_dwell_is_quarantined_and_long_stays_are_cut(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest("user_id,item_id,event_time,dwell_time\nu1,a,2024-03-01 10:00:00,-5\nu1,a,2024-03-01 10:01:00,9000\nu1,a,2024-03-01 10:02:00,20\n")
+    record = ingest(
+        "user_id,item_id,event_time,dwell_time\nu1,a,2024-03-01 10:00:00,-5\nu1,a,2024-03-01 10:01:00,9000\nu1,a,2024-03-01 10:02:00,20\n"
+    )
     assert events(dataset, "dwell_seconds") == [(3600,), (20,)]
     assert query(dataset, "SELECT rule FROM main.quarantine") == [("negative_dwell",)]
     assert {rule["id"]: rule["count"] for rule in record["rules"]}["dwell_cap"] == 1
@@ -343,7 +349,11 @@ def test_logs_of_days_keep_equal_rows_and_say_so(ingest: Ingest, dataset: Datase
 
 
 def test_a_robot_is_named_and_comes_back_when_the_rule_is_off(ingest: Ingest, dataset: Dataset) -> None:
-    text = HEADER + "".join(f"robot,a{i},view,2024-03-01 10:{i // 60:02d}:{i % 60:02d},1\n" for i in range(700)) + "u1,a,view,2024-03-01 10:00:00,1\n"
+    text = (
+        HEADER
+        + "".join(f"robot,a{i},view,2024-03-01 10:{i // 60:02d}:{i % 60:02d},1\n" for i in range(700))
+        + "u1,a,view,2024-03-01 10:00:00,1\n"
+    )
     record = ingest(text)
     assert record["robots"] == [{"user_id": "robot", "rows": 200}]
     assert record["rows_kept"] == 501
@@ -373,7 +383,8 @@ def test_the_own_catalogue_wins_and_event_texts_fill_the_rest(ingest: Ingest, da
     items = tmp_path / "items.csv"
     items.write_text("sku,name\na,Own title\nz,Never sold\n")
     record = ingest(
-        "user_id,item_id,event_time,title,category\nu1,b,2024-03-02,Later,Toys\nu1,b,2024-03-01,Earlier,\nu1,a,2024-03-01,Row title,Shoes\n", items=items
+        "user_id,item_id,event_time,title,category\nu1,b,2024-03-02,Later,Toys\nu1,b,2024-03-01,Earlier,\nu1,a,2024-03-01,Row title,Shoes\n",
+        items=items,
     )
     found = query(dataset, "SELECT item_id, in_catalogue, title, title_since, category, category_since FROM main.items ORDER BY item_id")
     assert found == [
@@ -388,7 +399,10 @@ def test_users_attributes_come_from_their_file(ingest: Ingest, dataset: Dataset,
     users = tmp_path / "users.csv"
     users.write_text("用户ID,性别,年龄,Household Size\nu1,F,30,2\nu9,M,50,1\n")
     record = ingest(HEADER + "u1,a,view,2024-03-01 10:00:00,1\nu2,a,view,2024-03-01 10:00:00,1\n", users=users)
-    assert query(dataset, "SELECT user_id, gender, age, household_size FROM main.users ORDER BY user_id") == [("u1", "F", "30", "2"), ("u2", None, None, None)]
+    assert query(dataset, "SELECT user_id, gender, age, household_size FROM main.users ORDER BY user_id") == [
+        ("u1", "F", "30", "2"),
+        ("u2", None, None, None),
+    ]
     assert any("1 users of the users file have no event" in warning for warning in record["warnings"])
 
 
@@ -402,7 +416,9 @@ def test_a_log_without_items_is_kept_without_items(ingest: Ingest, dataset: Data
 
 
 def test_searches_may_lack_an_item(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest("user_id,item_id,event_type,event_time,query\nu1,,search,2024-03-01 10:00:00,red shoes\nu1,a,click,2024-03-01 10:00:05,\n")
+    record = ingest(
+        "user_id,item_id,event_type,event_time,query\nu1,,search,2024-03-01 10:00:00,red shoes\nu1,a,click,2024-03-01 10:00:05,\n"
+    )
     assert record["rows_kept"] == 2
     assert events(dataset, "item_id, query") == [(None, "red shoes"), ("a", None)]
 
@@ -422,7 +438,9 @@ def test_order_numbers_without_dates_become_relative_days(ingest: Ingest, datase
 def test_appending_recognises_overlap(ingest: Ingest, dataset: Dataset) -> None:
     first = HEADER + "u1,a,view,2024-03-01 10:00:00,1\nu1,b,view,2024-03-01 10:10:00,1\n"
     ingest(first)
-    record = ingest(HEADER + "u1,b,view,2024-03-01 10:10:00,1\nu1,c,view,2024-03-01 10:20:00,1\n,c,view,2024-03-01 10:20:00,1\n", append=True)
+    record = ingest(
+        HEADER + "u1,b,view,2024-03-01 10:10:00,1\nu1,c,view,2024-03-01 10:20:00,1\n,c,view,2024-03-01 10:20:00,1\n", append=True
+    )
     assert (record["rows_read"], record["rows_kept"], record["rows_merged"], record["rows_quarantined"]) == (5, 3, 1, 1)
     assert events(dataset, "item_id, session_id") == [("a", "u1-1"), ("b", "u1-1"), ("c", "u1-1")]
     assert record["version"] == "v0002"
@@ -441,12 +459,17 @@ def test_the_same_input_gives_the_same_tables(ingest: Ingest, dataset: Dataset) 
     tables = []
     for _ in range(2):
         ingest(text)
-        tables.append([query(dataset, f"SELECT * FROM main.{name}") for name in ("events", "items", "users", "sessions", "daily", "user_totals")])
+        tables.append(
+            [query(dataset, f"SELECT * FROM main.{name}") for name in ("events", "items", "users", "sessions", "daily", "user_totals")]
+        )
     assert tables[0] == tables[1]
 
 
 def test_the_report_adds_up(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest(HEADER + "u1,a,view,2024-03-01 10:00:00,1\nu1,a,view,2024-03-01 10:00:00,1\n,a,view,2024-03-03 10:00:00,1\nu2,a,cart,2024-03-04 11:00:00,1\n")
+    record = ingest(
+        HEADER
+        + "u1,a,view,2024-03-01 10:00:00,1\nu1,a,view,2024-03-01 10:00:00,1\n,a,view,2024-03-03 10:00:00,1\nu2,a,cart,2024-03-04 11:00:00,1\n"
+    )
     with dataset.log().history() as connection:
         report = quality_report(connection, dataset.manifest())
     assert report["accounting_closes"]

@@ -20,7 +20,9 @@ _CJK = r"^\d{4}\s*年"
 
 _HALF_DAYS = "['%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p', '%Y/%m/%d %I:%M:%S%p', '%Y/%m/%d %I:%M%p', '%Y/%m/%d %I %p']"
 _ISO_CAST = f"""
-CASE WHEN regexp_matches(x, '[0-9] *[AaPp][Mm]$')
+CASE WHEN strlen(x) = 19 AND substr(x, 17, 1) = ':' AND right(x, 1) BETWEEN '0' AND '9' THEN in_zone(TRY_CAST(x AS TIMESTAMP))
+     WHEN ends_with(x, ' UTC') THEN TRY_CAST(x AS TIMESTAMP)
+     WHEN regexp_matches(x, '[0-9] *[AaPp][Mm]$')
      THEN in_zone(try_strptime(replace(replace(x, '-', '/'), 'T', ' '), {_HALF_DAYS}))
      WHEN regexp_matches(x, ':[0-9.]+ *[+-][0-9]{{2}}(:?[0-9]{{2}})?$|[A-Za-z]{{2,}}(/[A-Za-z_]+)?$')
      THEN timezone('UTC', COALESCE(TRY_CAST(x AS TIMESTAMPTZ), TRY_CAST(regexp_replace(x, '\\s+([+-])', '\\1') AS TIMESTAMPTZ)))
@@ -173,8 +175,7 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
     )
     body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
     fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN ({_ISO_CAST}) END"
-    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_time_raw(x) AS COALESCE({body}{fallback}, NULL)")
-    connection.execute("CREATE OR REPLACE TEMP MACRO parse_time(x) AS CASE WHEN isfinite(parse_time_raw(x)) THEN parse_time_raw(x) END")
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_time(x) AS COALESCE({body}{fallback}, NULL)")
 
 
 _SIGNS = r"^(?:\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|元)\s*|\s*(?:\p{Sc}|USD|EUR|GBP|CNY|RMB|JPY|INR|kr|zł|元|円)$"

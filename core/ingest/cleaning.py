@@ -85,7 +85,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
                      THEN 'refund' ELSE kind END AS kind),
                 CASE
                     WHEN user_id IS NULL THEN 'null_user'
-                    WHEN event_time IS NULL THEN 'bad_time'
+                    WHEN event_time IS NULL OR NOT isfinite(event_time) THEN 'bad_time'
                     WHEN $time_out_of_range AND (event_time < $earliest OR event_time > $latest) THEN 'time_out_of_range'
                     WHEN $null_item AND $has_items AND item_id IS NULL AND purchase_item_id IS NULL AND kind NOT IN ('search', 'share', 'other')
                         THEN 'null_item'

@@ -5,6 +5,7 @@ so that one stray quote costs one line and never the rest of the file.
 """
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Accounting:
     broken: int = 0
     inside: int = 0
     """Line ends inside quoted fields."""
+    unreadable: int = 0
+    """Signs that were no text (NUL, or bytes outside the encoding), now U+FFFD."""
     literal_quotes: int = 0
     """Lines kept although a quote stands inside a plain field; it is read as a sign like any other."""
     broken_lines: list[tuple[int, int, str, str]] = field(default_factory=list)
@@ -75,6 +78,7 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
     cutter = _Cutter(preview, account, b"\t" if delimiter == BLANKS else delimiter.encode())
     rest = b""
     for block, share in decoded_blocks(preview.path, preview.kind, preview.encoding or "utf-8"):
+        account.unreadable += block.count(b"\xef\xbf\xbd")
         data = rest + block
         if delimiter == BLANKS:
             end = data.rfind(b"\n") + 1
@@ -114,8 +118,7 @@ def read_table(preview: FilePreview, wanted: list[str], account: Accounting, tic
         table = pc.read_csv(pa.py_buffer(batch.data), read_options=read, parse_options=parse, convert_options=convert)
         if table.num_rows != len(batch.rows):
             raise FileError(f"{preview.name} reads differently twice near row {batch.rows[0]}; save it again with plain quotes and retry.")
-        for chunk in pa.table([pa.array(batch.rows), *(table[name] for name in kept)], schema=schema).to_batches():
-            yield chunk
+        yield from pa.table([pa.array(batch.rows), *(table[name] for name in kept)], schema=schema).to_batches()
         tick(batch.share)
 
 
@@ -296,7 +299,10 @@ class _Cutter:
         quotes = np.flatnonzero(array == _QUOTE)
         if len(quotes) % 2 or not self._sound(array, quotes):
             return None
-        return next(csv.reader(record.decode("utf-8", errors="replace").splitlines(keepends=True), delimiter=self.text_delimiter), None)
+        try:
+            return next(csv.reader(io.StringIO(record.decode("utf-8", errors="replace"), newline=""), delimiter=self.text_delimiter), None)
+        except csv.Error:
+            return None
 
     def _open(self, record: bytes) -> bool:
         """Tell whether the record ends inside a quoted field that began rightly."""
