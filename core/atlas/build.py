@@ -29,7 +29,9 @@ LANDMARKS = 20_000
 K = 15
 """Neighbours of a user in the picture, and those who tell how certain her segment is."""
 GRAPH_K = 30
-"""Neighbours in the graph that segments are sought in: with 30 they are more stable than with 15."""
+"""Neighbours in the graph that segments are sought in: with 30 they are more stable than with 15 …"""
+GRAPH_K_FROM = 1_000
+"""… from this many users on; in smaller logs 30 neighbours reach out of the smallest segments."""
 TOP_ITEMS_SQL = "SELECT item_id, title FROM catalogue WHERE title IS NOT NULL AND list_contains($items, item_id) ORDER BY item_id"
 
 
@@ -188,7 +190,7 @@ def _map(
     is_first[first] = True
     landmarks = np.sort(inverse[order[is_first[order]][:LANDMARKS]])
     chosen = points[landmarks]
-    wide = nearest(chosen, None, GRAPH_K)
+    wide = nearest(chosen, None, GRAPH_K if len(chosen) >= GRAPH_K_FROM else K)
     graph = Graph(wide.indices[:, :K], wide.distances[:, :K])
     others = np.setdiff1d(np.arange(len(points)), landmarks)
     to_landmarks = nearest(chosen, points[others], K) if len(others) else None
@@ -293,10 +295,14 @@ def _segment_table(
 def _trait_table(by_segment: dict[int, list[Trait]], titles: dict[str, str]) -> pa.Table:
     rows = []
     for segment, found in by_segment.items():
-        for place, trait in enumerate(found, start=1):
+        told: set[tuple[str, str]] = set()
+        for trait in found:
             words = trait_words(trait, titles)
+            if (trait.kind, words) in told:  # items of one title
+                continue
+            told.add((trait.kind, words))
             rows.append(
-                {"segment_id": segment, "place": place, "text": trait_sentence(trait, words), **_part(trait, titles), "trait": words}
+                {"segment_id": segment, "place": len(told), "text": trait_sentence(trait, words), **_part(trait, titles), "trait": words}
             )
     return pa.Table.from_pylist(rows, TRAIT_SCHEMA)
 

@@ -1,8 +1,9 @@
 """Segments: a partition of shoppers in profile space, never on the picture.
 
-Leiden (Traag, Waltman, van Eck, 2019) on the graph of nearest neighbours finds segments that stand apart; where shoppers
-form a continuum, k-means cuts it more repeatably. Method and number are decided by how well a partition survives
-leaving out a twentieth of the shoppers (measured: docs/decisions/0003). N points, U users.
+Modularity on the graph of nearest neighbours (Louvain: Blondel et al., 2008, its communities then split into connected
+ones, as Leiden guarantees) finds segments that stand apart; where shoppers form a continuum, k-means cuts it more
+repeatably. Method and number are decided by how well a partition survives leaving out a twentieth of the shoppers
+(measured: docs/decisions/0003). N points, U users.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
-from sknetwork.clustering import Leiden
+from sknetwork.clustering import Louvain
 from threadpoolctl import threadpool_limits
 
 from core.atlas.layout import Graph
@@ -28,25 +29,26 @@ class SegmentOptions:
     """How segments are sought."""
 
     count: int | None = None
-    """Number of segments wanted (k-means, before small ones are merged); None lets stability decide (Leiden)."""
+    """Number of segments wanted (k-means, before small ones are merged); None lets stability decide."""
     fewest: int = 5
     """A picture with fewer kinds of shoppers seldom helps; fewer are taken when they are clearly more stable."""
     most: int = 12
     """More kinds than a person keeps in mind."""
-    resolutions: tuple[float, ...] = (0.2, 0.35, 0.55, 0.75, 1.0, 1.3, 1.7, 2.2, 3.0)
-    """Grid of Leiden's resolution, coarse to fine."""
-    tried: int = 4
-    """How many of these partitions are put to the stability test, nearest to the wanted count first."""
+    resolutions: tuple[float, ...] = (0.1, 0.2, 0.35, 0.55, 0.75, 1.0, 1.3, 1.8)
+    """Grid of Louvain's resolution, coarse to fine."""
+    tried: int = 7
+    """How many of these partitions are put to the stability test, nearest to the wanted count first; coarse ones must be
+    among them, or three planted segments are cut into ten."""
     clear: float = 0.85
-    """A Leiden partition as stable as this shows segments that stand apart; k-means is then not asked."""
+    """A graph partition as stable as this shows segments that stand apart; k-means is then not asked."""
     good_enough: float = 0.6
     """Where no segments stand apart, the finest partition in range that is still as stable as this is taken: stability alone
     always favours the coarsest cut, which tells a marketer least."""
     counts: tuple[int, ...] = (5, 6, 8, 10)
     """Numbers of segments that k-means is tried with."""
-    resamples: int = 4
-    """95 % resamples for each partition tried; four are enough to rank them."""
-    final_resamples: int = 10
+    resamples: int = 3
+    """95 % resamples for each partition tried: enough to rank them."""
+    final_resamples: int = 8
     """Resamples of the partition chosen, for the figure on screen."""
     k_means_starts: int = 10
     """With three starts k-means missed one of twelve planted segments."""
@@ -87,20 +89,23 @@ def find_segments(
         return Partition(labels, "k-means, count as asked", agreement)
     adjacency = _adjacency(graph)
 
-    def leiden(rows: Indices, resolution: float) -> Indices:
+    def louvain(rows: Indices, resolution: float) -> Indices:
         matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
-        raw = Leiden(resolution=resolution, random_state=0).fit_predict(matrix).astype(np.int64)
-        return merge_small(raw, points[rows], weights[rows], minimum)
+        communities = Louvain(resolution=resolution, random_state=0).fit_predict(matrix).astype(np.int64)
+        return merge_small(_connected(matrix, communities), points[rows], weights[rows], minimum)
 
     everyone = np.arange(len(points))
-    candidates = [_Candidate(f"Leiden, resolution {r:g}", leiden(everyone, r), partial(leiden, resolution=r)) for r in options.resolutions]
+    candidates = [
+        _Candidate(f"Louvain, resolution {r:g}", louvain(everyone, r), partial(louvain, resolution=r)) for r in options.resolutions
+    ]
     tried = _try_out(candidates, options, points, rng)
-    if not tried or max(candidate.worth(options) for candidate in tried) < options.clear:
+    clear = any(float(np.mean(candidate.agreement)) >= options.clear for candidate in tried)
+    if not clear:
         cuts = {count: partial(_k_means, points, weights, count, minimum, options) for count in options.counts}
         tried += _try_out([_Candidate(f"k-means, {c} centres", cut(everyone), cut) for c, cut in cuts.items()], options, points, rng)
     if not tried:
         return Partition(np.zeros(len(points), dtype=np.int64), "single segment")
-    chosen = _choose(tried, options)
+    chosen = _choose(tried, clear, options)
     agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again)
     rows = [{"method": c.method, "segments": c.segments, "stability": round(float(np.mean(c.agreement)), 4)} for c in tried]
     return Partition(chosen.labels, chosen.method, agreement, rows)
@@ -136,10 +141,10 @@ def _try_out(candidates: list[_Candidate], options: SegmentOptions, points: Vect
     return distinct
 
 
-def _choose(tried: list[_Candidate], options: SegmentOptions) -> _Candidate:
+def _choose(tried: list[_Candidate], clear: bool, options: SegmentOptions) -> _Candidate:
     best = max(candidate.worth(options) for candidate in tried)
     fitting = [c for c in tried if c.worth(options) >= best - 0.03]
-    if best < 0.95:
+    if not clear:
         fitting = [c for c in tried if c.worth(options) >= options.good_enough and not c.beyond(options)] or fitting
     return max(fitting, key=lambda c: (c.segments, c.worth(options)))
 
@@ -158,7 +163,7 @@ def _agreement(
 def few_segments(points: Vectors, weights: Indices, minimum: int) -> Partition:
     """Part a small log (below the gate of a map) by k-means, or leave it whole when no split is clear."""
     best = np.zeros(len(points), dtype=np.int64)
-    clearest = 0.15  # silhouettes below are what noise gives
+    clearest = 0.35  # k-means cuts pure noise of few dimensions with silhouettes up to .3
     for count in range(2, 1 + min(5, int(weights.sum()) // minimum, len(points) - 1)):
         labels = _k_means(points, weights, count, minimum, SegmentOptions(), np.arange(len(points)))
         if labels.max() > 0:
@@ -248,6 +253,14 @@ def _k_means(points: Vectors, weights: Indices, count: int, minimum: int, option
         model = KMeans(min(count, len(own[::step])), n_init=options.k_means_starts, random_state=0)
         labels = model.fit(own[::step], sample_weight=own_weights[::step]).predict(own)
     return merge_small(labels.astype(np.int64), points[rows], own_weights, minimum)
+
+
+def _connected(adjacency: sparse.csr_matrix, labels: Indices) -> Indices:
+    """Split communities that fall apart into several pieces of the graph."""
+    edges = adjacency.tocoo()
+    inside = labels[edges.row] == labels[edges.col]
+    within = sparse.csr_matrix((edges.data[inside], (edges.row[inside], edges.col[inside])), shape=adjacency.shape)
+    return np.asarray(sparse.csgraph.connected_components(within, directed=False)[1], dtype=np.int64)
 
 
 def _adjacency(graph: Graph) -> sparse.csr_matrix:

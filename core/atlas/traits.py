@@ -23,6 +23,8 @@ MOST_ITEMS = 500
 """Items looked at one by one: those touched by most users."""
 PER_KIND = 10
 """Traits kept for each kind and segment; the rest says the same more weakly."""
+PER_FEATURE_KIND = 4
+"""Counted features repeat one another (7, 14, 28 days …) and what the named kinds already say."""
 
 ACTS_SQL = """
 CREATE OR REPLACE TEMP TABLE trait_acts AS
@@ -119,7 +121,7 @@ def find_traits(
         time_zone: In which hours and weekdays are told.
 
     Returns:
-        Traits with a lift above 1 whose interval excludes 1, at least `least_users(U)` users strong, PER_KIND of each kind.
+        Traits with a lift above 1 whose interval excludes 1, at least `least_users(U)` users strong, PER_KIND of each kind at most.
     """
     ids, index, sizes = np.unique(segment_ids, return_inverse=True, return_counts=True)
     if len(ids) < 2:
@@ -137,7 +139,7 @@ def find_traits(
     for trait in sorted(found, key=lambda t: (t.segment_id, -t.strength, t.kind, t.code)):
         key = (trait.segment_id, trait.kind)
         taken[key] = taken.get(key, 0) + 1
-        if taken[key] <= PER_KIND:
+        if taken[key] <= (PER_FEATURE_KIND if trait.kind == "feature" else PER_KIND):
             kept.append(trait)
     return kept
 
