@@ -20,23 +20,25 @@ def main() -> None:
     state.begin()
     state.put("routed", True)
     st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
-    page = st.navigation(
-        {
-            _("Data"): [
-                st.Page("pages/data.py", title=_("Data"), default=True),
-                st.Page("pages/overview.py", title=_("Overview"), url_path="overview"),
-            ],
-            _("Shoppers"): [
-                st.Page("pages/map.py", title=_("Map"), url_path="map"),
-                st.Page("pages/shopper.py", title=_("Shopper"), url_path="shopper"),
-            ],
-            _("Predict"): [
-                st.Page("pages/propensity.py", title=_("Propensity"), url_path="propensity"),
-                st.Page("pages/recommendations.py", title=_("Recommendations"), url_path="recommendations"),
-            ],
-            _("Act"): [st.Page("pages/audiences.py", title=_("Audiences"), url_path="audiences")],
-        }
-    )
+    routes = {
+        _("Data"): [
+            st.Page("pages/data.py", title=_("Data"), default=True),
+            st.Page("pages/overview.py", title=_("Overview"), url_path="overview"),
+        ],
+        _("Shoppers"): [
+            st.Page("pages/map.py", title=_("Map"), url_path="map"),
+            st.Page("pages/shopper.py", title=_("Shopper"), url_path="shopper"),
+        ],
+        _("Predict"): [
+            st.Page("pages/propensity.py", title=_("Propensity"), url_path="propensity"),
+            st.Page("pages/recommendations.py", title=_("Recommendations"), url_path="recommendations"),
+        ],
+        _("Act"): [st.Page("pages/audiences.py", title=_("Audiences"), url_path="audiences")],
+    }
+    page = st.navigation(routes)
+    if (wanted := st.query_params.get("page")) in {page.url_path for pages in routes.values() for page in pages}:
+        del st.query_params["page"]
+        st.switch_page(next(page for pages in routes.values() for page in pages if page.url_path == wanted))
     try:
         controls.sidebar()
         page.run()

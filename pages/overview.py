@@ -20,11 +20,11 @@ if here:
     st.subheader(_("Trend"))
     choices, grain = measures(now), st.columns([3, 2])
     measure = (
-        grain[0].segmented_control(_("Figure"), list(choices), format_func=choices.__getitem__, default="users", key="measure") or "users"
+        grain[0].radio(_("Figure"), list(choices), format_func=choices.__getitem__, index=0, horizontal=True, key="measure") or "users"
     )
     step = (
-        grain[1].segmented_control(
-            _("Step"), ["day", "week"], format_func=lambda s: _("Day") if s == "day" else _("Week"), default="week", key="grain"
+        grain[1].radio(
+            _("Step"), ["day", "week"], format_func=lambda s: _("Day") if s == "day" else _("Week"), index=1, horizontal=True, key="grain"
         )
         or "week"
     )
@@ -59,7 +59,5 @@ if here:
     st.subheader(_("Categories"))
     table = state.ask(screens.categories, here, period)
     st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
-    st.dataframe(
-        table.table.slice(0, 500).to_pandas(), hide_index=True, column_config=category_columns(table.table), height=380, key="categories"
-    )
+    frame.table(table.table.slice(0, 500).to_pandas(), column_config=category_columns(table.table), height=380, key="categories")
     frame.take_away(table, "categories")

@@ -37,7 +37,8 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
     rows = everyone.sample()
     right.caption(
         _(
-            "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. Near points are alike; areas and distances are no sizes.",
+            "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. "
+            "Near points are alike; areas and distances are no sizes.",
             shown=whole(len(rows)),
             all=whole(len(everyone.x)),
         )
@@ -131,7 +132,7 @@ def segment_table(here: Screen, segments: pd.DataFrame) -> None:
         ),
     }
     order = [name for name in columns if name == "interval" or shown[name].notna().any()]
-    st.dataframe(shown, hide_index=True, column_order=order, column_config=columns, key="segments", height=38 * (len(shown) + 1) + 4)
+    frame.table(shown, column_order=order, column_config=columns, key="segments", height=38 * (len(shown) + 1) + 4)
     frame.take_away(segments.drop(columns=["name_parts"], errors="ignore"), "segments")
 
 

@@ -188,9 +188,8 @@ def model_table(manifest: dict[str, Any]) -> None:
             }
         )
     table = pd.DataFrame(rows)
-    st.dataframe(
+    frame.table(
         table,
-        hide_index=True,
         key="models",
         column_config={
             "model": _("Model"),
@@ -205,9 +204,8 @@ def model_table(manifest: dict[str, Any]) -> None:
     frame.take_away(table, "models")
     if bands := metrics.get("bands"):
         shown = pd.DataFrame([{"band": band_word(name), **figures} for name, figures in bands.items()])
-        st.dataframe(
+        frame.table(
             shown,
-            hide_index=True,
             key="bands",
             column_order=["band", "users", "positives", "auc", "log_loss", "base_log_loss"],
             column_config={

@@ -160,7 +160,7 @@ def bars(
             "type": "data",
             "symmetric": False,
             "array": [max(h - v, 0) for v, _l, h in pairs],
-            "arrayminus": [max(v - l, 0) for v, l, _h in pairs],
+            "arrayminus": [max(v - less, 0) for v, less, _h in pairs],
             "color": look.quiet,
             "thickness": 1.4,
             "width": 4,

@@ -62,7 +62,7 @@ def sidebar() -> None:
 
 def period(here: Screen) -> screens.Period:
     """Choose the part of the log to look at."""
-    chosen = st.segmented_control(_("Period"), list(PERIODS), format_func=lambda days: _(PERIODS[days]), default=0, key="period")
+    chosen = st.radio(_("Period"), list(PERIODS), format_func=lambda days: _(PERIODS[days]), index=0, horizontal=True, key="period")
     return screens.period_of(here, chosen or None)
 
 

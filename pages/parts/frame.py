@@ -1,7 +1,8 @@
 """The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -35,7 +36,7 @@ SOURCES = {"sample": "sample data", "synthetic": "synthetic data"}
 def begin(title: str, question: str) -> Screen | None:
     """Draw title, question, header and running jobs; returns the pinned dataset, or None after drawing the empty state."""
     if not state.flag("routed"):  # the first address of a fresh server is taken for an old-style page: begin with the frame
-        st.switch_page("app.py", query_params=dict(st.query_params))
+        st.switch_page("app.py", query_params={**st.query_params.to_dict(), "page": urlsplit(st.context.url or "").path.strip("/")})
     here = state.screen()
     st.title(title)
     st.caption(question)
@@ -85,7 +86,8 @@ def empty() -> None:
         st.subheader(_("No data yet"))
         st.write(
             _(
-                "Load a log of your own, or look around with the two bundled samples: grocery purchases of real households and a synthetic shop clickstream."
+                "Load a log of your own, or look around with the two bundled samples: "
+                "grocery purchases of real households and a synthetic shop clickstream."
             )
         )
         busy = jobs.live_job(state.home()) is not None
@@ -153,6 +155,16 @@ def tiles(figures: list[tuple[str, str, str | None, str | None]], columns: int =
                 st.metric(label, plain(value), help=explanation)
                 if note:
                     st.caption(note)
+
+
+def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height: int | Literal["auto"] = "auto", **more: Any) -> None:
+    """Draw a table; columns of the format `percent` hold shares and are shown with one decimal."""
+    shown, columns = rows.copy(), dict(column_config)
+    for name, column in column_config.items():
+        if isinstance(column, dict) and (column.get("type_config") or {}).get("format") == "percent" and name in shown:
+            shown[name] = 100 * pd.to_numeric(shown[name])
+            columns[name] = {**column, "type_config": {**column["type_config"], "format": "%.1f%%"}}
+    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=height, **more)
 
 
 def notes(warnings: list[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -22,21 +23,23 @@ def import_form() -> None:
     """Draw the way from files to a dataset: choose, map, import."""
     home = state.home()
     intake.release_uploads(home)
-    upload, path = st.tabs([_("Upload files"), _("Path on this machine")])
-    with upload:
-        st.caption(_("CSV, TSV (also gzip) or Parquet, up to 200 MB; larger logs by path. The file stays on this machine."))
-        cells = st.columns(3)
-        uploads = {
-            role: cell.file_uploader(_(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}")
-            for cell, role in zip(cells, ROLE_WORDS, strict=True)
-        }
-    with path:
+    by_path = st.radio(
+        _("Files"),
+        [False, True],
+        format_func=lambda p: _("Path on this machine") if p else _("Upload files"),
+        horizontal=True,
+        key="import-way",
+    )
+    uploads: dict[str, Any] = dict.fromkeys(ROLE_WORDS)
+    typed = dict.fromkeys(ROLE_WORDS, "")
+    if by_path:
         st.caption(_("For large logs: the file is read where it lies and never passes through the browser."))
-        cells = st.columns(3)
-        typed = {
-            role: cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}", placeholder="/…/events.parquet")
-            for cell, role in zip(cells, ROLE_WORDS, strict=True)
-        }
+        for cell, role in zip(st.columns(3), ROLE_WORDS, strict=True):
+            typed[role] = cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}", placeholder="/…/events.parquet")
+    else:
+        st.caption(_("CSV, TSV (also gzip) or Parquet, up to 200 MB; larger logs by path. The file stays on this machine."))
+        for cell, role in zip(st.columns(3), ROLE_WORDS, strict=True):
+            uploads[role] = cell.file_uploader(_(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}")
     try:
         found: dict[str, Path] = {}
         for role in ROLE_WORDS:
@@ -56,7 +59,7 @@ def import_form() -> None:
     _start(files, record, (uploads["events"].name if uploads["events"] else files.events.name))
 
 
-def _start(files: Files, record: dict[str, object], shown: str) -> None:
+def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     home = state.home()
     cells = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
     name = slug(cells[0].text_input(_("Name of the data set"), value=slug(shown.split(".")[0]), key=f"name-{shown}"))
@@ -66,12 +69,12 @@ def _start(files: Files, record: dict[str, object], shown: str) -> None:
     if name in home.datasets():
         st.caption(_("{name} exists: the import becomes its new version, the earlier one is kept.", name=plain(name)))
     busy = jobs.live_job(home) is not None
-    if not st.button(_("Import"), type="primary", disabled=not is_complete(record) or busy, key="import"):  # type: ignore[arg-type]
+    if not st.button(_("Import"), type="primary", disabled=not is_complete(record) or busy, key="import"):
         return
     folder = home.path / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     mapping = folder / f"mapping-{os.urandom(4).hex()}.json"
-    mapping.write_text(json.dumps(without_marks(record), ensure_ascii=False), encoding="utf-8")  # type: ignore[arg-type]
+    mapping.write_text(json.dumps(without_marks(record), ensure_ascii=False), encoding="utf-8")
     argv = [
         "run" if everything else "ingest",
         "--dataset",
@@ -96,7 +99,7 @@ def _start(files: Files, record: dict[str, object], shown: str) -> None:
     st.rerun()
 
 
-def _spooled(role: str, given: "st.runtime.uploaded_file_manager.UploadedFile") -> Path:
+def _spooled(role: str, given: Any) -> Path:
     key = (given.file_id, given.name)
     kept = state.flag(f"spooled-{role}")
     if not kept or kept[0] != key or not kept[1].is_file():

@@ -20,11 +20,11 @@ def lists(here: Screen) -> None:
     """Choose a shopper or a segment and show the list."""
     choices = ["shopper", "segment"] if here.run_id("atlas") else ["shopper"]
     kind = (
-        st.segmented_control(
+        st.radio(
             _("List for"),
             choices,
             format_func=lambda c: _("a shopper") if c == "shopper" else _("a segment"),
-            default="shopper",
+            horizontal=True,
             key="list-kind",
         )
         or "shopper"
@@ -44,7 +44,7 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
         return
     found = table.to_pandas()
     with st.container(horizontal=True):
-        names = [name for name in sorted(found["measure"].unique())]
+        names = sorted(found["measure"].unique())
         default = next((n for n in ("ndcg@10", "ndcg_at_10") if n in names), names[0])
         measure = st.selectbox(
             _("Measure"), names, index=names.index(default), format_func=lambda m: MEASURES.get(m, m), key="list-measure"
@@ -81,7 +81,8 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
     windows = manifest.get("windows") or {}
     st.caption(
         _(
-            "Full ranking over the whole catalogue, lists made at {cutoff}, judged on what was bought after it; mean over shoppers with at least one such item, 95% intervals over shoppers.",
+            "Full ranking over the whole catalogue, lists made at {cutoff}, judged on what was bought after it; "
+            "mean over shoppers with at least one such item, 95% intervals over shoppers.",
             cutoff=plain(str(windows.get("test") or "–")[:16].replace("T", " ")),
         )
     )
@@ -111,7 +112,7 @@ def _shopper_list(here: Screen, user_id: str) -> None:
         **{f"source_{name}": st.column_config.NumberColumn(source_word(name), format="%.3f") for name in sources},
     }
     order = [name for name in columns if name in shown and shown[name].notna().any()]
-    st.dataframe(shown, hide_index=True, column_order=order, column_config=columns, height=420, key="list")
+    frame.table(shown, column_order=order, column_config=columns, height=420, key="list")
     frame.take_away(table, "list")
 
 
@@ -122,9 +123,8 @@ def _segment_list(here: Screen) -> None:
     table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen))
     shown = table.assign(item=table["title"].fillna(table["item_id"]))
     st.caption(_("Items that stand most often among the first ten of the segment's shoppers."))
-    st.dataframe(
+    frame.table(
         shown,
-        hide_index=True,
         column_order=["item", "category", "users", "share"],
         height=420,
         key="segment-list",

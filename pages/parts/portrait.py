@@ -61,7 +61,7 @@ def card(here: Screen, found: Portrait) -> None:
             (
                 _("Orders"),
                 whole(facts["orders"]),
-                _("{events} events on {days} days", events=whole(facts["events"]), days=whole(facts["active_days"])),
+                _("events: {events}, active days: {days}", events=whole(facts["events"]), days=whole(facts["active_days"])),
                 None,
             ),
             (_("Revenue"), amount(facts["revenue"]), _("since {day}", day=day(facts["first_event"], here.zone)), None),
@@ -117,9 +117,8 @@ def history(found: Portrait) -> None:
         for c in ("local_time", "event_type", "title", "item_id", "category", "price", "revenue", "dwell_seconds", "query")
         if table[c].notna().any()
     ]
-    st.dataframe(
+    frame.table(
         table.assign(event_type=[event_word(kind) for kind in table["event_type"]]),
-        hide_index=True,
         column_order=columns,
         height=260,
         key="events",
@@ -148,9 +147,8 @@ def next_items(here: Screen, found: Portrait) -> None:
         return
     table = found.recommendations.head(10)
     table = table.assign(item=table["title"].fillna(table["item_id"]))
-    st.dataframe(
+    frame.table(
         table,
-        hide_index=True,
         column_order=["rank", "item", "reason"],
         column_config={"rank": _("Place"), "item": _("Item"), "reason": st.column_config.TextColumn(_("Reason"), width="large")},
         key="next",
@@ -168,9 +166,8 @@ def likeness(here: Screen, found: Portrait) -> None:
         else:
             st.caption(_("This shopper has no text profile, so none can be compared."))
         return
-    st.dataframe(
+    frame.table(
         near,
-        hide_index=True,
         key="near",
         column_config={
             "user_id": _("Shopper id"),

@@ -63,9 +63,8 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
     with right:
         st.subheader(_("Cleaning rules"))
         shown = rules.assign(rule=[rule_word(rule) for rule in rules["rule"]])
-        st.dataframe(
+        frame.table(
             shown,
-            hide_index=True,
             height=300,
             key="rules",
             column_config={
@@ -131,9 +130,8 @@ def quarantine(here: Screen) -> None:
             "quarantine",
             label=_("Download all {n} rows", n=whole(sizes.get(rule, total))),
         )
-    st.dataframe(
+    frame.table(
         rows.to_pandas().assign(rule=[rule_word(r) for r in rows["rule"].to_pylist()]),
-        hide_index=True,
         height=300,
         key="quarantine",
         column_config={
@@ -156,7 +154,7 @@ def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
             "rows": int(r["count"]),
             "share": int(r["count"]) / read if read else 0.0,
             "state": _("on") if r.get("on", True) else _("off"),
-            "example": (examples.get(r["id"]) or {}).get("text") or "",
+            "example": (examples.get(r["id"]) or {}).get("example") or "",
         }
         for r in recorded
     ]
