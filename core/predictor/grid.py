@@ -118,3 +118,28 @@ def positive_pairs(table: pa.Table, user_ids: Sequence[str], categories: Sequenc
         if user in row_of and category in column_of:
             labels[row_of[user] * len(categories) + column_of[category]] = 1.0
     return labels
+
+
+def category_affinity(text: Singles, categories: Sequence[str], item_categories: Sequence[str | None], item_vectors: Singles) -> Singles:
+    """Cosine of each user's text profile with the mean text vector of each category's items.
+
+    Args:
+        text: (U, D) profiles; zero rows give 0.
+        categories: Names (C).
+        item_categories: Category of each item (I,), as the catalogue knew it at the cutoff.
+        item_vectors: (I, D) unit vectors in the same order.
+
+    Returns:
+        (U, C) float32 in [-1, 1]; 0 for categories without items.
+    """
+    place = {category: i for i, category in enumerate(categories)}
+    group = np.array([place.get(category, -1) if category is not None else -1 for category in item_categories], dtype=np.int64)
+    centroids = np.zeros((len(categories), text.shape[1]))
+    for column in range(len(categories)):
+        if (group == column).any():
+            centroids[column] = item_vectors[group == column].mean(axis=0, dtype=np.float64)
+    overall = item_vectors.mean(axis=0, dtype=np.float64)  # what all items share says nothing of a taste
+    centroids = np.where(np.any(centroids != 0, axis=1, keepdims=True), centroids - overall, 0.0)
+    people = np.where(np.any(text != 0, axis=1, keepdims=True), text - overall, 0.0)
+    lengths = np.linalg.norm(people, axis=1)[:, None] * np.linalg.norm(centroids, axis=1)[None, :]
+    return np.asarray((people @ centroids.T) / np.maximum(lengths, 1e-9), dtype=np.float32)

@@ -86,7 +86,7 @@ def _candidates(
         plans.append(("full", windows.train, windows.calibrate, windows.test))
         plans.append(("short", (*windows.train, windows.calibrate), None, windows.test))
     except CutoffError:
-        if newest - horizon > start:
+        if newest - 2 * horizon >= start:
             plans.append(("short", (newest - horizon,), None, newest))
     plans.append(("single", (newest,), None, None))
     return plans
