@@ -20,9 +20,9 @@ from core.schema import EVENT_TYPES
 
 CELLS = 6_000_000
 """Users x a third of the items of a block (few sources cover more): one source's dense scores take about 24 MB."""
-AGAIN_DEPTH = 500
+AGAIN_DEPTH = 300
 """Items that the user already has the target act on, best by decayed count."""
-NEW_DEPTH = {"interest": 200, "popularity": 250, "category": 250, "item_knn": 250, "ease": 250, "factors": 200, "content": 200}
+NEW_DEPTH = {"interest": 200, "popularity": 150, "category": 150, "item_knn": 150, "ease": 150, "factors": 100, "content": 100}
 ALL_DEPTH = 20
 """Best of each source over all items, so that each source can be judged alone in full ranking."""
 
@@ -153,17 +153,23 @@ def _block(context: Context, users: Ints, least: int, features: bool) -> Candida
     return Candidates(users[row], item, again, scores, table)
 
 
-def rank_within(user: Ints, scores: npt.NDArray[Any], *groups: Ints | Bools) -> Ints:
-    """Rank from 0 of each candidate among those of its user (and groups), by score, ties by position; candidates sorted by user, item."""
-    order = np.lexsort((-scores, *groups, user))
-    label = user[order].astype(np.int64)
-    for group in groups:
-        label = label * 2 + group[order].astype(np.int64)
-    change = np.flatnonzero(np.r_[True, np.diff(label) != 0])
-    lengths = np.diff(np.r_[change, len(label)])
-    rank = np.empty(len(user), np.int64)
-    rank[order] = np.arange(len(user)) - np.repeat(change, lengths)
-    return rank
+def rank_within(user: Ints, scores: npt.NDArray[Any]) -> Ints:
+    """Rank from 0 of each candidate among those of its user by score, ties by position; candidates sorted by user.
+
+    Users become rows of a padded square, which sorts several times faster than one long sort by user and score.
+    """
+    if not len(user):
+        return np.zeros(0, np.int64)
+    starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
+    lengths = np.diff(np.r_[starts, len(user)])
+    row = np.repeat(np.arange(len(starts)), lengths)
+    column = np.arange(len(user)) - starts[row]
+    square = np.full((len(starts), int(lengths.max())), np.inf, scores.dtype)
+    square[row, column] = -scores
+    order = np.argsort(square, axis=1, kind="stable")
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(square.shape[1]), square.shape), axis=1)
+    return np.asarray(rank[row, column], np.int64)
 
 
 def _features(context: Context, users: Ints, row: Ints, item: Ints, scores: Floats, again: Bools) -> Floats:
@@ -172,7 +178,9 @@ def _features(context: Context, users: Ints, row: Ints, item: Ints, scores: Floa
     key = user * max(known.shape[1], 1) + item
     ranks = []
     for column in range(scores.shape[1]):
-        place = np.log1p(rank_within(user, scores[:, column], again).astype(np.float32))
+        place = np.empty(len(user), np.float32)
+        for ground in (again, ~again):
+            place[ground] = np.log1p(rank_within(user[ground], scores[ground, column]))
         place[np.isinf(scores[:, column])] = np.nan
         ranks.append(place)
     pair = _join(context.pair_keys, known.bought, key, ("count", "last_days", "first_days"))

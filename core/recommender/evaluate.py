@@ -55,11 +55,6 @@ class Judge:
         inside = self.labels.item >= 0
         return self.labels.user[inside] * max(self.known.shape[1], 1) + self.labels.item[inside]
 
-    def ndcg(self, source: str, ground: str, k: int = 10) -> float:
-        """Mean nDCG@k over the users that were added; 0 when nobody has a relevant item."""
-        relevant, lists, _ = self._pairs(source, ground)
-        return float(ndcg_at_k(relevant, lists, k).mean()) if relevant else 0.0
-
     def candidate_recall(self) -> dict[str, float]:
         """Share of the labels of the added users that were among the candidates: the ceiling of every recall."""
         users = np.array(sorted({u for shown in self.lists.values() for u in shown}), np.int64)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from core.recommender.blend import FIXED, MIXES, Mix, Policy, Values, blend_values, mixed, partner_values
-from core.recommender.candidates import Candidates
-from core.recommender.evaluate import Judge
+from core.recommender.candidates import Candidates, rank_within
 from core.recommender.interactions import Interactions, Labels
 from core.recommender.options import SOURCES
 
 PARTNERS = 2
 """Best single orders of a ground that are tried as partners."""
 LEARNED = "learned"
+DEPTH = 10
 
 
 def choose_policy(frames: Iterable[tuple[Candidates, Values]], known: Interactions, labels: Labels) -> tuple[Policy, dict[str, Any]]:
@@ -63,10 +63,22 @@ def _best(frames: list[tuple[Candidates, Values]], known: Interactions, labels: 
 
 
 def _ndcg(frames: list[tuple[Candidates, Values]], values: list[Values], known: Interactions, labels: Labels) -> float:
-    judge = Judge(known, labels)
+    width = max(known.shape[1], 1)
+    truth = labels.user * width + labels.item
+    relevant = np.bincount(labels.user, minlength=known.shape[0])
+    discounts = 1 / np.log2(np.arange(2, DEPTH + 2))
+    ideal = np.concatenate([[np.inf], np.cumsum(discounts)])
+    gain = np.zeros(known.shape[0])
+    judged: set[int] = set()
     for (candidates, _), value in zip(frames, values, strict=True):
-        judge.add(candidates, {"order": value})
-    return judge.ndcg("order", "all")
+        rank = rank_within(candidates.user, value)
+        top = np.flatnonzero(rank < DEPTH)
+        hit = top[np.isin(candidates.user[top] * width + candidates.item[top], truth[labels.item >= 0])]
+        gain += np.bincount(candidates.user[hit], weights=discounts[rank[hit]], minlength=known.shape[0])
+        judged.update(np.unique(candidates.user).tolist())
+    users = np.array(sorted(judged), np.int64)
+    users = users[relevant[users] > 0]
+    return float((gain[users] / ideal[np.minimum(relevant[users], DEPTH)]).mean()) if len(users) else 0.0
 
 
 def _slim(candidates: Candidates) -> Candidates:

@@ -124,7 +124,8 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
         ranker = fit_ranker(join_examples(examples), options.seed) if learned else Ranker(None, None)
         context, labels = _at(log, windows.test, target, item_vectors, options)
         judge = Judge(context.known, labels)
-        for candidates, chance in _frames(context, labels.users(), options, ranker if learned else None):
+        judged = _sampled(labels.users(), options.max_test_users, rng)
+        for candidates, chance in _frames(context, judged, options, ranker if learned else None):
             values = {name: source_values(candidates, name) for name in context.fitted.sources}
             judge.add(candidates, {**values, BLEND: _blend(candidates, chance, policy, learned)})
         metrics = judge.table()
