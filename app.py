@@ -11,7 +11,8 @@ from pages.parts import controls, state
 from pages.parts.text import _, plain
 
 _log = logging.getLogger("shopper_atlas")
-ASSETS = Path(__file__).resolve().parent / "pages" / "assets"
+PAGES = Path(__file__).resolve().parent / "pages"
+ASSETS = PAGES / "assets"
 
 
 def main() -> None:
@@ -22,20 +23,21 @@ def main() -> None:
     st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     routes = {
         _("Data"): [
-            st.Page("pages/data.py", title=_("Data"), default=True),
-            st.Page("pages/overview.py", title=_("Overview"), url_path="overview"),
+            st.Page(PAGES / "data.py", title=_("Data"), default=True),
+            st.Page(PAGES / "overview.py", title=_("Overview"), url_path="overview"),
         ],
         _("Shoppers"): [
-            st.Page("pages/map.py", title=_("Map"), url_path="map"),
-            st.Page("pages/shopper.py", title=_("Shopper"), url_path="shopper"),
+            st.Page(PAGES / "map.py", title=_("Map"), url_path="map"),
+            st.Page(PAGES / "shopper.py", title=_("Shopper"), url_path="shopper"),
         ],
         _("Predict"): [
-            st.Page("pages/propensity.py", title=_("Propensity"), url_path="propensity"),
-            st.Page("pages/recommendations.py", title=_("Recommendations"), url_path="recommendations"),
+            st.Page(PAGES / "propensity.py", title=_("Propensity"), url_path="propensity"),
+            st.Page(PAGES / "recommendations.py", title=_("Recommendations"), url_path="recommendations"),
         ],
-        _("Act"): [st.Page("pages/audiences.py", title=_("Audiences"), url_path="audiences")],
+        _("Act"): [st.Page(PAGES / "audiences.py", title=_("Audiences"), url_path="audiences")],
     }
     page = st.navigation(routes)
+    state.put("first_page", routes[_("Data")][0])
     if (wanted := st.query_params.get("page")) in {page.url_path for pages in routes.values() for page in pages}:
         del st.query_params["page"]
         st.switch_page(next(page for pages in routes.values() for page in pages if page.url_path == wanted))

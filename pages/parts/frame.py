@@ -94,7 +94,7 @@ def empty() -> None:
         with st.container(horizontal=True):
             if st.button(_("Use the sample data"), type="primary", disabled=busy, key="empty-sample"):
                 jobs.start(["samples"], _("Loading the samples"))
-            st.page_link("pages/data.py", label=_("Load a log"))
+            st.page_link(state.flag("first_page"), label=_("Load a log"))
 
 
 def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str, Any] | None:

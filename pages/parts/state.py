@@ -26,7 +26,8 @@ def home() -> Home:
 def language() -> str:
     """The language in the address (`?lang=zh`), also after a page change or a refresh."""
     chosen = st.session_state.get("lang") or st.query_params.get("lang") or "en"
-    return chosen if chosen in LOCALES else "en"
+    st.session_state["lang"] = chosen if chosen in LOCALES else "en"  # a page change empties the address
+    return str(st.session_state["lang"])
 
 
 def begin() -> None:
@@ -51,6 +52,7 @@ def dataset_name() -> str | None:
     names = home().datasets()
     for wanted in (st.session_state.get("dataset"), st.query_params.get("dataset")):
         if wanted in names:
+            st.session_state["dataset"] = wanted
             return str(wanted)
     return names[0] if names else None
 

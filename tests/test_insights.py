@@ -1,0 +1,86 @@
+"""The overview's figures on logs whose answers fit in the head, and statements that run as they are shown."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from core.insights import overview
+from core.insights.statement import fill
+from core.store import Log
+from tests.worlds import at
+
+Make = Callable[..., Log]
+EVENTS: list[dict[str, Any]] = [
+    {"user_id": "a", "item_id": "1", "event_type": "view", "event_time": at(0)},
+    {"user_id": "a", "item_id": "1", "event_type": "purchase", "event_time": at(0) + timedelta(minutes=30), "revenue": 10},
+    {"user_id": "a", "item_id": "2", "event_type": "purchase", "event_time": at(0) + timedelta(minutes=30), "revenue": 5},
+    {"user_id": "a", "item_id": "1", "event_type": "view", "event_time": at(0) + timedelta(minutes=60, seconds=1)},
+    {"user_id": "b", "item_id": "2", "event_type": "view", "event_time": at(3)},
+    {"user_id": "b", "item_id": None, "event_type": "search", "event_time": at(3.5)},
+]
+ITEMS = [{"item_id": "1", "category": "Shoes"}, {"item_id": "2", "category": "Bags"}]
+
+
+def test_a_gap_of_thirty_minutes_stays_in_the_session_and_a_second_more_does_not(make_log: Make) -> None:
+    log = make_log(EVENTS, items=ITEMS)
+    row = overview.figures(log, overview.whole_log(log)).table.to_pylist()[0]
+    assert row == {"events": 6, "users": 2, "sessions": 4, "buyers": 1, "buying_sessions": 1, "orders": 1, "revenue": 15.0}
+
+
+def test_revenue_is_missing_rather_than_zero_when_the_log_has_no_prices(make_log: Make) -> None:
+    log = make_log([{**event, "revenue": None} for event in EVENTS])
+    assert overview.figures(log, overview.whole_log(log)).table["revenue"].to_pylist() == [None]
+
+
+def test_days_without_events_are_zero_and_cut_periods_are_marked(make_log: Make) -> None:
+    log = make_log(EVENTS, items=ITEMS)
+    table = overview.trend(log, overview.whole_log(log), "day").table.to_pylist()
+    assert [row["events"] for row in table] == [4, 0, 0, 2]
+    assert [row["partial"] for row in table] == [False, False, False, True]
+
+
+def test_the_time_zone_moves_days_and_no_totals(make_log: Make) -> None:
+    log = make_log([{**EVENTS[0], "event_time": at(0) + timedelta(hours=23, minutes=20)}, {**EVENTS[4]}])
+    utc, china = (overview.trend(log, overview.whole_log(log, zone), "day").table for zone in ("UTC", "Asia/Shanghai"))
+    assert utc["period"][0].as_py().day == 1 and china["period"][0].as_py().day == 2
+    assert sum(utc["events"].to_pylist()) == sum(china["events"].to_pylist()) == 2
+
+
+def test_conversion_of_a_category_counts_its_own_shoppers(make_log: Make) -> None:
+    log = make_log(EVENTS, items=ITEMS)
+    rows = {row["category"]: row for row in overview.categories(log, overview.whole_log(log)).table.to_pylist()}
+    assert (rows["Bags"]["users"], rows["Bags"]["buyers"], rows["Bags"]["buyer_rate"]) == (2, 1, 0.5)
+    assert rows["Shoes"]["revenue_share"] == pytest.approx(10 / 15)
+
+
+def test_the_period_before_exists_only_when_the_log_reaches_back(make_log: Make) -> None:
+    log = make_log([*EVENTS, {**EVENTS[0], "event_time": at(30)}])
+    last = overview.last_days(log, 7)
+    assert overview.previous(last, log) is not None
+    assert overview.previous(overview.whole_log(log), log) is None
+
+
+@pytest.mark.parametrize("ask", ["figures", "trend", "event_mix", "categories", "hours"])
+def test_a_statement_runs_as_it_is_shown_and_gives_the_same_rows(ask: str, make_log: Make) -> None:
+    log = make_log(EVENTS, items=ITEMS)
+    period = overview.whole_log(log, "Asia/Shanghai")
+    answer = {
+        "figures": lambda: overview.figures(log, period),
+        "trend": lambda: overview.trend(log, period, "week"),
+        "event_mix": lambda: overview.event_mix(log, period),
+        "categories": lambda: overview.categories(log, period),
+        "hours": lambda: overview.hours(log, period),
+    }[ask]()
+    plain = duckdb.connect(str(Path(log.path)), read_only=True)
+    plain.execute("SET TimeZone = 'UTC'")
+    assert "$" not in answer.sql
+    assert plain.sql(answer.sql).to_arrow_table().to_pylist() == answer.table.to_pylist()
+    plain.close()
+
+
+def test_values_are_quoted_when_they_are_written_into_a_statement() -> None:
+    assert fill("SELECT * FROM history WHERE user_id = $text", {"text": "o'neil"}) == "SELECT * FROM events WHERE user_id = 'o''neil'"
