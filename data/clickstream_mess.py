@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from data.clickstream_people import Catalogue
+from data.clickstream_people import PAGE_SHARES, Catalogue
 
 ROBOTS = 0.0025
 """Share of users; measured shops have 0.2-1 %, each with more than 800 events."""
@@ -34,7 +34,7 @@ def add_robots(
         "kind": np.full(count, "view", dtype=object),
         "seconds": start[raid] + pause - pause[first],
         "dwell": rng.uniform(0.2, 1.0, count).round(1),
-        "page": rng.integers(1, 6, count),
+        "page": rng.choice(5, count, p=PAGE_SHARES) + 1,
         "quantity": np.zeros(count, dtype=np.int64),
         "order": np.full(count, -1),
         "query": np.full(count, -1),

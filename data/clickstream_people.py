@@ -33,6 +33,8 @@ GENDERS = ("female", "male", "other")
 RHYTHMS = ((0.52, 20.0, 2.4), (0.20, 12.5, 2.0), (0.14, 23.2, 1.7), (0.14, 8.5, 1.9))
 """Share of shoppers, hour of the peak, width in hours: evening, lunch, night, morning."""
 HOUR_FLOOR = 0.0015
+PAGE_SHARES = np.array([93, 41, 19, 9, 3]) / 165
+"""Measured clicks by page of results 1-5."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.clickstream_mess import add_mess, add_robots
-from data.clickstream_people import Catalogue, Shoppers, items_table, make_catalogue, make_shoppers, users_table
+from data.clickstream_people import PAGE_SHARES, Catalogue, Shoppers, items_table, make_catalogue, make_shoppers, users_table
 
 SEED = 20250301
 USERS = 8500
@@ -32,8 +32,6 @@ SESSION_SHAPE, SESSION_SCALE = 0.74, 2.55
 CART_MINUTES = ((0.0, 0.25, 0.45, 0.58, 0.7, 0.83, 0.88, 0.985, 1.0), (0.4, 2.1, 3.2, 4.1, 8.8, 13.5, 46.0, 64.0, 420.0))
 """Quantiles of the minutes from cart to purchase, joined by straight lines in the logarithm. Measured are 2.1, 3.6, 11.4 and 55 at
 .25, .5, .75 and .9; the line passes through them a little later, as a pair carted once and bought weeks later adds long waits."""
-PAGE_SHARES = np.array([93, 41, 19, 9, 3]) / 165
-"""Measured clicks by page of results 1-5."""
 
 
 @dataclass(frozen=True)
