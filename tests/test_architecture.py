@@ -1,6 +1,7 @@
 """The shape of the code: what may load what, which doors stay closed, what never enters the repository."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -54,10 +55,27 @@ def tracked_files() -> Iterator[Path]:
             yield path
 
 
-def test_the_screen_process_loads_no_model_library() -> None:
-    screen = [*modules("pages/parts"), "core.pipeline.screens", "core.jobs", "core.store", "app"]
-    loaded = loaded_after_importing(screen)
+def test_the_modules_of_the_screen_load_no_model_library() -> None:
+    loaded = loaded_after_importing([*modules("pages/parts"), "core.pipeline.screens", "core.jobs", "core.store"])
     assert "streamlit" in loaded
+    assert loaded.isdisjoint(MODEL_LIBRARIES), sorted(loaded.intersection(MODEL_LIBRARIES))
+
+
+def test_opening_the_dashboard_on_an_empty_home_loads_no_model_library(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "assert not app.exception, app.exception\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    surroundings = {**os.environ, "SHOPPER_ATLAS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert {"streamlit", "core", "pages"} <= loaded
     assert loaded.isdisjoint(MODEL_LIBRARIES), sorted(loaded.intersection(MODEL_LIBRARIES))
 
 
