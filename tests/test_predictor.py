@@ -14,7 +14,7 @@ import torch
 from core.artifacts import read_arrays, read_table
 from core.errors import GateError
 from core.metrics import CLIP, auc, log_loss
-from core.predictor.calibration import Calibrator, choose_calibration, coverage, fit_calibrator, fit_ranges
+from core.predictor.calibration import Calibrator, choose_calibration, coverage, fit_calibrator, fit_ranges, learn_carried
 from core.predictor.matrix import Matrix, fit_scaling, matrix_of, stack, user_folds
 from core.predictor.models import fit_models
 from core.predictor.network import fit_network, logit_loss
@@ -28,8 +28,8 @@ from tests.worlds import at
 COLUMNS = ["days_since_event", "events_all", "carts_28d", "orders_all", "constant"]
 OPTIONS = PropensityOptions(
     horizon=timedelta(days=7),
-    network=NetworkOptions(members=2, epochs=12, hidden=(16,), patience=4, batch_size=128),
-    boosting=BoostingOptions(members=2, rounds=60, patience=15, learning_rate=0.1),
+    network=NetworkOptions(members=2, epochs=10, hidden=(16,), patience=3, batch_size=256),
+    boosting=BoostingOptions(members=2, rounds=60, patience=15, learning_rate=0.1, leaves=8),
 )
 
 
@@ -109,7 +109,7 @@ def test_labels_of_chance_cannot_be_predicted() -> None:
 
 
 def test_a_further_cart_event_never_lowers_the_propensity_by_more_than_noise() -> None:
-    world = World(users=1500)
+    world = World(users=900)
     train = stack([world.matrix_at(at(d)) for d in (20, 27, 34)])
     labels = np.concatenate([world.labels_at(at(d))["label"].to_numpy().astype(float) for d in (20, 27, 34)])
     fitted = fit_models(["mlp", "lightgbm", "logistic", "mean"], train, labels, OPTIONS, np.random.default_rng(0), lambda s, m: None)
@@ -226,6 +226,17 @@ def test_calibration_is_kept_when_it_is_right_and_mended_when_it_is_not() -> Non
     assert chosen.losses[chosen.calibrator.method] < chosen.losses["none"] - 0.05
     sigmoid = fit_calibrator("sigmoid", 2 * logits + 1, labels)
     assert (sigmoid.slope, sigmoid.intercept) == (pytest.approx(0.5, abs=0.05), pytest.approx(-0.5, abs=0.1))
+
+
+def test_a_correction_is_carried_on_where_drift_lasts_and_not_where_it_was_weather() -> None:
+    rng = np.random.default_rng(4)
+
+    def window(shift: float) -> tuple[np.ndarray, np.ndarray]:
+        logits = rng.normal(0, 1.5, 3000)
+        return logits, (rng.random(3000) < 1 / (1 + np.exp(-logits - shift))).astype(float)
+
+    assert learn_carried([window(shift) for shift in (0.5, 0.6, 0.7, 0.8)]) >= 0.75
+    assert learn_carried([window(shift) for shift in (0.5, -0.5, 0.5, -0.5)]) == 0.0
 
 
 @pytest.mark.parametrize("method", ["none", "sigmoid", "isotonic"])

@@ -8,7 +8,7 @@ winner is fitted again with the newest windows and scores everyone at the end of
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,17 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from core.metrics import auc, log_loss
-from core.predictor.calibration import CalibrationChoice, Calibrator, RangeTable, choose_calibration, coverage, fit_calibrator, fit_ranges
+from core.predictor.calibration import (
+    CalibrationChoice,
+    Calibrator,
+    RangeTable,
+    choose_calibration,
+    coverage,
+    damp,
+    fit_calibrator,
+    fit_ranges,
+    learn_carried,
+)
 from core.predictor.judge import bands, judge, lift_table, reliability_table, write_verdict
 from core.predictor.matrix import Floats, Indices, Matrix, stack, user_folds
 from core.predictor.models import BLENDED, FITS, Blend, Model, fit_models
@@ -142,6 +152,12 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     choices = {name: choose_calibration(logits[name], held_labels, folds) for name in names}
     winner = min(names, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), names.index(name)))
     ranges = fit_ranges(held_labels, choices[winner].cross_fitted)
+    if plan.calibrate is not None:
+        windows = [(cutoff, matrices.at(cutoff)) for cutoff in (*plan.train, plan.calibrate)]
+        for name, choice in choices.items():
+            if choice.calibrator.method != "none":
+                carried = learn_carried([(models[name].logits(matrix), plan.labels[cutoff]) for cutoff, matrix in windows])
+                choices[name] = replace(choice, calibrator=damp(choice.calibrator, carried))
     ablated = _ablation(winner, train)
     if ablated and ablated[0] not in models:
         models |= fit_models([ablated[0]], train, labels, options, rng, part_of(progress, 0.85, 0.95))
@@ -193,7 +209,8 @@ def _refit(
     train, labels = matrices.stacked(plan, newest, options.max_train_rows, rng)
     model = fit_models([judged.winner], train, labels, options, rng, progress)[judged.winner]
     if recalibrates:
-        calibrator = fit_calibrator(calibrator.method, model.logits(matrices.at(plan.test)), plan.labels[plan.test])
+        fresh = fit_calibrator(calibrator.method, model.logits(matrices.at(plan.test)), plan.labels[plan.test])
+        calibrator = damp(fresh, calibrator.carried)
     return model, calibrator, {"train": list(newest), "calibrate": plan.test if recalibrates else None}
 
 
