@@ -383,7 +383,8 @@ def test_the_own_catalogue_wins_and_event_texts_fill_the_rest(ingest: Ingest, da
     items = tmp_path / "items.csv"
     items.write_text("sku,name\na,Own title\nz,Never sold\n")
     record = ingest(
-        "user_id,item_id,event_time,title,category\nu1,b,2024-03-02,Later,Toys\nu1,b,2024-03-01,Earlier,\nu1,a,2024-03-01,Row title,Shoes\n",
+        "user_id,item_id,event_time,title,category\nu1,b,2024-03-02,Later,Toys\n"
+        "u1,b,2024-03-01,Earlier,\nu1,a,2024-03-01,Row title,Shoes\n",
         items=items,
     )
     found = query(dataset, "SELECT item_id, in_catalogue, title, title_since, category, category_since FROM main.items ORDER BY item_id")
@@ -424,7 +425,8 @@ def test_searches_may_lack_an_item(ingest: Ingest, dataset: Dataset) -> None:
 
 
 def test_order_numbers_without_dates_become_relative_days(ingest: Ingest, dataset: Dataset) -> None:
-    text = "user_id,product_id,order_id,order_number,order_hour_of_day,days_since_prior_order\nu1,a,1,1,8,\nu1,b,2,2,9,15.0\nu1,c,2,2,9,15.0\nu1,a,3,3,7,3.0\n"
+    text = "user_id,product_id,order_id,order_number,order_hour_of_day,days_since_prior_order\n"
+    text += "u1,a,1,1,8,\nu1,b,2,2,9,15.0\nu1,c,2,2,9,15.0\nu1,a,3,3,7,3.0\n"
     record = ingest(text)
     assert events(dataset, "item_id, event_time, event_type") == [
         ("a", datetime(2000, 1, 1, 8), "purchase"),
@@ -468,7 +470,8 @@ def test_the_same_input_gives_the_same_tables(ingest: Ingest, dataset: Dataset) 
 def test_the_report_adds_up(ingest: Ingest, dataset: Dataset) -> None:
     record = ingest(
         HEADER
-        + "u1,a,view,2024-03-01 10:00:00,1\nu1,a,view,2024-03-01 10:00:00,1\n,a,view,2024-03-03 10:00:00,1\nu2,a,cart,2024-03-04 11:00:00,1\n"
+        + "u1,a,view,2024-03-01 10:00:00,1\nu1,a,view,2024-03-01 10:00:00,1\n"
+        + ",a,view,2024-03-03 10:00:00,1\nu2,a,cart,2024-03-04 11:00:00,1\n"
     )
     with dataset.log().history() as connection:
         report = quality_report(connection, dataset.manifest())

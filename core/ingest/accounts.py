@@ -78,13 +78,14 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
         warnings.append("The log has no user column; each session is taken as a user of its own.")
     for name in ("user_id", "item_id"):
         floats = (
-            scalar(connection, f"SELECT count(*) FROM raw WHERE regexp_matches({identifier(name)}, '^[0-9]+\\.0$')")
+            scalar(connection, f"SELECT count(*) FROM raw WHERE regexp_matches({identifier(name)}, '^[0-9]+\\.0$')")  # noqa: S608 - fixed names and numbers only
             if name in columns
             else 0
         )
         if floats:
             warnings.append(
-                f"{floats} values of {name} end in .0 (such as 17850.0); they are kept as they are. Export the column as whole numbers or text to join other files."
+                f"{floats} values of {name} end in .0 (such as 17850.0); they are kept as they are. "
+                f"Export the column as whole numbers or text to join other files."
             )
     refunds = scalar(
         connection,
@@ -96,7 +97,8 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
         account = source.account
         if account.literal_quotes:
             warnings.append(
-                f"{account.literal_quotes} lines of {source.preview.name} have a quote inside a plain field; it is kept as a sign of the text."
+                f"{account.literal_quotes} lines of {source.preview.name} have a quote inside a plain field; "
+                f"it is kept as a sign of the text."
             )
         if account.unreadable:
             warnings.append(

@@ -68,7 +68,8 @@ def write_quarantine(work: Work) -> None:
     """Write every row that was set aside, with its original text."""
     connection = work.connection
     connection.execute(
-        "CREATE TABLE final.rejected_attributes AS SELECT role, CAST('' AS VARCHAR) AS source_file, source_row, reason, text FROM rejects LIMIT 0"
+        "CREATE TABLE final.rejected_attributes AS SELECT role, CAST('' AS VARCHAR) AS source_file,"
+        " source_row, reason, text FROM rejects LIMIT 0"
     )
     if work.previous is not None:
         connection.execute("INSERT INTO final.quarantine SELECT * FROM previous.quarantine")
@@ -76,7 +77,8 @@ def write_quarantine(work: Work) -> None:
         name, index = source.preview.name, source.index
         if source.role != "events":
             connection.execute(
-                "INSERT INTO final.rejected_attributes SELECT role, ?, source_row, reason, text FROM rejects WHERE role = ? ORDER BY source_row",
+                "INSERT INTO final.rejected_attributes SELECT role, ?, source_row, reason, text"
+                " FROM rejects WHERE role = ? ORDER BY source_row",
                 [name, source.role],
             )
             if source.account.broken:
@@ -94,7 +96,8 @@ def write_quarantine(work: Work) -> None:
             """
             INSERT INTO final.quarantine
             SELECT $name, source_row, rule, reason, text FROM (
-                SELECT source_row, rule, reason, text FROM fates JOIN originals USING (source_row) WHERE source_file = $index AND fate = 'quarantined'
+                SELECT source_row, rule, reason, text FROM fates JOIN originals USING (source_row)
+                WHERE source_file = $index AND fate = 'quarantined'
                 UNION ALL SELECT source_row, 'broken_row', reason, text FROM rejects WHERE role = 'events' AND source_file = $index)
             ORDER BY source_row
             """,

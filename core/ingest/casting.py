@@ -39,14 +39,18 @@ _BODIES = {
     "epoch": "TRY(make_timestamp(CAST(TRY_CAST(x AS DECIMAL(30, 6)) * time_factor() AS BIGINT)))",
     "nanoseconds": "TRY(make_timestamp(TRY_CAST(x AS BIGINT) // 1000))",
     "days": f"TIMESTAMP '{RELATIVE_START}' + to_days(TRY_CAST(TRY_CAST(x AS DOUBLE) AS INTEGER))",
-    "compact": "in_zone(list_transform([regexp_replace(x, '[^0-9]', '', 'g')], lambda d: TRY_CAST(substr(d, 1, 4) || '-' || substr(d, 5, 2) || '-'"
-    " || substr(d, 7, 2) || ' ' || rpad(substr(d, 9, 2), 2, '0') || ':' || rpad(substr(d, 11, 2), 2, '0') || ':' || rpad(substr(d, 13, 2), 2, '0')"
+    "compact": "in_zone(list_transform([regexp_replace(x, '[^0-9]', '', 'g')], lambda d: TRY_CAST(substr(d, 1, 4) || '-'"
+    " || substr(d, 5, 2) || '-'"
+    " || substr(d, 7, 2) || ' ' || rpad(substr(d, 9, 2), 2, '0') || ':'"
+    " || rpad(substr(d, 11, 2), 2, '0') || ':' || rpad(substr(d, 13, 2), 2, '0')"
     " AS TIMESTAMP))[1])",
     "day_first": f"in_zone(list_transform([{_PARTS}], lambda p: clocked({_YEAR} || '/' || p.b || '/' || p.a || ' ' || p.clock))[1])",
     "month_first": f"in_zone(list_transform([{_PARTS}], lambda p: clocked({_YEAR} || '/' || p.a || '/' || p.b || ' ' || p.clock))[1])",
     "chinese": "in_zone(TRY_CAST(rtrim(regexp_replace(regexp_replace(x, '\\s*[年月]\\s*', '-', 'g'), '\\s*日\\s*', ' ')) AS TIMESTAMP))",
-    "named_month": "in_zone(try_strptime(x, ['%d-%b-%Y %H:%M:%S', '%d-%b-%Y %H:%M', '%d-%b-%Y', '%d-%b-%y', '%d %b %Y %H:%M:%S', '%d %b %Y %H:%M',"
-    " '%d %b %Y', '%d %B %Y', '%d %B %Y %H:%M', '%b %d, %Y %H:%M:%S', '%b %d, %Y %I:%M:%S %p', '%b %d, %Y %I:%M %p', '%b %d, %Y', '%B %d, %Y',"
+    "named_month": "in_zone(try_strptime(x, ['%d-%b-%Y %H:%M:%S', '%d-%b-%Y %H:%M', '%d-%b-%Y', '%d-%b-%y',"
+    " '%d %b %Y %H:%M:%S', '%d %b %Y %H:%M',"
+    " '%d %b %Y', '%d %B %Y', '%d %B %Y %H:%M', '%b %d, %Y %H:%M:%S', '%b %d, %Y %I:%M:%S %p', '%b %d, %Y %I:%M %p',"
+    " '%b %d, %Y', '%B %d, %Y',"
     " '%d/%b/%Y:%H:%M:%S', '%a, %d %b %Y %H:%M:%S', '%a %b %d %H:%M:%S %Y', '%d%b%Y', '%d%b%Y:%H:%M:%S']))",
 }
 """Ways to read a time; `x` is text. Year-first text is read whatever the way, because it can mean only one thing."""
@@ -227,12 +231,14 @@ def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) ->
         CREATE OR REPLACE TEMP MACRO parse_dwell(x) AS TRY_CAST(COALESCE(
             TRY_CAST(replace(x, ',', '.') AS DECIMAL(18, 3)) * {factor},
             CASE WHEN regexp_matches(x, '^\\d+:\\d{{1,2}}(:\\d{{1,2}})?$')
-                 THEN list_reduce([TRY_CAST(v AS DECIMAL(18, 3)) FOR v IN string_split(x, ':')], lambda a, b: CAST(a * 60 + b AS DECIMAL(18, 3)))
+                 THEN list_reduce(
+                    [TRY_CAST(v AS DECIMAL(18, 3)) FOR v IN string_split(x, ':')], lambda a, b: CAST(a * 60 + b AS DECIMAL(18, 3)))
                  ELSE TRY_CAST(replace(regexp_extract(x, '^(-?[0-9]+([.,][0-9]+)?)\\s*[^0-9\\s]+$', 1), ',', '.') AS DECIMAL(18, 3))
                       * CASE lower(regexp_extract(x, '([^0-9\\s.,-]+)$', 1))
                           WHEN 's' THEN 1 WHEN 'sec' THEN 1 WHEN 'secs' THEN 1 WHEN 'second' THEN 1 WHEN 'seconds' THEN 1 WHEN '秒' THEN 1
                           WHEN 'ms' THEN 0.001 WHEN 'msec' THEN 0.001 WHEN '毫秒' THEN 0.001
-                          WHEN 'm' THEN 60 WHEN 'min' THEN 60 WHEN 'minute' THEN 60 WHEN 'minutes' THEN 60 WHEN '分' THEN 60 WHEN '分钟' THEN 60
+                          WHEN 'm' THEN 60 WHEN 'min' THEN 60 WHEN 'minute' THEN 60 WHEN 'minutes' THEN 60
+                          WHEN '分' THEN 60 WHEN '分钟' THEN 60
                           WHEN 'h' THEN 3600 WHEN '小时' THEN 3600 END END) AS DECIMAL(12, 3))
         """
     )

@@ -37,7 +37,8 @@ def place_orders(connection: Connection, start: str) -> None:
         """
         CREATE TABLE placed AS
         WITH orders AS (
-            SELECT user_id, TRY_CAST(TRY_CAST(order_number AS DOUBLE) AS BIGINT) AS number, max(TRY_CAST(days_since_prior_order AS DOUBLE)) AS days,
+            SELECT user_id, TRY_CAST(TRY_CAST(order_number AS DOUBLE) AS BIGINT) AS number,
+                   max(TRY_CAST(days_since_prior_order AS DOUBLE)) AS days,
                    max(TRY_CAST(TRY_CAST(order_hour AS DOUBLE) AS BIGINT)) AS hour
             FROM raw GROUP BY ALL)
         SELECT user_id, number, strftime(CAST($start AS TIMESTAMP)
@@ -81,13 +82,15 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
             FROM raw LEFT JOIN words ON words.word = raw.event_type),
         judged AS (
             SELECT * REPLACE (
-                CASE WHEN kind = 'purchase' AND (quantity < 0 OR revenue < 0 OR ($cancel_orders AND regexp_matches(order_id, '^[Cc][0-9]+$')))
+                CASE WHEN kind = 'purchase' AND (quantity < 0 OR revenue < 0
+                          OR ($cancel_orders AND regexp_matches(order_id, '^[Cc][0-9]+$')))
                      THEN 'refund' ELSE kind END AS kind),
                 CASE
                     WHEN user_id IS NULL THEN 'null_user'
                     WHEN event_time IS NULL OR NOT isfinite(event_time) THEN 'bad_time'
                     WHEN $time_out_of_range AND (event_time < $earliest OR event_time > $latest) THEN 'time_out_of_range'
-                    WHEN $null_item AND $has_items AND item_id IS NULL AND purchase_item_id IS NULL AND kind NOT IN ('search', 'share', 'other')
+                    WHEN $null_item AND $has_items AND item_id IS NULL AND purchase_item_id IS NULL
+                         AND kind NOT IN ('search', 'share', 'other')
                         THEN 'null_item'
                     WHEN $bad_price AND (has_price AND price IS NULL OR has_revenue AND revenue IS NULL) THEN 'bad_price'
                     WHEN $negative_price AND price < 0 THEN 'negative_price'
@@ -99,18 +102,21 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
             FROM typed),
         valued AS (
             SELECT * REPLACE (
-                COALESCE(price, CASE WHEN NOT $price_known AND quantity <> 0 THEN CAST(abs(revenue / quantity) AS DECIMAL(18, 4)) END) AS price,
+                COALESCE(price,
+                         CASE WHEN NOT $price_known AND quantity <> 0 THEN CAST(abs(revenue / quantity) AS DECIMAL(18, 4)) END) AS price,
                 CASE WHEN kind IN ('purchase', 'refund') OR $wide
                      THEN COALESCE(revenue, TRY_CAST(COALESCE(quantity, 1) * price AS DECIMAL(18, 4))) END AS revenue,
                 CASE WHEN $dwell_cap THEN least(greatest(dwell, 0), CAST($cap AS DECIMAL(12, 3))) ELSE greatest(dwell, 0) END AS dwell),
                 COALESCE($dwell_cap AND dwell > $cap, false) AS capped
             FROM judged)
-        SELECT source_file, source_row, rule, user_id, item_id, purchase_item_id, word, kind, time_text, event_time, session_id, dwell, capped, position,
+        SELECT source_file, source_row, rule, user_id, item_id, purchase_item_id, word, kind, time_text, event_time,
+               session_id, dwell, capped, position,
                CASE WHEN kind = 'refund' THEN -abs(quantity) ELSE quantity END AS quantity, price,
                CASE WHEN kind = 'refund' THEN -abs(revenue) ELSE revenue END AS revenue, query, order_id, {names},
-               hash(user_id, item_id, purchase_item_id, word, kind, session_id, dwell, position, quantity, price, revenue, query, order_id, {names}) AS digest
+               hash(user_id, item_id, purchase_item_id, word, kind, session_id,
+                    dwell, position, quantity, price, revenue, query, order_id, {names}) AS digest
         FROM valued
-        """,
+        """,  # noqa: S608 - fixed names and numbers only
         {
             "wide": shape.wide,
             "default_event": shape.default_event,
@@ -221,10 +227,11 @@ def catch_robots(connection: Connection, per_hour: int, per_day: int) -> list[di
             ASOF JOIN caught ON i.user_id = caught.user_id AND i.event_time >= caught.event_time
             WHERE i.event_time - caught.event_time < INTERVAL 1 HOUR)
         SELECT source_file, source_row, 'quarantined', 'robots',
-               CASE WHEN fast THEN 'more than {int(per_hour)} acts within an hour' WHEN many THEN 'more than {int(per_day)} acts within a day'
+               CASE WHEN fast THEN 'more than {int(per_hour)} acts within an hour'
+                    WHEN many THEN 'more than {int(per_day)} acts within a day'
                     ELSE 'shown to a robot' END
         FROM (FROM caught UNION ALL FROM shown)
-        """
+        """  # noqa: S608 - fixed names and numbers only
     )
     rows = connection.execute(
         """
@@ -253,8 +260,8 @@ def spread_acts(connection: Connection, wide: bool) -> None:
         connection.execute(
             """
             INSERT INTO acts BY NAME
-            SELECT user_id, purchase_item_id AS item_id, 'purchase' AS event_type, event_time, session_id, quantity, price, revenue, order_id,
-                   source_file, source_row
+            SELECT user_id, purchase_item_id AS item_id, 'purchase' AS event_type, event_time, session_id, quantity, price,
+                   revenue, order_id, source_file, source_row
             FROM rows ANTI JOIN fates USING (source_file, source_row) WHERE purchase_item_id IS NOT NULL
             """
         )
@@ -273,7 +280,8 @@ def join_previous(connection: Connection, keeps_sessions: bool) -> None:
             SELECT hash(user_id, item_id, event_type, dwell_seconds, position, quantity, price, revenue, query, order_id) AS digest, *,
             FROM acts),
         before AS (
-            SELECT user_id, event_time, hash(user_id, item_id, CAST(event_type AS VARCHAR), dwell_seconds, position, quantity, price, revenue, query,
+            SELECT user_id, event_time,
+                   hash(user_id, item_id, CAST(event_type AS VARCHAR), dwell_seconds, position, quantity, price, revenue, query,
                    order_id) AS digest, count(*) AS n
             FROM previous.events GROUP BY ALL),
         placed AS (

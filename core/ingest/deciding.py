@@ -18,7 +18,8 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     if "event_time" not in columns and "order_number" in columns:
         cleaning.place_orders(connection, RELATIVE_START)
         warnings.append(
-            f"The log knows no dates, only days since the order before; every user starts on {RELATIVE_START}, so dates on screen are relative."
+            f"The log knows no dates, only days since the order before; "
+            f"every user starts on {RELATIVE_START}, so dates on screen are relative."
         )
         time_format = unit = None
     zone = part.time_zone or work.request.time_zone
@@ -33,7 +34,8 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     wide = "purchase_item_id" in columns
     words = _translate(work, part, columns)
     row = connection.execute(
-        "SELECT count(*) FILTER (regexp_matches(order_id, '^[Cc][0-9]+$')), count(order_id) FILTER (regexp_matches(order_id, '^[0-9]+$')) FROM raw"
+        "SELECT count(*) FILTER (regexp_matches(order_id, '^[Cc][0-9]+$')),"
+        " count(order_id) FILTER (regexp_matches(order_id, '^[0-9]+$')) FROM raw"
     ).fetchone()
     cancels = bool(row and 0 < row[0] < row[1])
     shape = cleaning.Shape(
@@ -86,7 +88,8 @@ def judge_rows(work: Work, daily: bool) -> list[dict[str, Any]]:
     duplicates, robots = rules["duplicates"], rules["robots"]
     if duplicates.on and daily and not duplicates.given:
         warnings.append(
-            "The log knows only days, so equal rows may be honest repeats: duplicates were not merged. Switch the rule on in `rules` to merge them."
+            "The log knows only days, so equal rows may be honest repeats: duplicates were not merged. "
+            "Switch the rule on in `rules` to merge them."
         )
     elif duplicates.on:
         cleaning.merge_duplicates(connection, duplicates.parameters["seconds"])

@@ -135,10 +135,10 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
                 digest.update(piece)
     guessed = encoding
     decoder: codecs.IncrementalDecoder | None = None
-    newlines, place = 0, 0
+    newlines = 0
     head = b""
     pieces: list[bytes] = []
-    for block in _blocks(path, kind):
+    for place, block in enumerate(_blocks(path, kind)):
         if kind != "csv.gz":
             digest.update(block)
         if not head:
@@ -159,7 +159,6 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
                 decoder = None
                 pieces.append(block[max(0, error.start - 2048) : error.start + 16384])
                 guessed = ""
-        place += 1
     name = (guessed if guessed is not None else "utf-8") or _foreign_encoding(head, pieces)
     try:
         codecs.lookup(name)

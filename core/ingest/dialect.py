@@ -53,7 +53,7 @@ def find_dialect(name: str, sample: str, spread: str, delimiter: str | None, hea
     Raises:
         FileError: No delimiter makes a table of at least two columns.
     """
-    head = [line for line in sample.split("\n")[:2000]]
+    head = sample.split("\n")[:2000]
     body = [line for line in head if line.strip()]
     lines = body + [line for line in spread.split("\n")[:4000] if line.strip()]
     if not body:

@@ -13,7 +13,8 @@ from core.schema import slug
 
 _NUMBER = re.compile(r"^[^\d\w]{0,3}\s?[-+(]?\d[\d\s.,']*\)?(e[-+]?\d+)?\s?[^\d\w]{0,3}$", re.IGNORECASE)
 _DATE = re.compile(
-    r"^(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
+    r"^(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
 )
 _CLOCK = re.compile(r"^\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp][Mm])?$")
 _DWELL = re.compile(
@@ -64,7 +65,7 @@ def _plausible(canonical: str, values: list[str]) -> float:
         share = _share(values, _DWELL.match)
         return share if share >= 0.5 else 0.0
     if canonical == "event_type":
-        distinct = {v for v in values}
+        distinct = set(values)
         return 0.0 if len(distinct) > 30 or _share(values, is_time) > 0.5 else max(_words(values), 0.7)
     if canonical in ("title", "description"):
         return 0.4 if _share(values, is_number) > 0.9 else 1.0
@@ -310,7 +311,7 @@ def _guess_values(role: Role, given: RoleMapping, free: list[str], values: dict[
     prices = [c for c in left if _share(values[c], lambda v: re.match(r"^-?\d+[.,]\d{1,2}$", v)) > 0.9]
     if prices and len(left) > 2:
         take("price", prices[0], 0.5)
-    ids = [c for c in left]
+    ids = list(left)
     if "user_id" not in given.columns and ids:
         take("user_id", ids[0], 0.6)
     ids = [c for c in left if c in ids]

@@ -17,7 +17,8 @@ def write_events(connection: Connection, gap_minutes: int) -> None:
         INSERT INTO final.events BY NAME
         WITH gaps AS (
             SELECT *, COALESCE(event_time - lag(event_time) OVER by_time > to_minutes($gap), true) AS starts
-            FROM acts WINDOW by_time AS (PARTITION BY user_id ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type))),
+            FROM acts WINDOW by_time AS (PARTITION BY user_id
+                ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type))),
         numbered AS (
             SELECT *, sum(CAST(starts AS INTEGER)) OVER (
                 PARTITION BY user_id ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type)
@@ -25,7 +26,8 @@ def write_events(connection: Connection, gap_minutes: int) -> None:
             FROM gaps)
         SELECT user_id, item_id, CAST(event_type AS final.event_type) AS event_type, event_time,
                COALESCE(session_id, user_id || '-' || CAST(number AS BIGINT)) AS session_id,
-               CAST(dwell_seconds AS DECIMAL(12, 3)) AS dwell_seconds, position, quantity, price, revenue, query, order_id, source_file, source_row
+               CAST(dwell_seconds AS DECIMAL(12, 3)) AS dwell_seconds, position, quantity, price, revenue, query, order_id,
+               source_file, source_row
         FROM numbered
         ORDER BY event_time, source_file, source_row, event_type
         """,
@@ -70,7 +72,7 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                 f"""
                 INSERT INTO facts SELECT item_id, ?, arg_min({identifier(attribute)}, source_row), NULL, 0 FROM catalogue_rows
                 WHERE {identifier(attribute)} IS NOT NULL AND item_id IS NOT NULL GROUP BY item_id
-                """,
+                """,  # noqa: S608 - fixed names and numbers only
                 [attribute],
             )
     if previous:
@@ -81,7 +83,7 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                 INSERT INTO facts SELECT item_id, ?, CAST({identifier(attribute)} AS VARCHAR), {identifier(attribute + "_since")},
                     CASE WHEN {identifier(attribute + "_since")} IS NULL THEN 1 ELSE 2 END
                 FROM previous.items WHERE {identifier(attribute)} IS NOT NULL
-                """,
+                """,  # noqa: S608 - fixed names and numbers only
                 [attribute],
             )
     for attribute in (a for a in ITEM_ATTRIBUTES if a in columns):
@@ -93,16 +95,17 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
             SELECT COALESCE(item_id, purchase_item_id) AS item, ?, arg_min({identifier(attribute)}, {_KEY}),
                    make_timestamp(CAST(min({_KEY}) // 10000000000000000 AS BIGINT)), 2
             FROM kept WHERE {identifier(attribute)} IS NOT NULL AND COALESCE(item_id, purchase_item_id) IS NOT NULL GROUP BY item
-            """,
+            """,  # noqa: S608 - fixed names and numbers only
             [attribute],
         )
         if attribute != "price":
             counts["conflicts"] += scalar(
                 connection,
                 f"""
-                SELECT count(*) FROM (SELECT COALESCE(item_id, purchase_item_id) AS item FROM rows ANTI JOIN fates USING (source_file, source_row)
+                SELECT count(*) FROM (SELECT COALESCE(item_id, purchase_item_id) AS item
+                FROM rows ANTI JOIN fates USING (source_file, source_row)
                 GROUP BY item HAVING item IS NOT NULL AND count(DISTINCT {identifier(attribute)}) > 1)
-                """,
+                """,  # noqa: S608 - fixed names and numbers only
             )
     connection.execute(
         """
@@ -114,7 +117,8 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
         wide AS (
             SELECT item_id,
                    any_value(value) FILTER (attribute = 'title') AS title, any_value(since) FILTER (attribute = 'title') AS title_since,
-                   any_value(value) FILTER (attribute = 'category') AS category, any_value(since) FILTER (attribute = 'category') AS category_since,
+                   any_value(value) FILTER (attribute = 'category') AS category,
+                   any_value(since) FILTER (attribute = 'category') AS category_since,
                    any_value(value) FILTER (attribute = 'brand') AS brand, any_value(since) FILTER (attribute = 'brand') AS brand_since,
                    TRY_CAST(any_value(value) FILTER (attribute = 'price') AS DECIMAL(18, 4)) AS price,
                    any_value(since) FILTER (attribute = 'price') AS price_since,
@@ -160,7 +164,7 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
     counts = {"repeated": 0, "without_events": 0}
     if attributes:
         values = ", ".join(f"arg_min({identifier(n)}, source_row) AS {identifier(n)}" for n in attributes)
-        connection.execute(f"CREATE TABLE own AS SELECT user_id, {values} FROM people_rows WHERE user_id IS NOT NULL GROUP BY user_id")
+        connection.execute(f"CREATE TABLE own AS SELECT user_id, {values} FROM people_rows WHERE user_id IS NOT NULL GROUP BY user_id")  # noqa: S608 - fixed names and numbers only
         joins += " LEFT JOIN own USING (user_id)"
         counts["repeated"] = scalar(connection, "SELECT count(user_id) - count(DISTINCT user_id) FROM people_rows")
         counts["without_events"] = scalar(
@@ -171,12 +175,12 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
     if derived:
         values = ", ".join(f"arg_min_null({identifier(n)}, {_KEY}) AS {identifier(n)}" for n in derived)
         connection.execute(
-            f'CREATE TABLE "first" AS SELECT user_id, {values} FROM rows ANTI JOIN fates USING (source_file, source_row) GROUP BY user_id'
+            f'CREATE TABLE "first" AS SELECT user_id, {values} FROM rows ANTI JOIN fates USING (source_file, source_row) GROUP BY user_id'  # noqa: S608 - fixed names and numbers only
         )
         joins += ' LEFT JOIN "first" AS first USING (user_id)'
     listed = f", {columns}" if columns else ""
     connection.execute(
-        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM final.events){joins} ORDER BY user_id"
+        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM final.events){joins} ORDER BY user_id"  # noqa: S608 - fixed names and numbers only
     )
     return counts
 

@@ -96,13 +96,14 @@ def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMappin
     account = Accounting()
     targets = ", ".join(identifier(name) for name in mapping.columns)
     values = ", ".join(_value(name, [wanted.index(piece) for piece in pieces]) for name, pieces in mapping.columns.items())
-    statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "
+    statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
     try:
         if preview.kind == "parquet":
             aliases = ", ".join(f"p{i}" for i in range(len(preview.columns)))
             picked = ", ".join(f"CAST(p{preview.columns.index(column)} AS VARCHAR) AS c{i}" for i, column in enumerate(wanted))
             connection.execute(
-                f"{statement} (SELECT file_row_number + 1 AS source_row, {picked} FROM read_parquet(?, file_row_number = true) AS t({aliases}))",
+                f"{statement} (SELECT file_row_number + 1 AS source_row, {picked} FROM"  # noqa: S608 - fixed names only
+                f" read_parquet(?, file_row_number = true) AS t({aliases}))",
                 [literal_path(preview.path)],
             )
             rows = preview.row_estimate
@@ -117,7 +118,7 @@ def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMappin
         raise FileError(f"{preview.name} cannot be read to its end ({str(error)[:200]}); export it again.") from error
     if preview.path.stat().st_size != preview.bytes:
         raise FileError(f"{preview.name} changed while it was read; wait until its export is complete and try again.")
-    found = scalar(connection, f"SELECT count(*) FROM {identifier(table)} WHERE source_file = ?", [index])
+    found = scalar(connection, f"SELECT count(*) FROM {identifier(table)} WHERE source_file = ?", [index])  # noqa: S608 - fixed names and numbers only
     if found + account.broken != rows:
         raise FileError(f"{preview.name} has {rows} rows but {found + account.broken} were read; export it again.")
     keep_rejects(connection, role, index, account)
@@ -206,7 +207,7 @@ def fetch_lines(
         connection.register("asked", pa.table({"n": pa.array(rows)}))
         packed = ", ".join(f"p{i} := p{i}" for i in range(len(preview.columns)))
         table = connection.sql(
-            f"SELECT file_row_number + 1 AS source_row, CAST(to_json(struct_pack({packed})) AS VARCHAR) AS text"
+            f"SELECT file_row_number + 1 AS source_row, CAST(to_json(struct_pack({packed})) AS VARCHAR) AS text"  # noqa: S608 - fixed names and numbers only
             f" FROM read_parquet(?, file_row_number = true) AS t({names}) WHERE file_row_number + 1 IN (SELECT n FROM asked)",
             params=[literal_path(preview.path)],
         ).to_arrow_table()
