@@ -18,6 +18,10 @@ COLOUR_WORDS = {SEGMENT: "Segment", CHANCE: "Purchase chance", CERTAINTY: "Certa
 FEATURES_SHOWN = ("events_all", "orders_all", "revenue_all", "recency_days", "active_days_all", "categories_all", "price_median")
 """Offered first; every other counted feature follows."""
 
+PLAIN_POINTS = 4000
+"""Vector marks are slower: more of them make the page lag."""
+MOST_TRAITS = 12
+
 Chosen = npt.NDArray[np.bool_]
 
 
@@ -34,7 +38,12 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
     colour = left.selectbox(
         _("Coloured by"), colours, format_func=lambda c: _(COLOUR_WORDS[c]) if c in COLOUR_WORDS else words.get(c, c), key="map-colour"
     )
-    rows = everyone.sample()
+    webgl = not st.toggle(
+        _("Draw without the graphics card"),
+        key="map-plain",
+        help=_("If the map stays empty, this browser lacks WebGL: fewer points are drawn, all are counted."),
+    )
+    rows = everyone.sample() if webgl else everyone.sample(PLAIN_POINTS)
     right.caption(
         _(
             "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. "
@@ -62,7 +71,7 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
         }
     )
     if value is None:
-        figure = charts.scatter_groups(drawn, [(int(s), n) for s, n in names.items()], state.look())
+        figure = charts.scatter_groups(drawn, [(int(s), n) for s, n in names.items()], state.look(), webgl=webgl)
     else:
         drawn["value"] = value[rows]
         figure = charts.scatter_values(
@@ -70,6 +79,7 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
             _(COLOUR_WORDS[colour]) if colour in COLOUR_WORDS else colour,
             state.look(),
             form=".0%" if colour in COLOUR_WORDS else "~s",
+            webgl=webgl,
         )
     if len(rows) < len(everyone.x):
         figure = charts.add_density(figure, everyone.x, everyone.y, state.look())
@@ -147,18 +157,19 @@ def segment_detail(here: Screen, everyone: Places, segments: pd.DataFrame) -> No
         if description := row.get("description"):
             st.markdown(plain(description))
         if len(traits):
+            top = traits.head(MOST_TRAITS)
             labels, shown = (
-                list(traits["trait"]),
-                [f"{t['lift']:.1f}× [{t['low']:.1f}, {t['high']:.1f}], n = {t['n']:,}" for t in traits.to_dict("records")],
+                list(top["trait"]),
+                [f"{t['lift']:.1f}× [{t['low']:.1f}, {t['high']:.1f}], n = {t['n']:,}" for t in top.to_dict("records")],
             )
             figure = charts.bars(
                 labels,
-                list(traits["lift"]),
+                list(top["lift"]),
                 shown,
                 _("lift: share inside ÷ share of all shoppers"),
                 state.look(),
-                low=list(traits["low"]),
-                high=list(traits["high"]),
+                low=list(top["low"]),
+                high=list(top["high"]),
                 line_at=1.0,
             )
             frame.chart(figure, traits, f"traits-{chosen}", _("Traits of the segment"))

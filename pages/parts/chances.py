@@ -12,6 +12,8 @@ from pages.parts.controls import HORIZONS, acts_of
 from pages.parts.text import _, chance, day, number, percent, plain, whole
 from pages.parts.words import band_word, event_word, model_word
 
+BANDS = ("cold", "warm", "hot")
+
 
 def training(here: Screen) -> None:
     """Choose act and horizon and train as a job."""
@@ -203,7 +205,7 @@ def model_table(manifest: dict[str, Any]) -> None:
     )
     frame.take_away(table, "models")
     if bands := metrics.get("bands"):
-        shown = pd.DataFrame([{"band": band_word(name), **figures} for name, figures in bands.items()])
+        shown = pd.DataFrame([{"band": band_word(name), **figures} for name in BANDS if (figures := bands.get(name))])
         frame.table(
             shown,
             key="bands",

@@ -225,12 +225,12 @@ def waterfall(labels: Sequence[str], values: Sequence[float], kinds: Sequence[st
     return figure
 
 
-def scatter_groups(frame: pd.DataFrame, names: Sequence[tuple[int, str]], look: Look) -> go.Figure:
-    """The map coloured by segment: columns x, y, segment_id, card (escaped hover text), faint (uncertain)."""
+def scatter_groups(frame: pd.DataFrame, names: Sequence[tuple[int, str]], look: Look, *, webgl: bool = True) -> go.Figure:
+    """The map coloured by segment: columns x, y, segment_id, card (escaped hover text); without `webgl` as vector marks."""
     figure = _map(look)
     for place, (segment, name) in enumerate(names):
         part = frame[frame["segment_id"] == segment]
-        figure.add_scattergl(
+        (figure.add_scattergl if webgl else figure.add_scatter)(
             x=part["x"].to_numpy(),
             y=part["y"].to_numpy(),
             mode="markers",
@@ -242,14 +242,14 @@ def scatter_groups(frame: pd.DataFrame, names: Sequence[tuple[int, str]], look: 
     return figure
 
 
-def scatter_values(frame: pd.DataFrame, label: str, look: Look, *, form: str = "") -> go.Figure:
+def scatter_values(frame: pd.DataFrame, label: str, look: Look, *, form: str = "", webgl: bool = True) -> go.Figure:
     """The map coloured by a value: columns x, y, value, card; shoppers without a value are hollow grey."""
     figure = _map(look)
     values = frame["value"].astype(float).to_numpy()
     known = np.isfinite(values)
     if (~known).any():
         part = frame[~known]
-        figure.add_scattergl(
+        (figure.add_scattergl if webgl else figure.add_scatter)(
             x=part["x"].to_numpy(),
             y=part["y"].to_numpy(),
             mode="markers",
@@ -261,7 +261,7 @@ def scatter_values(frame: pd.DataFrame, label: str, look: Look, *, form: str = "
         )
     part = frame[known].assign(_v=values[known]).sort_values("_v")
     low, high = np.quantile(values[known], [0.02, 0.98]) if known.any() else (0.0, 1.0)
-    figure.add_scattergl(
+    (figure.add_scattergl if webgl else figure.add_scatter)(
         x=part["x"].to_numpy(),
         y=part["y"].to_numpy(),
         mode="markers",
@@ -389,7 +389,7 @@ def timeline(frame: pd.DataFrame, order: Sequence[tuple[str, str]], look: Look) 
     figure = _figure(look, height=90 + 34 * max(len(order), 1))
     for place, (kind, name) in enumerate(order):
         part = frame[frame["event_type"] == kind]
-        figure.add_scattergl(
+        figure.add_scatter(
             x=part["local_time"],
             y=np.full(len(part), place),
             mode="markers",

@@ -13,7 +13,7 @@ from core.insights.statement import Answer
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
-from pages.parts.text import _, day, duration, percent, plain, whole
+from pages.parts.text import _, day, percent, plain, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
@@ -74,6 +74,7 @@ def header(here: Screen) -> None:
         )
     if model := screens.model_name(profiles):
         parts.append(_("model {model}", model=plain(model)))
+    parts = [part.replace("-", "\u2011") if part[:1].isdigit() else part for part in parts]  # dates do not break
     st.markdown(
         " ".join(badges) + ("  " if badges else "") + " · ".join(f":gray[{part}]" if place else part for place, part in enumerate(parts)),
         width="stretch",
@@ -194,12 +195,11 @@ def estimate(value: Any, form: Callable[[float | None], str]) -> tuple[str, str 
 
 
 def took(manifest: dict[str, Any]) -> str:
-    """Say how long a run took and when it was made."""
+    """Say which run is on screen and when it was made."""
     return _(
-        "{run}, made {time} in {duration}",
+        "{run}, made {time}",
         run=plain(manifest.get("id", "")),
         time=plain(str(manifest.get("created", ""))[:16].replace("T", " ") + " UTC"),
-        duration=duration(manifest.get("seconds")),
     )
 
 

@@ -52,7 +52,7 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
         band = st.selectbox(
             _("Shoppers"),
             [b for b in ("all", "cold", "warm", "hot") if b in set(found["band"])],
-            format_func=lambda b: _("all") if b == "all" else _(BANDS[b]),
+            format_func=lambda b: _("all") if b == "all" else _(BAND_WORDS[b]),
             key="list-band",
         )
     chosen = found[(found["measure"] == measure) & (found["band"] == band)]
@@ -88,7 +88,7 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
     )
 
 
-BANDS = {"cold": "cold: none before", "warm": "warm: 1 to 4 before", "hot": "hot: 5 or more before"}
+BAND_WORDS = {"cold": "cold: none before", "warm": "warm: 1 to 4 before", "hot": "hot: 5 or more before"}
 
 
 def _shopper_list(here: Screen, user_id: str) -> None:
