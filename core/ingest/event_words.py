@@ -13,7 +13,7 @@ _WORDS: Final[dict[str, str]] = {
     "item_view visit product_page_view 浏览 查看 访问 商品浏览 浏览商品 详情 详情页",
     "click": "click clicks clicked clk select_item select_content product_click item_click tap 点击 单击 点击商品 商品点击",
     "search": "search searches searched view_search_results site_search query 搜索 查询 检索",
-    "favourite": " favorite favourites favorites fav favor wish wishlist_add add_to_wishlist add_to_favorites addtowishlist like liked "
+    "favourite": "favorite favourites favorites fav favor wish wishlist_add add_to_wishlist add_to_favorites addtowishlist like liked "
     "collect bookmark save 收藏 喜欢 点赞 加收藏 关注",
     "share": "share shares shared forward 分享 转发",
     "cart": "cart carts add_to_cart addtocart add_cart addcart added_to_cart basket add_to_basket add_to_bag product_added "
