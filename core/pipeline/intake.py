@@ -57,7 +57,9 @@ def look_at(path: Path, role: str) -> Look:
         FileError: The file is missing, empty, damaged, or no table.
     """
     preview, part = inspect_file(path), cast("Role", role)
-    question, guesses, default = "", (), None
+    question = ""
+    guesses: tuple[tuple[str, Guess], ...] = ()
+    default: str | None = None
     try:
         guessed = guess_mapping(preview, part)
         guesses = tuple((guess.canonical, guess) for guess in guessed.guesses)
@@ -190,7 +192,7 @@ def _values(path: Path, column: str, look: Look) -> Iterator[str]:
         return
     place = look.columns.index(column)
     opened = (
-        gzip.open(path, "rt", encoding=look.encoding or "utf-8", errors="replace", newline="")
+        gzip.open(path, "rt", encoding=look.encoding or "utf-8", errors="replace", newline="")  # noqa: SIM115 - closed by the with below
         if look.kind == "csv.gz"
         else path.open(encoding=look.encoding or "utf-8", errors="replace", newline="")
     )

@@ -1,5 +1,6 @@
 """What the Propensity, Recommendations and Audiences pages read: figures of a run, lists, sizes of an audience."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from core.errors import NotFoundError
 from core.pipeline import screens, shoppers
 from core.pipeline.screens import Screen
 from core.schema import slug
-from core.store import fetch
+from core.store import Dataset, fetch
 
 RULE_TABLES = {
     "counts": ("profiles", "counts"),
@@ -69,7 +70,8 @@ def top_reasons(screen: Screen) -> pd.DataFrame:
     )
     words = shoppers.feature_words()
     grouped["description"] = [words.get(name, name) for name in grouped.index]
-    return grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
+    ordered: pd.DataFrame = grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
+    return ordered
 
 
 def recommendations_of(screen: Screen, user_id: str) -> pd.DataFrame:
@@ -160,7 +162,7 @@ def export(
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = folder / f"{slug(name)}-{stamp}.csv"
     options = ExportOptions(
-        hash_salt="" if hashed else None,
+        hash_salt=dataset_salt(screen.dataset) if hashed else None,
         holdout_share=holdout,
         value=Value(cost, margin),
         calibration_error=calibration_error(screen),
@@ -196,6 +198,15 @@ def calibration_error(screen: Screen) -> float:
     manifest = screens.run_manifest(screen, "propensity") or {}
     models = (manifest.get("metrics") or {}).get("models") or {}
     return float((models.get("propensity") or {}).get("calibration_error") or 0.0)
+
+
+def dataset_salt(dataset: Dataset) -> str:
+    """The dataset's own secret for hashed ids, made once: the same shopper has the same hash in all its files, and in no one else's."""
+    saved = dataset.saved("salt")
+    if saved is None:
+        saved = {"salt": secrets.token_hex(16)}
+        dataset.save("salt", saved)
+    return str(saved["salt"])
 
 
 def _segment_names(screen: Screen) -> dict[int, str]:

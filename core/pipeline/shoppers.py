@@ -107,7 +107,7 @@ def places(screen: Screen) -> Places:
         frame["y"].to_numpy(np.float64),
         frame["segment_id"].to_numpy(np.int64),
         frame["certainty"].to_numpy(np.float64),
-        chance.to_numpy(np.float64),
+        np.asarray(chance, dtype=np.float64),
     )
 
 
@@ -144,7 +144,8 @@ def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
         for key, part in top.groupby("segment_id")
     }
     frame["traits"] = [shown.get(segment, "") for segment in frame["segment_id"]]
-    return frame.sort_values(["size", "segment_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
+    ordered: pd.DataFrame = frame.sort_values(["size", "segment_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
+    return ordered
 
 
 def segment_names(screen: Screen) -> dict[int, str]:
@@ -205,7 +206,7 @@ class Portrait:
 
 def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
     """Read all that is known of one shopper; `_names` as in `segments`."""
-    bound = {"user_id": user_id}
+    bound: dict[str, object] = {"user_id": user_id}
     with screen.log.history() as connection:
         facts = fetch(connection, FACTS_SQL, bound).to_pylist()[0]
         affinity = fetch(connection, AFFINITY_SQL, bound).to_pandas()
@@ -249,7 +250,8 @@ def nearest(screen: Screen, user_id: str, k: int = 10) -> pd.DataFrame:
         everyone, names = places(screen), segments(screen).set_index("segment_id")["name"]
         own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
         frame["segment"] = [names.get(own.get(user)) for user in frame["user_id"]]
-    return frame[np.isfinite(frame["similarity"])]
+    found: pd.DataFrame = frame[np.isfinite(frame["similarity"])]
+    return found
 
 
 def titled(screen: Screen, frame: pd.DataFrame) -> pd.DataFrame:
@@ -263,6 +265,12 @@ def titled(screen: Screen, frame: pd.DataFrame) -> pd.DataFrame:
             {"items": sorted(set(frame["item_id"]))},
         ).to_pandas()
     return frame.merge(found, on="item_id", how="left")
+
+
+def titles(screen: Screen, item_ids: tuple[str, ...]) -> dict[str, str]:
+    """Return the titles of items that have one."""
+    found = titled(screen, pd.DataFrame({"item_id": list(item_ids)}))
+    return {item: title for item, title in zip(found["item_id"], found["title"], strict=True) if isinstance(title, str)}
 
 
 def _unit_profiles(screen: Screen) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
@@ -291,4 +299,4 @@ def _rows(table: pa.Table | None, user_id: str) -> pd.DataFrame:
 
 def _row(table: pa.Table | None, user_id: str) -> dict[str, Any] | None:
     rows = _rows(table, user_id)
-    return rows.iloc[0].to_dict() if len(rows) else None
+    return {str(key): value for key, value in rows.iloc[0].to_dict().items()} if len(rows) else None

@@ -453,7 +453,7 @@ def _map(look: Look) -> go.Figure:
     figure.update_layout(
         dragmode="lasso",
         uirevision="map",
-        legend={"itemsizing": "constant", "orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "xanchor": "left"},
+        legend={"itemsizing": "constant", "orientation": "v", "x": 1.01, "y": 0.94, "yanchor": "top", "xanchor": "left"},
         newselection={"line": {"color": look.ink, "width": 1.5, "dash": "dot"}},
     )
     return figure

@@ -165,7 +165,7 @@ def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height
         if isinstance(column, dict) and (column.get("type_config") or {}).get("format") == "percent" and name in shown:
             shown[name] = 100 * pd.to_numeric(shown[name])
             columns[name] = {**column, "type_config": {**column["type_config"], "format": "%.1f%%"}}
-    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=height, **more)
+    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=height, placeholder="–", **more)
 
 
 def notes(warnings: list[str]) -> None:

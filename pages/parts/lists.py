@@ -8,8 +8,8 @@ import streamlit as st
 from core.pipeline import outcomes, screens, shoppers
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.portrait import search
-from pages.parts.text import _, number, plain, whole
+from pages.parts.portrait import reasons_of, search
+from pages.parts.text import _, chance, number, plain, whole
 from pages.parts.words import source_word
 
 MEASURES = {"ndcg@10": "nDCG@10", "recall@20": "Recall@20", "recall@10": "Recall@10", "hit@10": "Hit rate@10"}
@@ -100,7 +100,9 @@ def _shopper_list(here: Screen, user_id: str) -> None:
     source = st.selectbox(_("Ordered by"), ["blend", *sources], format_func=source_word, key="list-source")
     if source != "blend":
         table = table[table[f"source_{source}"].notna()].sort_values([f"source_{source}", "item_id"], ascending=[False, True])
-    shown = table.assign(item=table["title"].fillna(table["item_id"]))
+    shown = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
+    if "chance" in shown:
+        shown["chance"] = [chance(value) for value in shown["chance"]]
     columns = {
         "rank": _("Place"),
         "item": st.column_config.TextColumn(_("Item"), width="medium"),
@@ -108,7 +110,7 @@ def _shopper_list(here: Screen, user_id: str) -> None:
         "price": st.column_config.NumberColumn(_("Unit price"), format="%.2f"),
         "reason": st.column_config.TextColumn(_("Reason"), width="large"),
         "is_new": st.column_config.CheckboxColumn(_("New")),
-        "chance": st.column_config.NumberColumn(_("Chance"), format="percent"),
+        "chance": st.column_config.TextColumn(_("Chance")),
         **{f"source_{name}": st.column_config.NumberColumn(source_word(name), format="%.3f") for name in sources},
     }
     order = [name for name in columns if name in shown and shown[name].notna().any()]

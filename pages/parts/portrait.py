@@ -10,7 +10,7 @@ from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
 from pages.parts.text import _, amount, chance, day, hover, minute, number, percent, plain, short, whole
-from pages.parts.words import EVENT_WORDS, band_word, event_word
+from pages.parts.words import EVENT_WORDS, band_word, event_word, reasons_shown
 
 LEAST_EVENTS = 3
 
@@ -146,7 +146,7 @@ def next_items(here: Screen, found: Portrait) -> None:
             st.caption(_("There is no list for this shopper."))
         return
     table = found.recommendations.head(10)
-    table = table.assign(item=table["title"].fillna(table["item_id"]))
+    table = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
     frame.table(
         table,
         column_order=["rank", "item", "reason"],
@@ -176,6 +176,16 @@ def likeness(here: Screen, found: Portrait) -> None:
         },
     )
     frame.take_away(near, "nearest")
+
+
+def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:
+    """Reasons of a list in the chosen language, with the title of the item that a reason names."""
+    if "reason_code" not in table:
+        return list(table["reason"])
+    named = [item for item in table["reason_item"] if isinstance(item, str)]
+    titles = state.ask(shoppers.titles, here, tuple(sorted(set(named)))) if named else {}
+    items = [titles.get(item, item) if isinstance(item, str) else None for item in table["reason_item"]]
+    return reasons_shown(list(table["reason_code"]), items, list(table["reason"]))
 
 
 def short_value(value: object) -> str:

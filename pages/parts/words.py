@@ -1,6 +1,6 @@
 """Screen words of the codes that core tables carry; each is a msgid of the catalogues."""
 
-from pages.parts.text import _
+from pages.parts.text import _, language
 
 EVENT_WORDS = {
     "impression": "impression",
@@ -96,12 +96,18 @@ SOURCE_WORDS = {
     "content": "Similar texts",
 }
 REASON_WORDS = {
-    "again": "bought before",
-    "popular": "popular lately",
-    "category": "from a favourite category",
-    "brand": "from a favourite brand",
-    "together": "often bought together with an item of the history",
-    "alike": "similar to an item of the history",
+    "again": "Acted on before",
+    "open_view": "Viewed, and not yet bought",
+    "open_click": "Clicked, and not yet bought",
+    "open_favourite": "Saved, and not yet bought",
+    "open_share": "Shared, and not yet bought",
+    "open_cart": "Put in the cart, and not yet bought",
+    "together": "Often bought with {item}",
+    "similar": "Similar to {item}",
+    "kind": "Popular among the shopper's frequent choices",
+    "popular": "Popular lately",
+    "popular_ever": "Popular over the whole log",
+    "catalogue": "In the catalogue, and still without any history",
 }
 
 
@@ -118,3 +124,11 @@ def model_word(name: str) -> str:
 def source_word(name: str) -> str:
     """The name of a source of recommendations in the chosen language."""
     return _(SOURCE_WORDS[name]) if name in SOURCE_WORDS else name
+
+
+def reasons_shown(codes: list[str | None], items: list[str | None], english: list[str]) -> list[str]:
+    """Reasons in the chosen language; core's own English sentence, which says more, when that is English."""
+    if language() == "en":
+        return english
+    pairs = zip(codes, items, english, strict=True)
+    return [_(REASON_WORDS[code], item=item or "–") if code in REASON_WORDS else sentence for code, item, sentence in pairs]
