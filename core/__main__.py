@@ -19,7 +19,9 @@ from typing import Any
 from core import __version__
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
-from core.pipeline import work
+from core.pipeline import targeting, work
+from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
+from core.pipeline.predicting import predict
 from core.schema import ACTS
 from core.store import Home
 from core.windows import parse_horizon, parse_time
@@ -79,14 +81,14 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
 
 
 def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    options = work.PredictOptions(
+    options = PredictOptions(
         act=arguments.act,
         horizon=parse_horizon(arguments.horizon) if arguments.horizon != "auto" else None,
         category=arguments.category,
         seed=arguments.seed,
     )
     with report.stage("predict", 0.0, 1.0):
-        return work.predict(
+        return predict(
             home,
             home.dataset(arguments.dataset),
             cutoff=_cutoff(arguments),
@@ -98,7 +100,7 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 
 
 def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    options = work.RecommendChoice(
+    options = RecommendChoice(
         k=arguments.k,
         source=arguments.source,
         new_only=arguments.new_only,
@@ -127,11 +129,11 @@ def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Re
         raise FileError(f"The rule file {arguments.rule!r} cannot be read ({error.strerror}); give a JSON file or JSON text.") from error
     except ValueError as error:
         raise RuleError(f"The rule is not JSON ({error}); see docs/audience-rules.md for the form.") from error
-    return work.audience(
+    return targeting.audience(
         home,
         home.dataset(arguments.dataset),
         rule=rule,
-        options=work.AudienceOptions(
+        options=AudienceOptions(
             name=arguments.name,
             holdout_share=arguments.holdout,
             margin=arguments.margin,
@@ -255,8 +257,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def _ingest_options(arguments: argparse.Namespace) -> work.IngestOptions:
-    return work.IngestOptions(
+def _ingest_options(arguments: argparse.Namespace) -> IngestOptions:
+    return IngestOptions(
         events=tuple(arguments.events),
         items=arguments.items,
         users=arguments.users,
@@ -267,8 +269,8 @@ def _ingest_options(arguments: argparse.Namespace) -> work.IngestOptions:
     )
 
 
-def _profile_options(arguments: argparse.Namespace) -> work.ProfileOptions:
-    return work.ProfileOptions(blocks=tuple(arguments.blocks.split(",")), model=arguments.model, device=arguments.device)
+def _profile_options(arguments: argparse.Namespace) -> ProfileOptions:
+    return ProfileOptions(blocks=tuple(arguments.blocks.split(",")), model=arguments.model, device=arguments.device)
 
 
 def _cutoff(arguments: argparse.Namespace) -> datetime | None:

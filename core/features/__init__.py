@@ -1,7 +1,7 @@
 """Counted features of every user as of a cutoff, and the labels that models learn from; all of it computed in DuckDB."""
 
 from core.features.catalogue import FEATURES, Feature
-from core.features.categories import category_counts, category_labels, one_category_labels, top_categories
+from core.features.categories import category_counts, category_labels, item_categories, one_category_labels, top_categories
 from core.features.labels import act_labels, revenue_labels
 from core.features.table import compute_features
 
@@ -12,6 +12,7 @@ __all__ = [
     "category_counts",
     "category_labels",
     "compute_features",
+    "item_categories",
     "one_category_labels",
     "revenue_labels",
     "top_categories",

@@ -21,6 +21,11 @@ def top_categories(connection: Connection, n: int = 40) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
+def item_categories(connection: Connection) -> pa.Table:
+    """List item_id and category (NULL when unknown) of the catalogue as of the connection's cutoff, by item_id."""
+    return fetch(connection, "SELECT item_id, category FROM catalogue ORDER BY item_id")
+
+
 def category_counts(connection: Connection, cutoff: datetime, categories: Sequence[str]) -> pa.Table:
     """Count what each user did in each of some categories before the cutoff.
 

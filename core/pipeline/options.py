@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class IngestOptions:
     users: str | None = None
     mapping: str | None = None
     """A JSON file; what it leaves out is guessed."""
+    mapping_record: dict[str, Any] | None = None
+    """The same, already read."""
     append: bool = False
     time_zone: str = "UTC"
     """Zone of times that carry none."""

@@ -6,7 +6,6 @@ never loads torch.
 
 import glob
 import resource
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -14,30 +13,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
 from core.errors import CoreError, CutoffError, FileError, GateError, MappingError, NotFoundError
 from core.jobs import Reporter
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
-from core.schema import CATEGORY_PROPENSITY, PROPENSITY, RECOMMENDATIONS, Progress, silent, slug
-from core.store import Dataset, Home, Log
+from core.pipeline.predicting import predict
+from core.pipeline.telling import Result, about, fitting_horizon, part_of
+from core.pipeline.texts import TextProfiles
+from core.schema import RECOMMENDATIONS, Progress, silent, slug
+from core.store import Dataset, Home
 
 if TYPE_CHECKING:
-    from core.encoder.encode import TextEncoder
-    from core.encoder.items import ItemVectors
+    pass
 
 __all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice"]
 
-Result = dict[str, Any]
-Profiles = tuple[list[str], npt.NDArray[np.float32]]
-
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "sample"
-HORIZON_DAYS = (28, 14, 7, 3, 1)
-"""Horizons that `auto` tries, longest first."""
 
 
 def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = silent) -> Result:
@@ -66,7 +58,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
         events=tuple(path for pattern in options.events for path in _files(pattern)),
         items=Path(options.items) if options.items else None,
         users=Path(options.users) if options.users else None,
-        mapping=mapping,
+        mapping=Mapping.from_json(options.mapping_record) if options.mapping_record else mapping,
         append=options.append,
         time_zone=options.time_zone,
         session_gap_minutes=options.session_gap_minutes,
@@ -108,12 +100,12 @@ def profile(
     if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("profiles", found)
-        return _about(dataset, "profiles", found, reused=True)
+        return about(dataset, "profiles", found, reused=True)
     log = dataset.log(cutoff)
     progress(0.02, "counting what each shopper did")
     with log.history() as connection:
         counts = compute_features(connection, log.until)
-    texts = TextProfiles(home, log, options, _part(progress, 0.1, 0.9))
+    texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.9))
     vectors, text = texts.item_vectors(log.until), texts(log.until)
     with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
         write_table(draft.path / "counts.parquet", counts)
@@ -127,7 +119,7 @@ def profile(
             draft.record |= {"card": vectors.card, "users_without_text": empty}
         elif "text" in options.blocks:
             draft.record["warnings"] = ["No item has a text (title, category, brand or description), so profiles hold counts only."]
-    return _about(dataset, "profiles", draft.run_id)
+    return about(dataset, "profiles", draft.run_id)
 
 
 def draw_map(
@@ -153,7 +145,7 @@ def draw_map(
     if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("atlas", found)
-        return _about(dataset, "atlas", found, reused=True)
+        return about(dataset, "atlas", found, reused=True)
     counts = read_table(profiles / "counts.parquet")
     text = read_arrays(profiles / "text.safetensors")["text"] if (profiles / "text.safetensors").is_file() else None
     previous = None
@@ -181,73 +173,7 @@ def draw_map(
             "metrics": atlas.metrics,
             "warnings": atlas.metrics.get("warnings", []),
         }
-    return _about(dataset, "atlas", draft.run_id)
-
-
-def predict(
-    home: Home,
-    dataset: Dataset,
-    *,
-    cutoff: datetime | None = None,
-    options: PredictOptions | None = None,
-    profile: ProfileOptions | None = None,
-    out: Path | None = None,
-    progress: Progress = silent,
-) -> Result:
-    """Train, judge and score the chance of an act; with `category`, also the chance to buy in each category.
-
-    Raises:
-        GateError: Too little data for an honest probability.
-        CutoffError: The log is too short for the horizon.
-        NotFoundError: No item has the asked-for category.
-    """
-    from core.features import act_labels, compute_features, one_category_labels
-    from core.predictor.matrix import Matrix, matrix_of
-    from core.predictor.options import PropensityOptions
-    from core.predictor.propensity import fit_propensity
-    from core.predictor.result import save_result
-
-    options, profile = options or PredictOptions(), profile or ProfileOptions()
-    log = dataset.log(cutoff)
-    horizon = options.horizon or fitting_horizon(log)
-    inputs = {"version": dataset.version_path().name}
-    config = {
-        "act": options.act,
-        "horizon_hours": horizon / timedelta(hours=1),
-        "category": options.category,
-        "seed": options.seed,
-        "blocks": list(profile.blocks),
-        "model": profile.model,
-    }
-    run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
-    reused = run_id is not None
-    if run_id is None:
-        only = options.category if options.category != "all" else None
-        texts = TextProfiles(home, log, profile, _part(progress, 0.0, 0.2))
-
-        def matrix_at(at: datetime) -> Matrix:
-            with log.history(at) as connection:
-                return matrix_of(compute_features(connection, at), texts(at))
-
-        def labels_at(at: datetime) -> pa.Table:
-            return act_labels(log, at, horizon, options.act) if only is None else one_category_labels(log, at, horizon, only)
-
-        asked = PropensityOptions(act=options.act, horizon=horizon, category=only, seed=options.seed)
-        main_end = 0.6 if options.category == "all" else 1.0
-        result = fit_propensity(log, matrix_at, labels_at, asked, np.random.default_rng(options.seed), _part(progress, 0.2, main_end))
-        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
-            draft.record |= {"act": options.act, **save_result(result, draft.path)}
-        run_id = draft.run_id
-    elif cutoff is None:
-        dataset.point_to("propensity", run_id)
-    if out:
-        folder = dataset.run_path("propensity", run_id)
-        if options.category is None:
-            write_rows(out, read_table(folder / "scores.parquet", list(PROPENSITY)))
-        else:
-            table = read_table(folder / "categories.parquet", list(CATEGORY_PROPENSITY))
-            write_rows(out, table if options.category == "all" else table.drop_columns(["category"]))
-    return _about(dataset, "propensity", run_id, reused=reused) | ({"out": str(out)} if out else {})
+    return about(dataset, "atlas", draft.run_id)
 
 
 def recommend(
@@ -281,8 +207,8 @@ def recommend(
     run_id = dataset.find_run("recommendations", inputs=inputs, config=config, cutoff=cutoff)
     reused = run_id is not None
     if run_id is None:
-        texts = TextProfiles(home, log, profile, _part(progress, 0.0, 0.2))
-        result = make_lists(log, texts.item_vectors(log.until), settings, progress=_part(progress, 0.2, 1.0))
+        texts = TextProfiles(home, log, profile, part_of(progress, 0.0, 0.2))
+        result = make_lists(log, texts.item_vectors(log.until), settings, progress=part_of(progress, 0.2, 1.0))
         with dataset.new_run("recommendations", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
             write_table(draft.path / "recommendations.parquet", result.recommendations)
             write_table(draft.path / "metrics.parquet", result.metrics)
@@ -292,7 +218,7 @@ def recommend(
         dataset.point_to("recommendations", run_id)
     if out:
         write_rows(out, read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS)))
-    return _about(dataset, "recommendations", run_id, reused=reused) | ({"out": str(out)} if out else {})
+    return about(dataset, "recommendations", run_id, reused=reused) | ({"out": str(out)} if out else {})
 
 
 def export(home: Home, dataset: Dataset, folder: Path, *, form: str = "parquet", progress: Progress = silent) -> Result:
@@ -386,58 +312,9 @@ def load_sample(home: Home, name: str, progress: Progress = silent) -> Result:
         events=(str(folder / files["events"]),),
         items=str(folder / files["items"]) if files.get("items") else None,
         users=str(folder / files["users"]) if files.get("users") else None,
+        mapping_record=record.get("mapping"),
     )
     return {"dataset": folder.name, **ingest(home, folder.name, options, progress)}
-
-
-class TextProfiles:
-    """Item vectors and text profiles as of any cutoff of one log, each from item texts known before that cutoff.
-
-    The model is chosen once, on the catalogue at the end of the log, so that vectors of all cutoffs share one space.
-    """
-
-    def __init__(self, home: Home, log: Log, options: ProfileOptions, progress: Progress = silent) -> None:
-        self._home, self._log, self._options, self._progress = home, log, options, progress
-        self._vectors: dict[datetime, ItemVectors | None] = {}
-        self._encoder: TextEncoder | None = None
-
-    def item_vectors(self, cutoff: datetime) -> "ItemVectors | None":
-        """Return text vectors of the items known before the cutoff, or None when no item has a text."""
-        from core.encoder.encode import load_encoder
-        from core.encoder.items import encode_items
-        from core.encoder.texts import item_texts
-
-        if "text" not in self._options.blocks:
-            return None
-        cache = self._home.path / "cache"
-        if self._encoder is None:
-            with self._log.history() as connection:
-                texts = sorted(set(item_texts(connection)["text"].drop_null().to_pylist()))
-            if not texts:
-                return None
-            self._encoder = load_encoder(self._options.model, texts, self._options.device, cache)
-        if cutoff not in self._vectors:
-            with self._log.history(cutoff) as connection:
-                vectors = encode_items(connection, cache, encoder=self._encoder, progress=self._progress)
-            self._vectors[cutoff] = vectors if len(vectors.vectors) else None
-        return self._vectors[cutoff]
-
-    def __call__(self, cutoff: datetime) -> Profiles | None:
-        from core.encoder.pooling import pool_text_profiles
-
-        vectors = self.item_vectors(cutoff)
-        if vectors is None:
-            return None
-        with self._log.history(cutoff) as connection:
-            return pool_text_profiles(connection, cutoff, vectors)
-
-
-def fitting_horizon(log: Log) -> timedelta:
-    """Return the longest usual horizon that leaves room for history, training, calibration and test."""
-    for days in HORIZON_DAYS:
-        if 4 * timedelta(days=days) <= log.until - log.start:
-            return timedelta(days=days)
-    return timedelta(days=HORIZON_DAYS[-1])
 
 
 def peak_memory_mb() -> float:
@@ -455,17 +332,6 @@ def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOpt
     if found is None:
         raise NotFoundError(f"Dataset {dataset.name!r} has no profiles of this cutoff yet; run `profile` first.")
     return dataset.run_path("profiles", found)
-
-
-def _about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> Result:
-    """What a verb tells about a run: its manifest without what only machines read."""
-    manifest = dataset.run_manifest(kind, run_id)
-    kept = {key: value for key, value in manifest.items() if key not in ("files", "inputs", "id", "core", "scaler")}
-    return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, "warnings": manifest.get("warnings", [])}
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    return lambda share, message: progress(begin + (end - begin) * share, message)
 
 
 def _files(pattern: str) -> list[Path]:
@@ -490,106 +356,3 @@ def _remove_empty(folder: Path) -> None:
         if path.is_dir():
             path.rmdir()
     folder.rmdir()
-
-
-def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOptions, out: Path | None = None) -> Result:
-    """Size an audience rule on the current runs; with `out`, write its shoppers without the holdout, and a line into the audit trail.
-
-    Raises:
-        RuleError: The rule is malformed or asks for something this dataset does not have.
-        StorageError: The file cannot be written.
-    """
-    from core.audiences.exports import ExportOptions, export_audience
-    from core.audiences.sizes import Value, as_record, size_audience
-    from core.audiences.words import rule_sentence
-
-    log = dataset.log()
-    tables, runs, calibration_error = audience_tables(dataset)
-    names = segment_names(dataset)
-    value = Value(cost=options.cost, margin=options.margin)
-    with log.history() as connection:
-        if out is None:
-            size = as_record(
-                size_audience(
-                    connection,
-                    tables,
-                    rule,
-                    cutoff=log.until,
-                    holdout_share=options.holdout_share,
-                    holdout_salt=options.name,
-                    value=value,
-                    calibration_error=calibration_error,
-                )
-            )
-            written: Result = {"sentence": rule_sentence(rule, names)}
-        else:
-            chosen = ExportOptions(
-                format=out.suffix.removeprefix("."),
-                hash_salt=dataset_salt(dataset) if options.hashed else None,
-                holdout_share=options.holdout_share,
-                holdout_salt=options.name,
-                value=value,
-                calibration_error=calibration_error,
-                run_ids=tuple(sorted(runs.items())),
-            )
-            manifest = export_audience(connection, tables, rule, out, cutoff=log.until, options=chosen, segment_names=names)
-            size, written = manifest["size"], {"sentence": manifest["sentence"], "out": str(out), "sha256": manifest["sha256"]}
-            home.append_audit(
-                {"act": "export audience", "dataset": dataset.name, "name": options.name, "rows": manifest["rows"], "file": out.name}
-            )
-    return {
-        "dataset": dataset.name,
-        **written,
-        "users": size["everyone"]["users"],
-        "exported": size["exported"]["users"],
-        "holdout": size["holdout_users"],
-        "expected_buyers": size["exported"]["expected_buyers"],
-        "expected_buyers_sd": size["exported"]["sd"],
-        "size": size,
-        "warnings": list(size["warnings"]),
-    }
-
-
-def audience_tables(dataset: Dataset) -> tuple[dict[str, pa.Table], dict[str, str], float]:
-    """Read what rules may speak of from the current runs.
-
-    Returns:
-        Tables by the names of `audiences.rules.Tables`, the run ids they come from by kind, and the calibration error of the
-        purchase chances on their test window (0 without one).
-    """
-    runs = dict(dataset.current()["runs"])
-    files = {
-        "scores": ("propensity", "scores.parquet"),
-        "categories": ("propensity", "categories.parquet"),
-        "segments": ("atlas", "users.parquet"),
-        "counts": ("profiles", "counts.parquet"),
-        "recommendations": ("recommendations", "recommendations.parquet"),
-    }
-    tables = {}
-    for name, (kind, file) in files.items():
-        if kind in runs and (path := dataset.run_path(kind) / file).is_file():
-            tables[name] = read_table(path)
-    error = 0.0
-    if "propensity" in runs:
-        metrics = dataset.run_manifest("propensity").get("metrics") or {}
-        error = float((metrics.get("propensity") or {}).get("calibration_error") or 0.0)
-    return tables, runs, error
-
-
-def segment_names(dataset: Dataset) -> dict[int, str]:
-    """Names of the current segments, as people renamed them."""
-    if "atlas" not in dataset.current()["runs"]:
-        return {}
-    table = read_table(dataset.run_path("atlas") / "segments.parquet", ["segment_id", "name"])
-    names = dict(zip(table["segment_id"].to_pylist(), table["name"].to_pylist(), strict=True))
-    renamed = dataset.saved("segment_names") or {}
-    return names | {int(key): str(value) for key, value in renamed.items()}
-
-
-def dataset_salt(dataset: Dataset) -> str:
-    """The dataset's own secret for pseudonyms, made once."""
-    saved = dataset.saved("salt")
-    if saved is None:
-        saved = {"salt": secrets.token_hex(16)}
-        dataset.save("salt", saved)
-    return str(saved["salt"])

@@ -1,0 +1,33 @@
+"""What verbs tell of a run, and how a stage's progress fits into a longer one."""
+
+from datetime import timedelta
+from typing import Any
+
+from core.schema import Progress
+from core.store import Dataset, Log
+
+Result = dict[str, Any]
+
+HORIZON_DAYS = (28, 14, 7, 3, 1)
+"""Horizons that `auto` tries, longest first."""
+FOR_MACHINES = ("files", "inputs", "id", "core", "created")
+
+
+def about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> Result:
+    """What a verb tells about a run: its manifest without what only machines read."""
+    manifest = dataset.run_manifest(kind, run_id)
+    kept = {key: value for key, value in manifest.items() if key not in FOR_MACHINES}
+    return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, "warnings": manifest.get("warnings", [])}
+
+
+def part_of(progress: Progress, begin: float, end: float) -> Progress:
+    """Map a stage's own share 0-1 onto `begin`…`end`."""
+    return lambda share, message: progress(begin + (end - begin) * share, message)
+
+
+def fitting_horizon(log: Log) -> timedelta:
+    """Return the longest usual horizon that leaves room for history, training, calibration and test."""
+    for days in HORIZON_DAYS:
+        if 4 * timedelta(days=days) <= log.until - log.start:
+            return timedelta(days=days)
+    return timedelta(days=HORIZON_DAYS[-1])

@@ -1,0 +1,60 @@
+"""Item vectors and text profiles as of any cutoff of one log."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from core.pipeline.options import ProfileOptions
+from core.schema import Progress, silent
+from core.store import Home, Log
+
+if TYPE_CHECKING:
+    from core.encoder.encode import TextEncoder
+    from core.encoder.items import ItemVectors
+
+Profiles = tuple[list[str], npt.NDArray[np.float32]]
+"""user ids and (U, D) text profiles in that order."""
+
+
+class TextProfiles:
+    """Encodes once, pools for each cutoff from the item texts known before it.
+
+    The model is chosen once, on the catalogue at the end of the log, so that vectors of all cutoffs share one space.
+    """
+
+    def __init__(self, home: Home, log: Log, options: ProfileOptions, progress: Progress = silent) -> None:
+        self._home, self._log, self._options, self._progress = home, log, options, progress
+        self._vectors: dict[datetime, ItemVectors | None] = {}
+        self._encoder: TextEncoder | None = None
+
+    def item_vectors(self, cutoff: datetime) -> "ItemVectors | None":
+        """Return text vectors of the items known before the cutoff, or None when no item has a text."""
+        from core.encoder.encode import load_encoder
+        from core.encoder.items import encode_items
+        from core.encoder.texts import item_texts
+
+        if "text" not in self._options.blocks:
+            return None
+        cache = self._home.path / "cache"
+        if self._encoder is None:
+            with self._log.history() as connection:
+                texts = sorted(set(item_texts(connection)["text"].drop_null().to_pylist()))
+            if not texts:
+                return None
+            self._encoder = load_encoder(self._options.model, texts, self._options.device, cache)
+        if cutoff not in self._vectors:
+            with self._log.history(cutoff) as connection:
+                vectors = encode_items(connection, cache, encoder=self._encoder, progress=self._progress)
+            self._vectors[cutoff] = vectors if vectors is not None and len(vectors.vectors) else None
+        return self._vectors[cutoff]
+
+    def __call__(self, cutoff: datetime) -> Profiles | None:
+        from core.encoder.pooling import pool_text_profiles
+
+        vectors = self.item_vectors(cutoff)
+        if vectors is None:
+            return None
+        with self._log.history(cutoff) as connection:
+            return pool_text_profiles(connection, cutoff, vectors)
