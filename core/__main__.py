@@ -81,6 +81,7 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
 
 
 def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    out = _out(arguments)
     options = PredictOptions(
         act=arguments.act,
         horizon=parse_horizon(arguments.horizon) if arguments.horizon != "auto" else None,
@@ -94,12 +95,13 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
             cutoff=_cutoff(arguments),
             options=options,
             profile=_profile_options(arguments),
-            out=_out(arguments),
+            out=out,
             progress=report,
         )
 
 
 def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    out = _out(arguments)
     options = RecommendChoice(
         k=arguments.k,
         source=arguments.source,
@@ -114,7 +116,7 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
             cutoff=_cutoff(arguments),
             options=options,
             profile=_profile_options(arguments),
-            out=_out(arguments),
+            out=out,
             progress=report,
         )
 

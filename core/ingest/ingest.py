@@ -132,6 +132,9 @@ def _build(
         tick = ticker(progress, 0.05 + 0.4 * place / len(events), 0.4 / len(events), f"reading {preview.name}")
         tick(0.0)
         work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw", tick))
+    if events and not sum(s.rows for s in work.sources):
+        names = ", ".join(preview.name for preview, _ in events)
+        raise EmptyLogError(f"{names} holds a header and no row; export the log again, with its events.")
     merged_files = _count_repeats(repeats, work)
     progress(0.45, "deciding how times and numbers are read")
     part = work.mapping.events

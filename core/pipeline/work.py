@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
 from core.errors import CoreError, CutoffError, FileError, GateError, MappingError, NotFoundError
-from core.jobs import Reporter
+from core.jobs import Reporter, start_job
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
@@ -283,16 +283,17 @@ _ingest, _profile = ingest, profile
 
 
 def samples(home: Home, report: Reporter) -> Result:
-    """Load the bundled samples when the home holds no dataset; the dashboard offers to compute what follows."""
-    if home.datasets():
-        return {"loaded": [], "warnings": []}
+    """Load the bundled samples when the home holds no dataset, and start a job for each that computes all the rest."""
     home.sweep()
+    if home.datasets():
+        return {"loaded": [], "jobs": [], "warnings": []}
     folders = sorted(path.parent for path in SAMPLES.glob("*/dataset.json"))
-    loaded = []
+    loaded: list[str] = []
     for place, folder in enumerate(folders):
         with report.stage("samples", place / len(folders), (place + 1) / len(folders)):
             loaded.append(load_sample(home, folder.name, report)["dataset"])
-    return {"loaded": loaded, "warnings": []}
+    jobs = [start_job(home, ["run", "--dataset", name], f"Compute everything: {name}") for name in loaded]
+    return {"loaded": loaded, "jobs": jobs, "warnings": []}
 
 
 def load_sample(home: Home, name: str, progress: Progress = silent) -> Result:
