@@ -273,7 +273,14 @@ class Dataset:
 
     @contextmanager
     def new_run(
-        self, kind: str, *, inputs: dict[str, str], config: dict[str, Any], cutoff: datetime | None, make_current: bool = True
+        self,
+        kind: str,
+        *,
+        inputs: dict[str, str],
+        config: dict[str, Any],
+        cutoff: datetime | None,
+        make_current: bool = True,
+        began: float | None = None,
     ) -> Iterator[RunDraft]:
         """Write a new run of a kind: yield its draft, publish it when the block ends without an error.
 
@@ -283,11 +290,12 @@ class Dataset:
             config: Everything that a person or caller chose.
             cutoff: First instant it did not see; None for the end of the log.
             make_current: Whether pages shall show it.
+            began: When its work began (seconds since the epoch; default: now), for the seconds it took.
         """
         taken = [p.name for p in self._folder("runs").iterdir() if p.name.startswith(f"{kind}-")]
         number = 1 + max((int(name.rsplit("-", 1)[1]) for name in taken), default=0)
         run_id = f"{kind}-{number:04d}"
-        began = time.time()
+        start = began or time.time()
         with self._publish("runs", run_id) as draft:
             yield draft
             draft.record |= {
@@ -295,7 +303,7 @@ class Dataset:
                 "inputs": inputs,
                 "config": config,
                 "cutoff": cutoff.isoformat() if cutoff else None,
-                "seconds": round(time.time() - began, 2),
+                "seconds": round(time.time() - start, 2),
             }
         if make_current:
             self._point(run=(kind, run_id))

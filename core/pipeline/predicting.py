@@ -1,5 +1,6 @@
 """Propensities: features and text profiles at every cutoff, models, scores; and the same by category."""
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
@@ -51,7 +52,7 @@ def predict(
     from core.predictor.result import save_result
 
     options, profile = options or PredictOptions(), profile or ProfileOptions()
-    log = dataset.log(cutoff)
+    began, log = time.time(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {
@@ -80,7 +81,7 @@ def predict(
         asked = PropensityOptions(act=options.act, horizon=horizon, category=only, seed=options.seed)
         main_end = 0.6 if options.category == "all" else 1.0
         result = fit_propensity(log, matrix_at, labels_at, asked, np.random.default_rng(options.seed), part_of(progress, 0.2, main_end))
-        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path)}
             if options.category == "all":
                 draft.record["warnings"] += _predict_categories(log, asked, texts, matrix_at, draft, part_of(progress, main_end, 1.0))

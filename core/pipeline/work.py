@@ -101,13 +101,13 @@ def profile(
         if cutoff is None:
             dataset.point_to("profiles", found)
         return about(dataset, "profiles", found, reused=True)
-    log = dataset.log(cutoff)
+    began, log = time.time(), dataset.log(cutoff)
     progress(0.02, "counting what each shopper did")
     with log.history() as connection:
         counts = compute_features(connection, log.until)
     texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.9))
     vectors, text = texts.item_vectors(log.until), texts(log.until)
-    with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+    with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "counts.parquet", counts)
         draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
         if vectors is not None and text is not None:
@@ -151,7 +151,7 @@ def draw_map(
     previous = None
     if cutoff is None and dataset.current()["runs"].get("atlas"):
         previous = read_table(dataset.run_path("atlas") / "users.parquet")
-    log = dataset.log(cutoff)
+    began, log = time.time(), dataset.log(cutoff)
     with log.history() as connection:
         atlas = build_atlas(
             counts.column("user_id").to_pylist(),
@@ -163,7 +163,7 @@ def draw_map(
             previous=previous,
             progress=progress,
         )
-    with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+    with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "users.parquet", atlas.users)
         write_table(draft.path / "segments.parquet", atlas.segments)
         write_table(draft.path / "traits.parquet", atlas.traits)
@@ -191,7 +191,7 @@ def recommend(
     from core.recommender.recommend import recommend as make_lists
 
     options, profile = options or RecommendChoice(), profile or ProfileOptions()
-    log = dataset.log(cutoff)
+    began, log = time.time(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
     inputs = {"version": dataset.version_path().name}
@@ -209,7 +209,9 @@ def recommend(
     if run_id is None:
         texts = TextProfiles(home, log, profile, part_of(progress, 0.0, 0.2))
         result = make_lists(log, texts.item_vectors(log.until), settings, progress=part_of(progress, 0.2, 1.0))
-        with dataset.new_run("recommendations", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None) as draft:
+        with dataset.new_run(
+            "recommendations", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began
+        ) as draft:
             write_table(draft.path / "recommendations.parquet", result.recommendations)
             write_table(draft.path / "metrics.parquet", result.metrics)
             draft.record |= result.record
