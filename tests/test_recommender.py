@@ -271,6 +271,18 @@ def test_blocks_agree_on_the_best_items_and_ties_go_to_the_smaller_item() -> Non
     assert np.isinf(lookup(np.array([1]), np.array([1.0]), np.array([2]))).all()
 
 
+def test_the_quick_search_for_the_best_equals_a_full_sort() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 300, (5, 4000)).astype(np.float32)
+    scores[1, 40:] = -np.inf  # fewer opinions than asked for
+    scores[2] = 7  # all equal
+    scores[3] = np.arange(4000) % 16 == 0  # the sampled columns are the best
+    row, column = top_per_row(scores, 60)
+    for number in range(5):
+        best = np.lexsort((np.arange(4000), -scores[number]))[: 40 if number == 1 else 60]
+        assert sorted(column[row == number].tolist()) == sorted(best.tolist())
+
+
 def test_ranks_count_from_zero_within_each_user() -> None:
     ranks = rank_within(np.array([0, 0, 0, 4, 4]), np.array([1.0, 3.0, 1.0, -np.inf, 0.0]))
     assert ranks.tolist() == [1, 0, 2, 1, 0]

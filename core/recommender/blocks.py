@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 NO_OPINION = np.float32(-np.inf)
+SAMPLE_STEP = 16
 
 
 class Block(Protocol):
@@ -125,7 +126,7 @@ def top_per_row(scores: Floats, k: int) -> tuple[Ints, Ints]:
     columns = scores.shape[1]
     mask = scores > NO_OPINION
     if columns > k:
-        mask &= scores >= np.partition(scores, columns - k, axis=1)[:, columns - k][:, None]
+        mask &= scores >= _thresholds(scores, k)[:, None]
     row, column = np.nonzero(mask)
     if len(row) and np.bincount(row).max() > k:
         order = np.lexsort((column, -scores[row, column], row))
@@ -133,6 +134,23 @@ def top_per_row(scores: Floats, k: int) -> tuple[Ints, Ints]:
         best = np.arange(len(row)) - np.searchsorted(row, row) < k
         row, column = row[best], column[best]
     return row, column
+
+
+def _thresholds(scores: Floats, k: int) -> Floats:
+    """A value for each row that at least its `k` best reach, and hardly more than twice as many do.
+
+    Read off every 16th column, and off the whole row where that was too high; a partition of whole rows took a quarter of all time.
+    """
+    columns = scores.shape[1]
+    part = scores[:, ::SAMPLE_STEP]
+    place = part.shape[1] - (2 * k // SAMPLE_STEP + 8)
+    if place <= 0:
+        return np.asarray(np.partition(scores, columns - k, axis=1)[:, columns - k])
+    least = np.partition(part, place, axis=1)[:, place]
+    short = np.flatnonzero((np.count_nonzero(scores >= least[:, None], axis=1) < k) & (least > NO_OPINION))
+    if len(short):
+        least[short] = np.partition(scores[short], columns - k, axis=1)[:, columns - k]
+    return np.asarray(least)
 
 
 def places(columns: Ints, items: int) -> Ints:

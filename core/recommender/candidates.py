@@ -144,7 +144,8 @@ def _block(context: Context, users: Ints, least: int, features: bool) -> Candida
             of_bought = blocks[name].at(bought.keys // items, bought.keys % items)
             has = of_bought > NO_OPINION
             proposed.append(SparseBlock(bought.keys[has], of_bought[has], items).top(nothing, ALL_DEPTH))
-    keys = np.unique(np.concatenate(proposed))
+    keys = np.sort(np.concatenate(proposed))
+    keys = keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]]
     row, item = keys // items, keys % items
     missing = np.full(len(keys), NO_OPINION)
     scores = np.column_stack([blocks[name].at(row, item) if name in blocks else missing for name in SOURCES])

@@ -57,7 +57,7 @@ class RecommendOptions:
     """EASE inverts a dense square matrix of this many most bought items (100 MB at 5,000)."""
     factors: int = 64
     """Width of the factorisation."""
-    max_train_users: int = 2000
+    max_train_users: int = 1500
     """Users sampled from each training cutoff; more did not change the order but the time."""
     max_test_users: int = 5000
     """Users sampled from the test window; the intervals say what that costs."""
