@@ -6,12 +6,13 @@ from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
 from pages.parts.text import _, whole
+from pages.parts.traits import segments_shown
 
 here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
 manifest = frame.needs(here, "atlas") if here else None
 if here and manifest:
     everyone = state.ask(shoppers.places, here)
-    segments = state.ask(shoppers.segments, here, repr(shoppers.segment_names(here)))
+    segments = segments_shown(here)
     if len(everyone.x) < shoppers.LEAST_USERS:
         frame.gate(
             _(

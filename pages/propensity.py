@@ -6,13 +6,14 @@ from core.pipeline import screens
 from pages.parts import downloads, frame
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
 from pages.parts.text import _, plain
+from pages.parts.verdict import sentences
 
 here = frame.begin(_("Propensity"), _("How likely is each shopper to act, can that be believed, and how deep should one go?"))
 if here:
     training(here)
     manifest = frame.needs(here, "propensity")
     if manifest:
-        for sentence in (manifest.get("verdict") or {}).get("sentences", []):
+        for sentence in sentences(manifest):
             st.markdown("- " + plain(sentence))
         cards(manifest)
         plots(here)

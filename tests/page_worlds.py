@@ -61,6 +61,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         trait = {
             "place": 1,
             "kind": "category",
+            "code": "C1",
             "trait": "C1",
             "lift": 2.0,
             "low": 1.5,

@@ -8,12 +8,19 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from babel.messages.pofile import read_po
 
-from pages.parts import charts, text
+from core.atlas.names import WORDS as TRAIT_WORDS
+from core.atlas.names import describe, spell, trait_words
+from core.atlas.traits import Trait
+from core.features.catalogue import FEATURES
+from core.ingest.rules import RULES
+from core.predictor.judge import write_verdict
+from pages.parts import charts, text, traits, verdict, words
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import _, chance, hover, percent, plain, set_language, short, whole
 
@@ -38,8 +45,14 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def core_words() -> set[str]:
+    """English words of core that pages look up by code: features, cleaning rules, traits."""
+    traits = {word for pair in TRAIT_WORDS.values() for word in pair}
+    return {feature.description for feature in FEATURES} | {rule.description for rule in RULES} | traits
+
+
 def msgids() -> set[str]:
-    found: set[str] = set()
+    found: set[str] = core_words()
     for path in [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and node.args:
@@ -58,6 +71,75 @@ def test_every_sentence_on_screen_has_a_chinese_translation_with_the_same_placeh
     assert not missing
     fields = re.compile(r"\{[^}]*\}")
     assert not [m for m in msgids() if sorted(fields.findall(m)) != sorted(fields.findall(words[m]))]
+
+
+def chinese(sentence: str) -> bool:
+    return re.search(r"[\u4e00-\u9fff]", sentence) is not None
+
+
+def test_each_trait_rule_reason_and_feature_has_a_chinese_label() -> None:
+    set_language("zh")
+    assert [code for kind, code in TRAIT_WORDS if not chinese(traits.trait_word(kind, code, "?"))] == []
+    assert [rule.id for rule in RULES if not (chinese(words.rule_word(rule.id)) and chinese(words.rule_sentence(rule.id)))] == []
+    assert [feature.name for feature in FEATURES if not chinese(words.feature_word(feature.name))] == []
+    assert [code for code in reason_codes() if not chinese(words.reasons_shown([code], ["x"], ["English."])[0])] == []
+
+
+def reason_codes() -> set[str]:
+    """Codes that the recommender writes: the constants given to Reason, and one for each act left open."""
+    tree = ast.parse((ROOT / "core/recommender/reasons.py").read_text(encoding="utf-8"))
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "Reason"]
+    found = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
+    assert len(found) >= 6
+    return found | {f"open_{act}" for act in ("view", "click", "favourite", "share", "cart")}
+
+
+def some_parts() -> list[Trait]:
+    figures = {"lift": 2.25, "low": 1.9, "high": 2.6, "n": 1312, "share_in": 0.41, "share_all": 0.18, "strength": 1.0}
+    kinds = [("category", "SOFT DRINKS"), ("cadence", "weekly"), ("spend", "high"), ("feature", "price_mean"), ("item", "77")]
+    return [Trait(1, kind, code, **figures) for kind, code in kinds]
+
+
+def as_json(parts: list[Trait]) -> str:
+    return json.dumps([{**vars(part), "words": trait_words(part, {})} for part in parts])
+
+
+def test_segment_names_and_descriptions_are_put_together_as_core_does_and_speak_chinese() -> None:
+    parts = some_parts()
+    row = {"name_parts": as_json(parts), "size": 4321, "share": 0.123}
+    assert traits.segment_name(spell(parts, {}) + " 2", row["name_parts"]) == spell(parts, {}) + " 2"
+    assert traits.description(row) == describe(parts, {}, 4321, 0.123)
+    assert traits.description({**row, "name_parts": "[]"}) == describe([], {}, 4321, 0.123)
+    assert traits.segment_name("Mixed shoppers 3", "[]") == "Mixed shoppers 3"
+    set_language("zh")
+    assert traits.segment_name(spell(parts[:3], {}), as_json(parts[:3])) == "Soft Drinks · 每周 · 高消费"
+    assert traits.segment_name("Mixed shoppers 3", "[]") == "混合顾客 3"
+    assert traits.segment_name("Evening people", "[]") == "Evening people"
+    assert "4,321 位顾客（12.3%）" in traits.description(row) and "2.2 倍" in traits.description(row)
+
+
+@pytest.mark.parametrize("winner", ["mlp", "lightgbm"])
+def test_the_verdict_on_screen_says_what_core_says_and_speaks_chinese(winner: str) -> None:
+    labels = np.array([0, 1, 0, 0, 1, 0, 0, 1], dtype=float)
+    chances = {name: np.linspace(low, 0.7, 8) for name, low in (("mlp", 0.1), ("mlp_counts", 0.2), ("lightgbm", 0.3), ("logistic", 0.4))}
+    chances["lightgbm_text"] = np.linspace(0.15, 0.6, 8)
+    chances["mean" if winner == "mlp" else "lightgbm"] = np.where(labels > 0, 0.6, 0.2)
+    pair = ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
+    told = write_verdict("purchase", labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
+    manifest = {
+        "verdict": told,
+        "metrics": {"users": 8, "base_rate": labels.mean(), "base_log_loss": 0.6616},
+        "windows": {"test": "2024-01-11T00:00:00", "horizon_days": 7.0},
+        "config": {"act": "purchase"},
+    }
+    shown = verdict.sentences(manifest)
+    assert shown[:2] == told["sentences"][:2]
+    figures = re.compile(r"[+-]\d\.\d{4}")
+    assert [figures.findall(s) for s in shown] == [figures.findall(s) for s in told["sentences"]]
+    set_language("zh")
+    assert all(chinese(sentence) for sentence in verdict.sentences(manifest))
+    assert [figures.findall(s) for s in verdict.sentences(manifest)] == [figures.findall(s) for s in shown]
+    assert verdict.sentences({"verdict": {"sentences": ["Counting wins here."]}}) == ["Counting wins here."]
 
 
 def test_the_catalogue_holds_no_sentence_that_is_no_longer_used() -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 import pyarrow.parquet as pq
 
 from core.errors import FileError, MappingError, NotFoundError
+from core.ingest import rules
 from core.ingest.event_words import translate_words
 from core.ingest.guessing import guess_mapping
 from core.ingest.mapping import Guess, Role, allowed_columns
@@ -21,6 +22,8 @@ from core.jobs import read_job
 from core.schema import slug
 from core.store import Home
 
+RULES = rules.RULES
+"""The cleaning rules in the order in which they judge a row: id, description, parameters, fixed."""
 WORD_ROWS = 100_000
 """Rows whose kinds of events are listed; others that come later are reported by the import."""
 MOST_WORDS = 40

@@ -58,18 +58,16 @@ def expected_at(screen: Screen, depth: float) -> Depth:
 
 
 def top_reasons(screen: Screen) -> pd.DataFrame:
-    """Features by how often they are among a shopper's reasons: feature, users, mean_contribution, description."""
+    """Features by how often they are among a shopper's reasons: feature, users, strength, mean_contribution."""
     table = screens.run_table(screen, "propensity", "reasons")
     if table is None or not table.num_rows:
-        return pd.DataFrame(columns=["feature", "users", "mean_contribution", "description"])
+        return pd.DataFrame(columns=["feature", "users", "mean_contribution"])
     frame = table.to_pandas()
     grouped = frame.groupby("feature").agg(
         users=("user_id", "nunique"),
         strength=("contribution", lambda c: float(np.abs(c).mean())),
         mean_contribution=("contribution", "mean"),
     )
-    words = shoppers.feature_words()
-    grouped["description"] = [words.get(name, name) for name in grouped.index]
     ordered: pd.DataFrame = grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
     return ordered
 

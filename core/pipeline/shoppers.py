@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.artifacts import read_arrays
+from core.atlas import names
 from core.errors import NotFoundError
 from core.features.catalogue import FEATURES
 from core.pipeline import screens
@@ -21,6 +22,8 @@ MOST_POINTS = 20_000
 LEAST_USERS = 200
 """Below, a partition into segments says nothing (FEATURES, minimum-data gates)."""
 MOST_EVENTS = 500
+TRAIT_WORDS = names.WORDS
+"""(kind, code) of a trait → its English word in a name, and the end of "… as often <end>"."""
 
 NEAR_IDS_SQL = """
 SELECT user_id FROM (SELECT DISTINCT user_id FROM history)
@@ -121,31 +124,39 @@ def feature_values(screen: Screen, name: str) -> npt.NDArray[np.float64]:
 
 
 def feature_words() -> dict[str, str]:
-    """Return the name of each counted feature and the phrase that explains it."""
+    """Return the name of each counted feature and the English phrase that explains it."""
     return {feature.name: feature.description for feature in FEATURES}
 
 
 def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
-    """Segments by size with the names that people gave, their mean purchase chance, and three traits in a sentence.
+    """Segments by size with the names that people gave and their mean purchase chance.
 
     `_names` is not read: callers that remember answers pass the given names, so that a new name is a new question.
     """
-    table, traits = screens.run_table(screen, "atlas", "segments"), screens.run_table(screen, "atlas", "traits")
-    if table is None or traits is None:
+    table = screens.run_table(screen, "atlas", "segments")
+    if table is None:
         raise NotFoundError(f"Dataset {screen.name!r} has no map yet; draw it first.")
     frame = table.to_pandas()
     given = segment_names(screen)
     frame["name"] = [given.get(int(segment), name) for segment, name in zip(frame["segment_id"], frame["name"], strict=True)]
     everyone = places(screen)
     frame["propensity"] = [_mean(everyone.propensity[everyone.segment_ids == segment]) for segment in frame["segment_id"]]
-    top = traits.to_pandas().sort_values(["segment_id", "place"], kind="stable")
-    shown = {
-        key: " · ".join(f"{row['trait']} {row['lift']:.1f}× (n={row['n']:,})" for row in part.head(3).to_dict("records"))
-        for key, part in top.groupby("segment_id")
-    }
-    frame["traits"] = [shown.get(segment, "") for segment in frame["segment_id"]]
     ordered: pd.DataFrame = frame.sort_values(["size", "segment_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
     return ordered
+
+
+def strongest_traits(screen: Screen, most: int) -> dict[int, list[dict[str, Any]]]:
+    """Return the first `most` traits of each segment, strongest first, by segment_id."""
+    table = screens.run_table(screen, "atlas", "traits")
+    if table is None:
+        return {}
+    frame = table.to_pandas().sort_values(["segment_id", "place"], kind="stable")
+    if "code" not in frame:
+        frame["code"] = frame["trait"]
+    return {
+        int(str(key)): [{str(k): v for k, v in row.items()} for row in part.head(most).to_dict("records")]
+        for key, part in frame.groupby("segment_id")
+    }
 
 
 def segment_names(screen: Screen) -> dict[int, str]:
@@ -247,9 +258,9 @@ def nearest(screen: Screen, user_id: str, k: int = 10) -> pd.DataFrame:
     order = np.lexsort((user_ids.astype(str), -similarity))[:k]
     frame = pd.DataFrame({"user_id": user_ids[order], "similarity": similarity[order].astype(float)})
     if screen.run_id("atlas"):
-        everyone, names = places(screen), segments(screen).set_index("segment_id")["name"]
+        everyone = places(screen)
         own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
-        frame["segment"] = [names.get(own.get(user)) for user in frame["user_id"]]
+        frame["segment_id"] = [own.get(user) for user in frame["user_id"]]
     found: pd.DataFrame = frame[np.isfinite(frame["similarity"])]
     return found
 

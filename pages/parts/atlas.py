@@ -11,7 +11,9 @@ from core.pipeline import outcomes, shoppers
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Places
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, amount, chance, hover, number, percent, plain, whole
+from pages.parts.text import _, amount, chance, hover, language, number, percent, plain, whole
+from pages.parts.traits import traits_shown
+from pages.parts.words import feature_word
 
 SEGMENT, CHANCE, CERTAINTY = "segment", "propensity", "certainty"
 COLOUR_WORDS = {SEGMENT: "Segment", CHANCE: "Purchase chance", CERTAINTY: "Certainty of the segment"}
@@ -27,7 +29,7 @@ Chosen = npt.NDArray[np.bool_]
 
 def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen | None:
     """Draw the map; returns who lies inside the lasso (U,), or None when nothing is drawn around."""
-    words = shoppers.feature_words()
+    words = {name: feature_word(name) for name in shoppers.feature_words()}
     colours = [
         SEGMENT,
         *([CHANCE] if np.isfinite(everyone.propensity).any() else []),
@@ -76,7 +78,7 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
         drawn["value"] = value[rows]
         figure = charts.scatter_values(
             drawn,
-            _(COLOUR_WORDS[colour]) if colour in COLOUR_WORDS else colour,
+            _(COLOUR_WORDS[colour]) if colour in COLOUR_WORDS else words[colour],
             state.look(),
             form=".0%" if colour in COLOUR_WORDS else "~s",
             webgl=webgl,
@@ -153,7 +155,7 @@ def segment_detail(here: Screen, everyone: Places, segments: pd.DataFrame) -> No
     chosen = int(left.selectbox(_("Look at a segment"), list(names), format_func=names.__getitem__, key="segment-choice"))
     row = segments[segments["segment_id"] == chosen].iloc[0]
     with left:
-        traits = state.ask(shoppers.traits_of, here, chosen)
+        traits = traits_shown(state.ask(shoppers.traits_of, here, chosen))
         if description := row.get("description"):
             st.markdown(plain(description))
         if len(traits):
@@ -184,7 +186,12 @@ def segment_detail(here: Screen, everyone: Places, segments: pd.DataFrame) -> No
         ]
         for label, value in facts:
             st.markdown(f":gray[{label}] &nbsp; {plain(value)}")
-        new = st.text_input(_("Name of the segment"), value=row["name"], max_chars=80, key=f"rename-{chosen}")
+        new = st.text_input(
+            _("Name of the segment"),
+            value=row["name"],
+            max_chars=80,
+            key=f"rename-{chosen}" if language() == "en" else f"rename-{chosen}-{language()}",
+        )
         with st.container(horizontal=True):
             if st.button(_("Save name"), key="rename-save") and new != row["name"]:
                 shoppers.rename_segment(here, chosen, new)
@@ -223,7 +230,7 @@ def quality_figures(manifest: dict[str, Any]) -> None:
             _("In the space of profiles, never on the picture: above 0 segments are denser inside than between."),
         ),
         "trustworthiness": (_("Trustworthiness of the picture"), number, _("1: no stranger was drawn among the neighbours.")),
-        "neighbours_kept": (_("Neighbours kept"), percent, _("Share of a shopper's nearest neighbours who are near in the picture too.")),
+        "neighbour_recall": (_("Neighbours kept"), percent, _("Share of a shopper's nearest neighbours who are near in the picture too.")),
     }
     tiles = [
         (label, form(metrics[name]), None, note)

@@ -10,7 +10,7 @@ from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
 from pages.parts.controls import HORIZONS, acts_of
 from pages.parts.text import _, chance, day, number, percent, plain, whole
-from pages.parts.words import band_word, event_word, model_word
+from pages.parts.words import band_word, event_word, feature_word, model_word
 
 BANDS = ("cold", "warm", "hot")
 
@@ -232,7 +232,7 @@ def why(here: Screen) -> None:
     shown = [f"{row['users']:,} · {_('raises') if row['mean_contribution'] > 0 else _('lowers')}" for row in rows]
     colours = [charts.PALETTE[0] if row["mean_contribution"] > 0 else charts.PALETTE[1] for row in rows]
     figure = charts.bars(
-        [row["description"] for row in rows],
+        [feature_word(row["feature"]) for row in rows],
         [row["users"] for row in rows],
         shown,
         _("shoppers for whom it is among the first reasons"),

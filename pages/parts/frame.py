@@ -168,11 +168,12 @@ def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height
     st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=height, placeholder="–", **more)
 
 
-def notes(warnings: list[str]) -> None:
-    """Draw what a stage guessed, dropped or doubted: one alone as a line, several folded together."""
+def notes(warnings: list[str], heading: str = "") -> None:
+    """Draw what a stage guessed, dropped or doubted, in its own words, folded when there are several; `heading` may hold {n}."""
     if not warnings:
         return
-    with st.expander(_("Notes of this step ({n})", n=len(warnings)), expanded=len(warnings) == 1):
+    heading = heading or _("Notes of this step ({n})")
+    with st.expander(heading.format(n=len(warnings)), expanded=len(warnings) == 1):
         for warning in warnings:
             st.markdown("- " + plain(warning))
 

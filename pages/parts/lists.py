@@ -5,11 +5,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import outcomes, screens, shoppers
+from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.portrait import reasons_of, search
 from pages.parts.text import _, chance, number, plain, whole
+from pages.parts.traits import segment_names_shown
 from pages.parts.words import source_word
 
 MEASURES = {"ndcg@10": "nDCG@10", "recall@20": "Recall@20", "recall@10": "Recall@10", "hit@10": "Hit rate@10"}
@@ -119,8 +120,7 @@ def _shopper_list(here: Screen, user_id: str) -> None:
 
 
 def _segment_list(here: Screen) -> None:
-    segments = state.ask(shoppers.segments, here, repr(shoppers.segment_names(here)))
-    names = dict(zip(segments["segment_id"], segments["name"], strict=True))
+    names = segment_names_shown(here)
     chosen = st.selectbox(_("Segment"), list(names), format_func=names.__getitem__, key="list-segment")
     table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen))
     shown = table.assign(item=table["title"].fillna(table["item_id"]))

@@ -10,7 +10,8 @@ from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
 from pages.parts.text import _, amount, chance, day, hover, minute, number, percent, plain, short, whole
-from pages.parts.words import EVENT_WORDS, band_word, event_word, reasons_shown
+from pages.parts.traits import segment_names_shown, segments_shown
+from pages.parts.words import EVENT_WORDS, band_word, event_word, feature_word, reasons_shown
 
 LEAST_EVENTS = 3
 
@@ -70,17 +71,16 @@ def card(here: Screen, found: Portrait) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         if found.segment:
+            row = segments_shown(here).set_index("segment_id").loc[int(found.segment["segment_id"])]
             st.markdown(
-                f"**{_('Segment')}**: {plain(found.segment['name'])} · "
-                + _("certainty {share}", share=percent(found.segment["certainty"], 0))
+                f"**{_('Segment')}**: {plain(row['name'])} · " + _("certainty {share}", share=percent(found.segment["certainty"], 0))
             )
-            st.caption(plain(found.segment.get("traits", "")))
+            st.caption(plain(row["traits"]))
         if len(found.reasons):
             st.markdown(f"**{_('What moves this chance')}**")
-            words = shoppers.feature_words()
             for row in found.reasons.sort_values("place").head(5).to_dict("records"):
                 sign = _("raises") if row["contribution"] > 0 else _("lowers")
-                st.markdown(f"- {plain(words.get(row['feature'], row['feature']))}: {plain(short_value(row['value']))} · :gray[{sign}]")
+                st.markdown(f"- {plain(feature_word(row['feature']))}: {plain(short_value(row['value']))} · :gray[{sign}]")
     with right:
         if len(found.affinity):
             st.markdown(f"**{_('Categories, share of acts (index against all shoppers)')}**")
@@ -166,8 +166,12 @@ def likeness(here: Screen, found: Portrait) -> None:
         else:
             st.caption(_("This shopper has no text profile, so none can be compared."))
         return
+    if "segment_id" in near:
+        names = segment_names_shown(here)
+        near = near.assign(segment=[names.get(segment, "–") for segment in near["segment_id"]])
     frame.table(
         near,
+        column_order=["user_id", "similarity", "segment"],
         key="near",
         column_config={
             "user_id": _("Shopper id"),

@@ -10,8 +10,8 @@ import streamlit as st
 from core.pipeline import screens
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, day, percent, whole
-from pages.parts.words import rule_word
+from pages.parts.text import _, day, language, percent, plain, whole
+from pages.parts.words import rule_sentence, rule_word
 
 COVERAGE = {
     "in_catalogue": "Item is in the catalogue",
@@ -44,7 +44,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
             (_("Items with events"), whole(counts["items"]), _("{n} in the catalogue", n=whole(counts["catalogue"])), None),
         ]
     )
-    frame.notes(manifest.get("warnings", []))
+    frame.notes(manifest.get("warnings", []), _("Notes of the import ({n})"))
     rules = _rules(here, manifest)
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -62,13 +62,15 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
         )
     with right:
         st.subheader(_("Cleaning rules"))
-        shown = rules.assign(rule=[rule_word(rule) for rule in rules["rule"]])
+        shown = rules.assign(rule=[rule_word(rule) for rule in rules["rule"]], meaning=[rule_sentence(rule) for rule in rules["rule"]])
         frame.table(
             shown,
             height=300,
             key="rules",
+            column_order=["rule", "rows", "share", "state", "meaning", "example"],
             column_config={
                 "rule": _("Rule"),
+                "meaning": st.column_config.TextColumn(_("What it does"), width="medium"),
                 "rows": st.column_config.NumberColumn(_("Rows"), format="localized"),
                 "share": st.column_config.NumberColumn(_("Share"), format="percent"),
                 "state": _("State"),
@@ -130,8 +132,13 @@ def quarantine(here: Screen) -> None:
             "quarantine",
             label=_("Download all {n} rows", n=whole(sizes.get(rule, total))),
         )
+    if rule:
+        st.caption(plain(rule_sentence(rule)))
+    shown = rows.to_pandas().assign(rule=[rule_word(r) for r in rows["rule"].to_pylist()])
+    if language() != "en":  # the import writes its reasons in English
+        shown["reason"] = [rule_sentence(r) or reason for r, reason in zip(rows["rule"].to_pylist(), shown["reason"], strict=True)]
     frame.table(
-        rows.to_pandas().assign(rule=[rule_word(r) for r in rows["rule"].to_pylist()]),
+        shown,
         height=300,
         key="quarantine",
         column_config={

@@ -5,11 +5,12 @@ from typing import Any
 import streamlit as st
 
 from core.errors import CoreError
-from core.pipeline import outcomes, shoppers
+from core.pipeline import outcomes
 from core.pipeline.screens import Screen
 from core.schema import EVENT_TYPES
 from pages.parts import frame, state
 from pages.parts.text import _, amount, chance, minute, number, percent, plain, whole
+from pages.parts.traits import segment_names_shown
 from pages.parts.words import event_word
 
 Rule = dict[str, Any]
@@ -94,8 +95,7 @@ def _segments(here: Screen) -> list[Rule]:
     if here.run_id("atlas") is None:
         st.caption(_("Segments can be chosen once the map is drawn."))
         return []
-    table = state.ask(shoppers.segments, here, repr(shoppers.segment_names(here)))
-    names = dict(zip(table["segment_id"], table["name"], strict=True))
+    names = segment_names_shown(here)
     chosen = st.multiselect(_("Segment is one of"), list(names), format_func=names.__getitem__, key="rule-segments", placeholder=_("any"))
     return [{"segment": [int(segment) for segment in chosen]}] if chosen else []
 

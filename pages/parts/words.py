@@ -1,5 +1,7 @@
 """Screen words of the codes that core tables carry; each is a msgid of the catalogues."""
 
+from core.pipeline.intake import RULES
+from core.pipeline.shoppers import feature_words
 from pages.parts.text import _, language
 
 EVENT_WORDS = {
@@ -72,6 +74,17 @@ RULE_WORDS = {
 def rule_word(rule: str) -> str:
     """The name of a cleaning rule in the chosen language."""
     return _(RULE_WORDS[rule]) if rule in RULE_WORDS else rule
+
+
+def rule_sentence(rule: str) -> str:
+    """What a cleaning rule does, in the chosen language."""
+    return next((_(found.description) for found in RULES if found.id == rule), "")
+
+
+def feature_word(name: str) -> str:
+    """What a counted feature is, in the chosen language, without the clause on empty values."""
+    phrase = _(feature_words().get(name, name))
+    return phrase.split("; ")[0].split("；")[0]
 
 
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}

@@ -1,0 +1,90 @@
+"""The verdict of a propensity run in sentences, from its numbers alone: what won, by how much, and whether text helps."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pages.parts.text import _, day, number, percent, whole
+from pages.parts.words import event_word
+
+BASELINES = ("lightgbm", "logistic")
+"""Models without a network or text, as core's verdict takes them."""
+CONTENDER_WORDS = {
+    "mlp": "the neural network",
+    "mlp_counts": "the neural network on counts alone",
+    "lightgbm": "LightGBM on counts",
+    "lightgbm_text": "LightGBM on counts and text",
+    "logistic": "logistic regression",
+    "mean": "the mean of network and LightGBM",
+}
+TEXT_WORDS = {"mlp": "the neural network", "lightgbm_text": "LightGBM"}
+"""What gains or loses by the text, as the sentence names it."""
+
+
+def sentences(manifest: Mapping[str, Any]) -> list[str]:
+    """Tell the verdict of a run; a run whose figures are not all there is told in core's own words.
+
+    Args:
+        manifest: The run's manifest: verdict, metrics, windows, config.
+    """
+    verdict, metrics = manifest.get("verdict") or {}, manifest.get("metrics") or {}
+    losses = verdict.get("log_losses") or {}
+    if verdict.get("winner") not in losses or "difference" not in verdict:
+        return [str(sentence) for sentence in verdict.get("sentences", [])]
+    winner, best = verdict["winner"], verdict["best_baseline"]
+    told = [
+        _where(manifest.get("windows") or {})
+        + _(
+            "{users} shoppers, {rate} with the act {act}. Chosen on validation: {winner}; "
+            "log loss {loss} against {base} of the base rate alone.",
+            users=whole(metrics.get("users")),
+            rate=percent(metrics.get("base_rate")),
+            act=event_word((manifest.get("config") or {}).get("act", "purchase")),
+            winner=_contender(winner),
+            loss=number(losses[winner], 4),
+            base=number(metrics.get("base_log_loss"), 4),
+        )
+    ]
+    difference = _difference(verdict["difference"])
+    if winner == best:
+        rival = min((name for name in losses if name not in BASELINES), key=lambda name: (losses[name], name), default=None)
+        if rival:
+            told.append(
+                _("Counting wins here: beside it, {rival} is {difference} in log loss.", rival=_contender(rival), difference=difference)
+            )
+    else:
+        told.append(_("Against the best baseline, {best}, it is {difference} in log loss.", best=_contender(best), difference=difference))
+    if text := verdict.get("text"):
+        model = _(TEXT_WORDS["lightgbm_text" if winner == "lightgbm" else "mlp"])
+        told.append(_text(text) + _("With it, {model} is {difference} in log loss.", model=model, difference=_difference(text)))
+    else:
+        told.append(_("The log has no item texts, so the chance rests on counts."))
+    return told
+
+
+def _where(windows: Mapping[str, Any]) -> str:
+    test, days = windows.get("test"), windows.get("horizon_days")
+    if test and days:
+        end = (datetime.fromisoformat(test) + timedelta(days=days)).isoformat()
+        return _("Test window {start} to {end}: ", start=day(test), end=day(end))
+    train = windows.get("train") or [None]
+    return _("Cross-validated over shoppers on the window from {start}: ", start=day(train[-1]))
+
+
+def _text(difference: Mapping[str, float]) -> str:
+    if difference["high"] < 0:
+        return _("The profile text helps on this log. ")
+    return _("The profile text hurts on this log. ") if difference["low"] > 0 else _("The profile text does not help on this log. ")
+
+
+def _difference(record: Mapping[str, float]) -> str:
+    span = f"{record['value']:+.4f} [{record['low']:+.4f}, {record['high']:+.4f}]"
+    if record["high"] < 0:
+        return _("better ({span})", span=span)
+    if record["low"] > 0:
+        return _("worse ({span})", span=span)
+    return _("neither better nor worse within its interval ({span})", span=span)
+
+
+def _contender(name: str) -> str:
+    return _(CONTENDER_WORDS[name]) if name in CONTENDER_WORDS else name
