@@ -6,8 +6,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from core.ingest.mapping import Mapping
+from core.ingest.rules import RULES, settle_rules
 from core.pipeline import outcomes, screens, shoppers
 from core.store import Home
+from pages.parts import cleaning
 from tests.page_worlds import NASTY, tiny_home
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,3 +160,29 @@ def test_a_title_full_of_markup_never_reaches_markdown_unescaped(tmp_path: Path,
     for page in PAGES:
         shown = words(open_page(page, home, monkeypatch))
         assert NASTY not in shown and "![x](" not in shown
+
+
+def test_switched_rules_and_their_numbers_reach_the_mapping_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("pages.parts.importing.start_job", lambda home, argv, title: started.append(argv) or "20240101-000000-abcdef")
+    monkeypatch.setenv("SHOPPER_ATLAS_ROOTS", str(tmp_path))
+    log = tmp_path / "log.csv"
+    lines = [f"u{n % 5},i{n % 3},view,2024-01-0{1 + n % 7} 10:00:00" for n in range(40)]
+    log.write_text("\n".join(["user_id,item_id,event_type,event_time", *lines]), encoding="utf-8")
+    app = open_page("data", tmp_path / "home", monkeypatch)
+    app.radio(key="import-way").set_value(True).run()
+    app.text_input(key="path-events").set_value(str(log)).run()
+    assert not app.exception and not app.error, words(app)
+    app.toggle(key="rule-on-null_item").set_value(False).run()
+    app.number_input(key="rule-duplicates-seconds").set_value(5).run()
+    app.number_input(key="rule-robots-per_day").set_value(400).run()
+    app.button(key="import").click().run()
+    mapping = Mapping.from_json(Path(started[0][started[0].index("--map") + 1]).read_text(encoding="utf-8"))
+    assert mapping.rules == {"null_item": False, "duplicates": {"seconds": 5}, "robots": {"per_day": 400}}
+    settled = settle_rules(mapping.rules)
+    assert not settled["null_item"].on and settled["robots"].parameters == {"per_hour": 150, "per_day": 400}
+
+
+def test_every_number_of_every_rule_has_a_word() -> None:
+    named = {f"{rule.id}.{name}" for rule in RULES if not rule.fixed for name in rule.parameters}
+    assert named == cleaning.PARAMETER_WORDS.keys()

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ WORD_TABLES = {"PERIODS", "STAGES", "COVERAGE", "SOURCES", "WEEKDAYS", "GROUNDS"
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
+def english() -> Iterator[None]:
+    set_language("en")
+    yield
     set_language("en")
 
 

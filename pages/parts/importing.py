@@ -12,6 +12,7 @@ from core.jobs import start_job
 from core.pipeline import intake
 from core.schema import slug
 from pages.parts import jobs, state
+from pages.parts.cleaning import cleaning_form
 from pages.parts.controls import ZONES
 from pages.parts.mapping import ROLE_WORDS, Files, is_complete, mapping_form, without_marks
 from pages.parts.text import _, plain
@@ -66,6 +67,7 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     zone = cells[1].selectbox(_("Time zone of times that carry none"), ZONES, key="import-zone")
     gap = cells[2].number_input(_("Session gap, minutes"), 1, 1440, 30, key="import-gap")
     everything = cells[3].checkbox(_("Compute everything afterwards"), value=True, key="import-all")
+    rules = cleaning_form()
     if name in home.datasets():
         st.caption(_("{name} exists: the import becomes its new version, the earlier one is kept.", name=plain(name)))
     busy = jobs.live_job(home) is not None
@@ -74,7 +76,7 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     folder = home.path / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     mapping = folder / f"mapping-{os.urandom(4).hex()}.json"
-    mapping.write_text(json.dumps(without_marks(record), ensure_ascii=False), encoding="utf-8")
+    mapping.write_text(json.dumps(without_marks(record) | ({"rules": rules} if rules else {}), ensure_ascii=False), encoding="utf-8")
     argv = [
         "run" if everything else "ingest",
         "--dataset",

@@ -1,0 +1,54 @@
+"""The cleaning rules of an import: a switch for each that can be switched off, and the numbers it works with."""
+
+from typing import Any
+
+import streamlit as st
+
+from core.pipeline.intake import RULES
+from pages.parts.text import _, plain
+from pages.parts.words import rule_sentence, rule_word
+
+PARAMETER_WORDS = {
+    "time_out_of_range.earliest_year": "Earliest year",
+    "dwell_cap.seconds": "Longest dwell time, seconds",
+    "duplicates.seconds": "Same act within … seconds",
+    "robots.per_hour": "Acts in an hour, at most",
+    "robots.per_day": "Acts in a day, at most",
+}
+LARGEST = {"earliest_year": 9999}
+MOST = 1_000_000
+
+
+def cleaning_form() -> dict[str, Any]:
+    """Draw the rules folded and return those that differ from the default, as `rules` of a mapping takes them."""
+    given: dict[str, Any] = {}
+    with st.expander(_("Cleaning rules")):
+        st.caption(_("Rows that a rule takes are put aside, never deleted: each can be read and downloaded after the import."))
+        open_rules = [rule for rule in RULES if not rule.fixed]
+        for cell, rule in zip(_cells(len(open_rules)), open_rules, strict=True):
+            with cell:
+                on = st.toggle(rule_word(rule.id), value=True, key=f"rule-on-{rule.id}", help=plain(rule_sentence(rule.id)))
+                numbers = {
+                    name: st.number_input(
+                        _(PARAMETER_WORDS[f"{rule.id}.{name}"]),
+                        0 if name != "earliest_year" else 1,
+                        LARGEST.get(name, MOST),
+                        int(usual),
+                        key=f"rule-{rule.id}-{name}",
+                        disabled=not on,
+                    )
+                    for name, usual in rule.parameters.items()
+                }
+            changed = {name: int(number) for name, number in numbers.items() if number != rule.parameters[name]}
+            if not on:
+                given[rule.id] = False
+            elif changed:
+                given[rule.id] = changed
+        fixed = ", ".join(rule_word(rule.id) for rule in RULES if rule.fixed)
+        st.caption(_("Always on, as such rows cannot be placed in the log: {rules}.", rules=fixed))
+    return given
+
+
+def _cells(number: int) -> list[Any]:
+    """Three cells to a row, filled row by row."""
+    return [cell for _row in range(-(-number // 3)) for cell in st.columns(3, gap="medium")][:number]
