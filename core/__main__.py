@@ -5,7 +5,7 @@ Exit status: 0 done, 2 the user can mend it (message on stderr), 1 our bug, 130 
 """
 
 import argparse
-import errno
+import io
 import json
 import logging
 import os
@@ -35,6 +35,9 @@ Verb = Callable[[argparse.Namespace, Home, Reporter], Result]
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return its exit status."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     home = Home(Path(arguments.home))
     began, cpu = time.time(), time.process_time()
@@ -42,17 +45,15 @@ def main(argv: list[str] | None = None) -> int:
         with working(home, arguments.job, heavy=arguments.heavy, echo=_echo) as reporter:
             result: Result = arguments.verb(arguments, home, reporter)
             peak = max(reporter.peak_mb, work.peak_memory_mb())
+            result |= {"seconds": round(time.time() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2), "peak_mb": round(peak)}
+            _show(result, as_json=arguments.json)  # before the job says that it is done, so that its reader finds the result
     except (CancelledError, KeyboardInterrupt) as error:
         return _fail(arguments, error, str(error) or "Cancelled; the last good result stays.", 130)
     except CoreError as error:
         return _fail(arguments, error, str(error), 2)
-    except Exception as error:  # noqa: BLE001 - a full disk surfaces as many classes; everything else is our bug and is shown whole
-        if _is_disk_full(error):
-            return _fail(arguments, error, f"The disk that holds {home.path} is full; nothing was published. Free space and try again.", 2)
+    except Exception as error:  # noqa: BLE001 - our bug, whatever it is, and shown whole
         _log.exception("this is a mistake of Shopper Atlas, not yours")
         return _fail(arguments, error, f"{type(error).__name__}: {error}", 1)
-    result |= {"seconds": round(time.time() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2), "peak_mb": round(peak)}
-    _show(result, as_json=arguments.json)
     return 0
 
 
@@ -129,7 +130,7 @@ def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Re
         rule = json.loads(text)
     except OSError as error:
         raise FileError(f"The rule file {arguments.rule!r} cannot be read ({error.strerror}); give a JSON file or JSON text.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RuleError(f"The rule is not JSON ({error}); see docs/audience-rules.md for the form.") from error
     return targeting.audience(
         home,
@@ -172,7 +173,7 @@ def _samples(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 
 def _jobs(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     if arguments.cancel:
-        cancel_job(home, arguments.cancel)
+        cancel_job(home, arguments.cancel, wait=True)
         return {"cancelled": arguments.cancel, "warnings": []}
     if arguments.log:
         return {"log": job_log(home, arguments.log), "warnings": []}
@@ -225,8 +226,8 @@ def _parser() -> argparse.ArgumentParser:
     audience.add_argument("--rule", required=True, help="JSON text or a JSON file")
     audience.add_argument("--name", default="audience")
     audience.add_argument("--holdout", type=_share, default=0.1, metavar="SHARE", help="share kept out of the file to measure the effect")
-    audience.add_argument("--margin", type=float, default=0.0, help="margin of one purchase")
-    audience.add_argument("--cost", type=float, default=0.0, help="cost of one contact")
+    audience.add_argument("--margin", type=_amount, default=0.0, help="margin of one purchase")
+    audience.add_argument("--cost", type=_amount, default=0.0, help="cost of one contact")
     audience.add_argument("--hashed", action="store_true", help="write salted SHA-256 of the ids instead of the ids")
     audience.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
 
@@ -256,7 +257,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", default="counts,text", help="blocks of the profile")
     parser.add_argument("--model", default="auto", help="auto, a Hugging Face name, or a folder")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed, default=0)
 
 
 def _ingest_options(arguments: argparse.Namespace) -> IngestOptions:
@@ -297,6 +298,20 @@ def _positive(text: str) -> int:
     return number
 
 
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to {2**32 - 1}")
+    return number
+
+
+def _amount(text: str) -> float:
+    number = float(text)
+    if not abs(number) < 1e12:
+        raise argparse.ArgumentTypeError(f"{text} is not an amount of money")
+    return number
+
+
 def _share(text: str) -> float:
     share = float(text)
     if not 0 <= share < 1:
@@ -315,17 +330,9 @@ def _fail(arguments: argparse.Namespace, error: BaseException, message: str, sta
     return status
 
 
-def _is_disk_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _show(result: Result, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(result, ensure_ascii=False, default=str, allow_nan=False))
+        print(json.dumps(result, ensure_ascii=False, default=str, allow_nan=False), flush=True)
         return
     for key, value in result.items():
         if isinstance(value, list) and value:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,15 @@ def write_json(path: Path, record: Any) -> None:
 
     NaN and infinities become null: JSON has no word for them.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as stream:
-        json.dump(_finite(record), stream, ensure_ascii=False, indent=1, sort_keys=True, default=_plain, allow_nan=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as stream:  # a file name may hold bytes that are no text
+            json.dump(_finite(record), stream, ensure_ascii=False, indent=1, sort_keys=True, default=_plain, allow_nan=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # a full disk leaves half a file
 
 
 def read_json(path: Path) -> Any:
@@ -55,7 +59,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StorageError(f"{path} is missing; the folder was changed by hand. Run the stage again.") from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise StorageError(f"{path} cannot be read ({error}); restore it or run the stage again.") from error
 
 
@@ -71,7 +75,10 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         StorageError: The file is missing or differs from its recorded sha256.
     """
     _check(path)
-    return pq.read_table(path, columns=columns)
+    try:
+        return pq.read_table(path, columns=columns)
+    except pa.ArrowException as error:
+        raise StorageError(f"{path} cannot be read as Parquet ({str(error)[:160]}). Run the stage again.") from error
 
 
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
@@ -94,13 +101,42 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest of a folder with size and sha256 of every file in it."""
+    """Write the manifest of a folder with size and sha256 of every file in it, and of the manifest itself as `seal`."""
     files = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     }
-    write_json(folder / MANIFEST, {**manifest, "files": files})
+    record = json.loads(json.dumps(_finite({**manifest, "files": files}), default=_plain))
+    write_json(folder / MANIFEST, {**record, "seal": _seal_of(record)})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a sealed folder.
+
+    Raises:
+        StorageError: It is missing, or was changed after it was sealed.
+    """
+    record = read_json(folder / MANIFEST)
+    whole = isinstance(record, dict)
+    if not whole or ("seal" in record and record["seal"] != _seal_of({key: value for key, value in record.items() if key != "seal"})):
+        raise StorageError(
+            f"{folder / MANIFEST} was changed after it was written, by the disk or a person. Restore it or run the stage again."
+        )
+    return dict(record)
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether every file of a sealed folder is there with its recorded size and sha256."""
+    try:
+        files = read_manifest(folder).get("files", {})
+        return all((folder / name).stat().st_size == f["bytes"] and sha256_of(folder / name) == f["sha256"] for name, f in files.items())
+    except (StorageError, OSError, AttributeError, KeyError, TypeError):
+        return False
+
+
+def _seal_of(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 _checked: set[tuple[str, int, int]] = set()
@@ -115,7 +151,7 @@ def _check(path: Path) -> None:
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     if key in _checked or not manifest.is_file():
         return
-    recorded = read_json(manifest).get("files", {}).get(path.name)
+    recorded = read_manifest(path.parent).get("files", {}).get(path.name)
     if recorded and recorded["sha256"] != sha256_of(path):
         raise StorageError(f"{path} differs from the sha256 in its manifest: the disk or a person changed it. Run the stage again.")
     _checked.add(key)

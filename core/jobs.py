@@ -8,6 +8,7 @@ the flag `cancel`. One heavy job at a time for each home; others wait in the que
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from core.artifacts import read_json, write_json
 from core.errors import BusyError, CancelledError, CoreError, NotFoundError, StorageError
-from core.store import Home
+from core.store import Home, storage_error
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,10 @@ GRACE_SECONDS = 8.0
 """Between the polite and the final signal of a cancel."""
 MEMORY_SHARE = 0.8
 """A job that holds more than this share of the machine's memory ends itself, so that the screen's server never falls."""
+QUEUE_SECONDS = 0.5
+"""Between two looks of a queued job at whether it is its turn."""
+KEPT_JOBS = 200
+"""Older jobs that are over are removed when a new one starts."""
 LIVE_STATES = ("queued", "running")
 
 
@@ -75,6 +80,7 @@ def start_job(home: Home, argv: list[str], title: str) -> str:
     """
     job_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:6]}"
     folder = home.path / "jobs" / job_id
+    _prune(home)
     try:
         folder.mkdir(parents=True)
         write_json(
@@ -104,7 +110,7 @@ def read_job(home: Home, job_id: str) -> Job:
     folder = home.path / "jobs" / job_id
     if not job_id or Path(job_id).name != job_id or not (folder / "status.json").is_file():
         raise NotFoundError(f"There is no job {job_id!r}; `jobs` lists them.")
-    status = read_json(folder / "status.json")
+    status = _read_status(folder)
     state, error = status["state"], status.get("error")
     if state in LIVE_STATES and not _is_alive(status):
         if (folder / "cancel").exists():
@@ -141,12 +147,21 @@ def read_job(home: Home, job_id: str) -> Job:
 def list_jobs(home: Home) -> list[Job]:
     """List all jobs of a home, newest first."""
     folder = home.path / "jobs"
-    names = sorted((p.name for p in folder.iterdir() if (p / "status.json").is_file()), reverse=True) if folder.is_dir() else []
-    return [read_job(home, name) for name in names]
+    names = [p.name for p in folder.iterdir() if (p / "status.json").is_file()] if folder.is_dir() else []
+    jobs: list[Job] = []
+    for name in names:
+        with suppress(NotFoundError):  # removed since it was listed
+            jobs.append(read_job(home, name))
+    return sorted(jobs, key=lambda job: (job.started, job.job_id), reverse=True)
 
 
-def cancel_job(home: Home, job_id: str) -> None:
+def cancel_job(home: Home, job_id: str, *, wait: bool = False) -> None:
     """Ask a job to stop, and end it by force after a grace time; published results stay.
+
+    Args:
+        home: Where the job works.
+        job_id: Which.
+        wait: Come back when it is over; else at once.
 
     Raises:
         NotFoundError: There is no such job.
@@ -156,7 +171,7 @@ def cancel_job(home: Home, job_id: str) -> None:
         return
     folder = home.path / "jobs" / job_id
     (folder / "cancel").touch()
-    status = read_json(folder / "status.json")
+    status = _read_status(folder)
     pid = status.get("pid")
     if pid and _is_alive(status):
         with suppress(ProcessLookupError):
@@ -164,6 +179,9 @@ def cancel_job(home: Home, job_id: str) -> None:
         timer = threading.Timer(GRACE_SECONDS, _kill, args=(status,))
         timer.daemon = True
         timer.start()
+    until = time.monotonic() + GRACE_SECONDS + 4
+    while wait and time.monotonic() < until and read_job(home, job_id).is_live:
+        time.sleep(0.1)
 
 
 def job_log(home: Home, job_id: str) -> str:
@@ -225,8 +243,13 @@ class Reporter:
 
     def beat(self, memory_limit_mb: float) -> None:
         """Run in a thread: heartbeat, memory, and the end of a worker that holds too much memory."""
-        process = psutil.Process()
+        process, cancelled = psutil.Process(), 0.0
         while not self._closed.wait(HEARTBEAT_SECONDS):
+            if self._folder and (self._folder / "cancel").exists():
+                cancelled = cancelled or time.monotonic()
+                if time.monotonic() - cancelled > GRACE_SECONDS:  # deep in a library that does not listen, and the canceller may be gone
+                    self.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
+                    os._exit(130)
             memory = process.memory_info().rss / 2**20
             self.peak_mb = max(self.peak_mb, memory)
             with self._lock:
@@ -243,7 +266,7 @@ class Reporter:
 
     def _write(self) -> None:
         if self._folder:
-            with suppress(OSError):  # a full disk must not end the work that may free it
+            with suppress(OSError):  # a full disk must not end the work that may free it; a removed folder nobody reads
                 write_json(self._folder / "status.json", {**self._status, "heartbeat": time.time()})
 
 
@@ -259,6 +282,7 @@ def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str]
 
     Raises:
         BusyError: In a terminal, when another heavy job is going.
+        StorageError: The disk is full, closed or damaged, or memory ran out, whatever class a library made of it.
         CancelledError: A person cancelled.
     """
     folder = home.path / "jobs" / job_id if job_id else None
@@ -275,13 +299,16 @@ def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str]
             reporter.set(state="running", started_work=time.time())
             yield reporter
         reporter.set(state="done", share=1.0, ended=time.time())
-    except CancelledError:
+    except (CancelledError, KeyboardInterrupt):
         reporter.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
         raise
     except CoreError as error:
         reporter.set(state="failed", ended=time.time(), error=str(error))
         raise
     except BaseException as error:  # every way out must leave a state behind; the error goes on
+        if (known := storage_error(error, home.path)) is not None:
+            reporter.set(state="failed", ended=time.time(), error=str(known))
+            raise known from error
         reporter.set(
             state="failed", ended=time.time(), error=f"Our own mistake ({type(error).__name__}); the log of job {job_id} tells more."
         )
@@ -297,7 +324,12 @@ def _heavy_lock(home: Home, folder: Path | None, reporter: Reporter) -> Iterator
     try:
         while True:
             try:
-                lock.acquire(timeout=0 if folder is None else 1.0)
+                if folder is not None and _is_behind(home, folder.name):
+                    reporter(0.0, "waiting for another job to finish")
+                    time.sleep(QUEUE_SECONDS)
+                    continue
+                lock.acquire(timeout=0 if folder is None else QUEUE_SECONDS)
+                home.sweep(older_than=0)  # we are the only writer now
                 break
             except Timeout:
                 if folder is None:
@@ -317,6 +349,44 @@ def _no_lock() -> Iterator[None]:
 
 def _raise_cancelled(signum: int, frame: object) -> None:
     raise CancelledError("The job was cancelled; the last good result stays.")
+
+
+def _read_status(folder: Path) -> dict[str, Any]:
+    """Read status.json; one that was damaged becomes a failed job that says so, or one bad file would hide all jobs."""
+    try:
+        status = read_json(folder / "status.json")
+        if isinstance(status, dict) and {"title", "argv", "state", "started", "heartbeat"} <= status.keys():
+            return status
+    except StorageError:
+        pass
+    return {
+        "title": folder.name,
+        "argv": [],
+        "state": "failed",
+        "started": 0.0,
+        "heartbeat": 0.0,
+        "error": f"{folder / 'status.json'} is damaged, so nothing is known of this job. Start it again: finished stages are reused.",
+    }
+
+
+def _is_behind(home: Home, job_id: str) -> bool:
+    """Tell whether a live job that was started earlier still waits."""
+    for job in reversed(list_jobs(home)):
+        if job.job_id == job_id:
+            return False
+        if job.state == "queued":
+            return True
+    return False
+
+
+def _prune(home: Home) -> None:
+    """Remove the folders of old jobs that are over, the newest KEPT_JOBS stay."""
+    folders = sorted((p for p in (home.path / "jobs").glob("*") if p.is_dir()), key=lambda path: path.name, reverse=True)
+    for folder in folders[KEPT_JOBS - 1 :]:
+        with suppress(NotFoundError):
+            if read_job(home, folder.name).is_live:
+                continue
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_alive(status: dict[str, Any]) -> bool:

@@ -5,14 +5,16 @@ them). Publishing is: write into a temporary sibling, fsync, rename. Readers ope
 version for as long as they draw one screen.
 """
 
+import errno
 import json
 import os
+import re
 import shutil
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from core import __version__
-from core.artifacts import MANIFEST, read_json, seal, write_json
+from core.artifacts import MANIFEST, is_whole, read_json, read_manifest, seal, write_json
 from core.errors import CutoffError, NotFoundError, StorageError
 from core.schema import slug
 
@@ -105,6 +107,32 @@ def _open(path: Path, read_only: bool, memory_limit: str, threads: int) -> Conne
     return connection
 
 
+def storage_error(error: BaseException, place: Path) -> StorageError | None:
+    """Return the sentence for an error that a full, closed, damaged disk or too little memory stands behind, or None.
+
+    Args:
+        error: Any error, with what caused it; each library has a class of its own for a full disk.
+        place: The file or folder that was worked on.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        text, number = str(cause), getattr(cause, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT) or re.search(r"No space left on device|disk is full", text):
+            return StorageError(f"The disk that holds {place} is full. The last good result stays; free space and try again.")
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return StorageError(f"{getattr(cause, 'filename', None) or place} may not be written or read ({text}). Check its permissions.")
+        if number in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG) and not isinstance(cause, duckdb.Error):
+            return StorageError(f"{getattr(cause, 'filename', None) or place} cannot be used ({text}). Choose another place.")
+        if isinstance(cause, MemoryError | duckdb.OutOfMemoryException):
+            return StorageError(
+                f"The work in {place} needs more memory than there is ({text[:160]}). Use a smaller log or a larger machine."
+            )
+        if isinstance(cause, duckdb.IOException | duckdb.FatalException | duckdb.SerializationException | duckdb.InternalException):
+            return StorageError(f"{place} is damaged or cannot be read ({text[:160]}). Restore it or ingest the log again.")
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 def fetch(connection: Connection, sql: str, parameters: Sequence[object] | dict[str, object] | None = None) -> pa.Table:
     """Run one statement with bound values and return its rows as an Arrow table."""
     return connection.sql(sql, params=parameters).to_arrow_table()
@@ -185,6 +213,10 @@ class Log:
             connection.execute(HISTORY_SQL.format(cutoff=cutoff.isoformat(" ")))
             connection.execute(CATALOGUE_SQL.format(cutoff=cutoff.isoformat(" ")))
             yield connection
+        except duckdb.Error as error:
+            if (known := storage_error(error, self.path)) is not None:
+                raise known from error
+            raise
         finally:
             connection.close()
 
@@ -214,7 +246,9 @@ class Dataset:
         pointer = self.path / CURRENT
         if not pointer.is_file():
             return {"version": None, "runs": {}}
-        pointers: dict[str, Any] = read_json(pointer)
+        pointers = read_json(pointer)
+        if not isinstance(pointers, dict) or "version" not in pointers or not isinstance(pointers.get("runs"), dict):
+            raise StorageError(f"{pointer} does not say which version is current; it was changed by hand. Ingest the log again.")
         return pointers
 
     def versions(self) -> list[str]:
@@ -232,13 +266,14 @@ class Dataset:
             raise NotFoundError(f"Dataset {self.name!r} holds no events yet; ingest a log into it first.")
         path = self.path / "versions" / chosen
         if not (path / MANIFEST).is_file():
-            raise NotFoundError(f"Dataset {self.name!r} has no version {chosen!r}; it has {', '.join(self.versions()) or 'none'}.")
+            raise NotFoundError(
+                f"Dataset {self.name!r} has no version {chosen!r}; it has {', '.join(self.versions()) or 'none'}. Ingest the log again."
+            )
         return path
 
     def manifest(self, version: str | None = None) -> dict[str, Any]:
         """Return the manifest of a version (default: the current one)."""
-        record: dict[str, Any] = read_json(self.version_path(version) / MANIFEST)
-        return record
+        return read_manifest(self.version_path(version))
 
     def log(self, until: datetime | None = None, version: str | None = None) -> Log:
         """Open a version to be read as if it ended at `until` (default: just after the last event).
@@ -265,8 +300,7 @@ class Dataset:
 
         The version's manifest is `draft.record`, which must hold first_event, last_event (ISO) and columns_present.
         """
-        number = 1 + max((int(v[1:]) for v in self.versions()), default=0)
-        version = f"v{number:04d}"
+        version = self._next("versions", "v")
         with self._publish("versions", version) as draft:
             yield draft
         self._point(version=version)
@@ -292,9 +326,7 @@ class Dataset:
             make_current: Whether pages shall show it.
             began: When its work began (seconds since the epoch; default: now), for the seconds it took.
         """
-        taken = [p.name for p in self._folder("runs").iterdir() if p.name.startswith(f"{kind}-")]
-        number = 1 + max((int(name.rsplit("-", 1)[1]) for name in taken), default=0)
-        run_id = f"{kind}-{number:04d}"
+        run_id = self._next("runs", f"{kind}-")
         start = began or time.time()
         with self._publish("runs", run_id) as draft:
             yield draft
@@ -322,19 +354,26 @@ class Dataset:
 
     def run_manifest(self, kind: str, run_id: str | None = None) -> dict[str, Any]:
         """Return the manifest of a run (default: the current one of its kind)."""
-        record: dict[str, Any] = read_json(self.run_path(kind, run_id) / MANIFEST)
-        return record
+        return read_manifest(self.run_path(kind, run_id))
 
     def runs(self, kind: str) -> list[str]:
         """List published runs of a kind, oldest first."""
         return sorted(p.name for p in self._folder("runs").iterdir() if p.name.startswith(f"{kind}-") and (p / MANIFEST).is_file())
 
     def find_run(self, kind: str, *, inputs: dict[str, str], config: dict[str, Any], cutoff: datetime | None) -> str | None:
-        """Return the newest run of this core version made from the same inputs, config and cutoff, or None."""
+        """Return the newest run of this core version made from the same inputs, config and cutoff, or None.
+
+        A damaged run is passed over, so that running the stage again mends it.
+        """
         asked = json.loads(json.dumps([inputs, config, cutoff.isoformat() if cutoff else None, __version__], default=str))
         for run_id in reversed(self.runs(kind)):
-            record = self.run_manifest(kind, run_id)
-            if [record.get("inputs"), record.get("config"), record.get("cutoff"), record.get("core")] == asked:
+            try:
+                record = self.run_manifest(kind, run_id)
+            except StorageError:
+                continue
+            if [record.get("inputs"), record.get("config"), record.get("cutoff"), record.get("core")] == asked and is_whole(
+                self.run_path(kind, run_id)
+            ):
                 return run_id
         return None
 
@@ -362,8 +401,17 @@ class Dataset:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def _next(self, folder: str, prefix: str) -> str:
+        numbers = [p.name.removeprefix(prefix) for p in self._folder(folder).iterdir() if p.name.startswith(prefix)]
+        return f"{prefix}{1 + max((int(n) for n in numbers if n.isdecimal()), default=0):04d}"
+
     def _point(self, version: str | None = None, run: tuple[str, str] | None = None) -> None:
-        pointers = self.current()
+        try:
+            pointers = self.current()
+        except StorageError:  # unreadable: a new version starts it anew
+            if version is None:
+                raise
+            pointers = {"version": None, "runs": {}}
         if version:
             pointers["version"] = version
         if run:
@@ -412,7 +460,7 @@ class Home:
             NotFoundError: It does not exist (and `create` is false), or the name is no valid folder name.
         """
         if not name or slug(name) != name:
-            raise NotFoundError(f"{name!r} cannot name a dataset; use lower-case letters, digits and _, such as {slug(name)!r}.")
+            raise NotFoundError(f"{name[:60]!r} cannot name a dataset; use lower-case letters, digits and _, such as {slug(name)!r}.")
         dataset = Dataset(self.path / "datasets" / name)
         if create:
             try:
@@ -420,14 +468,20 @@ class Home:
             except OSError as error:
                 raise StorageError(f"{dataset.path} cannot be made ({error}); choose another home.") from error
         elif not (dataset.path / CURRENT).is_file():
+            if any(dataset.path.glob(f"versions/*/{MANIFEST}")):
+                raise StorageError(f"Dataset {name!r} has lost {dataset.path / CURRENT}; restore it or ingest the log again.")
             raise NotFoundError(f"There is no dataset {name!r}; there are: {', '.join(self.datasets()) or 'none yet, ingest a log first'}.")
         return dataset
 
-    def sweep(self) -> None:
-        """Remove what writers that died left behind (temporary folders older than an hour)."""
+    def sweep(self, older_than: float = STALE_SECONDS) -> None:
+        """Remove what writers that died left behind: temporary folders older than so many seconds.
+
+        Whoever holds the lock for heavy work is the only writer and may pass 0.
+        """
         for leftover in self.path.glob("datasets/*/*/.*.????????"):
-            if leftover.is_dir() and time.time() - leftover.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(OSError):
+                if leftover.is_dir() and time.time() - leftover.stat().st_mtime >= older_than:
+                    shutil.rmtree(leftover, ignore_errors=True)
 
     def cache(self, name: str) -> Path:
         """Return (and make) a folder for derived data that may be deleted at any time."""

@@ -34,9 +34,9 @@ def parse_time(text: str) -> datetime:
     """
     try:
         value = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError as error:
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    except (ValueError, OverflowError) as error:
         raise CutoffError(f"{text!r} is not a date or time; write it like 2017-12-01 or 2017-12-01T06:00:00.") from error
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
 
 
 def parse_horizon(text: str) -> timedelta:

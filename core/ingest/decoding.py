@@ -72,6 +72,8 @@ def file_kind(path: Path) -> str:
     """
     if path.is_dir():
         raise FileError(f"{path.name} is a folder; give the files inside it.")
+    if path.exists() and not path.is_file():  # a pipe or device: it cannot be read twice, and some never end
+        raise FileError(f"{path.name} is a pipe or a device; save what comes out of it as a file and give that.")
     try:
         with path.open("rb") as stream:
             head = stream.read(512)

@@ -101,7 +101,7 @@ class Mapping:
         """
         try:
             record = json.loads(text) if isinstance(text, str) else dict(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MappingError(f"The mapping is no valid JSON ({error}); correct it or leave it out.") from error
         if not isinstance(record, dict):
             raise MappingError("The mapping must be a JSON object with `events`, `items`, `users` or `rules`.")
@@ -177,17 +177,27 @@ def _role(record: Any, role: Role) -> RoleMapping:
         raise MappingError(f"`time_unit` is {unit!r}; it must be one of {', '.join(TIME_UNITS)}.")
     if record.get("dwell_unit") not in (None, "s", "ms"):
         raise MappingError(f"`dwell_unit` is {record['dwell_unit']!r}; it must be s or ms.")
+    for name in ("delimiter", "encoding", "time_format", "time_zone"):
+        if record.get(name) is not None and not isinstance(record[name], str):
+            raise MappingError(f"`{role}.{name}` is {record[name]!r}; it must be a text in quotes.")
+    if len(record.get("delimiter") or ",") != 1 or record.get("delimiter") in ('"', "\n", "\r", "\0"):
+        raise MappingError(f"`{role}.delimiter` is {record['delimiter']!r}; it must be one character, such as , or ; or \\t.")
+    words = record.get("event_types") or {}
+    if not isinstance(words, dict):
+        raise MappingError(f'`{role}.event_types` is {words!r}; it must be an object such as {{"addtocart": "cart"}}.')
     header = record.get("header")
+    if header is not None and not (isinstance(header, list) and all(isinstance(name, str) for name in header)):
+        raise MappingError(f"`{role}.header` is {header!r}; it must be a list of column names.")
     return replace(
         RoleMapping(),
         columns=columns,
-        header=tuple(str(name) for name in header) if header else None,
+        header=tuple(header) if header else None,
         delimiter=record.get("delimiter"),
         encoding=record.get("encoding"),
         time_unit=unit,
         time_format=record.get("time_format"),
         time_zone=record.get("time_zone"),
-        event_types={str(k): str(v) for k, v in (record.get("event_types") or {}).items()},
+        event_types={str(k): str(v) for k, v in words.items()},
         default_event_type=default,
         dwell_unit=record.get("dwell_unit"),
     )

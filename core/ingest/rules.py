@@ -74,6 +74,8 @@ def settle_rules(given: Dict[str, Any]) -> dict[str, Setting]:
                     raise MappingError(f"Rule {rule.id!r} has no parameter {name!r}; it has {', '.join(rule.parameters) or 'none'}.")
                 if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e9:
                     raise MappingError(f"Parameter {name!r} of rule {rule.id!r} is {number!r}; it must be a number from 0 on.")
+                if name == "earliest_year" and number > 9999:
+                    raise MappingError(f"Parameter {name!r} of rule {rule.id!r} is {number!r}; a year has at most four digits.")
                 parameters[name] = number
         elif not isinstance(value, bool):
             raise MappingError(f"Rule {rule.id!r} is {value!r}; write true, false or an object of parameters.")

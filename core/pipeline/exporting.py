@@ -81,9 +81,9 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                 table = read_table(path)
                 rows = _write(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
+        write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written})
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error}). Free space or choose another folder.") from error
-    write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written})
     return {"files": written, "warnings": warnings}
 
 

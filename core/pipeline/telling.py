@@ -10,7 +10,7 @@ Result = dict[str, Any]
 
 HORIZON_DAYS = (28, 14, 7, 3, 1)
 """Horizons that `auto` tries, longest first."""
-FOR_MACHINES = ("files", "inputs", "id", "core", "created")
+FOR_MACHINES = ("files", "inputs", "id", "core", "created", "seal")
 
 
 def about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> Result:

@@ -9,12 +9,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
-from core.errors import CoreError, CutoffError, FileError, GateError, MappingError, NotFoundError
+from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError
 from core.jobs import Reporter, start_job
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
@@ -63,8 +64,8 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
         time_zone=options.time_zone,
         session_gap_minutes=options.session_gap_minutes,
     )
-    is_new = not (home.path / "datasets" / name / "CURRENT").is_file()
     dataset = home.dataset(name, create=True)
+    is_new = not dataset.versions()
     try:
         result = ingest_log(dataset, request, progress)
     except BaseException:
@@ -251,7 +252,7 @@ def run(
         try:
             with report.stage(stage, begin, end):
                 done = work()
-        except (GateError, CutoffError, NotFoundError) as error:
+        except (GateError, CutoffError, EmptyLogError, NotFoundError) as error:
             if not may_fail:
                 raise
             warnings.append(f"{stage} was left out: {error}")
@@ -355,7 +356,8 @@ def _files(pattern: str) -> list[Path]:
 
 def _remove_empty(folder: Path) -> None:
     """Take back the folders of a dataset that never got a version."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            path.rmdir()
-    folder.rmdir()
+    with suppress(OSError):  # something lies there after all; the error that brought us here matters more
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+        folder.rmdir()
