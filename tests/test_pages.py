@@ -163,8 +163,13 @@ def test_a_title_full_of_markup_never_reaches_markdown_unescaped(tmp_path: Path,
 
 
 def test_switched_rules_and_their_numbers_reach_the_mapping_of_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
-    monkeypatch.setattr("pages.parts.importing.start_job", lambda home, argv, title: started.append(argv) or "20240101-000000-abcdef")
+    given: list[str] = []
+
+    def start(_home: Home, argv: list[str], _title: str) -> str:
+        given.append(Path(argv[argv.index("--map") + 1]).read_text(encoding="utf-8"))
+        return "20240101-000000-abcdef"
+
+    monkeypatch.setattr("pages.parts.importing.start_job", start)
     monkeypatch.setenv("SHOPPER_ATLAS_ROOTS", str(tmp_path))
     log = tmp_path / "log.csv"
     lines = [f"u{n % 5},i{n % 3},view,2024-01-0{1 + n % 7} 10:00:00" for n in range(40)]
@@ -177,7 +182,7 @@ def test_switched_rules_and_their_numbers_reach_the_mapping_of_the_import(tmp_pa
     app.number_input(key="rule-duplicates-seconds").set_value(5).run()
     app.number_input(key="rule-robots-per_day").set_value(400).run()
     app.button(key="import").click().run()
-    mapping = Mapping.from_json(Path(started[0][started[0].index("--map") + 1]).read_text(encoding="utf-8"))
+    mapping = Mapping.from_json(given[0])
     assert mapping.rules == {"null_item": False, "duplicates": {"seconds": 5}, "robots": {"per_day": 400}}
     settled = settle_rules(mapping.rules)
     assert not settled["null_item"].on and settled["robots"].parameters == {"per_hour": 150, "per_day": 400}
