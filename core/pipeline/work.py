@@ -243,6 +243,8 @@ def run(
     report: Reporter,
 ) -> Result:
     """Do everything in order; a stage that this log cannot feed is left out with its reason, the others go on."""
+    from core.recommender.interactions import strongest_act
+
     stages: list[Result] = []
     warnings: list[str] = []
     results: dict[str, Any] = {}
@@ -274,7 +276,10 @@ def run(
         lambda: recommend(home, dataset, cutoff=cutoff, options=choice, profile=profile, progress=report),
         may_fail=True,
     )
-    wanted = PredictOptions(horizon=horizon, category="all", seed=seed)
+    act = strongest_act(dataset.log(cutoff)) or "purchase"
+    if act != "purchase":
+        warnings.append(f"predict: The log has no purchases of items; chances are for the act {act!r} instead.")
+    wanted = PredictOptions(act=act, horizon=horizon, category="all", seed=seed)
     step(
         "predict", 0.7, 1.0, lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, progress=report), may_fail=True
     )
