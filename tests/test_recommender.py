@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import scipy.sparse as sp
 
-from core.errors import RuleError
+from core.errors import EmptyLogError, RuleError
 from core.metrics import ndcg_at_k, recall_at_k
 from core.recommender.blend import FIXED, Mix, Policy, blend_values, mixed
 from core.recommender.blocks import CommonBlock, DenseBlock, SparseBlock, lookup, places, top_per_row
@@ -309,3 +309,33 @@ def test_a_wrong_k_or_source_is_refused_in_a_sentence() -> None:
 
 def test_the_strongest_act_ignores_events_without_an_item(make_log: MakeLog) -> None:
     assert strongest_act(make_log([act("ann", None, 1), act("ann", "A", 1, "cart"), act("ann", "A", 2, "view")])) == "cart"
+
+
+def search(user: str, day: float) -> dict[str, Any]:
+    return act(user, None, day, "search")
+
+
+@pytest.mark.parametrize(
+    ("rows", "items", "lists"),
+    [
+        ([act(f"u{n}", f"i{n % 3}", 1) for n in range(20)], [], 60),  # all at one time
+        ([act("u", f"i{n % 9}", n / 2) for n in range(300)], [], 5),  # one user, long
+        ([act(f"u{n % 40}", "i", n / 3) for n in range(450)], [], 40),  # one item, long
+        ([act(f"u{n}", f"i{n % 3}", n, "impression") for n in range(20)], [], 60),  # nothing but impressions
+        ([search("a", 1), search("b", 2)], [{"item_id": "X", "title": "x"}, {"item_id": "Y"}], 4),  # a catalogue without events
+        ([search(f"u{n % 40}", n / 2) for n in range(200)] + [act(f"u{n % 40}", f"i{n % 7}", 100 + n / 10) for n in range(450)], [], 200),
+    ],
+)
+def test_odd_logs_are_served(make_log: MakeLog, rows: list[dict[str, Any]], items: list[dict[str, Any]], lists: int) -> None:
+    assert recommend(make_log(rows, items=items), None, RecommendOptions(k=5)).recommendations.num_rows == lists
+
+
+def test_a_log_without_any_item_is_refused_in_a_sentence(make_log: MakeLog) -> None:
+    with pytest.raises(EmptyLogError, match="No event names an item"):
+        recommend(make_log([search("a", 1), search("b", 150)]), None, RecommendOptions())
+
+
+def test_with_one_window_to_learn_from_half_of_the_buyers_judge(make_log: MakeLog) -> None:
+    result = recommend(replace(make_log(busy_world()), until=at(90)), None, RecommendOptions(k=5))
+    assert result.record["windows"]["train"] == [] and result.record["learned"]
+    assert result.record["validation"]["all"]

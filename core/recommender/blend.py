@@ -66,18 +66,23 @@ class Policy:
 
 @dataclass(frozen=True)
 class Ranker:
-    """Two boosters; None where there were too few examples."""
+    """Two boosters; None where there were too few examples, and the rate of positives spread over the untrained order stands in."""
 
     again: lgb.Booster | None
     new: lgb.Booster | None
+    rates: tuple[float, float] = (0.0, 0.0)
+    """Share of positives among all candidates (again, new)."""
 
     def chance(self, candidates: Candidates) -> Values:
         """Probability of the target act for each candidate (n,)."""
         chance = np.zeros(len(candidates.user))
-        for ground, booster in ((True, self.again), (False, self.new)):
+        for ground, booster, rate in ((True, self.again, self.rates[0]), (False, self.new, self.rates[1])):
             chosen = candidates.again == ground
             if booster is not None and chosen.any():
                 chance[chosen] = booster.predict(candidates.features[chosen], num_threads=1)
+            elif chosen.any():
+                weight = 1 / (1.0 + rank_within(candidates.user[chosen], fixed_values(part_of(candidates, chosen))))
+                chance[chosen] = np.minimum(rate * weight / weight.mean(), 0.99)
         return chance
 
     def weights(self) -> dict[str, dict[str, float]]:
@@ -106,7 +111,9 @@ def sample_examples(candidates: Candidates, label: Bools, rng: np.random.Generat
 
 
 def join_examples(parts: Sequence[Examples]) -> Examples:
-    """Stack examples of several blocks or cutoffs."""
+    """Stack examples of several blocks or cutoffs; none at all where there was nobody to learn from."""
+    if not parts:
+        return Examples(np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, bool), np.zeros(0, np.float32), np.zeros(0, bool))
     return Examples(
         np.concatenate([p.features for p in parts]), np.concatenate([p.label for p in parts]),
         np.concatenate([p.weight for p in parts]), np.concatenate([p.again for p in parts]),
@@ -116,15 +123,24 @@ def join_examples(parts: Sequence[Examples]) -> Examples:
 def fit_ranker(examples: Examples, seed: int) -> Ranker:
     """Fit gradient boosting on the log loss of each ground, one thread, seeded."""
     boosters: list[lgb.Booster | None] = []
+    rates: list[float] = []
     for ground in (True, False):
         chosen = examples.again == ground
+        total = float(examples.weight[chosen].sum(dtype=np.float64))
+        rates.append(float(examples.weight[chosen & examples.label].sum(dtype=np.float64)) / total if total else 0.0)
         if int(examples.label[chosen].sum()) < LEAST_POSITIVES:
             boosters.append(None)
             continue
         data = lgb.Dataset(examples.features[chosen], examples.label[chosen].astype(np.float32), weight=examples.weight[chosen],
                            feature_name=list(FEATURES), params=PARAMETERS)  # fmt: skip
         boosters.append(lgb.train({**PARAMETERS, "seed": seed}, data, ROUNDS))
-    return Ranker(*boosters)
+    return Ranker(boosters[0], boosters[1], (rates[0], rates[1]))
+
+
+def part_of(candidates: Candidates, chosen: Bools | Ints) -> Candidates:
+    """Some of the candidates, without their features."""
+    return Candidates(candidates.user[chosen], candidates.item[chosen], candidates.again[chosen], candidates.scores[chosen],
+                      candidates.features[:0])  # fmt: skip
 
 
 def source_values(candidates: Candidates, source: str) -> Values:
@@ -160,8 +176,7 @@ def blend_values(candidates: Candidates, chance: Values, policy: Policy) -> Valu
     for ground, mix in ((True, policy.again), (False, policy.new)):
         chosen = np.flatnonzero(candidates.again == ground)
         if mix.share and len(chosen):
-            part = Candidates(candidates.user[chosen], candidates.item[chosen], candidates.again[chosen],
-                              candidates.scores[chosen], candidates.features[:0])  # fmt: skip
+            part = part_of(candidates, chosen)
             values[chosen] = mixed(part.user, values[chosen], partner_values(part, mix.partner), mix.share)
     if policy.all.share:
         values = mixed(candidates.user, values, partner_values(candidates, policy.all.partner), policy.all.share)

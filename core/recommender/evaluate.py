@@ -122,6 +122,8 @@ def empty_metrics() -> pa.Table:
 
 
 def _row(source: str, ground: str, band: str, measure: str, estimate: Estimate) -> dict[str, object]:
-    low, high = (None if np.isnan(edge) else edge for edge in (estimate.low, estimate.high))
+    low, high = (None if np.isnan(edge) else float(edge) for edge in (estimate.low, estimate.high))
+    if not measure.startswith("novelty"):  # a normal interval of a share near 0 or 1 would reach past it
+        low, high = (None if edge is None else min(max(edge, 0.0), 1.0) for edge in (low, high))
     return {"source": source, "ground": ground, "band": band, "measure": measure, "value": estimate.value, "low": low, "high": high,
             "n": estimate.n}  # fmt: skip

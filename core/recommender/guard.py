@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.recommender.blend import FIXED, MIXES, Mix, Policy, Values, blend_values, mixed, partner_values
+from core.recommender.blend import FIXED, MIXES, Mix, Policy, Values, blend_values, mixed, part_of, partner_values
 from core.recommender.candidates import Candidates, rank_within
 from core.recommender.interactions import Interactions, Labels
 from core.recommender.options import SOURCES
@@ -87,9 +87,7 @@ def _slim(candidates: Candidates) -> Candidates:
 
 def _only(candidates: Candidates, chance: Values, again: bool) -> tuple[Candidates, Values]:
     chosen = candidates.again == again
-    part = Candidates(candidates.user[chosen], candidates.item[chosen], candidates.again[chosen], candidates.scores[chosen],
-                      candidates.features[:0])  # fmt: skip
-    return part, chance[chosen]
+    return part_of(candidates, chosen), chance[chosen]
 
 
 def _labels_of(labels: Labels, ground: str) -> Labels:

@@ -153,12 +153,12 @@ class Labels:
         return np.unique(self.user)
 
 
-def strongest_act(log: Log) -> str:
-    """Name the act that recommendations are to bring about: purchase, or the strongest act that the log has."""
+def strongest_act(log: Log) -> str | None:
+    """Name the act that recommendations are to bring about: purchase, or the strongest act that the log has; None without any."""
     with log.history() as connection:
         found = {row[0] for row in connection.execute(
             "SELECT DISTINCT CAST(event_type AS VARCHAR) FROM history WHERE item_id IS NOT NULL").fetchall()}  # fmt: skip
-    return next((act for act in ACTS if act in found), "purchase")
+    return next((act for act in ACTS if act in found), None)
 
 
 def read_interactions(log: Log, cutoff: datetime, target: str) -> Interactions:
