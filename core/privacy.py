@@ -5,6 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 SMALL_CELL = 20
 """Counts below are shown as "< 20": fewer people can be recognised."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -40,6 +43,13 @@ class PersonalColumn:
 def guard_cell(text: str) -> str:
     """Put an apostrophe before text that a spreadsheet would run as a formula; everything else passes unchanged."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def guard_column(cells: pa.Array) -> pa.Array:
+    """Guard a whole column of text at once; NULL stays NULL."""
+    starts = pc.utf8_slice_codeunits(cells, 0, 1)
+    risky = pc.fill_null(pc.is_in(starts, value_set=pa.array(FORMULA_STARTS)), False)
+    return pc.if_else(risky, pc.binary_join_element_wise("'", cells, ""), cells)
 
 
 def show_count(count: int, smallest: int = SMALL_CELL) -> str:

@@ -2,9 +2,10 @@
 
 import hashlib
 
+import pyarrow as pa
 import pytest
 
-from core.privacy import detect_personal_columns, guard_cell, pseudonym, show_count, suppress
+from core.privacy import detect_personal_columns, guard_cell, guard_column, pseudonym, show_count, suppress
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
@@ -15,6 +16,12 @@ def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe(cell: str) -> None
 @pytest.mark.parametrize("cell", ["", "a=b", "4711", "用户", " =1"])
 def test_other_cells_pass_unchanged(cell: str) -> None:
     assert guard_cell(cell) is cell
+
+
+def test_a_column_is_guarded_like_its_cells() -> None:
+    cells = ["=1+1", "-1", "@x", "\tx", "", "a=b", None, "用户"]
+    guarded = guard_column(pa.array(cells)).to_pylist()
+    assert guarded == [None if cell is None else guard_cell(cell) for cell in cells]
 
 
 def test_counts_from_1_to_19_are_shown_as_below_20() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
+from core.privacy import guard_column
 from core.schema import Progress, silent
 from core.store import EVENTS_FILE, Dataset, connect
 
@@ -140,9 +140,3 @@ def _is_text(kind: pa.DataType) -> bool:
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
     """Enumerations become plain text: other tools read dictionaries differently."""
     return pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
-
-
-def guard_column(column: pa.Array) -> pa.Array:
-    """Put an apostrophe before cells that a spreadsheet would run as a formula (= + - @, tab, carriage return)."""
-    risky = pc.match_substring_regex(column, "^[=+\\-@\t\r]")
-    return pc.if_else(pc.fill_null(risky, False), pc.binary_join_element_wise("'", column, ""), column)

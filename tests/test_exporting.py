@@ -1,0 +1,78 @@
+"""Exports hold every row unchanged in Parquet, and nothing that a spreadsheet would run in CSV."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core.artifacts import sha256_of
+from core.errors import FileError
+from core.pipeline.exporting import EVENT_TABLES, export_tables, write_rows
+from core.pipeline.work import IngestOptions, ingest
+from core.store import Home
+
+LOG = """user_id,item_id,event_type,event_time
+007,=1+1,view,2024-03-01 10:00:00
+7,@cmd,purchase,2024-03-01 11:00:00
+9007199254740993,x,view,2024-03-01 12:00:00
+,x,view,2024-03-01 13:00:00
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    (tmp_path / "log.csv").write_text(LOG, encoding="utf-8")
+    home = Home(tmp_path / "home")
+    ingest(home, "shop", IngestOptions(events=(str(tmp_path / "log.csv"),)))
+    return home
+
+
+def test_every_table_is_a_file_whose_rows_and_checksum_are_told(home: Home, tmp_path: Path) -> None:
+    told = export_tables(home.dataset("shop"), tmp_path / "out")
+    assert set(told["files"]) == set(EVENT_TABLES)
+    assert all("has no" in warning for warning in told["warnings"])
+    for name, file in told["files"].items():
+        path = tmp_path / "out" / f"{name}.parquet"
+        assert pq.read_table(path).num_rows == file["rows"]
+        assert sha256_of(path) == file["sha256"]
+
+
+def test_ids_survive_unchanged_and_rows_add_up(home: Home, tmp_path: Path) -> None:
+    export_tables(home.dataset("shop"), tmp_path)
+    events, aside = pq.read_table(tmp_path / "events.parquet"), pq.read_table(tmp_path / "quarantine.parquet")
+    assert events["user_id"].to_pylist() == ["007", "7", "9007199254740993"]
+    assert events["item_id"].to_pylist() == ["=1+1", "@cmd", "x"]
+    assert events.num_rows + aside.num_rows == 4
+    assert aside["rule"].to_pylist() == ["null_user"]
+
+
+def test_csv_has_a_byte_order_mark_and_guarded_cells(home: Home, tmp_path: Path) -> None:
+    export_tables(home.dataset("shop"), tmp_path, "csv")
+    assert (tmp_path / "events.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    with (tmp_path / "events.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["item_id"] for row in rows] == ["'=1+1", "'@cmd", "x"]
+    assert [row["user_id"] for row in rows] == ["007", "7", "9007199254740993"]
+
+
+def test_the_same_data_gives_the_same_bytes(home: Home, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        export_tables(home.dataset("shop"), tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_a_file_in_the_folders_place_is_left_alone(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileError, match="is a file"):
+        export_tables(home.dataset("shop"), tmp_path / "taken")
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_single_table_is_written_whole(tmp_path: Path) -> None:
+    table = pa.table({"user_id": ["a", "b"], "propensity": [0.25, 0.5]})
+    write_rows(tmp_path / "t.parquet", table)
+    assert pq.read_table(tmp_path / "t.parquet").equals(table)
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
