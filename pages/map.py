@@ -5,6 +5,7 @@ import streamlit as st
 from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
+from pages.parts.encoder_card import encoder_card
 from pages.parts.text import _, whole
 from pages.parts.traits import segments_shown
 
@@ -27,3 +28,4 @@ if here and manifest:
     segment_detail(here, everyone, segments)
     st.subheader(_("How far this map can be trusted"))
     quality_figures(state.ask(screens.run_manifest, here, "atlas"))
+    encoder_card(state.ask(screens.run_manifest, here, "profiles"))

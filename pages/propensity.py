@@ -4,7 +4,9 @@ import streamlit as st
 
 from core.pipeline import screens
 from pages.parts import downloads, frame
+from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
+from pages.parts.run_facts import how_made
 from pages.parts.text import _, plain
 from pages.parts.verdict import sentences
 
@@ -21,6 +23,8 @@ if here:
         distribution(here, manifest)
         model_table(manifest)
         why(here)
+        by_category(here)
+        how_made(here, manifest)
         frame.notes(manifest.get("warnings", []))
         with st.container(horizontal=True, vertical_alignment="center"):
             downloads.csv_button(lambda: screens.run_table(here, "propensity", "scores"), "scores", label=_("Download all scores"))

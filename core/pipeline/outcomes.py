@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.audiences.exports import ExportOptions, export_audience
 from core.audiences.rules import rule_sql, scope_of
@@ -70,6 +71,39 @@ def top_reasons(screen: Screen) -> pd.DataFrame:
     )
     ordered: pd.DataFrame = grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
     return ordered
+
+
+def category_chances(screen: Screen) -> pd.DataFrame:
+    """Expected buyers by category, most first: category, expected (sum of chances), largest; empty when the run knows none.
+
+    Where the run was judged also auc, test_expected and test_happened of the test window.
+    """
+    table = screens.run_table(screen, "propensity", "categories", ["category", "propensity"])
+    if table is None or not table.num_rows:
+        return pd.DataFrame(columns=["category", "expected", "largest"])
+    found = table.to_pandas().groupby("category")["propensity"].agg(expected="sum", largest="max").reset_index()
+    judged = screens.run_table(screen, "propensity", "category_metrics")
+    if judged is not None:
+        renamed = judged.to_pandas().rename(columns={"expected": "test_expected", "positives": "test_happened"})
+        found = found.merge(renamed.drop(columns=["users"], errors="ignore"), on="category", how="left")
+    ordered: pd.DataFrame = found.sort_values(["expected", "category"], ascending=[False, True], kind="stable").reset_index(drop=True)
+    return ordered
+
+
+def likeliest_in(screen: Screen, category: str, most: int) -> pd.DataFrame:
+    """The `most` shoppers likeliest to buy in a category: user_id, propensity, low, high, and segment_id when there is a map."""
+    table = screens.run_table(screen, "propensity", "categories")
+    if table is None:
+        return pd.DataFrame(columns=["user_id", "propensity", "low", "high"])
+    rows = table.filter(pc.equal(table["category"], category)).to_pandas().drop(columns="category")
+    top: pd.DataFrame = (
+        rows.sort_values(["propensity", "user_id"], ascending=[False, True], kind="stable").head(most).reset_index(drop=True)
+    )
+    if screen.run_id("atlas"):
+        everyone = shoppers.places(screen)
+        own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
+        top["segment_id"] = [own.get(user) for user in top["user_id"]]
+    return top
 
 
 def recommendations_of(screen: Screen, user_id: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 Light by contract: DuckDB, Arrow and NumPy only, so that the screen process answers in milliseconds and holds no model.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,13 @@ def run_table(screen: Screen, kind: str, name: str, columns: list[str] | None = 
         return None
     path = screen.dataset.run_path(kind, run) / f"{name}.parquet"
     return artifacts.read_table(path, columns) if path.is_file() else None
+
+
+def run_record(screen: Screen, kind: str, name: str) -> dict[str, Any] | None:
+    """Return a JSON record of the pinned run (`card` for card.json), or None when the run or the record is missing."""
+    run = screen.run_id(kind)
+    path = screen.dataset.run_path(kind, run) / f"{name}.json" if run else None
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path is not None and path.is_file() else None
 
 
 def kinds_of_data(record: dict[str, Any]) -> list[str]:

@@ -70,12 +70,28 @@ class Places:
     propensity: npt.NDArray[np.float64]
     """NaN without a purchase chance."""
 
-    def sample(self, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
-        """Rows to draw: all, or every n-th in the order of segment and place, so that each segment keeps its share."""
-        if len(self.x) <= most:
-            return np.arange(len(self.x))
-        order = np.lexsort((self.y, self.x, self.segment_ids))
+    def sample(self, most: int = MOST_POINTS, within: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+        """Rows to draw: all, or every n-th in the order of segment and place, so that each segment keeps its share.
+
+        Args:
+            most: Most rows to return.
+            within: Users to choose from (U,); everyone without it.
+        """
+        rows = np.arange(len(self.x)) if within is None else np.flatnonzero(within)
+        if len(rows) <= most:
+            return rows
+        order = rows[np.lexsort((self.y[rows], self.x[rows], self.segment_ids[rows]))]
         return np.sort(order[np.linspace(0, len(order) - 1, most).astype(np.int64)])
+
+    def frame_of(self, chosen: npt.NDArray[np.bool_], margin: float = 0.04) -> tuple[float, float, float, float]:
+        """Return left, right, bottom, top of a frame around chosen users (U,), with a margin in shares of its width."""
+        x, y = self.x[chosen], self.y[chosen]
+        pad_x, pad_y = max(float(np.ptp(x)), 1e-6) * margin, max(float(np.ptp(y)), 1e-6) * margin
+        return float(x.min()) - pad_x, float(x.max()) + pad_x, float(y.min()) - pad_y, float(y.max()) + pad_y
+
+    def framed(self, left: float, right: float, bottom: float, top: float) -> npt.NDArray[np.bool_]:
+        """Which users lie in a frame (U,), its edges included."""
+        return (self.x >= left) & (self.x <= right) & (self.y >= bottom) & (self.y <= top)
 
     def inside(self, polygon_x: list[float], polygon_y: list[float]) -> npt.NDArray[np.bool_]:
         """Which users lie in a polygon (U,), by the even-odd rule over everyone, drawn or not."""

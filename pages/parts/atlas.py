@@ -20,8 +20,9 @@ COLOUR_WORDS = {SEGMENT: "Segment", CHANCE: "Purchase chance", CERTAINTY: "Certa
 FEATURES_SHOWN = ("events_all", "orders_all", "revenue_all", "recency_days", "active_days_all", "categories_all", "price_median")
 """Offered first; every other counted feature follows."""
 
-PLAIN_POINTS = 4000
-"""Vector marks are slower: more of them make the page lag."""
+PLAIN_POINTS = 3000
+"""Up to here points are vector marks, which every browser draws; more of them need WebGL or make the page lag."""
+ZOOM = "map-zoom"
 MOST_TRAITS = 12
 
 Chosen = npt.NDArray[np.bool_]
@@ -40,12 +41,17 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
     colour = left.selectbox(
         _("Coloured by"), colours, format_func=lambda c: _(COLOUR_WORDS[c]) if c in COLOUR_WORDS else words.get(c, c), key="map-colour"
     )
-    webgl = not st.toggle(
+    zoom = state.flag(ZOOM)
+    zoom = zoom[1] if zoom and zoom[0] == (here.name, here.run_id("atlas")) else None
+    within = everyone.framed(*zoom) if zoom else None
+    rows = everyone.sample(within=within)
+    webgl = len(rows) > PLAIN_POINTS and not st.toggle(
         _("Draw without the graphics card"),
         key="map-plain",
         help=_("If the map stays empty, this browser lacks WebGL: fewer points are drawn, all are counted."),
     )
-    rows = everyone.sample() if webgl else everyone.sample(PLAIN_POINTS)
+    if not webgl:
+        rows = everyone.sample(PLAIN_POINTS, within)
     right.caption(
         _(
             "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. "
@@ -83,11 +89,22 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
             form=".0%" if colour in COLOUR_WORDS else "~s",
             webgl=webgl,
         )
-    if len(rows) < len(everyone.x):
-        figure = charts.add_density(figure, everyone.x, everyone.y, state.look())
+    shown = np.ones(len(everyone.x), dtype=bool) if within is None else within
+    if len(rows) < shown.sum():
+        figure = charts.add_density(figure, everyone.x[shown], everyone.y[shown], state.look())
+    if zoom:
+        figure = charts.zoomed(figure, zoom)
     event = st.plotly_chart(
         figure, theme=None, config=frame.PLOTLY_MAP, key="map", on_select="rerun", selection_mode=("lasso", "box"), alt=_("Map of shoppers")
     )
+    inside = _inside(everyone, event)
+    if len(everyone.x) > shoppers.MOST_POINTS:
+        _zoom_buttons(here, everyone, inside, bool(zoom))
+    return inside
+
+
+def _inside(everyone: Places, event: Any) -> Chosen | None:
+    """Who lies in the drawn shape (U,), or None when there is none."""
     lassos = [*event["selection"]["lasso"], *event["selection"]["box"]]
     if not lassos:
         return None
@@ -98,6 +115,18 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
             [polygon_y[0], polygon_y[0], polygon_y[1], polygon_y[1]],
         )
     return everyone.inside(polygon_x, polygon_y)
+
+
+def _zoom_buttons(here: Screen, everyone: Places, inside: Chosen | None, zoomed: bool) -> None:
+    """Above the number of points that are drawn at once: draw the selected part anew with its own sample, or all again."""
+    with st.container(horizontal=True):
+        chosen = inside is not None and bool(inside.any())
+        if st.button(_("Zoom to the selection"), key="map-zoom-in", disabled=not chosen) and inside is not None:
+            state.put(ZOOM, ((here.name, here.run_id("atlas")), everyone.frame_of(inside)))
+            st.rerun()
+        if st.button(_("Show everyone again"), key="map-zoom-out", disabled=not zoomed):
+            state.drop(ZOOM)
+            st.rerun()
 
 
 def selection(here: Screen, everyone: Places, inside: Chosen | None) -> None:

@@ -1,0 +1,91 @@
+"""One template in two looks; colours checked for contrast and colour blindness."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+PALETTE = (
+    "#2479AA",
+    "#E76D00",
+    "#187900",
+    "#9286F3",
+    "#B64992",
+    "#499EAA",
+    "#C23D0C",
+    "#927961",
+    "#6D9E31",
+    "#8661DB",
+    "#B68679",
+    "#866161",
+)
+"""Twelve marks of at least 3:1 on white and on the dark ground, chosen greedily for distance in normal, red-blind,
+green-blind and blue-blind sight; the first eight are the safest."""
+RAMP_LIGHT = ((0.0, "#D5E4EE"), (0.35, "#7FB2D0"), (0.7, "#2479AA"), (1.0, "#0B3A57"))
+RAMP_DARK = ((0.0, "#1F3342"), (0.35, "#2B6C95"), (0.7, "#67B3DE"), (1.0, "#E3F4FF"))
+SCATTER_LIGHT = ((0.0, "#8FA3B3"), (0.25, "#5D9FC2"), (0.6, "#2479AA"), (1.0, "#0B3A57"))
+SCATTER_DARK = ((0.0, "#5B6C7B"), (0.25, "#3F86B3"), (0.6, "#7CC0E8"), (1.0, "#F1FAFF"))
+FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Roboto, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colours of one theme."""
+
+    mode: str
+    ground: str
+    panel: str
+    ink: str
+    quiet: str
+    line: str
+    accent: str
+    warn: str
+    ramp: tuple[tuple[float, str], ...]
+    scatter: tuple[tuple[float, str], ...]
+
+
+LIGHT = Look("light", "#FFFFFF", "#F3F6F9", "#17212B", "#55626F", "#D8DFE6", "#1B6690", "#B2480B", RAMP_LIGHT, SCATTER_LIGHT)
+DARK = Look("dark", "#12171D", "#1B222A", "#E6EBF0", "#A5B1BD", "#35404B", "#67B3DE", "#F0975A", RAMP_DARK, SCATTER_DARK)
+
+
+def template(look: Look) -> go.layout.Template:
+    """The one template of all figures in a look."""
+    axis = {
+        "gridcolor": look.line,
+        "linecolor": look.line,
+        "zerolinecolor": look.line,
+        "tickfont": {"color": look.quiet, "size": 12},
+        "title": {"font": {"color": look.quiet, "size": 12}, "standoff": 8},
+        "automargin": True,
+        "separatethousands": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "color": look.ink, "size": 13},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(PALETTE),
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": axis,
+            "margin": {"l": 8, "r": 8, "t": 16, "b": 8},
+            "hoverlabel": {"bgcolor": look.panel, "bordercolor": look.line, "font": {"color": look.ink, "family": FONT}, "align": "left"},
+            "legend": {
+                "orientation": "h",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "x": 0,
+                "font": {"color": look.ink, "size": 12},
+                "title": {"text": ""},
+            },
+            "separators": ".,",
+            "hovermode": "closest",
+            "dragmode": False,
+            "bargap": 0.28,
+        }
+    )
+
+
+def empty_figure(look: Look, height: int) -> go.Figure:
+    """A figure of `height` pixels with the template, and nothing in it yet."""
+    figure = go.Figure()
+    figure.update_layout(template=template(look), height=height)
+    return figure

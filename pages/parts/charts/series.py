@@ -1,0 +1,169 @@
+"""Lines and bars over time and over names."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+
+from pages.parts.charts.look import PALETTE, Look, empty_figure
+from pages.parts.text import hover
+
+
+def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, look: Look) -> go.Figure:
+    """A line over periods; periods that the log covers only in part are hollow and dotted."""
+    figure = empty_figure(look, height=300)
+    dates, values = frame["period"], frame[measure].astype(float)
+    whole = ~frame["partial"].astype(bool)
+    figure.add_scatter(
+        x=dates, y=values, mode="lines", line={"color": look.accent, "width": 1.2, "dash": "dot"}, showlegend=False, hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=dates,
+        y=values.where(whole),
+        mode="lines+markers" if len(frame) <= 60 else "lines",
+        name=hover(label),
+        line={"color": look.accent, "width": 2.2},
+        marker={"size": 5},
+        connectgaps=False,
+        hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra></extra>",
+        showlegend=False,
+    )
+    if (~whole).any():
+        figure.add_scatter(
+            x=dates[~whole],
+            y=values[~whole],
+            mode="markers",
+            name=hover(partial_label),
+            marker={"color": look.ground, "line": {"color": look.accent, "width": 1.8}, "size": 9},
+            hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra>" + hover(partial_label) + "</extra>",
+            showlegend=True,
+        )
+    figure.update_yaxes(title_text=hover(label), rangemode="tozero")
+    return figure
+
+
+def days(frame: pd.DataFrame, label: str, look: Look) -> go.Figure:
+    """Events per day as thin bars; days without events stay empty."""
+    figure = empty_figure(look, height=220)
+    figure.add_bar(
+        x=frame["day"],
+        y=frame["events"],
+        marker={"color": PALETTE[0], "line": {"width": 0}},
+        hovertemplate="%{x|%Y-%m-%d}<br>%{y:,}<extra></extra>",
+    )
+    figure.update_layout(bargap=0.05, showlegend=False)
+    figure.update_yaxes(title_text=hover(label), rangemode="tozero")
+    return figure
+
+
+def bars(
+    labels: Sequence[str],
+    values: Sequence[float],
+    shown: Sequence[str],
+    axis: str,
+    look: Look,
+    *,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    colours: Sequence[str] | None = None,
+    line_at: float | None = None,
+) -> go.Figure:
+    """Horizontal bars, first on top, each with its figure in words; optional intervals and a reference line."""
+    figure = empty_figure(look, height=60 + 30 * max(len(labels), 2))
+    places = list(range(len(labels)))
+    error = None
+    if low is not None and high is not None:
+        pairs = list(zip(values, low, high, strict=True))
+        error = {
+            "type": "data",
+            "symmetric": False,
+            "array": [max(h - v, 0) for v, _l, h in pairs],
+            "arrayminus": [max(v - less, 0) for v, less, _h in pairs],
+            "color": look.quiet,
+            "thickness": 1.4,
+            "width": 4,
+        }
+    figure.add_bar(
+        x=list(values),
+        y=places,
+        orientation="h",
+        marker={"color": list(colours) if colours else PALETTE[0]},
+        error_x=error,
+        text=[hover(s) for s in shown] if error is None else None,
+        textposition="auto",
+        cliponaxis=False,
+        customdata=np.array([[hover(n), hover(s)] for n, s in zip(labels, shown, strict=True)]) if labels else None,
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+    )
+    figure.update_yaxes(
+        tickvals=places, ticktext=[hover(name) for name in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
+    )
+    figure.update_xaxes(title_text=hover(axis), showgrid=True)
+    if line_at is not None:
+        figure.add_vline(x=line_at, line={"color": look.warn, "dash": "dash", "width": 1.5})
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def heat(grid: npt.NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], label: str, look: Look) -> go.Figure:
+    """A grid of counts, such as weekday × hour."""
+    figure = empty_figure(look, height=70 + 32 * len(rows))
+    figure.add_heatmap(
+        z=grid,
+        x=list(columns),
+        y=[hover(r) for r in rows],
+        colorscale=list(look.ramp),
+        xgap=1.5,
+        ygap=1.5,
+        colorbar={"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 10, "tickfont": {"color": look.quiet}},
+        hovertemplate="%{y} %{x}:00<br>%{z:,}<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def waterfall(labels: Sequence[str], values: Sequence[float], kinds: Sequence[str], look: Look) -> go.Figure:
+    """From rows read to rows kept; `kinds` are `absolute`, `relative` or `total`."""
+    figure = empty_figure(look, height=280)
+    figure.add_waterfall(
+        x=[hover(name) for name in labels],
+        y=list(values),
+        measure=list(kinds),
+        connector={"line": {"color": look.line}},
+        increasing={"marker": {"color": PALETTE[0]}},
+        decreasing={"marker": {"color": PALETTE[1]}},
+        totals={"marker": {"color": PALETTE[0]}},
+        text=[f"{value:,.0f}" for value in values],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{x}<br>%{y:,}<extra></extra>",
+    )
+    figure.update_layout(showlegend=False, margin={"t": 32})
+    return figure
+
+
+def timeline(frame: pd.DataFrame, order: Sequence[tuple[str, str]], look: Look) -> go.Figure:
+    """A shopper's events on one lane per kind: columns local_time, event_type, card."""
+    figure = empty_figure(look, height=90 + 34 * max(len(order), 1))
+    for place, (kind, name) in enumerate(order):
+        part = frame[frame["event_type"] == kind]
+        figure.add_scatter(
+            x=part["local_time"],
+            y=np.full(len(part), place),
+            mode="markers",
+            name=hover(name),
+            customdata=part["card"].to_numpy(),
+            marker={"size": 9, "color": PALETTE[place % len(PALETTE)], "opacity": 0.7},
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    figure.update_yaxes(
+        tickvals=list(range(len(order))),
+        ticktext=[hover(name) for _kind, name in order],
+        range=[-0.6, len(order) - 0.4],
+        tickfont={"color": look.ink},
+    )
+    figure.update_layout(showlegend=False)
+    return figure
