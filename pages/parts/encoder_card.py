@@ -17,12 +17,13 @@ def encoder_card(manifest: dict[str, Any] | None) -> None:
     if "checkpoint" not in card:
         st.caption(_("The item texts were not read by a text model: profiles rest on counts."))
         return
+    st.markdown(f":gray[{_('Checkpoint')}] &nbsp; **{plain(card['checkpoint'])}**")
     frame.tiles(
         [
             (
-                _("Checkpoint"),
-                str(card["checkpoint"]),
-                _("licence {licence}, {size:.0f} MB", licence=plain(card.get("licence") or "–"), size=(card.get("bytes") or 0) / 1e6),
+                _("Size"),
+                _("{size:.0f} MB", size=(card.get("bytes") or 0) / 1e6),
+                _("licence {licence}", licence=plain(card.get("licence") or "–")),
                 _(
                     "{n} parameters, vectors of {dim} numbers, up to {tokens} tokens a text.",
                     n=whole(card.get("parameters")),

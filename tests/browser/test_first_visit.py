@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.page_worlds import tiny_home
 from tests.worlds import at
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +67,24 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; set CHROMIUM to one")
+def test_the_first_address_of_a_cold_server_may_be_any_page_and_keeps_its_language(server: str, tmp_path: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    tiny_home(tmp_path / "home")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{server}/audiences?dataset=tiny&lang=zh")
+        expect(page.get_by_role("heading", name="受众", exact=True)).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("link", name="地图", exact=True)).to_be_visible()
+        expect(page).to_have_url(re.compile(r"/audiences\?(?=.*lang=zh)(?=.*dataset=tiny)(?!.*page=)"))
+        page.reload()
+        expect(page.get_by_role("heading", name="受众", exact=True)).to_be_visible()
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; set CHROMIUM to one")
 def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(server: str, tmp_path: Path) -> None:
     from playwright.sync_api import expect, sync_playwright
 
@@ -96,7 +116,6 @@ def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(serv
 
         page.get_by_role("link", name="Map", exact=True).click()
         expect(page.get_by_text("240 of 240 shoppers are drawn.")).to_be_visible()
-        page.get_by_text("Draw without the graphics card").click()
         expect(page.locator(".js-plotly-plot .scatterlayer path.point").first).to_be_visible()
         colours = page.eval_on_selector_all(
             ".js-plotly-plot .scatterlayer path.point", "marks => [...new Set(marks.map(m => m.style.fill))]"
