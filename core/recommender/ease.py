@@ -10,7 +10,7 @@ from core.recommender.blocks import NO_OPINION, DenseBlock, places
 from core.recommender.interactions import Floats, Interactions, Ints
 
 RIDGE_SHARE = 0.5
-"""The ridge, as a share of the mean diagonal of the Gram matrix times ten, at least 50; flat around its best."""
+"""The ridge is ten times this share of the mean diagonal of the Gram matrix, and at least 25: it grows with the number of users."""
 
 
 @dataclass(frozen=True)

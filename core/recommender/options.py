@@ -58,7 +58,7 @@ class RecommendOptions:
     factors: int = 64
     """Width of the factorisation."""
     max_train_users: int = 1500
-    """Users sampled from each training cutoff; more did not change the order but the time."""
+    """Users sampled from each training cutoff; 2,000 against 1,500 moved nDCG@10 by less than its interval."""
     max_test_users: int = 5000
     """Users sampled from the test window; the intervals say what that costs."""
     min_train_buyers: int = 30
