@@ -14,9 +14,9 @@ from pages.parts.text import _, day, number, plain, whole
 from pages.parts.words import feature_word, model_word
 
 CALIBRATION_WORDS = {
-    "sigmoid": "sigmoid (Platt), two numbers",
+    "sigmoid": "sigmoid (Platt)",
     "isotonic": "isotonic regression",
-    "none": "none needed: it did not help on validation",
+    "none": "none needed",
 }
 CARD_WORDS = {
     "act": "Act", "winner": "Model in use", "seed": "Seed", "loss": "Loss", "optimizer": "Optimizer", "tried": "Models tried",
@@ -93,7 +93,7 @@ def _seeds(manifest: dict[str, Any]) -> None:
         key="members",
         column_config={
             "model": _("Model"),
-            "members": _("Members"),
+            "members": st.column_config.NumberColumn(_("Members"), width="small"),
             "auc": _("AUC"),
             "log_loss": _("Log loss"),
             "calibration": _("Calibration"),

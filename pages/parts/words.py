@@ -83,10 +83,12 @@ def rule_sentence(rule: str) -> str:
 
 def feature_word(name: str) -> str:
     """What a counted feature is, in the chosen language, without the clause on empty values."""
-    phrase = _(feature_words().get(name, name))
+    phrase = _(feature_words()[name]) if name in feature_words() else _(OTHER_FEATURE_WORDS.get(name, name))
     return phrase.split("; ")[0].split("；")[0]
 
 
+OTHER_FEATURE_WORDS = {"text profile": "text profile"}
+"""Reasons that are no counted feature."""
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
 MODEL_WORDS = {
     "propensity": "On screen",
