@@ -60,7 +60,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise StorageError(f"{path} is missing; the folder was changed by hand. Run the stage again.") from error
     except (ValueError, OSError, RecursionError) as error:
-        raise StorageError(f"{path} cannot be read ({error}); restore it or run the stage again.") from error
+        raise StorageError(f"{path} cannot be read ({error}); restore it, or ingest the log or run the stage again.") from error
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -121,7 +121,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     whole = isinstance(record, dict)
     if not whole or ("seal" in record and record["seal"] != _seal_of({key: value for key, value in record.items() if key != "seal"})):
         raise StorageError(
-            f"{folder / MANIFEST} was changed after it was written, by the disk or a person. Restore it or run the stage again."
+            f"{folder / MANIFEST} was changed after it was written, by the disk or a person. "
+            "Restore it, or ingest the log or run the stage again."
         )
     return dict(record)
 

@@ -246,8 +246,9 @@ class Dataset:
         pointer = self.path / CURRENT
         if not pointer.is_file():
             return {"version": None, "runs": {}}
-        pointers = read_json(pointer)
-        if not isinstance(pointers, dict) or "version" not in pointers or not isinstance(pointers.get("runs"), dict):
+        pointers: dict[str, Any] = read_json(pointer)
+        runs = pointers.get("runs") if isinstance(pointers, dict) else None
+        if not isinstance(runs, dict) or not all(isinstance(name, str) for name in [pointers.get("version") or "", *runs.values()]):
             raise StorageError(f"{pointer} does not say which version is current; it was changed by hand. Ingest the log again.")
         return pointers
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
-from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError
+from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
 from core.jobs import Reporter, start_job
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
@@ -150,8 +150,9 @@ def draw_map(
     counts = read_table(profiles / "counts.parquet")
     text = read_arrays(profiles / "text.safetensors")["text"] if (profiles / "text.safetensors").is_file() else None
     previous = None
-    if cutoff is None and dataset.current()["runs"].get("atlas"):
-        previous = read_table(dataset.run_path("atlas") / "users.parquet")
+    if cutoff is None:
+        with suppress(NotFoundError, StorageError):  # none yet, or a damaged one, which this run replaces
+            previous = read_table(dataset.run_path("atlas") / "users.parquet")
     began, log = time.time(), dataset.log(cutoff)
     with log.history() as connection:
         atlas = build_atlas(
