@@ -266,6 +266,14 @@ def test_dwell_of_many_units_becomes_seconds(ingest: Ingest, dataset: Dataset, t
     assert events(dataset, "dwell_seconds") == [(30,)]
 
 
+def test_a_column_that_is_absent_or_empty_stays_unknown(ingest: Ingest, dataset: Dataset) -> None:
+    ingest("user,item,event,time\na,x,view,2024-03-01 10:00:00\n")
+    unknown = "dwell_seconds IS NULL AND position IS NULL AND quantity IS NULL AND price IS NULL AND revenue IS NULL"
+    assert query(dataset, f"SELECT {unknown} FROM main.events") == [(True,)]
+    ingest("user,item,event,time,dwell\na,x,view,2024-03-01 10:00:00,\nb,x,view,2024-03-01 10:00:00,0\n")
+    assert events(dataset, "dwell_seconds") == [(None,), (0,)]
+
+
 def test_negative_dwell_is_quarantined_and_long_stays_are_cut(ingest: Ingest, dataset: Dataset) -> None:
     record = ingest(
         "user_id,item_id,event_time,dwell_time\nu1,a,2024-03-01 10:00:00,-5\nu1,a,2024-03-01 10:01:00,9000\nu1,a,2024-03-01 10:02:00,20\n"

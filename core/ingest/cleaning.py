@@ -106,7 +106,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
                          CASE WHEN NOT $price_known AND quantity <> 0 THEN CAST(abs(revenue / quantity) AS DECIMAL(18, 4)) END) AS price,
                 CASE WHEN kind IN ('purchase', 'refund') OR $wide
                      THEN COALESCE(revenue, TRY_CAST(COALESCE(quantity, 1) * price AS DECIMAL(18, 4))) END AS revenue,
-                CASE WHEN $dwell_cap THEN least(greatest(dwell, 0), CAST($cap AS DECIMAL(12, 3))) ELSE greatest(dwell, 0) END AS dwell),
+                CASE WHEN dwell >= 0 THEN CASE WHEN $dwell_cap THEN least(dwell, CAST($cap AS DECIMAL(12, 3))) ELSE dwell END END AS dwell),
                 COALESCE($dwell_cap AND dwell > $cap, false) AS capped
             FROM judged)
         SELECT source_file, source_row, rule, user_id, item_id, purchase_item_id, word, kind, time_text, event_time,
