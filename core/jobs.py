@@ -403,5 +403,5 @@ def _is_alive(status: dict[str, Any]) -> bool:
 
 def _kill(status: dict[str, Any]) -> None:
     if _is_alive(status):
-        with suppress(ProcessLookupError):
-            os.kill(status["pid"], signal.SIGKILL)
+        with suppress(psutil.Error):
+            psutil.Process(status["pid"]).kill()

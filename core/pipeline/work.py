@@ -5,7 +5,6 @@ never loads torch.
 """
 
 import glob
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
 from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
@@ -329,6 +330,10 @@ def load_sample(home: Home, name: str, progress: Progress = silent) -> Result:
 
 def peak_memory_mb() -> float:
     """Return the largest resident size of this process so far, in MB."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
