@@ -69,7 +69,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
     is_new = not dataset.versions()
     try:
         result = ingest_log(dataset, request, progress)
-    except BaseException:
+    except BaseException:  # whatever ended it, a dataset that never got a version must not stay behind; the error goes on
         if is_new:
             _remove_empty(dataset.path)
         raise
