@@ -156,6 +156,14 @@ def test_what_people_can_mend_is_said_in_a_sentence(cli: Cli, words: tuple[str, 
     assert not (home / "datasets" / "d").exists()
 
 
+def test_a_model_that_is_not_at_hand_is_named_before_any_work(cli: Cli, shop: Path, home: Path) -> None:
+    assert cli("ingest", "--dataset", "unread", "--events", str(shop))[0] == 0
+    status, told = cli("profile", "--dataset", "unread", "--model", "nobody/nothing")
+    assert status == 2
+    assert "'nobody/nothing' is no folder and not in the local Hugging Face cache" in told["error"]
+    assert Home(home).dataset("unread").runs("profiles") == []
+
+
 def test_an_empty_log_publishes_nothing(cli: Cli, tmp_path: Path, home: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("user_id,item_id,event_type,event_time\n", encoding="utf-8")

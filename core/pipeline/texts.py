@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from core.encoder.models import find_checkpoint
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
 from core.store import Home, Log
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from core.encoder.encode import TextEncoder
     from core.encoder.items import ItemVectors
 
+OUR_MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
+"""Models that came with the installation; they are checked when they are loaded."""
 Profiles = tuple[list[str], npt.NDArray[np.float32]]
 """user ids and (U, D) text profiles in that order."""
 
@@ -25,6 +28,13 @@ class TextProfiles:
     """
 
     def __init__(self, home: Home, log: Log, options: ProfileOptions, progress: Progress = silent) -> None:
+        """Check that a named model is at hand, before anything is counted or torch is loaded.
+
+        Raises:
+            ModelError: It is not.
+        """
+        if "text" in options.blocks and options.model not in ("auto", *OUR_MODELS):
+            find_checkpoint(options.model, home.path / "cache")
         self._home, self._log, self._options, self._progress = home, log, options, progress
         self._vectors: dict[datetime, ItemVectors | None] = {}
         self._encoder: TextEncoder | None = None

@@ -104,10 +104,10 @@ def profile(
             dataset.point_to("profiles", found)
         return about(dataset, "profiles", found, reused=True)
     began, log = time.time(), dataset.log(cutoff)
+    texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.9))
     progress(0.02, "counting what each shopper did")
     with log.history() as connection:
         counts = compute_features(connection, log.until)
-    texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.9))
     vectors, text = texts.item_vectors(log.until), texts(log.until)
     with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "counts.parquet", counts)
