@@ -299,13 +299,15 @@ def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str]
             reporter.set(state="running", started_work=time.time())
             yield reporter
         reporter.set(state="done", share=1.0, ended=time.time())
-    except (CancelledError, KeyboardInterrupt):
-        reporter.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
-        raise
-    except CoreError as error:
-        reporter.set(state="failed", ended=time.time(), error=str(error))
-        raise
     except BaseException as error:  # every way out must leave a state behind; the error goes on
+        if _was_cancelled(error, folder):
+            reporter.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
+            if isinstance(error, CancelledError | KeyboardInterrupt):
+                raise
+            raise CancelledError("The job was cancelled; the last good result stays.") from error
+        if isinstance(error, CoreError):
+            reporter.set(state="failed", ended=time.time(), error=str(error))
+            raise
         if (known := storage_error(error, home.path)) is not None:
             reporter.set(state="failed", ended=time.time(), error=str(known))
             raise known from error
@@ -345,6 +347,18 @@ def _heavy_lock(home: Home, folder: Path | None, reporter: Reporter) -> Iterator
 @contextmanager
 def _no_lock() -> Iterator[None]:
     yield
+
+
+def _was_cancelled(error: BaseException, folder: Path | None) -> bool:
+    """Tell whether a person ended the work: libraries in the middle of it make errors of their own of the signal."""
+    if folder is not None and (folder / "cancel").exists():
+        return True
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, CancelledError | KeyboardInterrupt):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _raise_cancelled(signum: int, frame: object) -> None:

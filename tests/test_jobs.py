@@ -113,6 +113,15 @@ def test_every_way_out_lets_the_error_through(tmp_path: Path) -> None:
             raise error
 
 
+def test_a_cancel_that_a_library_makes_another_error_of_is_still_a_cancel(tmp_path: Path) -> None:
+    for wrapped in (RuntimeError("Query interrupted"), EmptyLogError("unreadable (cancelled)")):
+        with pytest.raises(CancelledError), working(Home(tmp_path), None, heavy=True, echo=lambda line: None):
+            try:
+                raise CancelledError("stop")
+            except CancelledError as error:
+                raise wrapped from error
+
+
 def test_an_unknown_job_or_a_path_is_refused(tmp_path: Path) -> None:
     for name in ("none", "../jobs", ""):
         with pytest.raises(NotFoundError, match="There is no job"):
