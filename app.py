@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from pages.parts import controls, state
-from pages.parts.text import _, plain
+from pages.parts.text import _, plain, said
 
 _log = logging.getLogger("shopper_atlas")
 PAGES = Path(__file__).resolve().parent / "pages"
@@ -45,7 +45,7 @@ def main() -> None:
         controls.sidebar()
         page.run()
     except CoreError as error:
-        st.error(plain(error))
+        st.error(plain(said(error)))
     except Exception:  # noqa: BLE001 - the last stop before a person: a sentence for them, the trace for the log
         log_id = uuid.uuid4().hex[:8]
         _log.exception("page %s failed, log id %s", page.url_path, log_id)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import StorageError
+from core.messages import revived, with_messages
 
 MANIFEST = "manifest.json"
 
@@ -107,12 +108,12 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     }
-    record = json.loads(json.dumps(_finite({**manifest, "files": files}), default=_plain))
+    record = json.loads(json.dumps(_finite(with_messages({**manifest, "files": files})), default=_plain))
     write_json(folder / MANIFEST, {**record, "seal": _seal_of(record)})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a sealed folder.
+    """Read the manifest of a sealed folder; its sentences carry their templates and values again.
 
     Raises:
         StorageError: It is missing, or was changed after it was sealed.
@@ -124,7 +125,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder / MANIFEST} was changed after it was written, by the disk or a person. "
             "Restore it, or ingest the log or run the stage again."
         )
-    return dict(record)
+    return dict(revived(record))
 
 
 def is_whole(folder: Path) -> bool:

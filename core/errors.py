@@ -13,12 +13,19 @@ CoreError                    something the reader of the message can mend (exit 
 ├── StorageError             disk full, no permission, damaged file → free space, restore
 └── CancelledError           a person cancelled the job → start it again when wanted
 
-A message says what is wrong, the value, and the way out. Anything else that is raised is our own bug (exit status 1).
+A message says what is wrong, the value, and the way out, as a literal template and its values: `FileError("{path} is
+empty; give another file.", path=path)`. Anything else that is raised is our own bug (exit status 1).
 """
+
+from core.messages import Message, say
 
 
 class CoreError(Exception):
-    """Base of all errors that a person can mend; the message is shown as it stands."""
+    """Base of all errors that a person can mend; the message is shown in the reader's language, or as it stands."""
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.message = template if isinstance(template, Message) and not values else say(template, **values)
+        super().__init__(self.message)
 
 
 class FileError(CoreError):

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from core.artifacts import read_json, write_json
 from core.errors import BusyError, CancelledError, CoreError, NotFoundError, StorageError
+from core.messages import revived, with_messages
 from core.store import Home, storage_error
 
 _log = logging.getLogger(__name__)
@@ -267,7 +268,7 @@ class Reporter:
     def _write(self) -> None:
         if self._folder:
             with suppress(OSError):  # a full disk must not end the work that may free it; a removed folder nobody reads
-                write_json(self._folder / "status.json", {**self._status, "heartbeat": time.time()})
+                write_json(self._folder / "status.json", with_messages({**self._status, "heartbeat": time.time()}))
 
 
 @contextmanager
@@ -306,10 +307,10 @@ def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str]
                 raise
             raise CancelledError("The job was cancelled; the last good result stays.") from error
         if isinstance(error, CoreError):
-            reporter.set(state="failed", ended=time.time(), error=str(error))
+            reporter.set(state="failed", ended=time.time(), error=error.message)
             raise
         if (known := storage_error(error, home.path)) is not None:
-            reporter.set(state="failed", ended=time.time(), error=str(known))
+            reporter.set(state="failed", ended=time.time(), error=known.message)
             raise known from error
         reporter.set(
             state="failed", ended=time.time(), error=f"Our own mistake ({type(error).__name__}); the log of job {job_id} tells more."
@@ -368,7 +369,7 @@ def _raise_cancelled(signum: int, frame: object) -> None:
 def _read_status(folder: Path) -> dict[str, Any]:
     """Read status.json; one that was damaged becomes a failed job that says so, or one bad file would hide all jobs."""
     try:
-        status = read_json(folder / "status.json")
+        status = revived(read_json(folder / "status.json"))
         if isinstance(status, dict) and {"title", "argv", "state", "started", "heartbeat"} <= status.keys():
             return status
     except StorageError:

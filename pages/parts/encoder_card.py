@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from pages.parts import frame
-from pages.parts.text import _, percent, plain, whole
+from pages.parts.text import _, percent, plain, said, whole
 
 
 def encoder_card(manifest: dict[str, Any] | None) -> None:
@@ -52,4 +52,4 @@ def encoder_card(manifest: dict[str, Any] | None) -> None:
         ]
     )
     if why := card.get("why"):
-        st.caption(_("Why this model: {why}", why=plain(why)))
+        st.caption(_("Why this model: {why}", why=plain(said(why))))

@@ -13,7 +13,7 @@ from core.insights.statement import Answer
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
-from pages.parts.text import _, day, percent, plain, whole
+from pages.parts.text import _, day, percent, plain, said, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
@@ -175,12 +175,12 @@ def notes(warnings: list[str], heading: str = "") -> None:
     heading = heading or _("Notes of this step ({n})")
     with st.expander(heading.format(n=len(warnings)), expanded=len(warnings) == 1):
         for warning in warnings:
-            st.markdown("- " + plain(warning))
+            st.markdown("- " + plain(said(warning)))
 
 
 def gate(message: str) -> None:
     """Say that data is too little: both numbers and the way out stand in the message."""
-    st.info(plain(message))
+    st.info(plain(said(message)))
 
 
 def estimate(value: Any, form: Callable[[float | None], str]) -> tuple[str, str | None]:

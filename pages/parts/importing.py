@@ -15,7 +15,7 @@ from pages.parts import jobs, state
 from pages.parts.cleaning import cleaning_form
 from pages.parts.controls import ZONES
 from pages.parts.mapping import ROLE_WORDS, Files, is_complete, mapping_form, without_marks
-from pages.parts.text import _, plain
+from pages.parts.text import _, plain, said
 
 KINDS = ["csv", "tsv", "txt", "gz", "parquet"]
 
@@ -55,7 +55,7 @@ def import_form() -> None:
         files = Files(found["events"], found.get("items"), found.get("users"))
         record = mapping_form(files)
     except CoreError as error:
-        st.error(plain(error))
+        st.error(plain(said(error)))
         return
     _start(files, record, (uploads["events"].name if uploads["events"] else files.events.name))
 

@@ -8,7 +8,7 @@ from core.errors import CoreError
 from core.jobs import Job, cancel_job, list_jobs, start_job
 from core.store import Home
 from pages.parts import state
-from pages.parts.text import _, duration, plain
+from pages.parts.text import _, duration, plain, said
 
 RECENT_SECONDS = 1800
 """A failure stays on screen this long, or until it is dismissed."""
@@ -67,7 +67,7 @@ def _progress(job: Job) -> None:
             try:
                 cancel_job(state.home(), job.job_id)
             except CoreError as error:
-                st.error(plain(error))
+                st.error(plain(said(error)))
         parts = [
             _("{share:.0%} done", share=job.share),
             _("running for {time}", time=duration(job.seconds)),
@@ -76,12 +76,12 @@ def _progress(job: Job) -> None:
         ]
         st.progress(min(max(job.share, 0.0), 1.0), text=" · ".join(part for part in parts if part))
         if job.message and job.message not in ("starting", "finished"):
-            st.caption(plain(job.message))
+            st.caption(plain(said(job.message)))
 
 
 def _failure(job: Job, dismissed: set[str]) -> None:
     with st.container(border=True):
-        st.error(f"**{plain(job.title)}** – " + plain(job.error or _("It stopped without a word.")))
+        st.error(f"**{plain(job.title)}** – " + plain(said(job.error or _("It stopped without a word."))))
         words, button = st.columns([6, 1], vertical_alignment="center")
         words.caption(_("The last good result stays on screen. Log id: {id}", id=plain(job.job_id)))
         if button.button(_("Dismiss"), key=f"dismiss-{job.job_id}"):

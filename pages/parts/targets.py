@@ -9,7 +9,7 @@ from core.pipeline import outcomes
 from core.pipeline.screens import Screen
 from core.schema import EVENT_TYPES
 from pages.parts import frame, state
-from pages.parts.text import _, amount, chance, minute, number, percent, plain, whole
+from pages.parts.text import _, amount, chance, minute, number, percent, plain, said, whole
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import event_word
 
@@ -44,11 +44,11 @@ def outcome(here: Screen, rule: Rule) -> None:
     try:
         found = outcomes.size(here, rule, holdout=holdout, cost=cost, margin=margin)
     except CoreError as error:
-        st.error(plain(error))
+        st.error(plain(said(error)))
         return
     _figures(found, margin)
     with st.container(border=True):
-        st.markdown(plain(found.sentence))
+        st.markdown(plain(said(found.sentence)))
         with st.popover(_("Show SQL")):
             st.code(found.sql, language="sql")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -173,7 +173,7 @@ def _figures(found: outcomes.Audience, margin: float) -> None:
     if size.without_consent is not None:
         st.caption(_("{n} shoppers without consent are left out of the file.", n=whole(size.without_consent)))
     for warning in size.warnings:
-        st.caption(plain(warning))
+        st.caption(plain(said(warning)))
 
 
 def _export(here: Screen, record: dict[str, Any], hashed: bool) -> None:

@@ -16,6 +16,9 @@ from zoneinfo import ZoneInfo
 
 from babel.messages.pofile import read_po
 
+from core.errors import CoreError
+from core.messages import Message
+
 LOCALES = {"en": "en", "zh": "zh_CN"}
 LANGUAGE_NAMES = {"en": "English", "zh": "简体中文"}
 FOLDER = Path(__file__).resolve().parents[2] / "locale"
@@ -42,7 +45,7 @@ def catalogue(name: str) -> dict[str, str]:
     """Read the catalogues of a language as {English: translation}; empty for English."""
     folder = FOLDER / LOCALES[name] / "LC_MESSAGES"
     words: dict[str, str] = {}
-    for path in sorted(folder.glob("*.po")):
+    for path in sorted(folder.rglob("*.po")):
         with path.open("rb") as stream:
             words |= {str(m.id): str(m.string) for m in read_po(stream, locale=LOCALES[name]) if m.id and m.string}
     return words
@@ -53,6 +56,18 @@ def _(sentence: str, **values: object) -> str:
     chosen = _language.get()
     words = sentence if chosen == "en" else catalogue(chosen).get(sentence, sentence)
     return words.format(**values) if values else words
+
+
+def said(sentence: object) -> str:
+    """Say a sentence of core (a message, an error, or text) in the chosen language; what has no translation stays English."""
+    message = sentence.message if isinstance(sentence, CoreError) else sentence
+    if not isinstance(message, Message) or _language.get() == "en":
+        return str(message)
+    words = catalogue(_language.get()).get(message.template, message.template)
+    try:
+        return words.format(**{name: said(value) if isinstance(value, Message) else value for name, value in message.values.items()})
+    except (KeyError, ValueError, IndexError):  # a sentence of an older version, whose places had other names
+        return str(message)
 
 
 def plain(value: object) -> str:
