@@ -43,17 +43,14 @@ def sentences(part: str) -> tuple[set[str], list[str]]:
                 continue
             if name in ("say", *ERRORS) and node.args:
                 sentence = node.args[0]
-            elif name == "joined" and len(node.args) > 1:
-                sentence = node.args[1]
-            elif name in ("progress", "report", "reporter") and len(node.args) == 2:
+            elif (name == "joined" and len(node.args) > 1) or (name in ("progress", "report", "reporter") and len(node.args) == 2):
                 sentence = node.args[1]
             else:
                 continue
             if isinstance(sentence, ast.Constant) and isinstance(sentence.value, str):
                 found.add(sentence.value)
-            elif not (isinstance(sentence, ast.Call) and isinstance(sentence.func, ast.Name) and sentence.func.id in ("say", "joined")):
-                if isinstance(sentence, ast.JoinedStr | ast.BinOp):
-                    loose.append(f"{path.relative_to(ROOT)}:{sentence.lineno}")
+            elif isinstance(sentence, ast.JoinedStr | ast.BinOp):
+                loose.append(f"{path.relative_to(ROOT)}:{sentence.lineno}")
     return found, loose
 
 
