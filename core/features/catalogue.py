@@ -15,9 +15,11 @@ class Feature:
     unit: str
     """events, orders, days, money, items, share, ratio, seconds, log ratio, place."""
     description: str
-    """A phrase for people; says when the value is empty, if it can be."""
+    """A phrase for people."""
     is_count: bool = False
     """Counts and sums: 0 where nothing happened; int64 unless they are money."""
+    empty: str = ""
+    """In what case the value is empty; "" when it never is."""
 
 
 def _windowed(stem: str, what: str, group: str = "frequency", unit: str = "events") -> tuple[Feature, ...]:
@@ -26,7 +28,7 @@ def _windowed(stem: str, what: str, group: str = "frequency", unit: str = "event
 
 
 def _since(name: str, what: str) -> Feature:
-    return Feature(name, "recency", "days", f"Days from the last {what} to the cutoff; empty without one")
+    return Feature(name, "recency", "days", f"Days from the last {what} to the cutoff", empty="without one")
 
 
 def _count(name: str, group: str, unit: str, description: str) -> Feature:
@@ -69,46 +71,46 @@ FEATURES: tuple[Feature, ...] = (
     Feature("buying_weeks_of_8", "rhythm", "weeks", "Of the 8 weeks before the cutoff, those with a purchase", is_count=True),
     Feature("events_trend", "rhythm", "log ratio", "ln((1 + events in the last 28 days) / (1 + events in the 28 days before))"),
     Feature("revenue_trend", "rhythm", "log ratio", "ln((1 + money in the last 28 days) / (1 + money in the 28 days before))"),
-    Feature("price_mean", "price", "money", "Mean price of the events that carry one; empty without"),
-    Feature("price_paid_mean", "price", "money", "Mean price of purchase lines; empty without"),
-    Feature("dwell_seconds_mean", "attention", "seconds", "Mean dwell of the events that carry one; empty without"),
-    Feature("dwell_seconds_mean_28d", "attention", "seconds", "The same over the 28 days before the cutoff"),
-    Feature("position_mean", "attention", "place", "Mean numeric position in lists; empty without"),
+    Feature("price_mean", "price", "money", "Mean price of the events that carry one", empty="without"),
+    Feature("price_paid_mean", "price", "money", "Mean price of purchase lines", empty="without"),
+    Feature("dwell_seconds_mean", "attention", "seconds", "Mean dwell of the events that carry one", empty="without"),
+    Feature("dwell_seconds_mean_28d", "attention", "seconds", "Mean dwell of the events of the 28 days before the cutoff", empty="without"),
+    Feature("position_mean", "attention", "place", "Mean numeric position in lists", empty="without"),
     Feature("night_share", "rhythm", "share", "Share of events from 0:00 to 6:00 UTC"),
     Feature("morning_share", "rhythm", "share", "Share of events from 6:00 to 12:00 UTC"),
     Feature("afternoon_share", "rhythm", "share", "Share of events from 12:00 to 18:00 UTC"),
     Feature("weekend_share", "rhythm", "share", "Share of events on Saturday and Sunday (UTC)"),
-    Feature("carts_per_view", "intent", "ratio", "Cart events per view or click; empty without views"),
-    Feature("purchases_per_view", "intent", "ratio", "Purchase lines per view or click; empty without views"),
-    Feature("active_gap_mean_days", "rhythm", "days", "Mean gap between active days; empty below two"),
-    Feature("active_gap_median_days", "rhythm", "days", "Median gap between active days; empty below two"),
-    Feature("active_gap_sd_days", "rhythm", "days", "Standard deviation of the gaps between active days; empty below three"),
-    Feature("active_gap_longest_days", "rhythm", "days", "Longest gap between active days; empty below two"),
-    Feature("active_overdue_ratio", "rhythm", "ratio", "Days since the last event over the median gap of active days; empty below two"),
+    Feature("carts_per_view", "intent", "ratio", "Cart events per view or click", empty="without views"),
+    Feature("purchases_per_view", "intent", "ratio", "Purchase lines per view or click", empty="without views"),
+    Feature("active_gap_mean_days", "rhythm", "days", "Mean gap between active days", empty="below two"),
+    Feature("active_gap_median_days", "rhythm", "days", "Median gap between active days", empty="below two"),
+    Feature("active_gap_sd_days", "rhythm", "days", "Standard deviation of the gaps between active days", empty="below three"),
+    Feature("active_gap_longest_days", "rhythm", "days", "Longest gap between active days", empty="below two"),
+    Feature("active_overdue_ratio", "rhythm", "ratio", "Days since the last event over the median gap of active days", empty="below two"),
     *_windowed("orders", "Orders", unit="orders"),
-    Feature("orders_per_week", "frequency", "orders", "Orders per week since the first one (plus one week); empty without orders"),
+    Feature("orders_per_week", "frequency", "orders", "Orders per week since the first one (plus one week)", empty="without orders"),
     Feature("orders_trend", "rhythm", "log ratio", "ln((1 + orders in the last 28 days) / (1 + orders in the 28 days before))"),
-    Feature("days_since_first_purchase", "recency", "days", "Days from the first purchase to the cutoff; empty without one"),
-    Feature("days_since_previous_order", "recency", "days", "Days from the last order but one to the cutoff; empty below two"),
-    Feature("basket_lines_mean", "money", "lines", "Mean lines of an order; empty without orders"),
-    Feature("basket_value_mean", "money", "money", "Mean value of an order; empty without orders"),
-    Feature("basket_lines_mean_28d", "money", "lines", "Mean lines of the orders of the last 28 days; empty without"),
-    Feature("basket_value_mean_28d", "money", "money", "Mean value of the orders of the last 28 days; empty without"),
-    Feature("last_basket_lines", "money", "lines", "Lines of the last order; empty without orders"),
-    Feature("last_basket_value", "money", "money", "Value of the last order; empty without orders"),
-    Feature("order_gap_mean_days", "rhythm", "days", "Mean time between orders; empty below two"),
-    Feature("order_gap_median_days", "rhythm", "days", "Median time between orders; empty below two"),
-    Feature("order_gap_sd_days", "rhythm", "days", "Standard deviation of the time between orders; empty below three"),
-    Feature("order_gap_last_days", "rhythm", "days", "Time between the last two orders; empty below two"),
-    Feature("order_gap_longest_days", "rhythm", "days", "Longest time between orders; empty below two"),
-    Feature("order_overdue_ratio", "rhythm", "ratio", "Days since the last order over the median time between orders; empty below two"),
-    Feature("order_silence_ratio", "rhythm", "ratio", "Days since the last order over the longest time between orders; empty below two"),
+    Feature("days_since_first_purchase", "recency", "days", "Days from the first purchase to the cutoff", empty="without one"),
+    Feature("days_since_previous_order", "recency", "days", "Days from the last order but one to the cutoff", empty="below two"),
+    Feature("basket_lines_mean", "money", "lines", "Mean lines of an order", empty="without orders"),
+    Feature("basket_value_mean", "money", "money", "Mean value of an order", empty="without orders"),
+    Feature("basket_lines_mean_28d", "money", "lines", "Mean lines of the orders of the last 28 days", empty="without"),
+    Feature("basket_value_mean_28d", "money", "money", "Mean value of the orders of the last 28 days", empty="without"),
+    Feature("last_basket_lines", "money", "lines", "Lines of the last order", empty="without orders"),
+    Feature("last_basket_value", "money", "money", "Value of the last order", empty="without orders"),
+    Feature("order_gap_mean_days", "rhythm", "days", "Mean time between orders", empty="below two"),
+    Feature("order_gap_median_days", "rhythm", "days", "Median time between orders", empty="below two"),
+    Feature("order_gap_sd_days", "rhythm", "days", "Standard deviation of the time between orders", empty="below three"),
+    Feature("order_gap_last_days", "rhythm", "days", "Time between the last two orders", empty="below two"),
+    Feature("order_gap_longest_days", "rhythm", "days", "Longest time between orders", empty="below two"),
+    Feature("order_overdue_ratio", "rhythm", "ratio", "Days since the last order over the median time between orders", empty="below two"),
+    Feature("order_silence_ratio", "rhythm", "ratio", "Days since the last order over the longest time between orders", empty="below two"),
     _count("items_all", "breadth", "items", "Different items touched with interest"),
     _count("items_28d", "breadth", "items", "Different items whose last touch lies in the 28 days before the cutoff"),
     _count("items_bought", "breadth", "items", "Different items bought"),
     _count("brands_all", "breadth", "brands", "Different brands touched"),
-    Feature("repeat_share", "breadth", "share", "Share of purchase lines whose item had been bought before; empty without purchases"),
-    Feature("items_bought_again_share", "breadth", "share", "Share of bought items bought more than once; empty without purchases"),
+    Feature("repeat_share", "breadth", "share", "Share of purchase lines whose item had been bought before", empty="without purchases"),
+    Feature("items_bought_again_share", "breadth", "share", "Share of bought items bought more than once", empty="without purchases"),
     _count("most_touches_of_one_item", "breadth", "events", "Events on the item touched most often"),
     _count("open_carts_7d", "intent", "items", "Items put in the cart in the last 7 days, neither bought nor removed since"),
     _count("open_carts_all", "intent", "items", "Items put in the cart, neither bought nor removed since"),
@@ -119,15 +121,22 @@ FEATURES: tuple[Feature, ...] = (
         "price_level",
         "price",
         "log ratio",
-        "Mean ln(price of an item / median price of its category) of touches; empty without prices",
+        "Mean ln(price of an item / median price of its category) of touches",
+        empty="without prices",
     ),
-    Feature("price_level_bought", "price", "log ratio", "The same over purchase lines"),
+    Feature(
+        "price_level_bought",
+        "price",
+        "log ratio",
+        "Mean ln(price of an item / median price of its category) of purchase lines",
+        empty="without prices",
+    ),
     _count("categories_all", "breadth", "categories", "Different categories touched"),
     _count("categories_28d", "breadth", "categories", "Different categories touched in the 28 days before the cutoff"),
     _count("categories_bought", "breadth", "categories", "Different categories bought"),
-    Feature("top_category_share", "breadth", "share", "Share of touches in the category touched most; empty without categories"),
-    Feature("category_entropy", "breadth", "nats", "Entropy of touches over categories; empty without categories"),
-    Feature("sessions_all", "attention", "sessions", "Sessions in the whole history; empty when the log knows none"),
+    Feature("top_category_share", "breadth", "share", "Share of touches in the category touched most", empty="without categories"),
+    Feature("category_entropy", "breadth", "nats", "Entropy of touches over categories", empty="without categories"),
+    Feature("sessions_all", "attention", "sessions", "Sessions in the whole history", empty="when the log knows none"),
     Feature("sessions_28d", "attention", "sessions", "Sessions that end in the 28 days before the cutoff"),
     Feature("events_per_session", "attention", "events", "Mean events of a session"),
 )

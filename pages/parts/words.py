@@ -82,9 +82,8 @@ def rule_sentence(rule: str) -> str:
 
 
 def feature_word(name: str) -> str:
-    """What a counted feature is, in the chosen language, without the clause on empty values."""
-    phrase = _(feature_words()[name]) if name in feature_words() else _(OTHER_FEATURE_WORDS.get(name, name))
-    return phrase.split("; ")[0].split("；")[0]
+    """What a counted feature is, in the chosen language."""
+    return _({**feature_words(), **OTHER_FEATURE_WORDS}.get(name, name))
 
 
 OTHER_FEATURE_WORDS = {"text profile": "text profile"}
