@@ -41,15 +41,17 @@ def say(template: str, /, **values: object) -> Message:
 def joined(parts: list[Message], template: str = "{first}, {second}") -> Message:
     """Join sentences by a template that is itself translated, `{first} and {second}`; at least one part.
 
+    Halves are joined, not one after the other, so that a long list nests only a few levels deep.
+
     Raises:
         ValueError: There is no part.
     """
     if not parts:
         raise ValueError("nothing to join")
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = say(template, first=whole, second=part)
-    return whole
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return say(template, first=joined(parts[:middle], template), second=joined(parts[middle:], template))
 
 
 def with_messages(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,9 @@ def test_an_error_carries_its_message() -> None:
 
 def test_joined_sentences_keep_every_part() -> None:
     assert joined([say("a"), say("b"), say("c")], "{first} and {second}") == "a and b and c"
+    long = joined([say("{n}", n=n) for n in range(3000)])
+    assert long.startswith("0, 1, 2,") and long.endswith(", 2999")
+    assert revived(json.loads(json.dumps(with_messages({"told": long}))))["told"].template == "{first}, {second}"
     with pytest.raises(ValueError, match="nothing"):
         joined([])
 
