@@ -412,7 +412,7 @@ def test_users_attributes_come_from_their_file(ingest: Ingest, dataset: Dataset,
         ("u1", "F", "30", "2"),
         ("u2", None, None, None),
     ]
-    assert any("1 users of the users file have no event" in warning for warning in record["warnings"])
+    assert any("1 user of the users file has no event" in warning for warning in record["warnings"])
 
 
 def test_a_log_without_items_is_kept_without_items(ingest: Ingest, dataset: Dataset) -> None:

@@ -1,11 +1,14 @@
 """What the manifest says of a version: its figures, its rules with their counts, and every doubt in words."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from core.ingest import cleaning
 from core.ingest.rules import RULES, Setting
+from core.ingest.staging import Source
 from core.ingest.work import Work
+from core.messages import Message, say
 from core.store import Connection, identifier, scalar
 
 
@@ -71,11 +74,13 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
     """Say in words what was guessed, set aside or doubtful."""
     connection, warnings = work.connection, work.warnings
     if not shape.has_items and columns:
-        warnings.append("The log has no item column: events are kept without items; catalogue, recommendations and item features are off.")
+        warnings.append(
+            say("The log has no item column: events are kept without items; catalogue, recommendations and item features are off.")
+        )
     if columns and not shape.has_price and {"revenue", "quantity"} <= columns:
-        warnings.append("The log has no unit price; price = amount / quantity.")
+        warnings.append(say("The log has no unit price; price = amount / quantity."))
     if "session_id" in columns and work.mapping.events.columns.get("user_id") == work.mapping.events.columns.get("session_id"):
-        warnings.append("The log has no user column; each session is taken as a user of its own.")
+        warnings.append(say("The log has no user column; each session is taken as a user of its own."))
     for name in ("user_id", "item_id"):
         floats = (
             scalar(connection, f"SELECT count(*) FROM raw WHERE regexp_matches({identifier(name)}, '^[0-9]+\\.0$')")  # noqa: S608 - fixed names and numbers only
@@ -84,44 +89,84 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
         )
         if floats:
             warnings.append(
-                f"{floats} values of {name} end in .0 (such as 17850.0); they are kept as they are. "
-                f"Export the column as whole numbers or text to join other files."
+                say(
+                    "Values of {column} end in .0 (such as 17850.0), {n} of them; they are kept as they are. "
+                    "Export the column as whole numbers or text to join other files.",
+                    column=name,
+                    n=floats,
+                )
             )
     refunds = scalar(
         connection,
         "SELECT count(*) FROM rows r LEFT JOIN words w ON w.word = r.word WHERE r.kind = 'refund' AND w.kind IS DISTINCT FROM 'refund'",
     )
     if refunds:
-        warnings.append(f"{refunds} purchases with a negative quantity or amount, or a C… order number, were taken as refunds.")
+        warnings.append(
+            say("{n} purchases with a negative quantity or amount, or a C… order number, were taken as refunds.", n=refunds)
+            if refunds > 1
+            else say("1 purchase with a negative quantity or amount, or a C… order number, was taken as a refund.")
+        )
     for source in (s for s in work.sources if s.role == "events"):
-        account = source.account
-        if account.literal_quotes:
-            warnings.append(
-                f"{account.literal_quotes} lines of {source.preview.name} have a quote inside a plain field; "
-                f"it is kept as a sign of the text."
-            )
-        if account.unreadable:
-            warnings.append(
-                f"{account.unreadable} signs of {source.preview.name} are no text in {source.preview.encoding}; they stand as \ufffd."
-            )
-        if account.inside:
-            warnings.append(f"{account.inside} line ends of {source.preview.name} stand inside quoted values.")
-        if source.preview.skip:
-            warnings.append(f"The first {source.preview.skip} lines of {source.preview.name} are no part of the table and were skipped.")
-        if not source.preview.has_header and not source.mapping.header:
-            guessed = ", ".join(f"{g.source[0]} as {g.canonical}" for g in source.mapping.guesses)
-            warnings.append(
-                f"{source.preview.name} has no header; guessed from values: {guessed}. Name the columns in the mapping if that is wrong."
-            )
-        left = [c for c in source.preview.columns if c not in {p for pieces in source.mapping.columns.values() for p in pieces}]
-        if left:
-            warnings.append(f"Columns of {source.preview.name} that were not used: {', '.join(left[:20])}{' …' if len(left) > 20 else ''}.")
+        warnings.extend(_doubts_of(source))
     for rule, count in counts.items():
         if count and rule not in ("robots", "dwell_cap"):
-            act = "merged" if rule == "duplicates" else "quarantined"
-            warnings.append(f"{count} rows were {act} by rule {rule}.")
-    if counts.get("dwell_cap"):
-        warnings.append(f"{counts['dwell_cap']} stays longer than {work.rules['dwell_cap'].parameters['seconds']:g} s were cut to that.")
+            warnings.append(_set_aside(rule, count))
+    if cut := counts.get("dwell_cap"):
+        cap = work.rules["dwell_cap"].parameters["seconds"]
+        warnings.append(
+            say("{n} stays longer than {cap:g} s were cut to that.", n=cut, cap=cap)
+            if cut > 1
+            else say("1 stay longer than {cap:g} s was cut to that.", cap=cap)
+        )
+
+
+def _doubts_of(source: Source) -> Iterator[Message]:
+    file, account = source.preview.name, source.account
+    if n := account.literal_quotes:
+        yield (
+            say("{n} lines of {file} have a quote inside a plain field; it is kept as a sign of the text.", n=n, file=file)
+            if n > 1
+            else say("1 line of {file} has a quote inside a plain field; it is kept as a sign of the text.", file=file)
+        )
+    if n := account.unreadable:
+        encoding = source.preview.encoding or "utf-8"
+        yield (
+            say("{n} signs of {file} are no text in {encoding}; they stand as \ufffd.", n=n, file=file, encoding=encoding)
+            if n > 1
+            else say("1 sign of {file} is no text in {encoding}; it stands as \ufffd.", file=file, encoding=encoding)
+        )
+    if n := account.inside:
+        yield (
+            say("{n} line ends of {file} stand inside quoted values.", n=n, file=file)
+            if n > 1
+            else say("1 line end of {file} stands inside a quoted value.", file=file)
+        )
+    if n := source.preview.skip:
+        yield (
+            say("The first {n} lines of {file} are no part of the table and were skipped.", n=n, file=file)
+            if n > 1
+            else say("The first line of {file} is no part of the table and was skipped.", file=file)
+        )
+    if not source.preview.has_header and not source.mapping.header:
+        yield say(
+            "{file} has no header; guessed from values: {guesses}. Name the columns in the mapping if that is wrong.",
+            file=file,
+            guesses=", ".join(f"{guess.canonical} = {guess.source[0]}" for guess in source.mapping.guesses),
+        )
+    used = {piece for pieces in source.mapping.columns.values() for piece in pieces}
+    if left := [column for column in source.preview.columns if column not in used]:
+        listed = ", ".join(left[:20]) + (" …" if len(left) > 20 else "")
+        yield say("Columns of {file} that were not used: {columns}.", file=file, columns=listed)
+
+
+def _set_aside(rule: str, n: int) -> Message:
+    if rule == "duplicates":
+        return say("{n} rows were merged by rule {rule}.", n=n, rule=rule) if n > 1 else say("1 row was merged by rule {rule}.", rule=rule)
+    return (
+        say("{n} rows were quarantined by rule {rule}.", n=n, rule=rule)
+        if n > 1
+        else say("1 row was quarantined by rule {rule}.", rule=rule)
+    )
 
 
 def rule_records(

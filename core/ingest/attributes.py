@@ -11,6 +11,7 @@ from core.ingest.mapping import RoleMapping
 from core.ingest.reading import FilePreview
 from core.ingest.staging import fetch_lines, stage_file
 from core.ingest.work import Work, ticker
+from core.messages import say
 from core.schema import ITEM_ATTRIBUTES, Progress
 from core.store import Connection, identifier
 
@@ -23,19 +24,30 @@ def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]]
         preview, part = side["items"]
         listed = ", ".join(f"{identifier(name)} VARCHAR" for name in ("item_id", *ITEM_ATTRIBUTES))
         connection.execute(f"CREATE TABLE catalogue_rows (source_file INTEGER, source_row BIGINT, {listed})")
-        source = stage_file(connection, preview, part, "items", 0, "catalogue_rows", ticker(progress, 0.8, 0.02, f"reading {preview.name}"))
+        tick = ticker(progress, 0.8, 0.02, say("reading {file}", file=preview.name))
+        source = stage_file(connection, preview, part, "items", 0, "catalogue_rows", tick)
         work.sources.append(source)
         connection.execute("UPDATE catalogue_rows SET price = CAST(parse_number(price) AS VARCHAR) WHERE price IS NOT NULL")
     counts = publishing.write_items(connection, columns, own=own, previous=work.previous is not None)
     if own:
-        unit = side["items"][0].name
-        if counts["repeated"]:
-            warnings.append(f"{counts['repeated']} rows of {unit} repeat an item id; the first row that says something wins.")
-        if counts["without_id"]:
-            warnings.append(f"{counts['without_id']} rows of {unit} have no item id and were left out.")
-    if counts["conflicts"]:
+        file = side["items"][0].name
+        if n := counts["repeated"]:
+            warnings.append(
+                say("{n} rows of {file} repeat an item id; the first row that says something wins.", n=n, file=file)
+                if n > 1
+                else say("1 row of {file} repeats an item id; the first row that says something wins.", file=file)
+            )
+        if n := counts["without_id"]:
+            warnings.append(
+                say("{n} rows of {file} have no item id and were left out.", n=n, file=file)
+                if n > 1
+                else say("1 row of {file} has no item id and was left out.", file=file)
+            )
+    if n := counts["conflicts"]:
         warnings.append(
-            f"{counts['conflicts']} times an item's rows disagree on its title, category, brand or description; the earliest row wins."
+            say("{n} times an item's rows disagree on its title, category, brand or description; the earliest row wins.", n=n)
+            if n > 1
+            else say("Once an item's rows disagree on its title, category, brand or description; the earliest row wins.")
         )
     return counts
 
@@ -55,12 +67,20 @@ def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], c
         before = [row[0] for row in connection.execute("DESCRIBE previous.users").fetchall() if row[0] != "user_id"]
     derived = [] if "users" in side else publishing.demographic_columns(columns)
     counts = publishing.write_users(connection, attributes, derived, before)
-    if counts["repeated"]:
-        warnings.append(f"{counts['repeated']} rows of the users file repeat a user id; the first row that says something wins.")
-    if counts["without_events"]:
-        warnings.append(f"{counts['without_events']} users of the users file have no event and are not shown.")
+    if n := counts["repeated"]:
+        warnings.append(
+            say("{n} rows of the users file repeat a user id; the first row that says something wins.", n=n)
+            if n > 1
+            else say("1 row of the users file repeats a user id; the first row that says something wins.")
+        )
+    if n := counts["without_events"]:
+        warnings.append(
+            say("{n} users of the users file have no event and are not shown.", n=n)
+            if n > 1
+            else say("1 user of the users file has no event and is not shown.")
+        )
     if derived:
-        warnings.append(f"{', '.join(derived)} of the users were taken from their first event.")
+        warnings.append(say("Taken from each user's first event: {columns}.", columns=", ".join(derived)))
     return counts
 
 
@@ -81,9 +101,12 @@ def write_quarantine(work: Work) -> None:
                 " FROM rejects WHERE role = ? ORDER BY source_row",
                 [name, source.role],
             )
-            if source.account.broken:
+            if n := source.account.broken:
+                fields = len(source.preview.columns)
                 work.warnings.append(
-                    f"{source.account.broken} lines of {name} do not have {len(source.preview.columns)} fields and were left out."
+                    say("{n} lines of {file} do not have {fields} fields and were left out.", n=n, file=name, fields=fields)
+                    if n > 1
+                    else say("1 line of {file} does not have {fields} fields and was left out.", file=name, fields=fields)
                 )
             continue
         connection.execute("CREATE OR REPLACE TABLE originals (source_row BIGINT, text VARCHAR)")

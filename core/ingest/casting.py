@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from core.errors import MappingError
+from core.messages import Message, say
 from core.store import Connection, scalar
 
 RELATIVE_START = "2000-01-01"
@@ -67,7 +68,7 @@ class TimeReading:
 
     kind: str
     unit: str | None = None
-    warning: str | None = None
+    warning: Message | None = None
 
 
 def decide_time(connection: Connection, unit: str | None, time_format: str | None) -> TimeReading:
@@ -103,7 +104,8 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
         if named:
             return TimeReading("named_month")
         raise MappingError(
-            f"Event times such as {example!r} are in no form known here; give `time_format` (strptime) or map another column."
+            "Event times such as {example!r} are in no form known here; give `time_format` (strptime) or map another column.",
+            example=str(example),
         )
     if best == "numeric":
         return _epoch(float(median))
@@ -114,7 +116,7 @@ def _epoch(median: float) -> TimeReading:
     for limit, unit in ((1e5, "days"), (1e11, "s"), (1e14, "ms"), (1e17, "us")):
         if median < limit:
             note = (
-                f"Times are day numbers; day 0 is taken as {RELATIVE_START}, so dates on screen are not calendar dates."
+                say("Times are day numbers; day 0 is taken as {start}, so dates on screen are not calendar dates.", start=RELATIVE_START)
                 if unit == "days"
                 else None
             )
@@ -134,18 +136,34 @@ def _day_or_month(connection: Connection) -> TimeReading:
     assert row is not None
     first, second, distinct_a, distinct_b, example = row
     if first > second:
-        note = f"{second} times cannot be day-first and were quarantined as unreadable." if second else None
-        return TimeReading("day_first", None, note)
+        return TimeReading("day_first", None, _not_day_first(int(second)))
     if second > first:
-        note = f"{first} times cannot be month-first and were quarantined as unreadable." if first else None
-        return TimeReading("month_first", None, note)
-    order = "day_first" if distinct_a > distinct_b else "month_first"
-    return TimeReading(
-        order,
-        None,
-        f"Dates such as {example} may be day-first or month-first, no value decides it; read as {order.replace('_', '-')}. "
+        return TimeReading("month_first", None, _not_month_first(int(first)))
+    if distinct_a > distinct_b:
+        doubt = say(
+            "Dates such as {example} may be day-first or month-first, no value decides it; read as day-first. "
+            'Give `time_format` such as "%d/%m/%Y %H:%M" in the mapping to settle it.',
+            example=example,
+        )
+        return TimeReading("day_first", None, doubt)
+    doubt = say(
+        "Dates such as {example} may be day-first or month-first, no value decides it; read as month-first. "
         'Give `time_format` such as "%d/%m/%Y %H:%M" in the mapping to settle it.',
+        example=example,
     )
+    return TimeReading("month_first", None, doubt)
+
+
+def _not_day_first(n: int) -> Message | None:
+    if n > 1:
+        return say("{n} times cannot be day-first and were quarantined as unreadable.", n=n)
+    return say("1 time cannot be day-first and was quarantined as unreadable.") if n else None
+
+
+def _not_month_first(n: int) -> Message | None:
+    if n > 1:
+        return say("{n} times cannot be month-first and were quarantined as unreadable.", n=n)
+    return say("1 time cannot be month-first and was quarantined as unreadable.") if n else None
 
 
 def make_time_macros(connection: Connection, reading: TimeReading, zone: str, time_format: str | None) -> None:
@@ -157,15 +175,17 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
     try:
         ZoneInfo(zone)
     except (ValueError, OSError, KeyError) as error:
-        raise MappingError(f"There is no time zone {zone!r}; use a name such as UTC, Asia/Shanghai or America/New_York.") from error
+        raise MappingError(
+            "There is no time zone {zone!r}; use a name such as UTC, Asia/Shanghai or America/New_York.", zone=zone
+        ) from error
     connection.execute("CREATE OR REPLACE TEMP TABLE settings AS SELECT ? AS zone", [zone])
     if time_format is not None:
         if not _FORMAT.match(time_format):
-            raise MappingError(f"`time_format` {time_format!r} holds signs that no time has; write it like %d/%m/%Y %H:%M.")
+            raise MappingError("`time_format` {given!r} holds signs that no time has; write it like %d/%m/%Y %H:%M.", given=time_format)
         try:
             connection.execute("SELECT try_strptime('x', ?)", [time_format]).fetchall()
         except duckdb.Error as error:
-            raise MappingError(f"`time_format` {time_format!r} is no strptime format ({error}).") from error
+            raise MappingError("`time_format` {given!r} is no strptime format ({error}).", given=time_format, error=error) from error
     plain = zone.upper() in ("UTC", "ETC/UTC", "GMT")
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO in_zone(t) AS t"
@@ -185,7 +205,7 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
 _SIGNS = r"^(?:\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|元)\s*|\s*(?:\p{Sc}|USD|EUR|GBP|CNY|RMB|JPY|INR|kr|zł|元|円)$"
 
 
-def decide_decimal(connection: Connection) -> tuple[str, str | None]:
+def decide_decimal(connection: Connection) -> tuple[str, Message | None]:
     """Decide "point" or "comma" for the numbers of `raw`, on all values, with a warning when nothing decides it."""
     row = connection.execute(
         """
@@ -204,7 +224,7 @@ def decide_decimal(connection: Connection) -> tuple[str, str | None]:
     if comma > thousands or (comma and comma > points):
         return "comma", None
     if comma == 0 and points == 0:
-        return "point", f"The comma in numbers such as {example} is read as a thousand separator; no value decides it."
+        return "point", say("The comma in numbers such as {example} is read as a thousand separator; no value decides it.", example=example)
     return "point", None
 
 

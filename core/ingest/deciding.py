@@ -9,6 +9,7 @@ from core.ingest.casting import RELATIVE_START, TimeReading, decide_decimal, dec
 from core.ingest.event_words import translate_words
 from core.ingest.mapping import RoleMapping
 from core.ingest.work import Work
+from core.messages import say
 
 
 def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[TimeReading, cleaning.Shape, list[dict[str, Any]]]:
@@ -18,8 +19,10 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     if "event_time" not in columns and "order_number" in columns:
         cleaning.place_orders(connection, RELATIVE_START)
         warnings.append(
-            f"The log knows no dates, only days since the order before; "
-            f"every user starts on {RELATIVE_START}, so dates on screen are relative."
+            say(
+                "The log knows no dates, only days since the order before; every user starts on {start}, so dates on screen are relative.",
+                start=RELATIVE_START,
+            )
         )
         time_format = unit = None
     zone = part.time_zone or work.request.time_zone
@@ -64,21 +67,23 @@ def _translate(work: Work, part: RoleMapping, columns: set[str]) -> list[dict[st
         connection.execute("INSERT INTO words SELECT word, kind FROM spoken")
         connection.unregister("spoken")
     if unknown:
-        listed = ", ".join(f"{word!r} ({counts[word]})" for word in unknown[:12])
-        warnings.append(
-            f"Unknown event words became `other`: {listed}{' …' if len(unknown) > 12 else ''}. Name them in `event_types` of the mapping."
-        )
+        listed = ", ".join(f"{word!r} ({counts[word]})" for word in unknown[:12]) + (" …" if len(unknown) > 12 else "")
+        warnings.append(say("Unknown event words became `other`: {words}. Name them in `event_types` of the mapping.", words=listed))
     if "event_type" not in columns and columns:
         given = work.request.mapping is not None and work.request.mapping.events.default_event_type is not None
         kind = part.default_event_type or "view"
         if "purchase_item_id" in columns:
-            warnings.append(f"Each row holds a {kind} and, where its purchase id is not empty or 0, a purchase.")
+            warnings.append(say("Each row holds a {kind} and, where its purchase id is not empty or 0, a purchase.", kind=kind))
         elif not given:
             warnings.append(
-                f"No column says what happened; every row is taken as a {kind}. Set `default_event_type` in the mapping if that is wrong."
+                say(
+                    "No column says what happened; every row is taken as a {kind}. "
+                    "Set `default_event_type` in the mapping if that is wrong.",
+                    kind=kind,
+                )
             )
         else:
-            warnings.append(f"No column says what happened; every row is a {kind}, as the mapping says.")
+            warnings.append(say("No column says what happened; every row is a {kind}, as the mapping says.", kind=kind))
     return [{"word": word, "events": counts[word], "event_type": kind, "known": word not in unknown} for word, kind in translated.items()]
 
 
@@ -88,18 +93,20 @@ def judge_rows(work: Work, daily: bool) -> list[dict[str, Any]]:
     duplicates, robots = rules["duplicates"], rules["robots"]
     if duplicates.on and daily and not duplicates.given:
         warnings.append(
-            "The log knows only days, so equal rows may be honest repeats: duplicates were not merged. "
-            "Switch the rule on in `rules` to merge them."
+            say(
+                "The log knows only days, so equal rows may be honest repeats: duplicates were not merged. "
+                "Switch the rule on in `rules` to merge them."
+            )
         )
     elif duplicates.on:
         cleaning.merge_duplicates(connection, duplicates.parameters["seconds"])
     if not robots.on:
         return []
     if daily:
-        warnings.append("The log knows only days, so the robot rule (acts within an hour) was not used.")
+        warnings.append(say("The log knows only days, so the robot rule (acts within an hour) was not used."))
         return []
     found = cleaning.catch_robots(connection, int(robots.parameters["per_hour"]), int(robots.parameters["per_day"]))
     if found:
-        named = ", ".join(f"{user['user_id']} ({user['rows']})" for user in found[:5])
-        warnings.append(f"Acts faster than a person's were set aside (rule robots): {named}{' …' if len(found) > 5 else ''}.")
+        named = ", ".join(f"{user['user_id']} ({user['rows']})" for user in found[:5]) + (" …" if len(found) > 5 else "")
+        warnings.append(say("Acts faster than a person's were set aside (rule robots): {users}.", users=named))
     return found

@@ -13,6 +13,7 @@ from typing import IO
 import charset_normalizer
 
 from core.errors import FileError
+from core.messages import say
 
 BLOCK = 4 << 20
 """Bytes read at once: large enough for the vectorised checks, small enough to hold many times."""
@@ -30,18 +31,18 @@ _RATIO_FREE = 64 << 20
 """Small files of one repeated line are harmless, whatever their ratio."""
 
 _FOREIGN = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
-    (b"7z\xbc\xaf", "a 7z archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"ORC", "an ORC file"),
-    (b"Obj\x01", "an Avro file"),
+    (b"\x89PNG", say("a PNG image")),
+    (b"\xff\xd8\xff", say("a JPEG image")),
+    (b"GIF8", say("a GIF image")),
+    (b"%PDF", say("a PDF document")),
+    (b"PK\x03\x04", say("a ZIP archive or an Excel workbook")),
+    (b"\xd0\xcf\x11\xe0", say("an old Excel or Word file")),
+    (b"7z\xbc\xaf", say("a 7z archive")),
+    (b"\x28\xb5\x2f\xfd", say("a Zstandard archive")),
+    (b"BZh", say("a bzip2 archive")),
+    (b"SQLite format 3", say("an SQLite database")),
+    (b"ORC", say("an ORC file")),
+    (b"Obj\x01", say("an Avro file")),
 )
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LIKELY = ["gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "latin_1", "cp1251", "cp1250"]
@@ -71,9 +72,9 @@ def file_kind(path: Path) -> str:
         FileError: The path is no readable file, is empty, or holds something else.
     """
     if path.is_dir():
-        raise FileError(f"{path.name} is a folder; give the files inside it.")
+        raise FileError("{file} is a folder; give the files inside it.", file=path.name)
     if path.exists() and not path.is_file():  # a pipe or device: it cannot be read twice, and some never end
-        raise FileError(f"{path.name} is a pipe or a device; save what comes out of it as a file and give that.")
+        raise FileError("{file} is a pipe or a device; save what comes out of it as a file and give that.", file=path.name)
     try:
         with path.open("rb") as stream:
             head = stream.read(512)
@@ -81,22 +82,22 @@ def file_kind(path: Path) -> str:
             stream.seek(max(0, size - 4))
             tail = stream.read(4)
     except FileNotFoundError as error:
-        raise FileError(f"There is no file {path.name}; check the path.") from error
+        raise FileError("There is no file {file}; check the path.", file=path.name) from error
     except OSError as error:
-        raise FileError(f"{path.name} cannot be read ({error.strerror}); check its permissions.") from error
+        raise FileError("{file} cannot be read ({error}); check its permissions.", file=path.name, error=error.strerror) from error
     if not head.strip():
-        raise FileError(f"{path.name} is empty ({size} bytes); export it again.")
+        raise FileError("{file} is empty ({size} B); export it again.", file=path.name, size=size)
     if head.startswith(b"PAR1"):
         if tail != b"PAR1":
-            raise FileError(f"{path.name} is a Parquet file that was cut off (its last bytes are missing); export it again.")
+            raise FileError("{file} is a Parquet file that was cut off (its last bytes are missing); export it again.", file=path.name)
         return "parquet"
     if head.startswith(b"\x1f\x8b"):
         return "csv.gz"
     for magic, kind in _FOREIGN:
         if head.startswith(magic):
-            raise FileError(f"{path.name} is {kind}, not a table of events; export it as CSV or Parquet.")
+            raise FileError("{file} is {kind}, not a table of events; export it as CSV or Parquet.", file=path.name, kind=kind)
     if head.lstrip()[:1] in (b"{", b"[") or head.lstrip()[:1] == b"<":
-        raise FileError(f"{path.name} holds JSON, XML or HTML, not a table; export it as CSV or Parquet.")
+        raise FileError("{file} holds JSON, XML or HTML, not a table; export it as CSV or Parquet.", file=path.name)
     return "csv"
 
 
@@ -107,7 +108,12 @@ def open_bytes(path: Path, kind: str) -> Iterator[IO[bytes]]:
         yield stream  # type: ignore[misc]
 
 
-def _blocks(path: Path, kind: str) -> Iterator[bytes]:
+def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
+    """Yield a text file's bytes, unpacked when it is gzip.
+
+    Raises:
+        FileError: The gzip file is damaged, cut, or unpacks to too much.
+    """
     size = path.stat().st_size
     done = 0
     try:
@@ -116,12 +122,15 @@ def _blocks(path: Path, kind: str) -> Iterator[bytes]:
                 done += len(block)
                 if kind == "csv.gz" and done > _RATIO_FREE and (done > size * MAX_RATIO or done > MAX_UNPACKED):
                     raise FileError(
-                        f"{path.name} unpacks to more than {done >> 20} MiB from {size} bytes; logs do not shrink that far. "
-                        "Unpack it yourself and give the CSV file if you trust it."
+                        "{file} unpacks to more than {unpacked} MiB from {size} bytes; logs do not shrink that far. "
+                        "Unpack it yourself and give the CSV file if you trust it.",
+                        file=path.name,
+                        unpacked=done >> 20,
+                        size=size,
                     )
                 yield block
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileError(f"{path.name} is a damaged or cut gzip file ({error}); copy or export it again.") from error
+        raise FileError("{file} is a damaged or cut gzip file ({error}); copy or export it again.", file=path.name, error=error) from error
 
 
 def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
@@ -140,7 +149,7 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
     newlines = 0
     head = b""
     pieces: list[bytes] = []
-    for place, block in enumerate(_blocks(path, kind)):
+    for place, block in enumerate(raw_blocks(path, kind)):
         if kind != "csv.gz":
             digest.update(block)
         if not head:
@@ -150,7 +159,7 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
             if guessed is None:
                 decoder = codecs.getincrementaldecoder("utf-8")()
             if guessed is None and block.count(b"\0", 0, 4096) > 8:
-                raise FileError(f"{path.name} is a binary file, not text; export it as CSV or Parquet.")
+                raise FileError("{file} is a binary file, not text; export it as CSV or Parquet.", file=path.name)
         elif place % 4 == 0 and len(pieces) < 64:
             pieces.append(block[: 32 << 10])
         newlines += block.count(b"\n") or block.count(b"\r")
@@ -165,7 +174,7 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
     try:
         codecs.lookup(name)
     except LookupError as error:
-        raise FileError(f"There is no encoding {name!r}; common ones are utf-8, gb18030, utf-16 and latin-1.") from error
+        raise FileError("There is no encoding {name!r}; common ones are utf-8, gb18030, utf-16 and latin-1.", name=name) from error
     sample = _whole_lines(head, name, complete=len(head) < SAMPLE, path=path)
     spread = "" if name.startswith("utf-16") else "\n".join(_middle_lines(piece, name) for piece in pieces)
     return Scan(path.stat().st_size, digest.hexdigest(), name, newlines, sample, spread)
@@ -181,7 +190,7 @@ def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes
     plain = encoding in ("utf-8", "utf-8-sig", "utf_8", "ascii")
     decoder = None if plain else codecs.getincrementaldecoder(encoding)(errors="replace")
     done, first, held = 0, True, b""
-    for raw in _blocks(path, kind):
+    for raw in raw_blocks(path, kind):
         done += len(raw)
         block = raw if decoder is None else decoder.decode(raw).encode("utf-8")
         if first and block.startswith(codecs.BOM_UTF8):
@@ -228,7 +237,9 @@ def _whole_lines(head: bytes, encoding: str, *, complete: bool, path: Path) -> s
     if complete:
         return text
     if "\n" not in text:
-        raise FileError(f"The first line of {path.name} is longer than {SAMPLE >> 10} KiB; this is no table of events.")
+        raise FileError(
+            "The first line of {file} is longer than {most} KiB; this is no table of events.", file=path.name, most=SAMPLE >> 10
+        )
     return text[: text.rindex("\n") + 1]
 
 

@@ -57,20 +57,27 @@ def find_dialect(name: str, sample: str, spread: str, delimiter: str | None, hea
     body = [line for line in head if line.strip()]
     lines = body + [line for line in spread.split("\n")[:4000] if line.strip()]
     if not body:
-        raise FileError(f"{name} holds only blank lines; export it again.")
+        raise FileError("{file} holds only blank lines; export it again.", file=name)
     chosen = delimiter or _delimiter(body, lines)
     if chosen is None:
         raise FileError(
-            f"{name} has only one column, whichever of comma, tab, semicolon, bar or blanks separates it; its first line is "
-            f"{body[0][:80]!r}. An event log needs at least user and time; name the delimiter in the mapping if it is another one."
+            "{file} has only one column, whichever of comma, tab, semicolon, bar or blanks separates it; its first line is "
+            "{line!r}. An event log needs at least user and time; name the delimiter in the mapping if it is another one.",
+            file=name,
+            line=body[0][:80],
         )
     columns = _majority(split_lines(lines, chosen))[0]
     if header is not None and len(header) != columns:
-        raise FileError(f"The mapping names {len(header)} columns but most lines of {name} have {columns}; correct `header`.")
+        raise FileError(
+            "The number of columns is {named} in the mapping but {n} in most lines of {file}; correct `header`.",
+            named=len(header),
+            n=columns,
+            file=name,
+        )
     skip = _preamble(head, chosen, columns)
     records = [r for r in split_lines(head[skip:], chosen) if len(r) == columns and any(r)]
     if not records:
-        raise FileError(f"{name} holds no line with {columns} fields; name the delimiter in the mapping.")
+        raise FileError("{file} holds no line with {n} fields; name the delimiter in the mapping.", file=name, n=columns)
     if header is not None:
         given = tuple(header)
         stands = [n.strip() for n in records[0]] == [n.strip() for n in given]

@@ -53,7 +53,12 @@ def translate_words(words: list[str], given: Words[str, str]) -> tuple[dict[str,
     """
     for word, kind in given.items():
         if kind not in EVENT_TYPES:
-            raise MappingError(f"The mapping turns event {word!r} into {kind!r}; it must be one of {', '.join(EVENT_TYPES)}.")
+            raise MappingError(
+                "The mapping turns event {word!r} into {kind!r}; it must be one of {known}.",
+                word=word,
+                kind=kind,
+                known=", ".join(EVENT_TYPES),
+            )
     spelled = {plain_word(word): kind for word, kind in given.items()}
     result: dict[str, str] = {}
     unknown: list[str] = []

@@ -118,8 +118,12 @@ def _check_given(preview: FilePreview, role: Role, given: RoleMapping) -> None:
         for piece in pieces:
             if piece not in preview.columns:
                 raise MappingError(
-                    f"The mapping reads {role}.{canonical} from column {piece!r}, which {preview.name} does not have; "
-                    f"its columns are {', '.join(preview.columns)}."
+                    "The mapping reads {role}.{canonical} from column {column!r}, which {file} does not have; its columns are {columns}.",
+                    role=role,
+                    canonical=canonical,
+                    column=piece,
+                    file=preview.name,
+                    columns=", ".join(preview.columns),
                 )
 
 
@@ -128,10 +132,21 @@ def _require(preview: FilePreview, role: Role, columns: dict[str, tuple[str, ...
     missing = [name for name in needed if name not in columns]
     if role == "events" and "event_time" in missing and {"order_number", "days_since_prior_order"} <= columns.keys():
         missing.remove("event_time")
+    listed = ", ".join(preview.columns)
+    if len(missing) == 2:
+        raise MappingError(
+            "{file} shows no column for {first} and {second}; its columns are {columns}. Name them in the mapping.",
+            file=preview.name,
+            first=missing[0],
+            second=missing[1],
+            columns=listed,
+        )
     if missing:
         raise MappingError(
-            f"{preview.name} shows no column for {' and '.join(missing)}; its columns are {', '.join(preview.columns)}. "
-            f"Name {'it' if len(missing) == 1 else 'them'} in the mapping."
+            "{file} shows no column for {column}; its columns are {columns}. Name it in the mapping.",
+            file=preview.name,
+            column=missing[0],
+            columns=listed,
         )
 
 

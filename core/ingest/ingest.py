@@ -20,10 +20,10 @@ from core.ingest.reading import FilePreview, inspect_file
 from core.ingest.rules import settle_rules
 from core.ingest.staging import prepare_staging, stage_file
 from core.ingest.work import IngestRequest, Work, ticker
+from core.messages import say
 from core.schema import Progress, silent
 from core.store import EVENTS_FILE, TABLES_SQL, THREADS, Connection, Dataset, scalar
 
-_STAGING = "staging.duckdb"
 _SIDECAR = "dataset.json"
 
 __all__ = ["IngestRequest", "ingest_log"]
@@ -50,14 +50,14 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
     if not request.events:
         raise FileError("No event file was given; name at least one.")
     if not 1 <= request.session_gap_minutes <= 24 * 60:
-        raise MappingError(f"The session gap is {request.session_gap_minutes} minutes; choose 1 to 1440.")
+        raise MappingError("The session gap is {n} minutes; choose 1 to 1440.", n=request.session_gap_minutes)
     given = request.mapping or Mapping()
     rules = settle_rules(dict(given.rules))
     for path in (*request.events, request.items, request.users):
         if path is not None:
             _check_root(Path(path), request.roots)
     previous = dataset.manifest() if request.append and dataset.current()["version"] else None
-    progress(0.01, "looking at the files")
+    progress(0.01, say("looking at the files"))
     warnings: list[str] = []
     previews = [_inspect(Path(path), given.events) for path in request.events]
     fresh, repeats = _without_repeats(previews, previous, warnings)
@@ -77,7 +77,6 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
     )
     try:
         with dataset.new_version() as draft:
-            staging = draft.path / _STAGING
             connection = _open(draft.path, request.memory_limit)
             try:
                 if previous is not None:
@@ -87,23 +86,23 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
                 connection.execute("CHECKPOINT final")
             finally:
                 connection.close()
-            for leftover in (staging, staging.with_name(_STAGING + ".wal")):
-                leftover.unlink(missing_ok=True)
             shutil.rmtree(draft.path / "spill", ignore_errors=True)
             draft.record = record
             version = draft.run_id
     except duckdb.Error as error:
         if _is_storage(error):
             raise StorageError(
-                f"There is not enough room to ingest into {dataset.path.name} ({str(error)[:160]}); nothing was published. Free space."
+                "There is not enough room to ingest into {dataset} ({error}); nothing was published. Free space.",
+                dataset=dataset.path.name,
+                error=str(error)[:160],
             ) from error
         raise
-    progress(1.0, "published")
+    progress(1.0, say("published"))
     return {**record, "version": version}
 
 
 def _open(folder: Path, memory_limit: str) -> Connection:
-    connection = duckdb.connect(str(folder / _STAGING))
+    connection = duckdb.connect(":memory:")  # staging is never kept, so nothing is packed; what does not fit spills
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET threads = {int(THREADS)}")
     connection.execute("SET memory_limit = ?", [memory_limit])
@@ -113,7 +112,7 @@ def _open(folder: Path, memory_limit: str) -> Connection:
     connection.execute("ATTACH ? AS final", [str(folder / EVENTS_FILE)])
     connection.execute("USE final")
     connection.execute(TABLES_SQL)
-    connection.execute("USE staging")
+    connection.execute("USE memory")
     return connection
 
 
@@ -127,25 +126,25 @@ def _build(
     connection, rules, warnings = work.connection, work.rules, work.warnings
     before = work.previous or {}
     first = 1 + max((int(s["index"]) for s in before.get("sources", []) if s["role"] == "events"), default=-1)
-    prepare_staging(connection)
+    columns = {name for _, m in events for name in m.columns}
+    prepare_staging(connection, columns)
     for place, (preview, part) in enumerate(events):
-        tick = ticker(progress, 0.05 + 0.4 * place / len(events), 0.4 / len(events), f"reading {preview.name}")
+        tick = ticker(progress, 0.05 + 0.4 * place / len(events), 0.4 / len(events), say("reading {file}", file=preview.name))
         tick(0.0)
-        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw", tick))
+        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw_cells", tick))
     if events and not sum(s.rows for s in work.sources):
         names = ", ".join(preview.name for preview, _ in events)
-        raise EmptyLogError(f"{names} holds a header and no row; export the log again, with its events.")
+        raise EmptyLogError("{files} holds a header and no row; export the log again, with its events.", files=names)
     merged_files = _count_repeats(repeats, work)
-    progress(0.45, "deciding how times and numbers are read")
+    progress(0.45, say("deciding how times and numbers are read"))
     part = work.mapping.events
-    columns = {name for _, m in events for name in m.columns}
     reading, shape, words = decide_readings(work, part, columns)
     if not events:
         reading = TimeReading("iso")
-    progress(0.5, "casting times and numbers")
+    progress(0.5, say("casting times and numbers"))
     cleaning.cast_rows(connection, shape, rules)
     daily = cleaning.is_daily(connection, shape.zone) if events else int(before.get("time_resolution_seconds", 1)) == 86400
-    progress(0.6, "looking for duplicates and robots")
+    progress(0.6, say("looking for duplicates and robots"))
     robots = judge_rows(work, daily)
     cleaning.spread_acts(connection, shape.wide)
     if work.previous is not None:
@@ -154,16 +153,16 @@ def _build(
     quarantined, merged, counts = cleaning.count_fates(connection)
     if not scalar(connection, "SELECT count(*) FROM acts"):
         _refuse_empty(work, counts)
-    progress(0.7, "writing events and sessions")
+    progress(0.7, say("writing events and sessions"))
     publishing.write_events(connection, work.request.session_gap_minutes)
     publishing.write_sessions(connection)
-    progress(0.8, "writing catalogue and users")
+    progress(0.8, say("writing catalogue and users"))
     catalogue = write_catalogue(work, side, columns, progress)
     people = write_people(work, side, columns)
-    progress(0.9, "keeping every rejected row")
+    progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
     publishing.write_rollups(connection)
-    progress(0.95, "counting")
+    progress(0.95, say("counting"))
     broken = sum(s.account.broken for s in work.sources if s.role == "events")
     read = sum(s.rows for s in work.sources if s.role == "events")
     counts = {**counts, "broken_row": broken, "dwell_cap": scalar(connection, "SELECT count(*) FROM rows WHERE capped AND rule IS NULL")}
@@ -211,7 +210,7 @@ def _inspect(path: Path, part: RoleMapping) -> FilePreview:
 
 def _check_root(path: Path, roots: tuple[Path, ...]) -> None:
     if roots and not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
-        raise FileError(f"{path.name} lies outside the folders that may be read; copy it there or allow its folder.")
+        raise FileError("{file} lies outside the folders that may be read; copy it there or allow its folder.", file=path.name)
 
 
 def _without_repeats(
@@ -223,7 +222,11 @@ def _without_repeats(
     for preview in previews:
         if preview.sha256 in known:
             warnings.append(
-                f"{preview.name} holds the same bytes as {known[preview.sha256]}, which is already in; its rows were not doubled."
+                say(
+                    "{file} holds the same bytes as {known}, which is already in; its rows were not doubled.",
+                    file=preview.name,
+                    known=known[preview.sha256],
+                )
             )
             repeats.append(preview)
         else:
@@ -243,9 +246,20 @@ def _refuse_empty(work: Work, counts: dict[str, int]) -> None:
     broken = sum(s.account.broken for s in work.sources if s.role == "events")
     why = ", ".join(f"{rule} {n}" for rule, n in sorted({**counts, "broken_row": broken}.items(), key=lambda pair: -pair[1]) if n)
     names = ", ".join(s.preview.name for s in work.sources if s.role == "events")
-    used = ", ".join(f"{key} from {'+'.join(value)}" for key, value in work.mapping.events.columns.items())
+    used = ", ".join(f"{key} = {'+'.join(value)}" for key, value in work.mapping.events.columns.items())
+    if not why:
+        raise EmptyLogError(
+            "No row of {files} is left: of {read} read, none were usable. The mapping was {mapping}; correct it or the file.",
+            files=names,
+            read=read,
+            mapping=used,
+        )
     raise EmptyLogError(
-        f"No row of {names} is left: of {read} read, {why or 'none were usable'}. The mapping was {used}; correct it or the file."
+        "No row of {files} is left: of {read} read, {why}. The mapping was {mapping}; correct it or the file.",
+        files=names,
+        read=read,
+        why=why,
+        mapping=used,
     )
 
 

@@ -102,15 +102,17 @@ class Mapping:
         try:
             record = json.loads(text) if isinstance(text, str) else dict(text)
         except (ValueError, RecursionError) as error:
-            raise MappingError(f"The mapping is no valid JSON ({error}); correct it or leave it out.") from error
+            raise MappingError("The mapping is no valid JSON ({error}); correct it or leave it out.", error=error) from error
         if not isinstance(record, dict):
             raise MappingError("The mapping must be a JSON object with `events`, `items`, `users` or `rules`.")
         if unknown := sorted(set(record) - {"events", "items", "users", "rules"}):
-            raise MappingError(f"The mapping has an unknown part {unknown[0]!r}; its parts are events, items, users and rules.")
+            raise MappingError(
+                "The mapping has an unknown part {part}; its parts are events, items, users and rules.", part=repr(unknown[0])
+            )
         roles = {role: _role(record[role], role) for role in ("events", "items", "users") if record.get(role)}
         rules = record.get("rules") or {}
         if not isinstance(rules, dict):
-            raise MappingError('`rules` must be an object such as {"robots": false}.')
+            raise MappingError("`rules` must be an object such as {example}.", example='{"robots": false}')
         return cls(roles.get("events", RoleMapping()), roles.get("items"), roles.get("users"), rules)
 
     def to_json(self) -> str:
@@ -138,7 +140,7 @@ def allowed_columns(role: Role) -> tuple[str, ...]:
 
 def _role(record: Any, role: Role) -> RoleMapping:
     if not isinstance(record, dict):
-        raise MappingError(f"`{role}` of the mapping must be an object with `columns`.")
+        raise MappingError("`{role}` of the mapping must be an object with `columns`.", role=role)
     known = {
         "columns",
         "header",
@@ -152,42 +154,57 @@ def _role(record: Any, role: Role) -> RoleMapping:
         "dwell_unit",
     }
     if unknown := sorted(set(record) - known):
-        raise MappingError(f"`{role}` of the mapping has an unknown key {unknown[0]!r}; it may have {', '.join(sorted(known))}.")
+        raise MappingError(
+            "`{role}` of the mapping has an unknown key {key}; it may have {known}.",
+            role=role,
+            key=repr(unknown[0]),
+            known=", ".join(sorted(known)),
+        )
     columns: dict[str, tuple[str, ...]] = {}
     given = record.get("columns") or {}
     if not isinstance(given, dict):
-        raise MappingError(f"`columns` of `{role}` must be an object of canonical name and file column.")
+        raise MappingError("`columns` of `{role}` must be an object of canonical name and file column.", role=role)
     for canonical, source in given.items():
         name = slug(canonical) if role == "users" else canonical
         if role != "users" and name not in allowed_columns(role):
             raise MappingError(
-                f"`{role}.columns` names {canonical!r}, which is no canonical column; there are {', '.join(allowed_columns(role))}."
+                "`{role}.columns` names {column}, which is no canonical column; there are {known}.",
+                role=role,
+                column=repr(canonical),
+                known=", ".join(allowed_columns(role)),
             )
         pieces = source if isinstance(source, list) else [source]
         if source is None or source == []:
             continue
         if not all(isinstance(piece, str) for piece in pieces):
-            raise MappingError(f"`{role}.columns.{canonical}` must be a column name or a list of column names.")
+            raise MappingError("`{role}.columns.{column}` must be a column name or a list of column names.", role=role, column=canonical)
         columns[name] = tuple(pieces)
     default = record.get("default_event_type")
     if default is not None and default not in EVENT_TYPES:
-        raise MappingError(f"`default_event_type` is {default!r}; it must be one of {', '.join(EVENT_TYPES)}.")
+        raise MappingError("`default_event_type` is {given}; it must be one of {known}.", given=repr(default), known=", ".join(EVENT_TYPES))
     unit = record.get("time_unit")
     if unit is not None and unit not in TIME_UNITS:
-        raise MappingError(f"`time_unit` is {unit!r}; it must be one of {', '.join(TIME_UNITS)}.")
+        raise MappingError("`time_unit` is {given}; it must be one of {known}.", given=repr(unit), known=", ".join(TIME_UNITS))
     if record.get("dwell_unit") not in (None, "s", "ms"):
-        raise MappingError(f"`dwell_unit` is {record['dwell_unit']!r}; it must be s or ms.")
+        raise MappingError("`dwell_unit` is {given}; it must be s or ms.", given=repr(record["dwell_unit"]))
     for name in ("delimiter", "encoding", "time_format", "time_zone"):
         if record.get(name) is not None and not isinstance(record[name], str):
-            raise MappingError(f"`{role}.{name}` is {record[name]!r}; it must be a text in quotes.")
+            raise MappingError("`{role}.{name}` is {given}; it must be a text in quotes.", role=role, name=name, given=repr(record[name]))
     if len(record.get("delimiter") or ",") != 1 or record.get("delimiter") in ('"', "\n", "\r", "\0"):
-        raise MappingError(f"`{role}.delimiter` is {record['delimiter']!r}; it must be one character, such as , or ; or \\t.")
+        raise MappingError(
+            "`{role}.delimiter` is {given}; it must be one character, such as , or ; or \\t.", role=role, given=repr(record["delimiter"])
+        )
     words = record.get("event_types") or {}
     if not isinstance(words, dict):
-        raise MappingError(f'`{role}.event_types` is {words!r}; it must be an object such as {{"addtocart": "cart"}}.')
+        raise MappingError(
+            "`{role}.event_types` is {given}; it must be an object such as {example}.",
+            role=role,
+            given=repr(words),
+            example='{"addtocart": "cart"}',
+        )
     header = record.get("header")
     if header is not None and not (isinstance(header, list) and all(isinstance(name, str) for name in header)):
-        raise MappingError(f"`{role}.header` is {header!r}; it must be a list of column names.")
+        raise MappingError("`{role}.header` is {given}; it must be a list of column names.", role=role, given=repr(header))
     return replace(
         RoleMapping(),
         columns=columns,

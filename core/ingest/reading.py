@@ -75,7 +75,12 @@ def _inspect_text(path: Path, kind: str, header: tuple[str, ...] | None, delimit
     scan = scan_text(path, kind, encoding)
     dialect = find_dialect(path.name, scan.sample, scan.spread, delimiter, header)
     if dialect.columns > MAX_COLUMNS:
-        raise FileError(f"{path.name} has {dialect.columns} columns; a log has fewer than {MAX_COLUMNS}. This looks like a matrix.")
+        raise FileError(
+            "{file} has {n} columns; a log has fewer than {most}. This looks like a matrix.",
+            file=path.name,
+            n=dialect.columns,
+            most=MAX_COLUMNS,
+        )
     lines = scan.sample.split("\n")[dialect.skip :]
     records = [r for r in split_lines(lines[:400], dialect.delimiter) if len(r) == dialect.columns and any(r)]
     spread = [r for r in split_lines(scan.spread.split("\n")[:2000], dialect.delimiter) if len(r) == dialect.columns]
@@ -105,11 +110,15 @@ def _inspect_parquet(path: Path) -> FilePreview:
             picks = sorted({0, groups // 2, groups - 1}) if groups else []
             tables = [next(file.iter_batches(batch_size=SAMPLE_ROWS, row_groups=[g]), None) for g in picks]
     except (pa.ArrowException, OSError) as error:
-        raise FileError(f"{path.name} is a damaged Parquet file ({str(error)[:120]}); export it again.") from error
+        raise FileError("{file} is a damaged Parquet file ({error}); export it again.", file=path.name, error=str(error)[:120]) from error
     if count == 0:
-        raise FileError(f"{path.name} holds no rows; export it again.")
+        raise FileError("{file} holds no rows; export it again.", file=path.name)
     if len(schema.names) < 2:
-        raise FileError(f"{path.name} has only the column {schema.names}; an event log needs at least user and time.")
+        raise FileError(
+            "{file} has only the column {column}; an event log needs at least user and time.",
+            file=path.name,
+            column=", ".join(schema.names),
+        )
     sample: list[list[str]] = []
     for batch in tables:
         if batch is not None:

@@ -88,7 +88,12 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
         else:
             good, rest = cutter.cut(data)
         if len(rest) > MAX_LINE:
-            raise FileError(f"{preview.name} has a line longer than {MAX_LINE >> 20} MiB near line {account.lines + 1}; this is no table.")
+            raise FileError(
+                "{file} has a line longer than {most} MiB near line {line}; this is no table.",
+                file=preview.name,
+                most=MAX_LINE >> 20,
+                line=account.lines + 1,
+            )
         if good is not None:
             yield Batch(good[0], good[1], share)
     if rest:
@@ -97,7 +102,9 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
         if good is not None:
             yield Batch(good[0], good[1], 1.0)
     if not account.closes:
-        raise FileError(f"{preview.name} could not be accounted for line by line ({account.lines} lines); save it again and retry.")
+        raise FileError(
+            "{file} could not be accounted for line by line ({n} lines); save it again and retry.", file=preview.name, n=account.lines
+        )
 
 
 def read_table(preview: FilePreview, wanted: list[str], account: Accounting, tick: Callable[[float], None]) -> Iterator[pa.RecordBatch]:
@@ -117,7 +124,11 @@ def read_table(preview: FilePreview, wanted: list[str], account: Accounting, tic
         read = pc.ReadOptions(column_names=names, use_threads=False, block_size=len(batch.data) + 1)
         table = pc.read_csv(pa.py_buffer(batch.data), read_options=read, parse_options=parse, convert_options=convert)
         if table.num_rows != len(batch.rows):
-            raise FileError(f"{preview.name} reads differently twice near row {batch.rows[0]}; save it again with plain quotes and retry.")
+            raise FileError(
+                "{file} reads differently twice near row {row}; save it again with plain quotes and retry.",
+                file=preview.name,
+                row=int(batch.rows[0]),
+            )
         yield from pa.table([pa.array(batch.rows), *(table[name] for name in kept)], schema=schema).to_batches()
         tick(batch.share)
 
@@ -268,7 +279,9 @@ class _Cutter:
         """Return how many lines the record takes (0: needs the next block) and its canonical form, or None when broken."""
         line = lines[place]
         if len(line) > MAX_LINE:
-            raise FileError(f"A line longer than {MAX_LINE >> 20} MiB stands near line {self.account.lines + 1}; this is no table.")
+            raise FileError(
+                "A line longer than {most} MiB stands near line {line}; this is no table.", most=MAX_LINE >> 20, line=self.account.lines + 1
+            )
         if b'"' not in line:
             return 1, line if line.count(bytes([self.delimiter])) + 1 == self.width else None
         joined = line

@@ -60,7 +60,7 @@ def settle_rules(given: Dict[str, Any]) -> dict[str, Setting]:
     """
     known = {rule.id: rule for rule in RULES}
     if unknown := sorted(set(given) - known.keys()):
-        raise MappingError(f"There is no cleaning rule {unknown[0]!r}; there are {', '.join(known)}.")
+        raise MappingError("There is no cleaning rule {rule!r}; there are {known}.", rule=unknown[0], known=", ".join(known))
     settings: dict[str, Setting] = {}
     for rule in RULES:
         value = given.get(rule.id, True)
@@ -70,16 +70,31 @@ def settle_rules(given: Dict[str, Any]) -> dict[str, Setting]:
             for name, number in value.items():
                 if name == "on":
                     continue
+                if not rule.parameters:
+                    raise MappingError("Rule {rule!r} has no parameter {name!r}; it has none.", rule=rule.id, name=name)
                 if name not in rule.parameters:
-                    raise MappingError(f"Rule {rule.id!r} has no parameter {name!r}; it has {', '.join(rule.parameters) or 'none'}.")
+                    known_here = ", ".join(rule.parameters)
+                    raise MappingError(
+                        "Rule {rule!r} has no parameter {name!r}; it has {known}.", rule=rule.id, name=name, known=known_here
+                    )
                 if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e9:
-                    raise MappingError(f"Parameter {name!r} of rule {rule.id!r} is {number!r}; it must be a number from 0 on.")
+                    raise MappingError(
+                        "Parameter {name!r} of rule {rule!r} is {given}; it must be a number from 0 on.",
+                        name=name,
+                        rule=rule.id,
+                        given=repr(number),
+                    )
                 if name == "earliest_year" and number > 9999:
-                    raise MappingError(f"Parameter {name!r} of rule {rule.id!r} is {number!r}; a year has at most four digits.")
+                    raise MappingError(
+                        "Parameter {name!r} of rule {rule!r} is {given}; a year has at most four digits.",
+                        name=name,
+                        rule=rule.id,
+                        given=repr(number),
+                    )
                 parameters[name] = number
         elif not isinstance(value, bool):
-            raise MappingError(f"Rule {rule.id!r} is {value!r}; write true, false or an object of parameters.")
+            raise MappingError("Rule {rule!r} is {given}; write true, false or an object of parameters.", rule=rule.id, given=repr(value))
         if rule.fixed and not on:
-            raise MappingError(f"Rule {rule.id!r} cannot be switched off: such rows cannot be placed in the log.")
+            raise MappingError("Rule {rule!r} cannot be switched off: such rows cannot be placed in the log.", rule=rule.id)
         settings[rule.id] = Setting(on, rule.id in given, parameters)
     return settings

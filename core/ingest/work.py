@@ -8,6 +8,7 @@ from typing import Any
 from core.ingest.mapping import Mapping
 from core.ingest.rules import Setting
 from core.ingest.staging import Source
+from core.messages import Message
 from core.schema import Progress
 from core.store import Connection
 
@@ -47,6 +48,6 @@ class Work:
     previous: dict[str, Any] | None
 
 
-def ticker(progress: Progress, start: float, width: float, message: str) -> Callable[[float], None]:
+def ticker(progress: Progress, start: float, width: float, message: Message) -> Callable[[float], None]:
     """Turn the share of one step into the share of the whole."""
     return lambda share: progress(start + width * share, message)

@@ -68,7 +68,7 @@ def look_at(path: Path, role: str) -> Look:
         guesses = tuple((guess.canonical, guess) for guess in guessed.guesses)
         default = guessed.default_event_type
     except MappingError as error:
-        question = str(error)
+        question = error.message
         guesses = _by_hand(preview, part)
     needed = {"events": ("user_id", "event_time"), "items": ("item_id",), "users": ("user_id",)}[role]
     if {"order_number", "days_since_prior_order"} <= {name for name, _guess in guesses}:
@@ -160,7 +160,7 @@ def allowed_path(home: Home, text: str) -> Path:
     try:
         path = Path(text.strip()).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise FileError(f"{text!r} does not exist on this machine; check the path.") from error
+        raise FileError("{path!r} does not exist on this machine; check the path.", path=text) from error
     given = os.environ.get(ROOTS_VARIABLE)
     roots = (
         [Path(p).resolve() for p in given.split(os.pathsep)]
@@ -169,10 +169,13 @@ def allowed_path(home: Home, text: str) -> Path:
     )
     if not any(path.is_relative_to(root) for root in roots):
         raise FileError(
-            f"{path} lies outside the folders that may be read ({', '.join(map(str, roots))}); move it there or set {ROOTS_VARIABLE}."
+            "{path} lies outside the folders that may be read ({folders}); move it there or set {variable}.",
+            path=path,
+            folders=", ".join(map(str, roots)),
+            variable=ROOTS_VARIABLE,
         )
     if path.is_dir():
-        raise FileError(f"{path} is a folder; name one file here, or use the command line for several.")
+        raise FileError("{path} is a folder; name one file here, or use the command line for several.", path=path)
     return path
 
 
