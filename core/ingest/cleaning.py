@@ -49,8 +49,8 @@ def place_orders(connection: Connection, start: str) -> None:
         {"start": start},
     )
     connection.execute(
-        "UPDATE raw_cells SET event_time = placed.moment FROM placed WHERE raw_cells.user_id = placed.user_id"
-        " AND TRY_CAST(TRY_CAST(raw_cells.order_number AS DOUBLE) AS BIGINT) = placed.number"
+        "UPDATE raw SET event_time = placed.moment FROM placed WHERE raw.user_id = placed.user_id"
+        " AND TRY_CAST(TRY_CAST(raw.order_number AS DOUBLE) AS BIGINT) = placed.number"
     )
     connection.execute("DROP TABLE placed")
 
