@@ -9,7 +9,7 @@ from core.ingest.rules import RULES, Setting
 from core.ingest.staging import Source
 from core.ingest.work import Work
 from core.messages import Message, say
-from core.store import Connection, identifier, scalar
+from core.store import Connection, scalar
 
 
 def count_events(connection: Connection) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
         warnings.append(say("The log has no user column; each session is taken as a user of its own."))
     for name in ("user_id", "item_id"):
         floats = (
-            scalar(connection, f"SELECT count(*) FROM raw WHERE regexp_matches({identifier(name)}, '^[0-9]+\\.0$')")  # noqa: S608 - fixed names and numbers only
+            scalar(connection, f"SELECT count(*) FROM rows WHERE ends_with({name}, '.0') AND regexp_matches({name}, '^[0-9]+\\.0$')")  # noqa: S608 - fixed names only
             if name in columns
             else 0
         )
@@ -98,7 +98,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
             )
     refunds = scalar(
         connection,
-        "SELECT count(*) FROM rows r LEFT JOIN words w ON w.word = r.word WHERE r.kind = 'refund' AND w.kind IS DISTINCT FROM 'refund'",
+        "SELECT count(*) FROM rows WHERE turned",
     )
     if refunds:
         warnings.append(

@@ -52,7 +52,7 @@ def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]]
     return counts
 
 
-def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str]) -> dict[str, Any]:
+def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str], first: int) -> dict[str, Any]:
     """Read the users file if there is one and fill the users; return its counts."""
     connection, warnings = work.connection, work.warnings
     attributes: list[str] = []
@@ -66,7 +66,7 @@ def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], c
     if work.previous is not None:
         before = [row[0] for row in connection.execute("DESCRIBE previous.users").fetchall() if row[0] != "user_id"]
     derived = [] if "users" in side else publishing.demographic_columns(columns)
-    counts = publishing.write_users(connection, attributes, derived, before)
+    counts = publishing.write_users(connection, attributes, derived, before, first)
     if n := counts["repeated"]:
         warnings.append(
             say("{n} rows of the users file repeat a user id; the first row that says something wins.", n=n)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.ingest.lean import create_lean
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.rules import Setting
 from core.store import Connection, identifier, scalar
@@ -29,6 +30,8 @@ class Shape:
     cancel_orders: bool
     """Orders whose number starts with C are cancellations."""
     zone: str
+    columns: frozenset[str]
+    """Canonical columns that the event files have."""
 
 
 def place_orders(connection: Connection, start: str) -> None:
@@ -49,30 +52,33 @@ def place_orders(connection: Connection, start: str) -> None:
         {"start": start},
     )
     connection.execute(
-        "UPDATE raw SET event_time = placed.moment FROM placed WHERE raw.user_id = placed.user_id"
-        " AND TRY_CAST(TRY_CAST(raw.order_number AS DOUBLE) AS BIGINT) = placed.number"
+        "UPDATE raw_cells SET event_time = placed.moment FROM placed WHERE raw_cells.user_id = placed.user_id"
+        " AND TRY_CAST(TRY_CAST(raw_cells.order_number AS DOUBLE) AS BIGINT) = placed.number"
     )
     connection.execute("DROP TABLE placed")
 
 
 def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -> None:
-    """Make the table `rows`: typed columns, and the first rule that a row fails (NULL when none).
+    """Make `rows` of `raw`, which is dropped: typed columns, and the first rule that a row fails (NULL when none).
 
-    Expects the tables `raw` and `words` (word, kind) and the macros of `casting`.
+    Expects the table `words` (word, kind) and the macros of `casting`.
     """
     extras = ", ".join(f"raw.{identifier(name)}" for name in _EXTRA)
     names = ", ".join(identifier(name) for name in _EXTRA)
     latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
     earliest = datetime(max(1, int(rules["time_out_of_range"].parameters["earliest_year"])), 1, 1)
-    connection.execute(
+    connection.execute("CREATE TYPE event_type AS ENUM (SELECT unnest(enum_range(NULL::final.event_type)))")
+    connection.execute("CREATE TYPE rule_id AS ENUM (SELECT unnest($rules))", {"rules": list(rules)})
+    create_lean(
+        connection,
+        "rows",
         f"""
-        CREATE TABLE rows AS
         WITH typed AS (
             SELECT source_file, source_row,
                    COALESCE(raw.user_id, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END) AS user_id,
                    CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE raw.item_id END AS item_id,
                    CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE raw.purchase_item_id END AS purchase_item_id,
-                   raw.event_type AS word, COALESCE($default_event, words.kind, 'other') AS kind,
+                   raw.event_type AS word, COALESCE($default_event, words.kind, 'other') AS kind, kind AS said,
                    raw.event_time AS time_text, parse_time(raw.event_time) AS event_time, session_id,
                    parse_dwell(dwell_seconds) AS dwell, dwell_seconds IS NOT NULL AS has_dwell, position,
                    parse_number(quantity) AS quantity, quantity IS NOT NULL AS has_quantity,
@@ -109,7 +115,9 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
                 CASE WHEN dwell >= 0 THEN CASE WHEN $dwell_cap THEN least(dwell, CAST($cap AS DECIMAL(12, 3))) ELSE dwell END END AS dwell),
                 COALESCE($dwell_cap AND dwell > $cap, false) AS capped
             FROM judged)
-        SELECT source_file, source_row, rule, user_id, item_id, purchase_item_id, word, kind, time_text, event_time,
+        SELECT source_file, source_row, CAST(rule AS rule_id) AS rule, user_id, item_id, purchase_item_id,
+               CAST(kind AS event_type) AS kind, kind = 'refund' AND said <> 'refund' AS turned,
+               CASE WHEN rule = 'bad_time' THEN time_text END AS time_text, event_time,
                session_id, dwell, capped, position,
                CASE WHEN kind = 'refund' THEN -abs(quantity) ELSE quantity END AS quantity, price,
                CASE WHEN kind = 'refund' THEN -abs(revenue) ELSE revenue END AS revenue, query, order_id, {names},
@@ -141,7 +149,10 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
                 )
             },
         },
+        _absent(shape),
     )
+    connection.execute("DROP VIEW raw")
+    connection.execute("DROP TABLE raw_cells")
     connection.execute("CREATE TABLE fates (source_file INTEGER, source_row BIGINT, fate VARCHAR, rule VARCHAR, reason VARCHAR)")
     connection.execute(
         """
@@ -155,6 +166,37 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
         FROM rows WHERE rule IS NOT NULL
         """
     )
+
+
+def _absent(shape: Shape) -> dict[str, str]:
+    """Columns of `rows` that are NULL in every row of this log."""
+    has = shape.columns
+    known = {
+        "item_id": "item_id" in has,
+        "purchase_item_id": shape.wide,
+        "session_id": "session_id" in has,
+        "position": "position" in has,
+        "query": "query" in has,
+        "order_id": "order_id" in has,
+        **{name: name in has for name in _EXTRA},
+    }
+    numbers = {
+        "dwell": "dwell_seconds" in has,
+        "quantity": "quantity" in has,
+        "price": shape.has_price or {"revenue", "quantity"} <= has,
+        "revenue": shape.has_price or shape.has_revenue,
+    }
+    return {name: "VARCHAR" for name, there in known.items() if not there} | {
+        name: "DECIMAL(18, 4)" for name, there in numbers.items() if not there
+    }
+
+
+def absent_acts(shape: Shape, *, continued: bool) -> dict[str, str]:
+    """Columns of `acts` that are NULL in every row; a continued version may bring any column of events."""
+    missing = {{"dwell": "dwell_seconds"}.get(name, name): kind for name, kind in _absent(shape).items() if name != "purchase_item_id"}
+    if shape.wide:
+        missing.pop("item_id", None)
+    return {name: kind for name, kind in missing.items() if not continued or name in _EXTRA}
 
 
 def is_daily(connection: Connection, zone: str) -> bool:
@@ -243,28 +285,27 @@ def catch_robots(connection: Connection, per_hour: int, per_day: int) -> list[di
 
 
 def spread_acts(connection: Connection, wide: bool) -> None:
-    """Make the table `acts`: one row per event of the rows that were kept; a wide row may give two."""
+    """Make the view `acts`: one row per event of the rows that were kept; a wide row may give two, the first with the item's texts."""
+    names = ", ".join(identifier(name) for name in _EXTRA)
+    once = ", ".join(f"CASE WHEN item_id IS NULL THEN {identifier(name)} END AS {identifier(name)}" for name in _EXTRA)
+    bought = f"""
+        UNION ALL BY NAME
+        SELECT user_id, purchase_item_id AS item_id, CAST('purchase' AS event_type) AS event_type, event_time, session_id, quantity,
+               price, revenue, order_id, source_file, source_row, {once}
+        FROM kept WHERE purchase_item_id IS NOT NULL
+        """  # noqa: S608 - fixed names only
     connection.execute(
-        """
-        CREATE TABLE acts AS
+        f"""
+        CREATE VIEW acts AS
         WITH kept AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row))
-        SELECT user_id, item_id, CAST(kind AS VARCHAR) AS event_type, event_time, session_id, dwell AS dwell_seconds, position,
-               CASE WHEN $wide AND purchase_item_id IS NOT NULL THEN NULL ELSE quantity END AS quantity, price,
+        SELECT user_id, item_id, kind AS event_type, event_time, session_id, dwell AS dwell_seconds, position,
+               CASE WHEN {wide} AND purchase_item_id IS NOT NULL THEN NULL ELSE quantity END AS quantity, price,
                CASE WHEN kind IN ('purchase', 'refund') THEN revenue END AS revenue, query,
-               CASE WHEN $wide AND purchase_item_id IS NOT NULL THEN NULL ELSE order_id END AS order_id, source_file, source_row
+               CASE WHEN {wide} AND purchase_item_id IS NOT NULL THEN NULL ELSE order_id END AS order_id, source_file, source_row, {names}
         FROM kept WHERE item_id IS NOT NULL OR purchase_item_id IS NULL
-        """,
-        {"wide": wide},
+        {bought if wide else ""}
+        """  # noqa: S608 - fixed names and numbers only
     )
-    if wide:
-        connection.execute(
-            """
-            INSERT INTO acts BY NAME
-            SELECT user_id, purchase_item_id AS item_id, 'purchase' AS event_type, event_time, session_id, quantity, price,
-                   revenue, order_id, source_file, source_row
-            FROM rows ANTI JOIN fates USING (source_file, source_row) WHERE purchase_item_id IS NOT NULL
-            """
-        )
 
 
 def join_previous(connection: Connection, keeps_sessions: bool) -> None:
@@ -273,11 +314,15 @@ def join_previous(connection: Connection, keeps_sessions: bool) -> None:
     A repeat is recognised by all columns of an event but session and source; the n-th repeat in the new file meets the
     n-th in the old version, so that honest repeats of a log that knows only days stay as many as they are.
     """
+    connection.execute("CREATE TABLE joined AS SELECT * FROM acts")
+    connection.execute("DROP VIEW acts")
+    connection.execute("ALTER TABLE joined RENAME TO acts")
     connection.execute(
         """
         CREATE TABLE known_acts AS
         WITH numbered AS (
-            SELECT hash(user_id, item_id, event_type, dwell_seconds, position, quantity, price, revenue, query, order_id) AS digest, *,
+            SELECT hash(user_id, item_id, CAST(event_type AS VARCHAR), dwell_seconds, position, quantity, price, revenue, query,
+                   order_id) AS digest, *
             FROM acts),
         before AS (
             SELECT user_id, event_time,
@@ -307,7 +352,8 @@ def join_previous(connection: Connection, keeps_sessions: bool) -> None:
     connection.execute(
         """
         INSERT INTO acts BY NAME
-        SELECT user_id, item_id, CAST(event_type AS VARCHAR) AS event_type, event_time, CASE WHEN $keeps THEN session_id END AS session_id,
+        SELECT user_id, item_id, CAST(CAST(event_type AS VARCHAR) AS event_type) AS event_type, event_time,
+               CASE WHEN $keeps THEN session_id END AS session_id,
                dwell_seconds, position, quantity, price, revenue, query, order_id, source_file, source_row
         FROM previous.events
         """,

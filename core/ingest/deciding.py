@@ -49,6 +49,7 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
         has_revenue="revenue" in columns,
         cancel_orders=cancels,
         zone=zone,
+        columns=frozenset(columns),
     )
     return reading, shape, words
 

@@ -108,7 +108,12 @@ def open_bytes(path: Path, kind: str) -> Iterator[IO[bytes]]:
         yield stream  # type: ignore[misc]
 
 
-def _blocks(path: Path, kind: str) -> Iterator[bytes]:
+def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
+    """Yield a text file's bytes, unpacked when it is gzip.
+
+    Raises:
+        FileError: The gzip file is damaged, cut, or unpacks to too much.
+    """
     size = path.stat().st_size
     done = 0
     try:
@@ -144,7 +149,7 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
     newlines = 0
     head = b""
     pieces: list[bytes] = []
-    for place, block in enumerate(_blocks(path, kind)):
+    for place, block in enumerate(raw_blocks(path, kind)):
         if kind != "csv.gz":
             digest.update(block)
         if not head:
@@ -185,7 +190,7 @@ def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes
     plain = encoding in ("utf-8", "utf-8-sig", "utf_8", "ascii")
     decoder = None if plain else codecs.getincrementaldecoder(encoding)(errors="replace")
     done, first, held = 0, True, b""
-    for raw in _blocks(path, kind):
+    for raw in raw_blocks(path, kind):
         done += len(raw)
         block = raw if decoder is None else decoder.decode(raw).encode("utf-8")
         if first and block.startswith(codecs.BOM_UTF8):

@@ -24,7 +24,6 @@ from core.messages import say
 from core.schema import Progress, silent
 from core.store import EVENTS_FILE, TABLES_SQL, THREADS, Connection, Dataset, scalar
 
-_STAGING = "staging.duckdb"
 _SIDECAR = "dataset.json"
 
 __all__ = ["IngestRequest", "ingest_log"]
@@ -78,7 +77,6 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
     )
     try:
         with dataset.new_version() as draft:
-            staging = draft.path / _STAGING
             connection = _open(draft.path, request.memory_limit)
             try:
                 if previous is not None:
@@ -88,8 +86,6 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
                 connection.execute("CHECKPOINT final")
             finally:
                 connection.close()
-            for leftover in (staging, staging.with_name(_STAGING + ".wal")):
-                leftover.unlink(missing_ok=True)
             shutil.rmtree(draft.path / "spill", ignore_errors=True)
             draft.record = record
             version = draft.run_id
@@ -106,7 +102,7 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
 
 
 def _open(folder: Path, memory_limit: str) -> Connection:
-    connection = duckdb.connect(str(folder / _STAGING))
+    connection = duckdb.connect(":memory:")  # staging is never kept, so nothing is packed; what does not fit spills
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET threads = {int(THREADS)}")
     connection.execute("SET memory_limit = ?", [memory_limit])
@@ -116,7 +112,7 @@ def _open(folder: Path, memory_limit: str) -> Connection:
     connection.execute("ATTACH ? AS final", [str(folder / EVENTS_FILE)])
     connection.execute("USE final")
     connection.execute(TABLES_SQL)
-    connection.execute("USE staging")
+    connection.execute("USE memory")
     return connection
 
 
@@ -130,18 +126,18 @@ def _build(
     connection, rules, warnings = work.connection, work.rules, work.warnings
     before = work.previous or {}
     first = 1 + max((int(s["index"]) for s in before.get("sources", []) if s["role"] == "events"), default=-1)
-    prepare_staging(connection)
+    columns = {name for _, m in events for name in m.columns}
+    prepare_staging(connection, columns)
     for place, (preview, part) in enumerate(events):
         tick = ticker(progress, 0.05 + 0.4 * place / len(events), 0.4 / len(events), say("reading {file}", file=preview.name))
         tick(0.0)
-        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw", tick))
+        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw_cells", tick))
     if events and not sum(s.rows for s in work.sources):
         names = ", ".join(preview.name for preview, _ in events)
         raise EmptyLogError("{files} holds a header and no row; export the log again, with its events.", files=names)
     merged_files = _count_repeats(repeats, work)
     progress(0.45, say("deciding how times and numbers are read"))
     part = work.mapping.events
-    columns = {name for _, m in events for name in m.columns}
     reading, shape, words = decide_readings(work, part, columns)
     if not events:
         reading = TimeReading("iso")
@@ -158,11 +154,12 @@ def _build(
     if not scalar(connection, "SELECT count(*) FROM acts"):
         _refuse_empty(work, counts)
     progress(0.7, say("writing events and sessions"))
-    publishing.write_events(connection, work.request.session_gap_minutes)
+    publishing.order_events(connection, cleaning.absent_acts(shape, continued=work.previous is not None), work.request.session_gap_minutes)
+    publishing.write_events(connection)
     publishing.write_sessions(connection)
     progress(0.8, say("writing catalogue and users"))
     catalogue = write_catalogue(work, side, columns, progress)
-    people = write_people(work, side, columns)
+    people = write_people(work, side, columns, first)
     progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
     publishing.write_rollups(connection)

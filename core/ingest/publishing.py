@@ -1,37 +1,93 @@
 """Fill the tables of a version from cleaned acts: events with sessions, catalogue, users, quarantine, rollups."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from core.ingest.lean import create_lean, create_view
 from core.ingest.names import DEMOGRAPHICS
 from core.schema import ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
 
-_KEY = "CAST(epoch_us(event_time) AS HUGEINT) * 10000000000000000 + source_file * 1000000000000 + source_row"
-"""Orders acts by (event_time, source_file, source_row) in one number, for arg_min."""
+EVENT_COLUMNS = (
+    "user_id",
+    "item_id",
+    "event_type",
+    "event_time",
+    "session_id",
+    "dwell_seconds",
+    "position",
+    "quantity",
+    "price",
+    "revenue",
+    "query",
+    "order_id",
+    "source_file",
+    "source_row",
+)
 
 
-def write_events(connection: Connection, gap_minutes: int) -> None:
-    """Insert `acts` into final.events in total order; a silence longer than the gap starts a session where none is given."""
+def order_events(connection: Connection, absent: Mapping[str, str], gap_minutes: int) -> None:
+    """Make `ordered` of `acts`: total order by (event_time, source_file, source_row, event_type), `place` from 0, and sessions.
+
+    A silence longer than the gap starts a session where none is given. Most exports are in order of time already, which
+    is seen in one pass, so that they are not sorted again.
+
+    Args:
+        connection: Staging.
+        absent: Columns of `acts` that are NULL in every row, with their types.
+        gap_minutes: Longest silence within a session.
+    """
+    create_lean(connection, "placed", "SELECT * FROM acts", None, absent)
+    key = "event_time, source_file, source_row, event_type"
+    before = ", ".join(f"lag({name}) OVER ()" for name in key.split(", "))
+    if scalar(connection, f"SELECT count(*) FROM (SELECT ({key}) < ({before}) AS back FROM placed_cells) WHERE back"):  # noqa: S608 - fixed names only
+        connection.execute(f"CREATE TABLE sorted_cells AS SELECT * FROM placed_cells ORDER BY {key}")  # noqa: S608 - fixed names only
+        connection.execute("DROP TABLE placed_cells")
+        connection.execute("ALTER TABLE sorted_cells RENAME TO placed_cells")
+    given = "session_id" not in absent
+    if not given or scalar(connection, "SELECT count(*) FROM placed WHERE session_id IS NULL"):
+        _number_sessions(connection, gap_minutes)
+        own = "COALESCE(session_id, user_id || '-' || number)" if given else "user_id || '-' || number"
+        kept = "* EXCLUDE (session_id, number)" if given else "* EXCLUDE (number)"
+        connection.execute(
+            f"CREATE TABLE ordered_cells AS SELECT {kept}, {own} AS session_id FROM placed_cells POSITIONAL JOIN numbered"  # noqa: S608 - fixed names only
+        )
+        connection.execute("DROP VIEW placed")
+        connection.execute("DROP TABLE placed_cells")
+        connection.execute("DROP TABLE numbered")
+    else:
+        connection.execute("DROP VIEW placed")
+        connection.execute("ALTER TABLE placed_cells RENAME TO ordered_cells")
+    nulls = {name: kind for name, kind in absent.items() if name != "session_id"}
+    create_view(connection, "ordered", nulls, place=True)
+
+
+def _number_sessions(connection: Connection, gap_minutes: int) -> None:
+    """Make `numbered`, row by row beside `placed_cells`: the how-manieth session of its user an event is in, from 1."""
     connection.execute(
         """
-        INSERT INTO final.events BY NAME
+        CREATE TABLE numbered AS
         WITH gaps AS (
-            SELECT *, COALESCE(event_time - lag(event_time) OVER by_time > to_minutes($gap), true) AS starts
-            FROM acts WINDOW by_time AS (PARTITION BY user_id
-                ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type))),
-        numbered AS (
-            SELECT *, sum(CAST(starts AS INTEGER)) OVER (
-                PARTITION BY user_id ORDER BY event_time, source_file, source_row, CAST(event_type AS final.event_type)
-                ROWS UNBOUNDED PRECEDING) AS number
-            FROM gaps)
-        SELECT user_id, item_id, CAST(event_type AS final.event_type) AS event_type, event_time,
-               COALESCE(session_id, user_id || '-' || CAST(number AS BIGINT)) AS session_id,
-               CAST(dwell_seconds AS DECIMAL(12, 3)) AS dwell_seconds, position, quantity, price, revenue, query, order_id,
-               source_file, source_row
-        FROM numbered
-        ORDER BY event_time, source_file, source_row, event_type
+            SELECT rowid AS place, user_id,
+                   COALESCE(event_time - lag(event_time) OVER (PARTITION BY user_id ORDER BY rowid) > to_minutes($gap), true) AS starts
+            FROM placed_cells)
+        SELECT number FROM (
+            SELECT place, CAST(sum(CAST(starts AS INTEGER)) OVER (
+                PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS INTEGER) AS number FROM gaps)
+        ORDER BY place
         """,
         {"gap": gap_minutes},
+    )
+
+
+def write_events(connection: Connection) -> None:
+    """Insert `ordered` into final.events."""
+    names = ", ".join(EVENT_COLUMNS)
+    connection.execute(
+        f"""
+        INSERT INTO final.events BY NAME
+        SELECT {names} FROM (SELECT * REPLACE (CAST(event_type AS final.event_type) AS event_type) FROM ordered)
+        """  # noqa: S608 - fixed names only
     )
 
 
@@ -43,7 +99,7 @@ def write_sessions(connection: Connection) -> None:
         SELECT session_id, user_id, min(event_time) AS started, max(event_time) AS ended, count(*) AS events,
                count(DISTINCT item_id) AS items, count(*) FILTER (event_type = 'purchase') AS purchases,
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
-        FROM final.events GROUP BY session_id, user_id ORDER BY started, user_id, session_id
+        FROM ordered GROUP BY session_id, user_id ORDER BY started, user_id, session_id
         """
     )
 
@@ -86,27 +142,7 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                 """,  # noqa: S608 - fixed names and numbers only
                 [attribute],
             )
-    for attribute in (a for a in ITEM_ATTRIBUTES if a in columns):
-        source = "rows" if attribute != "price" else "(SELECT * REPLACE (CAST(price AS VARCHAR) AS price) FROM rows)"
-        connection.execute(
-            f"""
-            INSERT INTO facts
-            WITH kept AS (SELECT * FROM {source} ANTI JOIN fates USING (source_file, source_row))
-            SELECT COALESCE(item_id, purchase_item_id) AS item, ?, arg_min({identifier(attribute)}, {_KEY}),
-                   make_timestamp(CAST(min({_KEY}) // 10000000000000000 AS BIGINT)), 2
-            FROM kept WHERE {identifier(attribute)} IS NOT NULL AND COALESCE(item_id, purchase_item_id) IS NOT NULL GROUP BY item
-            """,  # noqa: S608 - fixed names and numbers only
-            [attribute],
-        )
-        if attribute != "price":
-            counts["conflicts"] += scalar(
-                connection,
-                f"""
-                SELECT count(*) FROM (SELECT COALESCE(item_id, purchase_item_id) AS item
-                FROM rows ANTI JOIN fates USING (source_file, source_row)
-                GROUP BY item HAVING item IS NOT NULL AND count(DISTINCT {identifier(attribute)}) > 1)
-                """,  # noqa: S608 - fixed names and numbers only
-            )
+    counts["conflicts"] += _derive_facts(connection, [a for a in ITEM_ATTRIBUTES if a in columns])
     connection.execute(
         """
         INSERT INTO final.items BY NAME
@@ -126,7 +162,7 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                    any_value(since) FILTER (attribute = 'description') AS description_since,
                    any_value(value) FILTER (attribute = 'image') AS image, any_value(since) FILTER (attribute = 'image') AS image_since
             FROM best GROUP BY item_id),
-        seen AS (SELECT item_id, min(event_time) AS first_seen FROM final.events WHERE item_id IS NOT NULL GROUP BY item_id),
+        seen AS (SELECT item_id, min(event_time) AS first_seen FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id),
         ids AS (SELECT item_id FROM seen UNION SELECT item_id FROM listed)
         SELECT ids.item_id, ids.item_id IN (FROM listed) AS in_catalogue, seen.first_seen,
                title, nullif(title_since, TIMESTAMP '0001-01-01') AS title_since,
@@ -142,7 +178,33 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
     return counts
 
 
-def write_users(connection: Connection, attributes: list[str], derived: list[str], previous: list[str]) -> dict[str, Any]:
+def _derive_facts(connection: Connection, attributes: list[str]) -> int:
+    """Add what event rows say of items to `facts`, the earliest row first; return how often an item's rows disagree."""
+    if not attributes:
+        return 0
+    columns = ", ".join(
+        f"arg_min({name}, place) AS {name}, min(place) FILTER ({name} IS NOT NULL) AS {name}_place,"
+        f" min({name}) <> max({name}) AS {name}_differs"
+        for name in attributes
+    )
+    connection.execute(f"CREATE TABLE derived AS SELECT item_id, {columns} FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id")  # noqa: S608 - fixed names only
+    conflicts = 0
+    for attribute in attributes:
+        connection.execute(
+            f"""
+            INSERT INTO facts
+            SELECT d.item_id, ?, CAST(d.{attribute} AS VARCHAR), o.event_time, 2
+            FROM derived d JOIN ordered o ON o.place = d.{attribute}_place
+            """,  # noqa: S608 - fixed names only
+            [attribute],
+        )
+        if attribute != "price":
+            conflicts += scalar(connection, f"SELECT count(*) FROM derived WHERE {attribute}_differs")  # noqa: S608 - fixed names only
+    connection.execute("DROP TABLE derived")
+    return conflicts
+
+
+def write_users(connection: Connection, attributes: list[str], derived: list[str], previous: list[str], first: int) -> dict[str, Any]:
     """Make final.users: everyone with an event, and what is known of them.
 
     Args:
@@ -150,6 +212,7 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
         attributes: Columns of the person's own users file.
         derived: Demographics that event rows repeat; taken from the user's first event, so no later event is needed.
         previous: Attribute columns of the version that is continued.
+        first: source_file of the first file that is new.
     """
     names = list(dict.fromkeys([*attributes, *derived, *previous]))
     columns = ", ".join(
@@ -168,19 +231,19 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
         joins += " LEFT JOIN own USING (user_id)"
         counts["repeated"] = scalar(connection, "SELECT count(user_id) - count(DISTINCT user_id) FROM people_rows")
         counts["without_events"] = scalar(
-            connection, "SELECT count(*) FROM own ANTI JOIN (SELECT DISTINCT user_id FROM final.events) USING (user_id)"
+            connection, "SELECT count(*) FROM own ANTI JOIN (SELECT DISTINCT user_id FROM ordered) USING (user_id)"
         )
     if previous:
         joins += " LEFT JOIN previous.users AS before USING (user_id)"
     if derived:
-        values = ", ".join(f"arg_min_null({identifier(n)}, {_KEY}) AS {identifier(n)}" for n in derived)
+        values = ", ".join(f"arg_min_null({identifier(n)}, place) AS {identifier(n)}" for n in derived)
         connection.execute(
-            f'CREATE TABLE "first" AS SELECT user_id, {values} FROM rows ANTI JOIN fates USING (source_file, source_row) GROUP BY user_id'  # noqa: S608 - fixed names and numbers only
+            f'CREATE TABLE "first" AS SELECT user_id, {values} FROM ordered WHERE source_file >= {first} GROUP BY user_id'  # noqa: S608 - fixed names and numbers only
         )
         joins += ' LEFT JOIN "first" AS first USING (user_id)'
     listed = f", {columns}" if columns else ""
     connection.execute(
-        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM final.events){joins} ORDER BY user_id"  # noqa: S608 - fixed names and numbers only
+        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM ordered){joins} ORDER BY user_id"  # noqa: S608 - fixed names and numbers only
     )
     return counts
 
@@ -190,9 +253,10 @@ def write_rollups(connection: Connection) -> None:
     connection.execute(
         """
         CREATE TABLE final.daily AS
-        SELECT CAST(event_time AS DATE) AS day, event_type, category, count(*) AS events, count(DISTINCT user_id) AS users,
+        SELECT CAST(event_time AS DATE) AS day, CAST(event_type AS final.event_type) AS event_type, category,
+               count(*) AS events, count(DISTINCT user_id) AS users,
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
-        FROM final.events LEFT JOIN (SELECT item_id, category FROM final.items) USING (item_id)
+        FROM (SELECT * EXCLUDE (category) FROM ordered) LEFT JOIN (SELECT item_id, category FROM final.items) USING (item_id)
         GROUP BY ALL ORDER BY day, event_type, category
         """
     )
@@ -203,7 +267,7 @@ def write_rollups(connection: Connection) -> None:
                count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) FILTER (event_type = 'purchase') AS orders,
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
                min(event_time) AS first_event, max(event_time) AS last_event
-        FROM final.events GROUP BY user_id ORDER BY user_id
+        FROM ordered GROUP BY user_id ORDER BY user_id
         """
     )
     connection.execute(
@@ -214,7 +278,7 @@ def write_rollups(connection: Connection) -> None:
                count(*) FILTER (event_type = 'purchase') AS purchases,
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
                min(event_time) AS first_event, max(event_time) AS last_event
-        FROM final.events WHERE item_id IS NOT NULL GROUP BY item_id ORDER BY item_id
+        FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id ORDER BY item_id
         """
     )
 

@@ -1,9 +1,7 @@
 """Bring files as text into one staging table whose columns are the canonical names; nothing is cast yet."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,8 +10,11 @@ import pyarrow as pa
 
 from core.errors import CoreError, FileError
 from core.ingest.dialect import BLANKS
+from core.ingest.direct import measure, stage_directly
+from core.ingest.lean import create_view
 from core.ingest.mapping import EVENT_COLUMNS, RoleMapping
 from core.ingest.names import DEMOGRAPHICS
+from core.ingest.paths import literal_path
 from core.ingest.reading import FilePreview
 from core.ingest.records import Accounting, Batch, read_records, read_table, table_schema
 from core.schema import ITEM_ATTRIBUTES
@@ -63,18 +64,24 @@ class Source:
         }
 
 
-def prepare_staging(connection: Connection) -> None:
-    """Make the empty tables `raw` (events as text) and `rejects` (broken lines)."""
-    columns = ", ".join(f"{identifier(name)} VARCHAR" for name in RAW_COLUMNS)
-    connection.execute(f"CREATE TABLE raw (source_file INTEGER, source_row BIGINT, {columns})")
+def prepare_staging(connection: Connection, columns: set[str]) -> None:
+    """Make the empty view `raw` (events as text) over `raw_cells`, which holds the mapped columns, and `rejects` (broken lines)."""
+    given = [name for name in RAW_COLUMNS if name in columns]
+    if "order_number" in columns and "event_time" not in columns:
+        given.append("event_time")  # filled from order numbers
+    cells = "".join(f", {identifier(name)} VARCHAR" for name in given)
+    connection.execute(f"CREATE TABLE raw_cells (source_file INTEGER, source_row BIGINT{cells})")
+    create_view(connection, "raw", {name: "VARCHAR" for name in RAW_COLUMNS if name not in given})
     connection.execute("CREATE TABLE rejects (role VARCHAR, source_file INTEGER, source_row BIGINT, reason VARCHAR, text VARCHAR)")
-    edges = " OR ".join(f"starts_with(x, {sign}) OR ends_with(x, {sign})" for sign in _BLANKS)
     connection.execute(f"CREATE TEMP MACRO bared(x) AS trim(x, {' || '.join(_BLANKS)})")
+
+
+def _make_known(connection: Connection, *, edges: bool) -> None:
+    """Define known(text): NULL for the words that mean nothing; blanks at the ends are cut off, unless the file has none."""
+    ends = " OR ".join(f"starts_with(x, {sign}) OR ends_with(x, {sign})" for sign in _BLANKS)
+    bare = f" WHEN {ends} THEN (CASE WHEN bared(x) IN {_NULLS} THEN NULL ELSE bared(x) END)" if edges else ""
     # Most values are clean: looking at their ends costs a sixth of trimming them.
-    connection.execute(
-        f"CREATE TEMP MACRO known(x) AS CASE WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL"
-        f" WHEN {edges} THEN (CASE WHEN bared(x) IN {_NULLS} THEN NULL ELSE bared(x) END) ELSE x END"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL{bare} ELSE x END")
 
 
 def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMapping, role: str, index: int, table: str, tick: Tick) -> Source:
@@ -98,6 +105,8 @@ def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMappin
     values = ", ".join(_value(name, [wanted.index(piece) for piece in pieces]) for name, pieces in mapping.columns.items())
     statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
     try:
+        found = measure(preview)
+        _make_known(connection, edges=found is None or found.edges or not found.sound)
         if preview.kind == "parquet":
             aliases = ", ".join(f"p{i}" for i in range(len(preview.columns)))
             picked = ", ".join(f"CAST(p{preview.columns.index(column)} AS VARCHAR) AS c{i}" for i, column in enumerate(wanted))
@@ -108,7 +117,9 @@ def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMappin
             )
             rows = preview.row_estimate
         else:
-            _stage_text(connection, preview, wanted, account, statement, tick)
+            if found is None or not stage_directly(connection, preview, found, statement, wanted, table, account, tick):
+                _make_known(connection, edges=True)
+                _stage_text(connection, preview, wanted, account, statement, tick)
             rows = account.records + account.broken
     except duckdb.OutOfMemoryException:
         raise
@@ -173,11 +184,6 @@ def keep_rejects(connection: Connection, role: str, index: int, account: Account
     connection.execute("INSERT INTO rejects SELECT ?, ?, source_row, reason, text FROM broken", [role, index])
     connection.unregister("broken")
     lines.clear()
-
-
-def literal_path(path: Path) -> str:
-    """Spell a path so that DuckDB does not take its brackets and stars for a pattern."""
-    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def _value(name: str, places: list[int]) -> str:

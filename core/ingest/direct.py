@@ -1,0 +1,199 @@
+"""Text files in perfect order, read by DuckDB's own parallel reader; every other file is for `records`.
+
+DuckDB's reader takes a row with one empty field too many, and a stray quote may swallow lines. So the file is measured
+first, by counting bytes: line ends and delimiters outside quotes, quotes that open or close a field. Only when every
+line has the delimiters that the header promises is DuckDB asked, and only when it returns exactly as many rows is it believed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from core.ingest.decoding import raw_blocks
+from core.ingest.dialect import BLANKS
+from core.ingest.paths import literal_path
+from core.ingest.reading import FilePreview
+from core.ingest.records import MAX_SPAN, Accounting
+from core.ingest.watching import execute_watched
+from core.store import Connection, identifier
+
+_NEWLINE, _RETURN, _QUOTE = 10, 13, 34
+_BLANKS = (b" ", b"\t", b"\xc2\xa0", b"\xe3\x80\x80")
+_PLAIN = ("utf-8", "utf-8-sig", "utf_8", "ascii")
+
+
+@dataclass
+class Measure:
+    """What counting the bytes of a file found."""
+
+    lines: int = 0
+    """Records, with the header: line ends outside quotes, and a last line without one."""
+    inside: int = 0
+    """Line ends inside quoted fields."""
+    delimiters: int = 0
+    """Delimiters outside quotes."""
+    quotes: int = 0
+    edges: bool = False
+    """Whether a field may begin or end with a blank."""
+    sound: bool = True
+    """Quotes only open, close or double; no blank line, no NUL, no lone carriage return, no byte that is no text."""
+
+
+def measure(preview: FilePreview) -> Measure | None:
+    """Count the bytes of a file; None when it is not even to be tried (encoding, preamble, blanks as delimiter)."""
+    delimiter = preview.delimiter or ","
+    if (
+        preview.kind not in ("csv", "csv.gz")
+        or delimiter == BLANKS
+        or len(delimiter) != 1
+        or not delimiter.isascii()
+        or preview.skip
+        or (preview.encoding or "utf-8") not in _PLAIN
+        or len(preview.columns) < 2
+    ):
+        return None
+    sign = delimiter.encode()
+    found, carry = Measure(), b"\n"
+    for place, raw in enumerate(raw_blocks(preview.path, preview.kind)):
+        block = raw.removeprefix(b"\xef\xbb\xbf") if place == 0 else raw
+        if not _count(found, carry, block, sign[0]):
+            return found
+        found.edges = found.edges or _has_edges(carry[-3:] + block, sign)
+        carry = (carry + block)[-4:]
+    if found.quotes & 1:
+        found.sound = False
+    elif not carry.endswith(b"\n"):
+        found.lines += 1
+    return found
+
+
+def stage_directly(
+    connection: Connection,
+    preview: FilePreview,
+    found: Measure,
+    statement: str,
+    wanted: list[str],
+    table: str,
+    account: Accounting,
+    tick: Callable[[float], None],
+) -> bool:
+    """Insert a measured file through DuckDB's reader; False (and nothing inserted) when it does not read as measured.
+
+    Args:
+        connection: The staging database.
+        preview: The inspected file.
+        found: Its measure.
+        statement: INSERT … SELECT … FROM, reading source_row and c0 … cn.
+        wanted: The source columns that become c0 … cn.
+        table: Where the statement inserts.
+        account: Filled when the file was read.
+        tick: Told the share.
+    """
+    header = int(preview.has_header)
+    if not found.sound or found.lines <= header or found.delimiters != found.lines * (len(preview.columns) - 1):
+        return False
+    names = [f"f{i}" for i in range(len(preview.columns))]
+    picked = ", ".join(f"f{preview.columns.index(column)} AS c{i}" for i, column in enumerate(wanted))
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+    rows = found.lines - header
+    quote = "'\"'" if found.quotes else "''"
+    connection.execute("BEGIN")
+    try:
+        before = _count_rows(connection, table)
+        execute_watched(
+            connection,
+            f"{statement} (SELECT row_number() OVER () AS source_row, {picked} FROM read_csv(?, auto_detect = false,"  # noqa: S608 - names of our own
+            f" columns = {{{columns}}}, header = {bool(header)}, delim = ?, quote = {quote}, escape = {quote}, strict_mode = true,"
+            f" null_padding = false, max_line_size = {2 << 20}, compression = '{'gzip' if preview.kind == 'csv.gz' else 'none'}'))",
+            [literal_path(preview.path), preview.delimiter or ","],
+            tick,
+        )
+        if _count_rows(connection, table) - before != rows:
+            connection.execute("ROLLBACK")
+            return False
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        connection.execute("ROLLBACK")
+        return False
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    account.lines, account.header, account.records, account.inside = found.lines + found.inside, header, rows, found.inside
+    return True
+
+
+def _has_edges(block: bytes, sign: bytes) -> bool:
+    """Tell whether a blank stands at either end of a field anywhere."""
+    borders = (sign, b"\n", b'"') if b'"' in block else (sign, b"\n")
+    return any(
+        blank in block and (any(border + blank in block or blank + border in block for border in borders) or blank + b"\r" in block)
+        for blank in _BLANKS
+        if blank != sign
+    )
+
+
+def _count(found: Measure, carry: bytes, block: bytes, delimiter: int) -> bool:
+    """Add a block to the measure; False when it settles that the file is not in order."""
+    last = carry[-1:]
+    joined = last + block
+    if b"\0" in block or b"\n\n" in joined or b"\n\r" in joined or b"\xef\xbf\xbd" in block:
+        found.sound = False
+        return False
+    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n") + int(block.endswith(b"\r")):
+        found.sound = False
+        return False
+    if last == b"\r" and not block.startswith(b"\n"):
+        found.sound = False
+        return False
+    if b'"' not in block:
+        ends, signs = block.count(b"\n"), block.count(bytes([delimiter]))
+        if found.quotes & 1:
+            found.inside += ends
+            found.sound = ends <= MAX_SPAN
+            return found.sound
+        found.lines += ends
+        found.delimiters += signs
+        return True
+    array = np.frombuffer(last + block, dtype=np.uint8)
+    quotes = np.flatnonzero(array[1:] == _QUOTE) + 1
+    if not _sound(found, array, quotes, delimiter):
+        found.sound = False
+        return False
+    opened = found.quotes & 1
+    newlines = np.flatnonzero(array[1:] == _NEWLINE) + 1
+    within = (np.searchsorted(quotes, newlines) + opened) & 1 == 1
+    hidden = newlines[within]
+    if len(hidden) and int(np.unique(np.searchsorted(quotes, hidden), return_counts=True)[1].max()) > MAX_SPAN:
+        found.sound = False
+        return False
+    cuts = np.flatnonzero(array[1:] == delimiter) + 1
+    found.inside += len(hidden)
+    found.lines += len(newlines) - len(hidden)
+    found.delimiters += int(((np.searchsorted(quotes, cuts) + opened) & 1 == 0).sum())
+    found.quotes += len(quotes)
+    return True
+
+
+def _sound(found: Measure, array: npt.NDArray[np.uint8], quotes: npt.NDArray[np.int64], delimiter: int) -> bool:
+    """Tell whether each quote opens a field, closes one, or is doubled inside one; the next block judges one on the last byte."""
+    opened = found.quotes & 1
+    edges = (delimiter, _NEWLINE, _QUOTE)
+    opening, closing = quotes[opened::2], quotes[1 - opened :: 2]
+    before = array[opening - 1]
+    if not bool(np.isin(before, edges).all()):
+        return False
+    closing = closing[closing < len(array) - 1]
+    if not bool(np.isin(array[closing + 1], (*edges, _RETURN)).all()):
+        return False
+    # A block that begins after a closing quote: its first byte must end the field.
+    first = array[1] if len(array) > 1 else _NEWLINE
+    return not (array[0] == _QUOTE and not opened and int(first) not in (*edges, _RETURN))
+
+
+def _count_rows(connection: Connection, table: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {identifier(table)}").fetchone()  # noqa: S608 - names of our own
+    assert row is not None
+    return int(row[0])
