@@ -39,8 +39,8 @@ def main() -> None:
     page = st.navigation(routes)
     state.put("first_page", routes[_("Data")][0])
     if (wanted := st.query_params.get("page")) in {page.url_path for pages in routes.values() for page in pages}:
-        del st.query_params["page"]
-        st.switch_page(next(page for pages in routes.values() for page in pages if page.url_path == wanted))
+        rest = {key: value for key, value in st.query_params.to_dict().items() if key != "page"}
+        st.switch_page(next(page for pages in routes.values() for page in pages if page.url_path == wanted), query_params=rest)
     try:
         controls.sidebar()
         page.run()

@@ -11,7 +11,7 @@ from pages.parts import state
 from pages.parts.text import _, duration, plain, said
 
 RECENT_SECONDS = 1800
-"""A failure stays on screen this long, or until it is dismissed."""
+"""A failure or a cancel stays on screen this long, or until it is dismissed."""
 STAGES = {
     "ingest": "reading and cleaning the log",
     "profile": "encoding shoppers",
@@ -28,7 +28,7 @@ def start(argv: list[str], title: str) -> None:
 
 
 def panel() -> None:
-    """Draw the progress of running jobs, and failures of the last half hour that nobody has dismissed."""
+    """Draw the progress of running jobs, and failures and cancels of the last half hour that nobody has dismissed."""
     jobs = list_jobs(state.home())
     if any(job.is_live for job in jobs):
         _watch()
@@ -36,8 +36,8 @@ def panel() -> None:
     for job in jobs[:5]:
         fresh = time.time() - job.started - job.seconds < RECENT_SECONDS
         superseded = any(other.argv[:3] == job.argv[:3] and other.started > job.started for other in jobs)
-        if job.state == "failed" and fresh and not superseded and job.job_id not in dismissed:
-            _failure(job, dismissed)
+        if job.state in ("failed", "cancelled") and fresh and not superseded and job.job_id not in dismissed:
+            _ended(job, dismissed)
 
 
 def live_job(home: Home, dataset: str | None = None) -> Job | None:
@@ -62,7 +62,9 @@ def _progress(job: Job) -> None:
         words, button = st.columns([6, 1], vertical_alignment="center")
         stage = _(STAGES[job.stage]) if job.stage in STAGES else job.stage
         waits = job.state == "queued"
-        words.markdown(f"**{plain(job.title)}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting"))))
+        words.markdown(
+            f"**{plain(said(job.title))}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting")))
+        )
         if button.button(_("Cancel"), key=f"cancel-{job.job_id}"):
             try:
                 cancel_job(state.home(), job.job_id)
@@ -79,9 +81,12 @@ def _progress(job: Job) -> None:
             st.caption(plain(said(job.message)))
 
 
-def _failure(job: Job, dismissed: set[str]) -> None:
+def _ended(job: Job, dismissed: set[str]) -> None:
     with st.container(border=True):
-        st.error(f"**{plain(job.title)}** – " + plain(said(job.error or _("It stopped without a word."))))
+        if job.state == "cancelled":
+            st.info(f"**{plain(said(job.title))}** – " + _("cancelled"))
+        else:
+            st.error(f"**{plain(said(job.title))}** – " + plain(said(job.error or _("It stopped without a word."))))
         words, button = st.columns([6, 1], vertical_alignment="center")
         words.caption(_("The last good result stays on screen. Log id: {id}", id=plain(job.job_id)))
         if button.button(_("Dismiss"), key=f"dismiss-{job.job_id}"):

@@ -1,27 +1,18 @@
 """One newcomer in a real Chromium: uploads a log, maps it, reaches a coloured map and an audience file; nothing leaves the machine."""
 
 import csv
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests.page_worlds import tiny_home
-from tests.worlds import at
+from tests.worlds import at, publish_world
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 PATIENCE = 240_000
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -44,92 +35,60 @@ def write_log(path: Path) -> None:
                     moment += timedelta(seconds=45)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "SHOPPER_ATLAS_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _attempt in range(240):
-            try:
-                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.25)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; set CHROMIUM to one")
-def test_the_first_address_of_a_cold_server_may_be_any_page_and_keeps_its_language(server: str, tmp_path: Path) -> None:
-    from playwright.sync_api import expect, sync_playwright
-
+def test_the_first_address_of_a_cold_server_may_be_any_page_and_keeps_its_language(
+    server: str, tmp_path: Path, window: Callable[[], Page]
+) -> None:
     tiny_home(tmp_path / "home")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{server}/audiences?dataset=tiny&lang=zh")
-        expect(page.get_by_role("heading", name="受众", exact=True)).to_be_visible(timeout=60_000)
-        expect(page.get_by_role("link", name="地图", exact=True)).to_be_visible()
-        expect(page).to_have_url(re.compile(r"/audiences\?(?=.*lang=zh)(?=.*dataset=tiny)(?!.*page=)"))
-        page.reload()
-        expect(page.get_by_role("heading", name="受众", exact=True)).to_be_visible()
-        browser.close()
+    publish_world(tmp_path / "home", [{"user_id": "u1", "event_type": "view", "event_time": at(0)}], dataset="another")
+    page = window()
+    page.goto(f"{server}/audiences?dataset=tiny&lang=zh")
+    expect(page.get_by_role("heading", name="受众", exact=True)).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("link", name="地图", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/audiences\?(?=.*lang=zh)(?=.*dataset=tiny)(?!.*page=)"))
+    expect(page.get_by_role("combobox", name="数据集")).to_have_value("tiny")
+    page.reload()
+    expect(page.get_by_role("heading", name="受众", exact=True)).to_be_visible()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; set CHROMIUM to one")
-def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(server: str, tmp_path: Path) -> None:
-    from playwright.sync_api import expect, sync_playwright
-
+def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(
+    server: str, tmp_path: Path, window: Callable[[], Page]
+) -> None:
     log = tmp_path / "besuche.csv"
     write_log(log)
     outside: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 1100}, accept_downloads=True)
-        own = (server, server.replace("http", "ws"), "data:", "blob:")
-        page.on("request", lambda request: outside.append(request.url) if not request.url.startswith(own) else None)
-        page.set_default_timeout(60_000)
+    page = window()
+    own = (server, server.replace("http", "ws"), "data:", "blob:")
+    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith(own) else None)
 
-        page.goto(server)
-        expect(page.get_by_role("heading", name="No data yet")).to_be_visible()
-        page.locator('input[type="file"]').first.set_input_files(str(log))
-        expect(page.get_by_text("Which column is what?")).to_be_visible()
-        for label, column in (("Shopper id", "Besucher"), ("Time", "Zeitpunkt"), ("Kind of event", "Aktion"), ("Item id", "Artikel"),
-                              ("Unit price", "Preis"), ("Item title", "Bezeichnung"), ("Category", "Warengruppe")):  # fmt: skip
-            box = page.get_by_role("combobox", name=label).first
-            if column not in (box.input_value() or box.get_attribute("aria-label") or ""):
-                box.click()
-                page.get_by_role("option", name=column, exact=True).click()
-                page.wait_for_timeout(700)
-        expect(page.get_by_text("Which word is which act?")).to_be_visible()
-        page.get_by_role("button", name="Import", exact=True).click()
-        expect(page.get_by_text("rows kept").first).to_be_visible(timeout=PATIENCE)
-        expect(page.get_by_text("Cancel")).to_have_count(0, timeout=PATIENCE)
+    page.goto(server)
+    expect(page.get_by_role("heading", name="No data yet")).to_be_visible()
+    page.locator('input[type="file"]').first.set_input_files(str(log))
+    expect(page.get_by_text("Which column is what?")).to_be_visible()
+    for label, column in (("Shopper id", "Besucher"), ("Time", "Zeitpunkt"), ("Kind of event", "Aktion"), ("Item id", "Artikel"),
+                          ("Unit price", "Preis"), ("Item title", "Bezeichnung"), ("Category", "Warengruppe")):  # fmt: skip
+        box = page.get_by_role("combobox", name=label).first
+        if column not in (box.input_value() or box.get_attribute("aria-label") or ""):
+            box.click()
+            page.get_by_role("option", name=column, exact=True).click()
+            page.wait_for_timeout(700)
+    expect(page.get_by_text("Which word is which act?")).to_be_visible()
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("rows kept").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Cancel")).to_have_count(0, timeout=PATIENCE)
 
-        page.get_by_role("link", name="Map", exact=True).click()
-        expect(page.get_by_text("240 of 240 shoppers are drawn.")).to_be_visible()
-        expect(page.locator(".js-plotly-plot .scatterlayer path.point").first).to_be_visible()
-        colours = page.eval_on_selector_all(
-            ".js-plotly-plot .scatterlayer path.point", "marks => [...new Set(marks.map(m => m.style.fill))]"
-        )
-        assert len(colours) >= 2, "segments have colours of their own"
-        page.get_by_role("button", name="Save as audience").first.click()
+    page.get_by_role("link", name="Map", exact=True).click()
+    expect(page.get_by_text("240 of 240 shoppers are drawn.")).to_be_visible()
+    expect(page.locator(".js-plotly-plot .scatterlayer path.point").first).to_be_visible()
+    colours = page.eval_on_selector_all(".js-plotly-plot .scatterlayer path.point", "marks => [...new Set(marks.map(m => m.style.fill))]")
+    assert len(colours) >= 2, "segments have colours of their own"
+    page.get_by_role("button", name="Save as audience").first.click()
 
-        page.get_by_role("link", name="Audiences", exact=True).click()
-        expect(page.get_by_text("when saved on")).to_be_visible()
-        page.get_by_role("button", name="Prepare the file").first.click()
-        with page.expect_download() as waiting:
-            page.get_by_role("button", name="Download CSV ·").click()
-        waiting.value.save_as(tmp_path / "audience.csv")
-        browser.close()
+    page.get_by_role("link", name="Audiences", exact=True).click()
+    expect(page.get_by_text("when saved on")).to_be_visible()
+    page.get_by_role("button", name="Prepare the file").first.click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download CSV ·").click()
+    waiting.value.save_as(tmp_path / "audience.csv")
     lines = (tmp_path / "audience.csv").read_text(encoding="utf-8-sig").splitlines()
     assert lines[0].startswith("user_id") and 100 < len(lines) - 1 <= 240
     assert outside == []
