@@ -129,9 +129,11 @@ def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Re
             text = Path(text).read_text(encoding="utf-8")
         rule = json.loads(text)
     except OSError as error:
-        raise FileError(f"The rule file {arguments.rule!r} cannot be read ({error.strerror}); give a JSON file or JSON text.") from error
+        raise FileError(
+            "The rule file {path!r} cannot be read ({error}); give a JSON file or JSON text.", path=arguments.rule, error=error.strerror
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise RuleError(f"The rule is not JSON ({error}); see docs/audience-rules.md for the form.") from error
+        raise RuleError("The rule is not JSON ({error}); see docs/audience-rules.md for the form.", error=error) from error
     return targeting.audience(
         home,
         home.dataset(arguments.dataset),
@@ -285,9 +287,9 @@ def _out(arguments: argparse.Namespace) -> Path | None:
         return None
     path = Path(arguments.out)
     if path.suffix not in (".parquet", ".csv"):
-        raise FileError(f"{arguments.out!r} must end in .parquet or .csv.")
+        raise FileError("{path!r} must end in .parquet or .csv.", path=arguments.out)
     if not path.parent.is_dir():
-        raise FileError(f"The folder {path.parent} does not exist; make it, or choose another.")
+        raise FileError("The folder {path} does not exist; make it, or choose another.", path=path.parent)
     return path
 
 

@@ -59,9 +59,11 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise StorageError(f"{path} is missing; the folder was changed by hand. Run the stage again.") from error
+        raise StorageError("{path} is missing; the folder was changed by hand. Run the stage again.", path=path) from error
     except (ValueError, OSError, RecursionError) as error:
-        raise StorageError(f"{path} cannot be read ({error}); restore it, or ingest the log or run the stage again.") from error
+        raise StorageError(
+            "{path} cannot be read ({error}); restore it, or ingest the log or run the stage again.", path=path, error=error
+        ) from error
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -79,7 +81,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns)
     except pa.ArrowException as error:
-        raise StorageError(f"{path} cannot be read as Parquet ({str(error)[:160]}). Run the stage again.") from error
+        raise StorageError("{path} cannot be read as Parquet ({error}). Run the stage again.", path=path, error=str(error)[:160]) from error
 
 
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
@@ -122,8 +124,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     whole = isinstance(record, dict)
     if not whole or ("seal" in record and record["seal"] != _seal_of({key: value for key, value in record.items() if key != "seal"})):
         raise StorageError(
-            f"{folder / MANIFEST} was changed after it was written, by the disk or a person. "
-            "Restore it, or ingest the log or run the stage again."
+            "{path} was changed after it was written, by the disk or a person. Restore it, or ingest the log or run the stage again.",
+            path=folder / MANIFEST,
         )
     return dict(revived(record))
 
@@ -147,7 +149,7 @@ _checked: set[tuple[str, int, int]] = set()
 def _check(path: Path) -> None:
     """Compare a file with its manifest, once per process and file state; files outside sealed folders pass."""
     if not path.is_file():
-        raise StorageError(f"{path} is missing; the folder was changed by hand. Run the stage again.")
+        raise StorageError("{path} is missing; the folder was changed by hand. Run the stage again.", path=path)
     manifest = path.parent / MANIFEST
     stat = path.stat()
     key = (str(path), stat.st_size, stat.st_mtime_ns)
@@ -155,7 +157,9 @@ def _check(path: Path) -> None:
         return
     recorded = read_manifest(path.parent).get("files", {}).get(path.name)
     if recorded and recorded["sha256"] != sha256_of(path):
-        raise StorageError(f"{path} differs from the sha256 in its manifest: the disk or a person changed it. Run the stage again.")
+        raise StorageError(
+            "{path} differs from the sha256 in its manifest: the disk or a person changed it. Run the stage again.", path=path
+        )
     _checked.add(key)
 
 

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from core.artifacts import read_json, write_json
 from core.errors import BusyError, CancelledError, CoreError, NotFoundError, StorageError
-from core.messages import revived, with_messages
+from core.messages import revived, say, with_messages
 from core.store import Home, storage_error
 
 _log = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ def start_job(home: Home, argv: list[str], title: str) -> str:
     try:
         folder.mkdir(parents=True)
         write_json(
-            folder / "status.json", {"title": title, "argv": argv, "state": "queued", "started": time.time(), "heartbeat": time.time()}
+            folder / "status.json",
+            with_messages({"title": title, "argv": argv, "state": "queued", "started": time.time(), "heartbeat": time.time()}),
         )
         with (folder / "result.json").open("wb") as out, (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
@@ -97,7 +98,12 @@ def start_job(home: Home, argv: list[str], title: str) -> str:
                 cwd=Path(__file__).resolve().parent.parent,
             )
     except OSError as error:
-        raise StorageError(f"The job {title!r} cannot be started in {folder} ({error}). Free space or check permissions.") from error
+        raise StorageError(
+            "The job {title!r} cannot be started in {folder} ({error}). Free space or check permissions.",
+            title=title,
+            folder=folder,
+            error=error,
+        ) from error
     threading.Thread(target=process.wait, daemon=True).start()  # reaps the child, or it would stay a zombie of the screen
     return job_id
 
@@ -110,7 +116,7 @@ def read_job(home: Home, job_id: str) -> Job:
     """
     folder = home.path / "jobs" / job_id
     if not job_id or Path(job_id).name != job_id or not (folder / "status.json").is_file():
-        raise NotFoundError(f"There is no job {job_id!r}; `jobs` lists them.")
+        raise NotFoundError("There is no job {job!r}; `jobs` lists them.", job=job_id)
     status = _read_status(folder)
     state, error = status["state"], status.get("error")
     if state in LIVE_STATES and not _is_alive(status):
@@ -118,9 +124,10 @@ def read_job(home: Home, job_id: str) -> Job:
             state = "cancelled"
         else:
             state = "failed"
-            error = (
-                f"The worker stopped without a word during {status.get('stage') or 'its start'!r} (killed, out of memory, or the machine "
-                "restarted). Nothing was published half-way; the last good result stays. Start it again: finished stages are reused."
+            error = say(
+                "The worker stopped without a word during {stage!r} (killed, out of memory, or the machine restarted). "
+                "Nothing was published half-way; the last good result stays. Start it again: finished stages are reused.",
+                stage=status.get("stage") or say("its start"),
             )
     result = None
     if state == "done":
@@ -226,10 +233,10 @@ class Reporter:
         """Map what is reported inside the block onto `begin`…`end` of the whole job, under a stage name."""
         previous = self._stage, self._begin, self._end
         self._stage, self._begin, self._end = name, begin, end
-        self(0.0, "starting")
+        self(0.0, say("starting"))
         try:
             yield self
-            self(1.0, "finished")
+            self(1.0, say("finished"))
         finally:
             self._stage, self._begin, self._end = previous
 
@@ -249,7 +256,7 @@ class Reporter:
             if self._folder and (self._folder / "cancel").exists():
                 cancelled = cancelled or time.monotonic()
                 if time.monotonic() - cancelled > GRACE_SECONDS:  # deep in a library that does not listen, and the canceller may be gone
-                    self.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
+                    self.set(state="cancelled", ended=time.time(), message=say("cancelled; the last good result stays"))
                     os._exit(130)
             memory = process.memory_info().rss / 2**20
             self.peak_mb = max(self.peak_mb, memory)
@@ -260,8 +267,12 @@ class Reporter:
                 self.set(
                     state="failed",
                     ended=time.time(),
-                    error=f"The worker held {memory:,.0f} MB, more than its limit of {memory_limit_mb:,.0f} MB, and was stopped; "
-                    "nothing was published half-way. Use a smaller log, fewer blocks, or a machine with more memory.",
+                    error=say(
+                        "The worker held {memory:,.0f} MB, more than its limit of {limit:,.0f} MB, and was stopped; "
+                        "nothing was published half-way. Use a smaller log, fewer blocks, or a machine with more memory.",
+                        memory=memory,
+                        limit=memory_limit_mb,
+                    ),
                 )
                 os._exit(1)
 
@@ -302,7 +313,7 @@ def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str]
         reporter.set(state="done", share=1.0, ended=time.time())
     except BaseException as error:  # every way out must leave a state behind; the error goes on
         if _was_cancelled(error, folder):
-            reporter.set(state="cancelled", ended=time.time(), message="cancelled; the last good result stays")
+            reporter.set(state="cancelled", ended=time.time(), message=say("cancelled; the last good result stays"))
             if isinstance(error, CancelledError | KeyboardInterrupt):
                 raise
             raise CancelledError("The job was cancelled; the last good result stays.") from error
@@ -313,7 +324,9 @@ def working(home: Home, job_id: str | None, *, heavy: bool, echo: Callable[[str]
             reporter.set(state="failed", ended=time.time(), error=known.message)
             raise known from error
         reporter.set(
-            state="failed", ended=time.time(), error=f"Our own mistake ({type(error).__name__}); the log of job {job_id} tells more."
+            state="failed",
+            ended=time.time(),
+            error=say("Our own mistake ({kind}); the log of job {job} tells more.", kind=type(error).__name__, job=str(job_id)),
         )
         raise
     finally:
@@ -328,7 +341,7 @@ def _heavy_lock(home: Home, folder: Path | None, reporter: Reporter) -> Iterator
         while True:
             try:
                 if folder is not None and _is_behind(home, folder.name):
-                    reporter(0.0, "waiting for another job to finish")
+                    reporter(0.0, say("waiting for another job to finish"))
                     time.sleep(QUEUE_SECONDS)
                     continue
                 lock.acquire(timeout=0 if folder is None else QUEUE_SECONDS)
@@ -337,9 +350,10 @@ def _heavy_lock(home: Home, folder: Path | None, reporter: Reporter) -> Iterator
             except Timeout:
                 if folder is None:
                     raise BusyError(
-                        f"Another job is working in {home.path}; wait until `jobs` shows it done, or cancel it with `jobs --cancel ID`."
+                        "Another job is working in {home}; wait until `jobs` shows it done, or cancel it with `jobs --cancel ID`.",
+                        home=home.path,
                     ) from None
-                reporter(0.0, "waiting for another job to finish")
+                reporter(0.0, say("waiting for another job to finish"))
         yield
     finally:
         lock.release()
@@ -380,7 +394,9 @@ def _read_status(folder: Path) -> dict[str, Any]:
         "state": "failed",
         "started": 0.0,
         "heartbeat": 0.0,
-        "error": f"{folder / 'status.json'} is damaged, so nothing is known of this job. Start it again: finished stages are reused.",
+        "error": say(
+            "{path} is damaged, so nothing is known of this job. Start it again: finished stages are reused.", path=folder / "status.json"
+        ),
     }
 
 

@@ -27,6 +27,7 @@ import pyarrow as pa
 from core import __version__
 from core.artifacts import MANIFEST, is_whole, read_json, read_manifest, seal, write_json
 from core.errors import CutoffError, NotFoundError, StorageError
+from core.messages import say
 from core.schema import slug
 
 Connection = duckdb.DuckDBPyConnection
@@ -104,8 +105,29 @@ def _open(path: Path, read_only: bool, memory_limit: str, threads: int) -> Conne
             connection.execute("SET memory_limit = ?", [memory_limit])
             connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
-        raise StorageError(f"{path} cannot be opened ({error}). Restore it or ingest the log again.") from error
+        raise StorageError("{path} cannot be opened ({error}). Restore it or ingest the log again.", path=path, error=error) from error
     return connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """Open a DuckDB file to read its tables, all of their rows; see `Log.history` for the rows before a cutoff.
+
+    Raises:
+        StorageError: The file is missing or damaged, however late DuckDB finds out.
+    """
+    connection = connect(path)
+    try:
+        yield connection
+    except duckdb.Error as error:
+        if (known := storage_error(error, path)) is not None:
+            raise known from error
+        raise
+    finally:
+        connection.close()
+
+
+_DAMAGED = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException, duckdb.InternalException)
 
 
 def storage_error(error: BaseException, place: Path) -> StorageError | None:
@@ -117,19 +139,23 @@ def storage_error(error: BaseException, place: Path) -> StorageError | None:
     """
     cause: BaseException | None = error
     while cause is not None:
-        text, number = str(cause), getattr(cause, "errno", None)
+        text, number, named = str(cause), getattr(cause, "errno", None), getattr(cause, "filename", None) or place
         if number in (errno.ENOSPC, errno.EDQUOT) or re.search(r"No space left on device|disk is full", text):
-            return StorageError(f"The disk that holds {place} is full. The last good result stays; free space and try again.")
+            return StorageError("The disk that holds {place} is full. The last good result stays; free space and try again.", place=place)
         if number in (errno.EROFS, errno.EACCES, errno.EPERM):
-            return StorageError(f"{getattr(cause, 'filename', None) or place} may not be written or read ({text}). Check its permissions.")
+            return StorageError("{path} may not be written or read ({error}). Check its permissions.", path=named, error=text)
         if number in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG) and not isinstance(cause, duckdb.Error):
-            return StorageError(f"{getattr(cause, 'filename', None) or place} cannot be used ({text}). Choose another place.")
+            return StorageError("{path} cannot be used ({error}). Choose another place.", path=named, error=text)
         if isinstance(cause, MemoryError | duckdb.OutOfMemoryException):
             return StorageError(
-                f"The work in {place} needs more memory than there is ({text[:160]}). Use a smaller log or a larger machine."
+                "The work in {place} needs more memory than there is ({error}). Use a smaller log or a larger machine.",
+                place=place,
+                error=text[:160],
             )
-        if isinstance(cause, duckdb.IOException | duckdb.FatalException | duckdb.SerializationException | duckdb.InternalException):
-            return StorageError(f"{place} is damaged or cannot be read ({text[:160]}). Restore it or ingest the log again.")
+        if isinstance(cause, _DAMAGED) or (isinstance(cause, duckdb.Error) and "Corrupt database file" in text):
+            return StorageError(
+                "{path} is damaged or cannot be read ({error}). Restore it or ingest the log again.", path=place, error=text[:160]
+            )
         cause = cause.__cause__ or cause.__context__
     return None
 
@@ -196,8 +222,10 @@ class Log:
         end = cutoff + horizon
         if end > self.until:
             raise CutoffError(
-                f"The label window ends {end:%Y-%m-%d %H:%M} but the log ends {self.until:%Y-%m-%d %H:%M}; "
-                f"choose a cutoff on or before {self.until - horizon:%Y-%m-%d %H:%M}."
+                "The label window ends {end} but the log ends {until}; choose a cutoff on or before {latest}.",
+                end=f"{end:%Y-%m-%d %H:%M}",
+                until=f"{self.until:%Y-%m-%d %H:%M}",
+                latest=f"{self.until - horizon:%Y-%m-%d %H:%M}",
             )
         with self._open(cutoff) as connection:
             connection.execute(FUTURE_SQL.format(cutoff=cutoff.isoformat(" "), end=end.isoformat(" ")))
@@ -206,20 +234,17 @@ class Log:
     @contextmanager
     def _open(self, cutoff: datetime) -> Iterator[Connection]:
         if cutoff > self.until:
-            raise CutoffError(f"The cutoff {cutoff} lies after the end of the log, {self.until}; choose an earlier one.")
+            raise CutoffError(
+                "The cutoff {cutoff} lies after the end of the log, {until}; choose an earlier one.", cutoff=cutoff, until=self.until
+            )
         if cutoff <= self.start:
-            raise CutoffError(f"No event lies before the cutoff {cutoff}; the log starts {self.start}. Choose a later cutoff.")
-        connection = connect(self.path)
-        try:
+            raise CutoffError(
+                "No event lies before the cutoff {cutoff}; the log starts {start}. Choose a later cutoff.", cutoff=cutoff, start=self.start
+            )
+        with reading(self.path) as connection:
             connection.execute(HISTORY_SQL.format(cutoff=cutoff.isoformat(" ")))
             connection.execute(CATALOGUE_SQL.format(cutoff=cutoff.isoformat(" ")))
             yield connection
-        except duckdb.Error as error:
-            if (known := storage_error(error, self.path)) is not None:
-                raise known from error
-            raise
-        finally:
-            connection.close()
 
 
 @dataclass
@@ -250,7 +275,7 @@ class Dataset:
         pointers: dict[str, Any] = read_json(pointer)
         runs = pointers.get("runs") if isinstance(pointers, dict) else None
         if not isinstance(runs, dict) or not all(isinstance(name, str) for name in [pointers.get("version") or "", *runs.values()]):
-            raise StorageError(f"{pointer} does not say which version is current; it was changed by hand. Ingest the log again.")
+            raise StorageError("{path} does not say which version is current; it was changed by hand. Ingest the log again.", path=pointer)
         return pointers
 
     def versions(self) -> list[str]:
@@ -265,11 +290,14 @@ class Dataset:
         """
         chosen = version or self.current()["version"]
         if chosen is None:
-            raise NotFoundError(f"Dataset {self.name!r} holds no events yet; ingest a log into it first.")
+            raise NotFoundError("Dataset {dataset!r} holds no events yet; ingest a log into it first.", dataset=self.name)
         path = self.path / "versions" / chosen
         if not (path / MANIFEST).is_file():
             raise NotFoundError(
-                f"Dataset {self.name!r} has no version {chosen!r}; it has {', '.join(self.versions()) or 'none'}. Ingest the log again."
+                "Dataset {dataset!r} has no version {version!r}; it has {versions}. Ingest the log again.",
+                dataset=self.name,
+                version=chosen,
+                versions=", ".join(self.versions()) or say("none"),
             )
         return path
 
@@ -287,7 +315,9 @@ class Dataset:
         start = datetime.fromisoformat(manifest["first_event"])
         last = datetime.fromisoformat(manifest["last_event"])
         if until is not None and until <= start:
-            raise CutoffError(f"No event lies before the cutoff {until}; the log starts {start}. Choose a later cutoff.")
+            raise CutoffError(
+                "No event lies before the cutoff {cutoff}; the log starts {start}. Choose a later cutoff.", cutoff=until, start=start
+            )
         return Log(
             path=self.version_path(version) / EVENTS_FILE,
             start=start,
@@ -351,7 +381,7 @@ class Dataset:
         chosen = run_id or self.current()["runs"].get(kind)
         path = self.path / "runs" / str(chosen)
         if chosen is None or not (path / MANIFEST).is_file():
-            raise NotFoundError(f"Dataset {self.name!r} has no {kind} yet; run that stage first.")
+            raise NotFoundError("Dataset {dataset!r} has no {kind} yet; run that stage first.", dataset=self.name, kind=kind)
         return path
 
     def run_manifest(self, kind: str, run_id: str | None = None) -> dict[str, Any]:
@@ -436,7 +466,9 @@ class Dataset:
             _fsync(parent)
         except OSError as error:
             raise StorageError(
-                f"{parent / name} cannot be written ({error}); nothing was published. Free space or check permissions."
+                "{path} cannot be written ({error}); nothing was published. Free space or check permissions.",
+                path=parent / name,
+                error=error,
             ) from error
         finally:
             shutil.rmtree(draft.path, ignore_errors=True)
@@ -462,17 +494,27 @@ class Home:
             NotFoundError: It does not exist (and `create` is false), or the name is no valid folder name.
         """
         if not name or slug(name) != name:
-            raise NotFoundError(f"{name[:60]!r} cannot name a dataset; use lower-case letters, digits and _, such as {slug(name)!r}.")
+            raise NotFoundError(
+                "{name!r} cannot name a dataset; use lower-case letters, digits and _, such as {fitting!r}.",
+                name=name[:60],
+                fitting=slug(name),
+            )
         dataset = Dataset(self.path / "datasets" / name)
         if create:
             try:
                 dataset.path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise StorageError(f"{dataset.path} cannot be made ({error}); choose another home.") from error
+                raise StorageError("{path} cannot be made ({error}); choose another home.", path=dataset.path, error=error) from error
         elif not (dataset.path / CURRENT).is_file():
             if any(dataset.path.glob(f"versions/*/{MANIFEST}")):
-                raise StorageError(f"Dataset {name!r} has lost {dataset.path / CURRENT}; restore it or ingest the log again.")
-            raise NotFoundError(f"There is no dataset {name!r}; there are: {', '.join(self.datasets()) or 'none yet, ingest a log first'}.")
+                raise StorageError(
+                    "Dataset {dataset!r} has lost {path}; restore it or ingest the log again.", dataset=name, path=dataset.path / CURRENT
+                )
+            raise NotFoundError(
+                "There is no dataset {dataset!r}; there are: {datasets}.",
+                dataset=name,
+                datasets=", ".join(self.datasets()) or say("none yet, ingest a log first"),
+            )
         return dataset
 
     def sweep(self, older_than: float = STALE_SECONDS) -> None:

@@ -1,6 +1,7 @@
 """Mirror of core/audiences: rules, sizes, exports, words."""
 
 import json
+import re
 from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
@@ -13,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.audiences.exports import ExportOptions, export_audience
-from core.audiences.rules import compile_rule, rule_sql, scope_of
+from core.audiences.rules import MOST_PARTS, compile_rule, rule_sql, scope_of
 from core.audiences.sizes import Value, members, size_audience
-from core.audiences.words import rule_sentence
+from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import RuleError, StorageError
+from core.pipeline.shoppers import feature_words
 from core.store import Log, fetch
+from pages.parts.text import said, set_language
 from tests.worlds import at, publish_world
 
 MakeLog = Callable[..., Log]
@@ -100,11 +103,77 @@ def test_the_sentence_says_what_the_rule_says() -> None:
             {"behaviour": {"event_type": "cart", "category": "Shoes", "at_most": 0}},
         ]
     }
-    assert rule_sentence(rule, {1: "Weekly · High spend"}) == (
+    assert rule_sentence(rule, Vocabulary({1: "Weekly · High spend"})) == (
         "Shoppers who are in segment “Weekly · High spend” and (have a purchase chance of at least 30.0% or are among the 5 % with"
         " the highest purchase chance) and not (bought anything at least once in the last 14"
         " days) and never put into the cart category “Shoes”."
     )
+
+
+def view(**fields: Any) -> dict[str, Any]:
+    return {"behaviour": {"event_type": "view", **fields}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "english", "chinese"),
+    [
+        ({"all": []}, "All shoppers.", "全部顾客。"),
+        ({"not": {"segment": [2, 1]}}, "Shoppers other than those who are in segment 2 or “每周”.",
+         "不符合以下条件的顾客：所属分群为“2”或“每周”。"),
+        ({"any": [{"propensity": {"at_least": 0.3}}, {"percentile": {"top": 5}}]},
+         "Shoppers who have a purchase chance of at least 30.0% or are among the 5 % with the highest purchase chance.",
+         "满足以下条件的顾客：购买概率不低于 30.0%，或购买概率位居前 5%。"),
+        ({"all": [{"feature": {"column": "orders_all", "op": ">=", "value": 1_500_000}}, {"not": view(category="鞋", days=14)}]},
+         "Shoppers who have “Orders in the whole history” of at least 1,500,000 and not (viewed category “鞋” at least once in the last 14"
+         " days).",
+         "满足以下条件的顾客：“全部历史的订单数”不低于 1,500,000，且不符合（最近 14 天内浏览类目“鞋”的商品至少 1 次）。"),
+        (view(item="h1", brand="Acme", category="鞋", at_least=2, at_most=5, days=1),
+         "Shoppers who viewed item “h1” of brand “Acme” of category “鞋” 2 to 5 times in the last day.",
+         "满足以下条件的顾客：最近 1 天内浏览类目“鞋”中品牌“Acme”的商品“h1”共 2 至 5 次。"),
+        (view(at_most=0), "Shoppers who never viewed anything.", "满足以下条件的顾客：从未浏览任何商品。"),
+        (view(at_least=1, at_most=1), "Shoppers who viewed anything exactly once.", "满足以下条件的顾客：浏览任意商品恰好 1 次。"),
+        ({"attribute": {"column": "age", "in": [str(age) for age in range(12)]}},
+         "Shoppers who have age “0” or “1” or “2” or “3” or “4” or “5” or “6” or “7” or “8” or “9” or 2 more.",
+         "满足以下条件的顾客：属性 age 为“0”或“1”或“2”或“3”或“4”或“5”或“6”或“7”或“8”或“9”或另外 2 个。"),
+        ({"category_propensity": {"category": "鞋", "at_most": 0.4}}, "Shoppers who have a purchase chance in “鞋” of at most 40.0%.",
+         "满足以下条件的顾客：类目“鞋”的购买概率不高于 40.0%。"),
+        ({"recommended": {"item": "7", "rank": 1}}, "Shoppers who get item “7” as their first recommendation.",
+         "满足以下条件的顾客：首个推荐是商品“7”。"),
+        ({"users": ["a", "b"]}, "Shoppers who have the id “a” or “b”.", "满足以下条件的顾客：编号为“a”或“b”。"),
+    ],
+)  # fmt: skip
+def test_a_rule_is_told_in_the_language_of_the_reader(rule: dict[str, Any], english: str, chinese: str) -> None:
+    sentence = rule_sentence(rule, Vocabulary({1: "每周"}, feature_words()))
+    assert said(sentence) == english
+    set_language("zh")
+    assert said(sentence) == chinese
+    set_language("en")
+
+
+def test_each_kind_of_rule_is_told_in_chinese() -> None:
+    set_language("zh")
+    told = [said(rule_sentence(rule)) for rule, _expected in CASES]
+    set_language("en")
+    assert [sentence for sentence in told if re.search(r"Shoppers|who|have| are | at |never|once|times|item|category", sentence)] == []
+
+
+def test_the_longest_rule_is_told() -> None:
+    rule = {"any": [{"users": ["bo"]} for _ in range(MOST_PARTS - 1)]}
+    set_language("zh")
+    told = said(rule_sentence(rule))
+    set_language("en")
+    assert told.count("编号为“bo”") == MOST_PARTS - 1
+
+
+def test_a_warning_and_a_mistake_are_told_in_chinese(tiny: Log) -> None:
+    set_language("zh")
+    with tiny.history() as connection:
+        size = size_audience(connection, TABLES, {"users": ["bo"]}, cutoff=at(30), holdout_share=0.0)
+        assert [said(warning) for warning in size.warnings] == ["文件中只有 1 位顾客：广告平台不接受少于 100 人的名单。请放宽规则。"]
+        with pytest.raises(RuleError) as caught:
+            members(connection, TABLES, {"feature": {"column": "age", "op": "=", "value": 1}}, cutoff=at(30))
+    assert said(caught.value) == "feature.column：没有特征 'age'；可用的有：events, revenue。"
+    set_language("en")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from core.artifacts import write_json
 from core.errors import CutoffError, NotFoundError, StorageError
+from core.pipeline import screens
+from core.pipeline.exporting import export_tables
 from core.store import Home, Log, connect, fetch, identifier, scalar
 from tests.worlds import at, publish_world
 
@@ -125,6 +127,19 @@ def test_missing_things_are_named(tmp_path: Path) -> None:
         home.dataset("../shop", create=True)
     with pytest.raises(StorageError, match="cannot be opened"):
         connect(tmp_path / "none.duckdb")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_damage_that_only_reading_finds_is_told_in_words(tmp_path: Path, damage: str) -> None:
+    events = ({"user_id": f"user {n}", "item_id": f"item {n}", "event_type": "view", "event_time": at(n / 100)} for n in range(3000))
+    log = publish_world(tmp_path, events)
+    whole = log.path.read_bytes()
+    half = len(whole) // 2 if damage == "cut" else len(whole) * 2 // 5
+    log.path.write_bytes(whole[:half] if damage == "cut" else whole[:half] + bytes(b ^ 255 for b in whole[half:]))
+    screen = screens.open_screen(Home(tmp_path), "tiny")
+    for asked in (screens.counts, screens.coverage, lambda screen: export_tables(screen.dataset, tmp_path / "out")):
+        with pytest.raises(StorageError, match=r"events\.duckdb is damaged or cannot be read"):
+            asked(screen)
 
 
 def test_only_slugs_become_identifiers() -> None:

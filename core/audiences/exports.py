@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from core.artifacts import sha256_of, write_json
 from core.audiences.rules import Rule, Tables, rule_sql, scope_of
 from core.audiences.sizes import Value, as_record, consent_column, members, summarise
-from core.audiences.words import rule_sentence
+from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import RuleError, StorageError
 from core.privacy import guard_cell, pseudonym
 from core.store import Connection
@@ -49,7 +49,7 @@ def export_audience(
     *,
     cutoff: datetime,
     options: ExportOptions | None = None,
-    segment_names: dict[int, str] | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> dict[str, Any]:
     """Write an audience without its holdout and without users who did not consent, and a manifest beside it.
 
@@ -62,7 +62,7 @@ def export_audience(
         path: File to write; the manifest is `<path>.manifest.json`.
         cutoff: End of the history.
         options: Format, hashing, holdout, money.
-        segment_names: For the sentence in the manifest.
+        vocabulary: For the sentence in the manifest.
 
     Returns:
         The manifest: rule, sentence, sql, cutoff, runs, size (everyone and exported), rows, sha256, guarded_cells.
@@ -73,7 +73,7 @@ def export_audience(
     """
     chosen = options or ExportOptions()
     if chosen.format not in FORMATS:
-        raise RuleError(f"An audience is written as {' or '.join(FORMATS)}; got {chosen.format!r}.")
+        raise RuleError("An audience is written as {formats}; got {format!r}.", formats=" or ".join(FORMATS), format=chosen.format)
     listed = members(connection, tables, rule, cutoff=cutoff, holdout_share=chosen.holdout_share, holdout_salt=chosen.holdout_salt)
     scope = scope_of(connection, tables, cutoff)
     size = summarise(listed, consent_column(scope.attributes), chosen.value, chosen.calibration_error, chosen.holdout_share)
@@ -84,7 +84,7 @@ def export_audience(
     with _whole(path) as partial:
         guarded = _write_csv(partial, kept) if chosen.format == "csv" else _write_parquet(partial, kept)
         manifest = {
-            "rule": rule, "sentence": rule_sentence(rule, segment_names), "sql": rule_sql(rule, scope), "cutoff": cutoff.isoformat(),
+            "rule": rule, "sentence": rule_sentence(rule, vocabulary), "sql": rule_sql(rule, scope), "cutoff": cutoff.isoformat(),
             "runs": dict(chosen.run_ids), "size": as_record(size), "rows": kept.num_rows, "columns": kept.column_names,
             "format": chosen.format, "ids": "plain" if chosen.hash_salt is None else "sha256(salt + user_id)",
             "holdout": {"share": chosen.holdout_share, "salt": chosen.holdout_salt, "users": size.holdout_users},
@@ -95,7 +95,9 @@ def export_audience(
     except OSError as error:
         path.unlink(missing_ok=True)
         raise StorageError(
-            f"The manifest of {path} cannot be written ({error}); the export was withdrawn. Free space or choose a folder."
+            "The manifest of {path} cannot be written ({error}); the export was withdrawn. Free space or choose a folder.",
+            path=path,
+            error=error,
         ) from error
     return manifest
 
@@ -111,7 +113,9 @@ def _whole(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         partial.replace(path)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error}); nothing was exported. Free space or choose another folder.") from error
+        raise StorageError(
+            "{path} cannot be written ({error}); nothing was exported. Free space or choose another folder.", path=path, error=error
+        ) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

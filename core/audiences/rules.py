@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import RuleError
+from core.messages import Message, say
 from core.schema import EVENT_TYPES
 from core.store import Connection, fetch, identifier
 
@@ -74,7 +75,7 @@ def scope_of(connection: Connection, tables: Tables, cutoff: datetime) -> Scope:
     for name, table in tables.items():
         missing = [c for c in TABLE_COLUMNS.get(name, ("?",)) if c not in table.column_names]
         if missing:
-            raise RuleError(f"The table {name!r} cannot be used for rules: it lacks {', '.join(missing)}.")
+            raise RuleError("The table {table!r} cannot be used for rules: it lacks {columns}.", table=name, columns=", ".join(missing))
     features: set[str] = set()
     if "counts" in tables:
         features = {
@@ -135,14 +136,21 @@ Bind = Callable[[object], str]
 def _condition(rule: object, scope: Scope, bind: Bind, place: str, depth: int, parts: list[int]) -> str:
     parts[0] += 1
     if depth > DEEPEST or parts[0] > MOST_PARTS:
-        raise RuleError(f"{place}: a rule may be {DEEPEST} levels deep and have {MOST_PARTS} parts; this one goes beyond. Simplify it.")
+        raise RuleError(
+            "{place}: a rule may be {levels} levels deep and have {parts} parts; this one goes beyond. Simplify it.",
+            place=place,
+            levels=DEEPEST,
+            parts=MOST_PARTS,
+        )
     if not isinstance(rule, Mapping) or len(rule) != 1:
-        raise RuleError(f'{place}: each part is an object with one key, such as {{"segment": [1]}}; got {_short(rule)}.')
+        raise RuleError(
+            '{place}: each part is an object with one key, such as {{"segment": [1]}}; got {value}.', place=place, value=_short(rule)
+        )
     ((kind, content),) = rule.items()
     place = f"{place}.{kind}" if place != "rule" else str(kind)
     if kind in ("all", "any"):
         if not isinstance(content, list):
-            raise RuleError(f"{place}: needs a list of rules; got {_short(content)}.")
+            raise RuleError("{place}: needs a list of rules; got {value}.", place=place, value=_short(content))
         if not content:
             return "TRUE" if kind == "all" else "FALSE"
         inner = [_condition(part, scope, bind, f"{place}[{number}]", depth + 1, parts) for number, part in enumerate(content, start=1)]
@@ -151,14 +159,14 @@ def _condition(rule: object, scope: Scope, bind: Bind, place: str, depth: int, p
         return f"NOT {_condition(content, scope, bind, place, depth + 1, parts)}"
     leaf = _LEAVES.get(str(kind))
     if leaf is None:
-        raise RuleError(f"{place}: no such part; there are all, any, not, {', '.join(_LEAVES)}.")
+        raise RuleError("{place}: no such part; there are {parts}.", place=place, parts=", ".join(("all", "any", "not", *_LEAVES)))
     return leaf(content, scope, bind, place)
 
 
 def _segment(content: object, scope: Scope, bind: Bind, place: str) -> str:
     _need_table("segments", scope, place)
     if not isinstance(content, list) or not content or not all(isinstance(i, int) and not isinstance(i, bool) for i in content):
-        raise RuleError(f"{place}: needs a list of segment numbers such as [1, 3]; got {_short(content)}.")
+        raise RuleError("{place}: needs a list of segment numbers such as [1, 3]; got {value}.", place=place, value=_short(content))
     return f"u.user_id IN (SELECT user_id FROM segments WHERE list_contains({bind(content)}, segment_id))"  # noqa: S608 - $p names only
 
 
@@ -172,7 +180,7 @@ def _percentile(content: object, scope: Scope, bind: Bind, place: str) -> str:
     fields = _fields(content, place, {"top"}, {"top"})
     top = _number(fields["top"], f"{place}.top")
     if not 0 < top <= 100:
-        raise RuleError(f"{place}.top: a share of users in per cent lies above 0 and at most 100; got {top:g}.")
+        raise RuleError("{place}.top: a share of users in per cent lies above 0 and at most 100; got {top:g}.", place=place, top=top)
     place_of = "row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS scored"
     ranked = f"SELECT user_id, {place_of} FROM scores WHERE propensity IS NOT NULL"  # noqa: S608 - fixed words only
     return f"u.user_id IN (SELECT user_id FROM ({ranked}) WHERE place <= ceil(scored * {bind(top)} / 100))"  # noqa: S608 - $p names only
@@ -181,9 +189,9 @@ def _percentile(content: object, scope: Scope, bind: Bind, place: str) -> str:
 def _feature(content: object, scope: Scope, bind: Bind, place: str) -> str:
     _need_table("counts", scope, place)
     fields = _fields(content, place, {"column", "op", "value"}, {"column", "op", "value"})
-    column = _known(fields["column"], scope.features, f"{place}.column", "feature")
+    column = _known(fields["column"], scope.features, f"{place}.column", say("feature"))
     if fields["op"] not in OPERATORS:
-        raise RuleError(f"{place}.op: one of {' '.join(OPERATORS)}; got {_short(fields['op'])}.")
+        raise RuleError("{place}.op: one of {signs}; got {value}.", place=place, signs=" ".join(OPERATORS), value=_short(fields["op"]))
     value = bind(_number(fields["value"], f"{place}.value"))
     return f"u.user_id IN (SELECT user_id FROM counts WHERE {identifier(column)} {fields['op']} {value})"  # noqa: S608 - op from a fixed list
 
@@ -192,21 +200,23 @@ def _behaviour(content: object, scope: Scope, bind: Bind, place: str) -> str:
     names = {"event_type", "category", "brand", "item", "at_least", "at_most", "days"}
     fields = _fields(content, place, names, set())
     if not fields.keys() & {"event_type", "category", "brand", "item"}:
-        raise RuleError(f"{place}: says nothing about what was done; give event_type, category, brand or item.")
+        raise RuleError("{place}: says nothing about what was done; give event_type, category, brand or item.", place=place)
     at_least = _count(fields.get("at_least", 0 if "at_most" in fields else 1), f"{place}.at_least")
     at_most = _count(fields["at_most"], f"{place}.at_most") if "at_most" in fields else None
     if at_most is not None and at_most < at_least:
-        raise RuleError(f"{place}: at_most {at_most} is below at_least {at_least}; nobody can be in it.")
+        raise RuleError(
+            "{place}: at_most {at_most} is below at_least {at_least}; nobody can be in it.", place=place, at_most=at_most, at_least=at_least
+        )
     if at_least == 0 and at_most is None:
-        raise RuleError(f"{place}: at_least 0 is true of everyone; give at least 1, or at_most.")
+        raise RuleError("{place}: at_least 0 is true of everyone; give at least 1, or at_most.", place=place)
     tests = ["TRUE"]
     if "event_type" in fields:
-        kind = _known(fields["event_type"], frozenset(EVENT_TYPES), f"{place}.event_type", "event type")
+        kind = _known(fields["event_type"], frozenset(EVENT_TYPES), f"{place}.event_type", say("event type"))
         tests.append(f"h.event_type::VARCHAR = {bind(kind)}")
     if "days" in fields:
         days = _number(fields["days"], f"{place}.days")
         if not 0 < days <= 36_500:
-            raise RuleError(f"{place}.days: a number of days above 0; got {days:g}.")
+            raise RuleError("{place}.days: a number of days above 0; got {days:g}.", place=place, days=days)
         tests.append(f"h.event_time >= {bind(scope.cutoff)}::TIMESTAMP - to_microseconds({bind(round(days * 86_400_000_000))})")
     if "item" in fields:
         tests.append(f"h.item_id = {bind(_text(fields['item'], f'{place}.item'))}")
@@ -222,7 +232,7 @@ def _behaviour(content: object, scope: Scope, bind: Bind, place: str) -> str:
 
 def _attribute(content: object, scope: Scope, bind: Bind, place: str) -> str:
     fields = _fields(content, place, {"column", "in"}, {"column", "in"})
-    column = _known(fields["column"], scope.attributes, f"{place}.column", "attribute")
+    column = _known(fields["column"], scope.attributes, f"{place}.column", say("attribute"))
     values = _texts(fields["in"], f"{place}.in")
     return f"u.user_id IN (SELECT user_id FROM users WHERE list_contains({bind(values)}, {identifier(column)}::VARCHAR))"  # noqa: S608
 
@@ -264,63 +274,73 @@ _LEAVES: Mapping[str, Callable[[object, Scope, Bind, str], str]] = {
 
 def _need_table(name: str, scope: Scope, place: str) -> None:
     if name not in scope.tables:
-        raise RuleError(f"{place}: needs the result of `{MAKERS[name]}`, which is not there yet; run that stage first.")
+        raise RuleError(
+            "{place}: needs the result of `{maker}`, which is not there yet; run that stage first.", place=place, maker=MAKERS[name]
+        )
 
 
 def _fields(content: object, place: str, allowed: set[str], needed: set[str]) -> Mapping[str, Any]:
+    takes = ", ".join(sorted(allowed))
     if not isinstance(content, Mapping):
-        raise RuleError(f"{place}: needs an object with {', '.join(sorted(allowed))}; got {_short(content)}.")
+        raise RuleError("{place}: needs an object with {names}; got {value}.", place=place, names=takes, value=_short(content))
     unknown, missing = sorted(set(map(str, content)) - allowed), sorted(needed - set(content))
-    if unknown or missing:
-        wrong = f"does not know {', '.join(map(_short, unknown))}" if unknown else f"lacks {', '.join(missing)}"
-        raise RuleError(f"{place}: {wrong}; it takes {', '.join(sorted(allowed))}.")
+    if unknown:
+        raise RuleError(
+            "{place}: does not know {unknown}; it takes {names}.", place=place, unknown=", ".join(map(_short, unknown)), names=takes
+        )
+    if missing:
+        raise RuleError("{place}: lacks {missing}; it takes {names}.", place=place, missing=", ".join(missing), names=takes)
     return content
 
 
 def _range(content: object, column: str, bind: Bind, place: str, allowed: set[str]) -> str:
     fields = _fields(content, place, allowed, set())
     if not fields:
-        raise RuleError(f"{place}: needs at_least, at_most or both.")
+        raise RuleError("{place}: needs at_least, at_most or both.", place=place)
     limits = {name: _number(value, f"{place}.{name}") for name, value in fields.items()}
     for name, value in limits.items():
         if not 0 <= value <= 1:
-            raise RuleError(f"{place}.{name}: a purchase chance lies between 0 and 1; got {value:g}.")
+            raise RuleError("{place}: a purchase chance lies between 0 and 1; got {value:g}.", place=f"{place}.{name}", value=value)
     if limits.get("at_least", 0) > limits.get("at_most", 1):
-        raise RuleError(f"{place}: at_least {limits['at_least']:g} is above at_most {limits['at_most']:g}; nobody can be in it.")
+        raise RuleError("{place}: at_least {at_least:g} is above at_most {at_most:g}; nobody can be in it.", place=place, **limits)
     signs = {"at_least": ">=", "at_most": "<="}
     return " AND ".join(f"{column} {signs[name]} {bind(value)}" for name, value in sorted(limits.items()))
 
 
-def _known(value: object, names: frozenset[str], place: str, what: str) -> str:
+def _known(value: object, names: frozenset[str], place: str, what: Message) -> str:
     if not isinstance(value, str) or value not in names:
         near = sorted(names)[:12]
         raise RuleError(
-            f"{place}: there is no {what} {_short(value)}; there are {', '.join(near) or 'none'}{' …' if len(names) > 12 else ''}."
+            "{place}: there is no {what} {value}; there are {names}.",
+            place=place,
+            what=what,
+            value=_short(value),
+            names=", ".join([*near, "…"] if len(names) > len(near) else near) or say("none"),
         )
     return value
 
 
 def _number(value: object, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
-        raise RuleError(f"{place}: needs a number; got {_short(value)}.")
+        raise RuleError("{place}: needs a number; got {value}.", place=place, value=_short(value))
     return float(value)
 
 
 def _count(value: object, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise RuleError(f"{place}: needs a whole number from 0 on; got {_short(value)}.")
+        raise RuleError("{place}: needs a whole number from 0 on; got {value}.", place=place, value=_short(value))
     return value
 
 
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str) or "\x00" in value:
-        raise RuleError(f"{place}: needs a text; got {_short(value)}.")
+        raise RuleError("{place}: needs a text; got {value}.", place=place, value=_short(value))
     return value
 
 
 def _texts(value: object, place: str) -> list[str]:
     if not isinstance(value, list) or not value or len(value) > LONGEST_LIST:
-        raise RuleError(f"{place}: needs a list of 1 to {LONGEST_LIST:,} texts; got {_short(value)}.")
+        raise RuleError("{place}: needs a list of 1 to {most:,} texts; got {value}.", place=place, most=LONGEST_LIST, value=_short(value))
     return [_text(text, f"{place}[{number}]") for number, text in enumerate(value, start=1)]
 
 

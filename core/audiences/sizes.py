@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, scope_of
 from core.errors import RuleError
+from core.messages import Message, say
 from core.store import Connection, fetch, identifier
 
 LEAST_PLATFORM = 100
@@ -120,7 +121,7 @@ def members(
         RuleError: The rule is malformed, or the holdout is no share.
     """
     if not 0 <= holdout_share < 1:
-        raise RuleError(f"The holdout is a share from 0 to below 1; got {holdout_share}.")
+        raise RuleError("The holdout is a share from 0 to below 1; got {share}.", share=str(holdout_share))
     registered = _register(connection, tables)
     try:
         scope = scope_of(connection, tables, cutoff)
@@ -213,7 +214,7 @@ def as_record(size: AudienceSize) -> dict[str, Any]:
 def _register(connection: Connection, tables: Tables) -> list[str]:
     unknown = sorted(set(tables) - set(TABLE_COLUMNS))
     if unknown:
-        raise RuleError(f"Rules know the tables {', '.join(TABLE_COLUMNS)}; not {', '.join(unknown)}.")
+        raise RuleError("Rules know the tables {tables}; not {unknown}.", tables=", ".join(TABLE_COLUMNS), unknown=", ".join(unknown))
     for name, table in tables.items():
         connection.register(name, table)
     return list(tables)
@@ -244,24 +245,48 @@ def _detectable(sent: Part, held: int) -> float | None:
     return (1.959964 + 0.841621) * sqrt(rate * (1 - rate) * (1 / sent.users + 1 / held)) / rate
 
 
-def _warnings(everyone: Part, sent: Part, held: int, holdout_share: float, break_even: float | None) -> list[str]:
-    said = []
+def _warnings(everyone: Part, sent: Part, held: int, holdout_share: float, break_even: float | None) -> list[Message]:
+    said: list[Message] = []
     if not everyone.users:
-        said.append("Nobody fits this rule.")
+        said.append(say("Nobody fits this rule."))
     elif sent.users < LEAST_PLATFORM:
-        said.append(f"{sent.users} users in the file: ad platforms refuse lists below {LEAST_PLATFORM}. Widen the rule.")
+        said.append(
+            say("1 user in the file: ad platforms refuse lists below {least}. Widen the rule.", least=LEAST_PLATFORM)
+            if sent.users == 1
+            else say(
+                "{users} users in the file: ad platforms refuse lists below {least}. Widen the rule.",
+                users=sent.users,
+                least=LEAST_PLATFORM,
+            )
+        )
     elif sent.users < GOOD_PLATFORM:
         said.append(
-            f"{sent.users} users in the file: platforms deliver poorly below {GOOD_PLATFORM:,}, because not every id finds an account."
+            say(
+                "{users} users in the file: platforms deliver poorly below {good:,}, because not every id finds an account.",
+                users=sent.users,
+                good=GOOD_PLATFORM,
+            )
         )
     if everyone.users and not everyone.scored:
-        said.append("No user has a purchase chance, so buyers cannot be expected; run `predict` first.")
+        said.append(say("No user has a purchase chance, so buyers cannot be expected; run `predict` first."))
     elif everyone.scored < everyone.users:
-        said.append(f"{everyone.users - everyone.scored:,} users have no purchase chance (not seen lately); they count as 0 buyers.")
-    if everyone.users and holdout_share and held < 30:
+        unscored = everyone.users - everyone.scored
         said.append(
-            f"The holdout is {held} users: too few to measure an effect. {ceil(30 / holdout_share):,} users in the audience would give 30."
+            say("1 user has no purchase chance (not seen lately) and counts as 0 buyers.")
+            if unscored == 1
+            else say("{n:,} users have no purchase chance (not seen lately); they count as 0 buyers.", n=unscored)
+        )
+    if everyone.users and holdout_share and held < 30:
+        enough = ceil(30 / holdout_share)
+        said.append(
+            say("The holdout is 1 user: too few to measure an effect. {enough:,} users in the audience would give 30.", enough=enough)
+            if held == 1
+            else say(
+                "The holdout is {held} users: too few to measure an effect. {enough:,} users in the audience would give 30.",
+                held=held,
+                enough=enough,
+            )
         )
     if break_even is not None and break_even >= 1:
-        said.append("A contact costs as much as a buyer earns: nobody is worth contacting.")
+        said.append(say("A contact costs as much as a buyer earns: nobody is worth contacting."))
     return said

@@ -1,94 +1,171 @@
-"""An audience rule told as a sentence."""
+"""An audience rule told as a sentence: messages within messages, so that it can be told in another language."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.audiences.rules import Rule
+from core.messages import Message, joined, say
 
+MOST_TOLD = 10
+"""Values of a list that are told one by one."""
 _ACTS = {
-    "impression": "were shown",
-    "view": "viewed",
-    "click": "clicked",
-    "search": "searched",
-    "favourite": "saved as favourite",
-    "share": "shared",
-    "cart": "put into the cart",
-    "remove_from_cart": "took out of the cart",
-    "purchase": "bought",
-    "refund": "returned",
-    "other": "did something else with",
+    "impression": say("were shown"),
+    "view": say("viewed"),
+    "click": say("clicked"),
+    "search": say("searched"),
+    "favourite": say("saved as favourite"),
+    "share": say("shared"),
+    "cart": say("put into the cart"),
+    "remove_from_cart": say("took out of the cart"),
+    "purchase": say("bought"),
+    "refund": say("returned"),
+    "other": say("did something else with"),
 }
-_SIGNS = {"=": "is", "!=": "is not", "<": "is below", "<=": "is at most", ">": "is above", ">=": "is at least"}
+_SIGNS = {
+    "=": say("of exactly"),
+    "!=": say("other than"),
+    "<": say("below"),
+    "<=": say("of at most"),
+    ">": say("above"),
+    ">=": say("of at least"),
+}
 
 
-def rule_sentence(rule: Rule, segment_names: Mapping[int, str] | None = None) -> str:
-    """Tell a checked rule in words: `Shoppers who are in segment 3 and bought "Shoes" at least 2 times in the last 14 days.`
+@dataclass(frozen=True)
+class Vocabulary:
+    """What people call the things that a rule names by number or column; what is missing is told by number or column."""
+
+    segments: Mapping[int, str] = field(default_factory=dict)
+    """Names by segment_id."""
+    features: Mapping[str, str] = field(default_factory=dict)
+    """A phrase for each counted feature, in words that the catalogues translate."""
+
+
+def rule_sentence(rule: Rule, vocabulary: Vocabulary | None = None) -> Message:
+    """Tell a checked rule in words: `Shoppers who are in segment 3 and bought category “Shoes” at least 2 times in the last 14 days.`
 
     Args:
         rule: A rule that `compile_rule` has accepted.
-        segment_names: Names by segment_id; numbers are told where a name is missing.
+        vocabulary: Names of segments and features.
     """
-    told = _tell(rule, segment_names or {}, top=True)
-    return "All shoppers." if told == "are anyone" else f"Shoppers who {told}."
+    words = vocabulary or Vocabulary()
+    if "not" in rule:
+        return say("Shoppers other than those who {told}.", told=_tell(rule["not"], words, top=True))
+    told = _tell(rule, words, top=True)
+    return say("All shoppers.") if told == "are anyone" else say("Shoppers who {told}.", told=told)
 
 
-def _tell(rule: Rule, names: Mapping[int, str], top: bool = False) -> str:
+def _tell(rule: Rule, vocabulary: Vocabulary, top: bool = False) -> Message:
     ((kind, content),) = rule.items()
     if kind in ("all", "any"):
-        parts = [_tell(part, names) for part in content]
-        if not parts:
-            return "are anyone" if kind == "all" else "are nobody"
-        joined = (" and " if kind == "all" else " or ").join(parts)
-        return joined if top or len(parts) == 1 else f"({joined})"
+        told = _tell_parts(kind, [_tell(part, vocabulary) for part in content])
+        return told if top or len(content) < 2 else say("({told})", told=told)
     if kind == "not":
-        return f"not ({_tell(content, names, top=True)})"
-    if kind == "segment":
-        return "are in segment " + " or ".join(f"“{names[i]}”" if i in names else str(i) for i in content)
-    return _LEAVES[kind](content)
+        return say("not ({told})", told=_tell(content, vocabulary, top=True))
+    match kind:
+        case "segment":
+            return say("are in segment {names}", names=_listed([vocabulary.segments.get(i, i) for i in content]))
+        case "propensity":
+            return _limits(content, say("purchase chance"))
+        case "category_propensity":
+            return _limits(content, say("purchase chance in “{category}”", category=content["category"]))
+        case "percentile":
+            return say("are among the {top:g} % with the highest purchase chance", top=content["top"])
+        case "feature":
+            return _feature(content, vocabulary)
+        case "behaviour":
+            return _behaviour(content)
+        case "attribute":
+            return say("have {column} {values}", column=content["column"].replace("_", " "), values=_listed(content["in"]))
+        case "recommended":
+            return _recommended(content)
+        case _:
+            return _users(content)
 
 
-def _limits(content: Mapping[str, Any], what: str) -> str:
+def _tell_parts(kind: str, parts: list[Message]) -> Message:
+    if not parts:
+        return say("are anyone") if kind == "all" else say("are nobody")
+    further = [say("and {told}", told=part) if kind == "all" else say("or {told}", told=part) for part in parts[1:]]
+    return joined([parts[0], *further], "{first} {second}")
+
+
+def _listed(values: list[Any]) -> Message:
+    """Values side by side: texts in quotes, numbers bare, a long list cut."""
+    told = [say("{number}", number=value) if isinstance(value, int) else say("“{text}”", text=value) for value in values[:MOST_TOLD]]
+    if len(values) > MOST_TOLD:
+        told.append(say("{n:,} more", n=len(values) - MOST_TOLD))
+    return joined(told, "{first} or {second}")
+
+
+def _limits(content: Mapping[str, Any], chance: Message) -> Message:
     at_least, at_most = content.get("at_least"), content.get("at_most")
     if at_least is not None and at_most is not None:
-        return f"have a {what} from {at_least:.1%} to {at_most:.1%}"
-    return f"have a {what} of at least {at_least:.1%}" if at_least is not None else f"have a {what} of at most {at_most:.1%}"
+        return say("have a {chance} from {at_least:.1%} to {at_most:.1%}", chance=chance, at_least=at_least, at_most=at_most)
+    if at_least is not None:
+        return say("have a {chance} of at least {at_least:.1%}", chance=chance, at_least=at_least)
+    return say("have a {chance} of at most {at_most:.1%}", chance=chance, at_most=at_most)
 
 
-def _behaviour(content: Mapping[str, Any]) -> str:
-    act = _ACTS[content["event_type"]] if "event_type" in content else "did anything with"
-    things = [
-        f"{word} “{content[key]}”" for key, word in (("item", "item"), ("brand", "brand"), ("category", "category")) if key in content
-    ]
-    what = " of ".join(things) or "anything"
-    at_least, at_most = content.get("at_least", 0 if "at_most" in content else 1), content.get("at_most")
-    period = f" in the last {content['days']:g} days" if "days" in content else ""
-    if at_most == 0:
-        return f"never {act} {what}{period}"
-    if at_most is None:
-        times = f"at least {_times(at_least)}"
-    elif not at_least:
-        times = f"at most {_times(at_most)}"
+def _feature(content: Mapping[str, Any], vocabulary: Vocabulary) -> Message:
+    column = content["column"]
+    phrase = vocabulary.features.get(column, column.replace("_", " "))
+    return say("have “{feature}” {sign} {value:,.10g}", feature=say(phrase), sign=_SIGNS[content["op"]], value=content["value"])
+
+
+def _behaviour(content: Mapping[str, Any]) -> Message:
+    act = _ACTS[content["event_type"]] if "event_type" in content else say("did anything with")
+    thing, times = _thing(content), _times(content)
+    if times is None:
+        told = say("never {act} {thing}", act=act, thing=thing) if thing else say("never {act} anything", act=act)
+    elif thing:
+        told = say("{act} {thing} {times}", act=act, thing=thing, times=times)
     else:
-        times = f"{at_least} to {_times(at_most)}"
-    return f"{act} {what} {times}{period}"
+        told = say("{act} anything {times}", act=act, times=times)
+    if "days" not in content:
+        return told
+    days = content["days"]
+    return say("{told} in the last day", told=told) if days == 1 else say("{told} in the last {days:g} days", told=told, days=days)
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def _thing(content: Mapping[str, Any]) -> Message | None:
+    """Tell what was acted on, or None when it may be anything."""
+    brand, category = content.get("brand"), content.get("category")
+    if brand is not None and category is not None:
+        kind = say("brand “{brand}” of category “{category}”", brand=brand, category=category)
+    elif brand is not None:
+        kind = say("brand “{brand}”", brand=brand)
+    elif category is not None:
+        kind = say("category “{category}”", category=category)
+    else:
+        return say("item “{item}”", item=content["item"]) if "item" in content else None
+    return say("item “{item}” of {kind}", item=content["item"], kind=kind) if "item" in content else kind
 
 
-def _users(content: list[str]) -> str:
-    return f"are in a list of {len(content):,} ids" if len(content) > 3 else "have the id " + " or ".join(f"“{user}”" for user in content)
+def _times(content: Mapping[str, Any]) -> Message | None:
+    """Tell how often, or None for never."""
+    most = content.get("at_most")
+    least = content.get("at_least", 1 if most is None else 0)
+    if most == 0:
+        return None
+    if most is None:
+        return say("at least once") if least == 1 else say("at least {n:,} times", n=least)
+    if not least:
+        return say("at most once") if most == 1 else say("at most {n:,} times", n=most)
+    if least == most:
+        return say("exactly once") if most == 1 else say("exactly {n:,} times", n=most)
+    return say("{least:,} to {most:,} times", least=least, most=most)
 
 
-_LEAVES: Mapping[str, Callable[[Any], str]] = {
-    "propensity": lambda content: _limits(content, "purchase chance"),
-    "percentile": lambda content: f"are among the {content['top']:g} % with the highest purchase chance",
-    "feature": lambda content: f"whose {content['column'].replace('_', ' ')} {_SIGNS[content['op']]} {content['value']:g}",
-    "behaviour": _behaviour,
-    "attribute": lambda content: f"have {content['column'].replace('_', ' ')} " + " or ".join(f"“{value}”" for value in content["in"][:10])
-    + (f" or {len(content['in']) - 10} more" if len(content["in"]) > 10 else ""),
-    "category_propensity": lambda content: _limits(content, f"purchase chance in “{content['category']}”"),
-    "recommended": lambda content: f"get item “{content['item']}” among their first {content.get('rank', 10)} recommendations",
-    "users": _users,
-}  # fmt: skip
+def _recommended(content: Mapping[str, Any]) -> Message:
+    item, rank = content["item"], content.get("rank", 10)
+    if rank == 1:
+        return say("get item “{item}” as their first recommendation", item=item)
+    return say("get item “{item}” among their first {rank:,} recommendations", item=item, rank=rank)
+
+
+def _users(user_ids: list[str]) -> Message:
+    if len(user_ids) > 3:
+        return say("are in a list of {n:,} ids", n=len(user_ids))
+    return say("have the id {ids}", ids=_listed(user_ids))

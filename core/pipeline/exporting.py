@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
+from core.messages import Message, say
 from core.privacy import guard_column
 from core.schema import Progress, silent
-from core.store import EVENTS_FILE, Dataset, connect
+from core.store import EVENTS_FILE, Dataset, reading
 
 EVENT_TABLES = {
     "events": "SELECT * FROM events ORDER BY event_time, source_file, source_row, event_type",
@@ -56,15 +57,15 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
         StorageError: A file cannot be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file; name a folder to export into.")
+        raise FileError("{path} is a file; name a folder to export into.", path=folder)
     version = dataset.version_path()
     names = [*EVENT_TABLES, *RUN_TABLES]
     written: dict[str, dict[str, Any]] = {}
-    warnings = []
+    warnings: list[Message] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for place, name in enumerate(names):
-            progress(place / len(names), f"writing {name}")
+            progress(place / len(names), say("writing {table}", table=name))
             target = folder / f"{name}.{form}"
             if name in EVENT_TABLES:
                 rows = _stream_query(version / EVENTS_FILE, EVENT_TABLES[name], target, form)
@@ -73,17 +74,17 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                 try:
                     path = dataset.run_path(kind) / file
                 except NotFoundError:
-                    warnings.append(f"{name} is not there: the dataset has no {kind} yet.")
+                    warnings.append(say("{table} is not there: the dataset has no {kind} yet.", table=name, kind=kind))
                     continue
                 if not path.is_file():
-                    warnings.append(f"{name} is not there: the current {kind} run did not make it.")
+                    warnings.append(say("{table} is not there: the current {kind} run did not make it.", table=name, kind=kind))
                     continue
                 table = read_table(path)
                 rows = _write(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
         write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written})
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written ({error}). Free space or choose another folder.") from error
+        raise StorageError("{path} cannot be written ({error}). Free space or choose another folder.", path=folder, error=error) from error
     return {"files": written, "warnings": warnings}
 
 
@@ -96,16 +97,13 @@ def write_rows(path: Path, table: pa.Table) -> None:
     try:
         _write(path, path.suffix.removeprefix("."), table.schema, iter(table.to_batches(BATCH_ROWS)))
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error}). Free space or choose another place.") from error
+        raise StorageError("{path} cannot be written ({error}). Free space or choose another place.", path=path, error=error) from error
 
 
 def _stream_query(database: Path, sql: str, target: Path, form: str) -> int:
-    connection = connect(database)
-    try:
+    with reading(database) as connection:
         reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
         return _write(target, form, reader.schema, iter(reader))
-    finally:
-        connection.close()
 
 
 def _write(target: Path, form: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:

@@ -1,6 +1,7 @@
 """What the Propensity, Recommendations and Audiences pages read: figures of a run, lists, sizes of an audience."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,9 @@ import pyarrow.compute as pc
 from core.audiences.exports import ExportOptions, export_audience
 from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import AudienceSize, Value, size_audience
-from core.audiences.words import rule_sentence
+from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import NotFoundError
+from core.messages import Message
 from core.pipeline import screens, shoppers
 from core.pipeline.screens import Screen
 from core.schema import slug
@@ -115,7 +117,7 @@ def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10) -> 
     """Items that stand most often among the first `k` of a segment: item_id, users, share, title …"""
     table = screens.run_table(screen, "recommendations", "recommendations", ["user_id", "rank", "item_id"])
     if table is None:
-        raise NotFoundError(f"Dataset {screen.name!r} has no recommendations yet; rank them first.")
+        raise NotFoundError("Dataset {dataset!r} has no recommendations yet; rank them first.", dataset=screen.name)
     everyone = shoppers.places(screen)
     inside = set(everyone.user_ids[everyone.segment_ids == segment_id])
     frame = table.to_pandas()
@@ -154,22 +156,51 @@ def rule_tables(screen: Screen) -> dict[str, pa.Table]:
     return {name: table for name, table in found.items() if table is not None}
 
 
+def vocabulary(screen: Screen, segment_names: Mapping[int, str] | None = None) -> Vocabulary:
+    """What the sentence of a rule calls segments and counted features.
+
+    Args:
+        screen: What to read.
+        segment_names: In the reader's language; the names as they were found or given without it.
+    """
+    if segment_names is None and screen.run_id("atlas"):
+        frame = shoppers.segments(screen)
+        segment_names = {int(key): str(name) for key, name in zip(frame["segment_id"], frame["name"], strict=True)}
+    return Vocabulary(segment_names or {}, shoppers.feature_words())
+
+
 @dataclass(frozen=True)
 class Audience:
     """An audience as it stands on screen."""
 
     size: AudienceSize
-    sentence: str
+    sentence: Message
     sql: str
 
 
-def size(screen: Screen, rule: dict[str, Any], *, holdout: float, cost: float, margin: float) -> Audience:
+def size(
+    screen: Screen,
+    rule: dict[str, Any],
+    *,
+    holdout: float,
+    cost: float,
+    margin: float,
+    segment_names: Mapping[int, str] | None = None,
+) -> Audience:
     """Size a rule on the pinned runs, and tell it in words and SQL.
+
+    Args:
+        screen: What to read.
+        rule: See `core.audiences.rules`.
+        holdout: Share of users kept out of the file.
+        cost: Of one contact.
+        margin: Of one buyer.
+        segment_names: What the reader calls the segments; their own names without it.
 
     Raises:
         RuleError: The rule is malformed or asks for something this dataset does not have.
     """
-    tables, names = rule_tables(screen), _segment_names(screen)
+    tables, words = rule_tables(screen), vocabulary(screen, segment_names)
     with screen.log.history() as connection:
         found = size_audience(
             connection,
@@ -183,7 +214,7 @@ def size(screen: Screen, rule: dict[str, Any], *, holdout: float, cost: float, m
         for name, table in tables.items():
             connection.register(name, table)
         scope = scope_of(connection, tables, screen.log.until)
-    return Audience(found, rule_sentence(rule, names), rule_sql(rule, scope))
+    return Audience(found, rule_sentence(rule, words), rule_sql(rule, scope))
 
 
 def export(
@@ -202,7 +233,7 @@ def export(
     )
     with screen.log.history() as connection:
         manifest = export_audience(
-            connection, rule_tables(screen), rule, path, cutoff=screen.log.until, options=options, segment_names=_segment_names(screen)
+            connection, rule_tables(screen), rule, path, cutoff=screen.log.until, options=options, vocabulary=vocabulary(screen)
         )
     screens.audit(screen, {"act": "export audience", "dataset": screen.name, "audience": name, "rows": manifest["rows"], "hashed": hashed})
     return path, manifest
@@ -239,10 +270,3 @@ def dataset_salt(dataset: Dataset) -> str:
         saved = {"salt": secrets.token_hex(16)}
         dataset.save("salt", saved)
     return str(saved["salt"])
-
-
-def _segment_names(screen: Screen) -> dict[int, str]:
-    if screen.run_id("atlas") is None:
-        return {}
-    frame = shoppers.segments(screen)
-    return {int(key): str(name) for key, name in zip(frame["segment_id"], frame["name"], strict=True)}

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from core.artifacts import read_table, write_table
 from core.errors import CutoffError, GateError
+from core.messages import say
 from core.pipeline.exporting import write_rows
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon, part_of
@@ -143,7 +144,7 @@ def _predict_categories(
             progress,
         )
     except (GateError, CutoffError) as error:
-        return [f"There is no chance by category: {error}"]
+        return [say("There is no chance by category: {why}", why=error.message)]
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
     for number, booster in enumerate(result.boosters):

@@ -17,7 +17,7 @@ from core.insights import overview
 from core.insights.overview import Period
 from core.insights.statement import Answer, ask
 from core.schema import RUN_KINDS
-from core.store import Dataset, Home, Log, connect, fetch, scalar
+from core.store import Dataset, Home, Log, fetch, reading, scalar
 from core.windows import parse_horizon
 
 QUARANTINE_PAGE = 200
@@ -84,7 +84,7 @@ def open_screen(home: Home, name: str) -> Screen:
     dataset = home.dataset(name)
     pointers = dataset.current()
     if pointers["version"] is None:
-        raise NotFoundError(f"Dataset {name!r} holds no events yet; ingest a log into it first.")
+        raise NotFoundError("Dataset {dataset!r} holds no events yet; ingest a log into it first.", dataset=name)
     settings = dataset.saved("settings") or {}
     zone = settings.get("time_zone") or manifest_zone(dataset.manifest(pointers["version"]))
     runs = tuple(sorted((kind, run) for kind, run in pointers["runs"].items() if kind in RUN_KINDS))
@@ -213,15 +213,12 @@ def quarantine_rows(screen: Screen, rule: str = "", skip: int = 0, rows: int = Q
 
 def counts(screen: Screen) -> dict[str, int]:
     """Return users, items and catalogue items of the pinned version."""
-    connection = connect(screen.log.path)
-    try:
+    with reading(screen.log.path) as connection:
         return {
             "users": int(scalar(connection, "SELECT count(DISTINCT user_id) FROM events")),
             "items": int(scalar(connection, "SELECT count(DISTINCT item_id) FROM events")),
             "catalogue": int(scalar(connection, "SELECT count(*) FROM items WHERE in_catalogue")),
         }
-    finally:
-        connection.close()
 
 
 def last_event(screen: Screen) -> datetime:
@@ -235,11 +232,8 @@ def _ask(screen: Screen, sql: str, parameters: dict[str, object]) -> Answer:
 
 
 def _raw(screen: Screen, sql: str, parameters: dict[str, object]) -> pa.Table:
-    connection = connect(screen.log.path)
-    try:
+    with reading(screen.log.path) as connection:
         return fetch(connection, sql, parameters)
-    finally:
-        connection.close()
 
 
 def audit(screen: Screen, record: dict[str, Any]) -> None:

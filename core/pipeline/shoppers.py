@@ -112,7 +112,7 @@ def places(screen: Screen) -> Places:
     """
     table = screens.run_table(screen, "atlas", "users")
     if table is None:
-        raise NotFoundError(f"Dataset {screen.name!r} has no map yet; draw it first.")
+        raise NotFoundError("Dataset {dataset!r} has no map yet; draw it first.", dataset=screen.name)
     frame = table.to_pandas()
     scores = screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"])
     chance = (
@@ -151,7 +151,7 @@ def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
     """
     table = screens.run_table(screen, "atlas", "segments")
     if table is None:
-        raise NotFoundError(f"Dataset {screen.name!r} has no map yet; draw it first.")
+        raise NotFoundError("Dataset {dataset!r} has no map yet; draw it first.", dataset=screen.name)
     frame = table.to_pandas()
     given = segment_names(screen)
     frame["name"] = [given.get(int(segment), name) for segment, name in zip(frame["segment_id"], frame["name"], strict=True)]

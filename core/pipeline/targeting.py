@@ -5,7 +5,7 @@ from typing import Any
 
 from core.audiences.exports import ExportOptions, export_audience
 from core.audiences.sizes import Value, as_record
-from core.pipeline import outcomes, screens, shoppers
+from core.pipeline import outcomes, screens
 from core.pipeline.options import AudienceOptions
 from core.pipeline.telling import Result
 from core.store import Dataset, Home
@@ -31,10 +31,10 @@ def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOption
             calibration_error=outcomes.calibration_error(screen),
             run_ids=screen.runs,
         )
-        names = shoppers.segment_names(screen) if screen.run_id("atlas") else {}
+        words = outcomes.vocabulary(screen)
         with screen.log.history() as connection:
             manifest = export_audience(
-                connection, outcomes.rule_tables(screen), rule, out, cutoff=screen.log.until, options=chosen, segment_names=names
+                connection, outcomes.rule_tables(screen), rule, out, cutoff=screen.log.until, options=chosen, vocabulary=words
             )
         size, told = manifest["size"], {key: manifest[key] for key in ("sentence", "sql", "sha256")} | {"out": str(out)}
         record = {

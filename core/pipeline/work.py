@@ -18,6 +18,7 @@ import psutil
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
 from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
 from core.jobs import Reporter, start_job
+from core.messages import Message, say
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
@@ -49,12 +50,12 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
     if options.mapping:
         path = Path(options.mapping)
         if not path.is_file():
-            raise FileError(f"The mapping file {options.mapping!r} does not exist; give a JSON file or leave --map out.")
+            raise FileError("The mapping file {path!r} does not exist; give a JSON file or leave --map out.", path=options.mapping)
         try:
             mapping = Mapping.from_json(path.read_text(encoding="utf-8-sig"))
         except UnicodeDecodeError as error:
             raise MappingError(
-                f"The mapping file {options.mapping!r} is not UTF-8 text ({error.reason}); save it as UTF-8 JSON."
+                "The mapping file {path!r} is not UTF-8 text ({error}); save it as UTF-8 JSON.", path=options.mapping, error=error.reason
             ) from error
     request = IngestRequest(
         events=tuple(path for pattern in options.events for path in _files(pattern)),
@@ -94,7 +95,7 @@ def profile(
 
     options = options or ProfileOptions()
     if unknown := set(options.blocks) - {"counts", "text"}:
-        raise CoreError(f"There is no profile block {sorted(unknown)[0]!r}; choose from counts, text.")
+        raise CoreError("There is no profile block {block!r}; choose from counts, text.", block=min(unknown))
     inputs, config = (
         {"version": dataset.version_path().name},
         {"blocks": list(options.blocks), "model": options.model, "device": options.device},
@@ -105,7 +106,7 @@ def profile(
         return about(dataset, "profiles", found, reused=True)
     began, log = time.time(), dataset.log(cutoff)
     texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.9))
-    progress(0.02, "counting what each shopper did")
+    progress(0.02, say("counting what each shopper did"))
     with log.history() as connection:
         counts = compute_features(connection, log.until)
     vectors, text = texts.item_vectors(log.until), texts(log.until)
@@ -120,7 +121,7 @@ def profile(
             empty = int((~text[1].any(axis=1)).sum())
             draft.record |= {"card": vectors.card, "users_without_text": empty}
         elif "text" in options.blocks:
-            draft.record["warnings"] = ["No item has a text (title, category, brand or description), so profiles hold counts only."]
+            draft.record["warnings"] = [say("No item has a text (title, category, brand or description), so profiles hold counts only.")]
     return about(dataset, "profiles", draft.run_id)
 
 
@@ -248,7 +249,7 @@ def run(
     from core.recommender.interactions import strongest_act
 
     stages: list[Result] = []
-    warnings: list[str] = []
+    warnings: list[Message] = []
     results: dict[str, Any] = {}
 
     def step(stage: str, begin: float, end: float, work: Callable[[], Result], *, may_fail: bool) -> None:
@@ -259,10 +260,10 @@ def run(
         except (GateError, CutoffError, EmptyLogError, NotFoundError) as error:
             if not may_fail:
                 raise
-            warnings.append(f"{stage} was left out: {error}")
+            warnings.append(say("{stage} was left out: {why}", stage=_STAGES[stage], why=error.message))
             return
         results[stage] = {key: value for key, value in done.items() if key != "warnings"}
-        warnings.extend(f"{stage}: {warning}" for warning in done.get("warnings", ()))
+        warnings.extend(say("{stage}: {warning}", stage=_STAGES[stage], warning=warning) for warning in done.get("warnings", ()))
         stages.append({"stage": stage, "seconds": round(time.monotonic() - began, 2), "peak_mb": round(peak_memory_mb())})
 
     if ingest:
@@ -280,7 +281,8 @@ def run(
     )
     act = strongest_act(dataset.log(cutoff)) or "purchase"
     if act != "purchase":
-        warnings.append(f"predict: The log has no purchases of items; chances are for the act {act!r} instead.")
+        why = say("The log has no purchases of items; chances are for the act {act!r} instead.", act=act)
+        warnings.append(say("{stage}: {warning}", stage=_STAGES["predict"], warning=why))
     wanted = PredictOptions(act=act, horizon=horizon, category="all", seed=seed)
     step(
         "predict", 0.7, 1.0, lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, progress=report), may_fail=True
@@ -288,6 +290,14 @@ def run(
     return {"dataset": name, "stages": stages, "results": results, "warnings": warnings}
 
 
+_STAGES = {
+    "ingest": say("ingest"),
+    "profile": say("profile"),
+    "map": say("map"),
+    "recommend": say("recommend"),
+    "predict": say("predict"),
+}
+"""Stages of `run`, as its warnings name them."""
 _ingest, _profile = ingest, profile
 """Names that `run` and `predict` shadow with their arguments."""
 
@@ -302,7 +312,7 @@ def samples(home: Home, report: Reporter) -> Result:
     for place, folder in enumerate(folders):
         with report.stage("samples", place / len(folders), (place + 1) / len(folders)):
             loaded.append(load_sample(home, folder.name, report)["dataset"])
-    jobs = [start_job(home, ["run", "--dataset", name], f"Compute everything: {name}") for name in loaded]
+    jobs = [start_job(home, ["run", "--dataset", name], say("Computing {name}", name=name)) for name in loaded]
     return {"loaded": loaded, "jobs": jobs, "warnings": []}
 
 
@@ -315,7 +325,9 @@ def load_sample(home: Home, name: str, progress: Progress = silent) -> Result:
     folder = SAMPLES / slug(name)
     if not (folder / "dataset.json").is_file():
         raise NotFoundError(
-            f"There is no sample {name!r}; there are: {', '.join(p.parent.name for p in sorted(SAMPLES.glob('*/dataset.json')))}."
+            "There is no sample {sample!r}; there are: {samples}.",
+            sample=name,
+            samples=", ".join(path.parent.name for path in sorted(SAMPLES.glob("*/dataset.json"))),
         )
     record = read_json(folder / "dataset.json")
     files = record["files"]
@@ -345,7 +357,7 @@ def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOpt
     )
     found = dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff)
     if found is None:
-        raise NotFoundError(f"Dataset {dataset.name!r} has no profiles of this cutoff yet; run `profile` first.")
+        raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
     return dataset.run_path("profiles", found)
 
 
@@ -355,13 +367,13 @@ def _files(pattern: str) -> list[Path]:
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
         if not found:
-            raise FileError(f"The folder {pattern!r} holds no file; name a folder with event files.")
+            raise FileError("The folder {path!r} holds no file; name a folder with event files.", path=pattern)
         return found
     if path.exists():
         return [path]
     found = sorted(Path(name) for name in glob.glob(pattern))  # noqa: PTH207 - absolute patterns, which Path.glob refuses
     if not found:
-        raise FileError(f"No file matches {pattern!r}; check the path.")
+        raise FileError("No file matches {pattern!r}; check the path.", pattern=pattern)
     return found
 
 

@@ -42,7 +42,8 @@ def outcome(here: Screen, rule: Rule) -> None:
         cost = st.number_input(_("Cost of a contact"), 0.0, 1e6, 0.0, step=0.1, key="cost")
         margin = st.number_input(_("Margin of a buyer"), 0.0, 1e9, 0.0, step=1.0, key="margin")
     try:
-        found = outcomes.size(here, rule, holdout=holdout, cost=cost, margin=margin)
+        names = segment_names_shown(here) if here.run_id("atlas") else {}
+        found = outcomes.size(here, rule, holdout=holdout, cost=cost, margin=margin, segment_names=names)
     except CoreError as error:
         st.error(plain(said(error)))
         return
