@@ -75,7 +75,7 @@ def slug(name: str) -> str:
 
 
 Progress = Callable[[float, str], None]
-"""Called with the done share 0-1 of the stage and a short English sentence; may raise CancelledError, which stages let through."""
+"""Called with the done share 0-1 of the stage and a short sentence, made by `say`; may raise CancelledError, which stages let through."""
 
 
 def silent(share: float, message: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.errors import CutoffError
+from core.messages import Message, say
 
 MAX_TRAIN_CUTOFFS = 4
 """Stacking several cutoffs is worth about .01 AUC over the newest alone; beyond four the gain is within noise."""
@@ -36,7 +37,7 @@ def parse_time(text: str) -> datetime:
         value = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
         return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
     except (ValueError, OverflowError) as error:
-        raise CutoffError(f"{text!r} is not a date or time; write it like 2017-12-01 or 2017-12-01T06:00:00.") from error
+        raise CutoffError("{text!r} is not a date or time; write it like 2017-12-01 or 2017-12-01T06:00:00.", text=text) from error
 
 
 def parse_horizon(text: str) -> timedelta:
@@ -50,10 +51,16 @@ def parse_horizon(text: str) -> timedelta:
     try:
         horizon = float(cleaned.rstrip("dh")) * unit
     except (ValueError, OverflowError) as error:
-        raise CutoffError(f"{text!r} is not a horizon; write days like 28d or hours like 12h.") from error
+        raise CutoffError("{text!r} is not a horizon; write days like 28d or hours like 12h.", text=text) from error
     if not timedelta(hours=1) <= horizon <= timedelta(days=365):
-        raise CutoffError(f"The horizon {text!r} is outside 1 hour to 365 days; choose one between.")
+        raise CutoffError("The horizon {text!r} is outside 1 hour to 365 days; choose one between.", text=text)
     return horizon
+
+
+def say_days(length: timedelta) -> Message:
+    """Say a length of time in days: `1 day`, `28 days`, `0.5 days`."""
+    days = length / timedelta(days=1)
+    return say("1 day") if days == 1 else say("{days:g} days", days=days)
 
 
 def plan_windows(start: datetime, until: datetime, horizon: timedelta) -> Windows:
@@ -75,7 +82,11 @@ def plan_windows(start: datetime, until: datetime, horizon: timedelta) -> Window
         have = (until - start) / timedelta(days=1)
         need = 4 * horizon / timedelta(days=1)
         raise CutoffError(
-            f"The log covers {have:.1f} days; a horizon of {horizon / timedelta(days=1):g} days needs {need:.1f} "
-            f"(history, training, calibration, test). Choose a horizon of at most {max(have / 4, 0.04):.1f} days."
+            "The log covers {have:.1f} days; a horizon of {horizon} needs {need:.1f} "
+            "(history, training, calibration, test). Choose a horizon of at most {most:.1f} days.",
+            have=have,
+            horizon=say_days(horizon),
+            need=need,
+            most=max(have / 4, 0.04),
         )
     return Windows(horizon=horizon, train=tuple(train), calibrate=calibrate, test=test, use=until)

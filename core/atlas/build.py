@@ -18,6 +18,7 @@ from core.atlas.quality import picture_quality, silhouette
 from core.atlas.segments import Partition, SegmentOptions, few_segments, find_segments, merge_small, number_segments, vote
 from core.atlas.space import Indices, Vectors, stable_order
 from core.atlas.traits import Trait, find_traits, habits
+from core.messages import Message, say
 from core.metrics import wilson
 from core.schema import Progress, silent
 from core.store import Connection, fetch
@@ -99,7 +100,7 @@ def build_atlas(
     rng = np.random.default_rng(seed)
     order = stable_order(user_ids)
     former = _former(user_ids, previous)
-    progress(0.0, "Comparing shoppers")
+    progress(0.0, say("Comparing shoppers"))
     points, first, inverse, weights = _distinct(profile)
     small = len(points) < LEAST_USERS
     minimum = max(20, int(np.ceil(0.01 * len(user_ids))))
@@ -114,7 +115,7 @@ def build_atlas(
     if former is not None:
         places = align(places, former.places, former.known)
     segment_ids = number_segments(labels, former.segments if former else None)
-    progress(0.8, "Finding what is typical of each segment")
+    progress(0.8, say("Finding what is typical of each segment"))
     users = pa.table(
         {
             "user_id": pa.array(user_ids, pa.string()),
@@ -132,7 +133,7 @@ def build_atlas(
     by_segment: dict[int, list[Trait]] = {int(segment): [] for segment in _by_size(segment_ids)}
     for trait in traits:
         by_segment[trait.segment_id].append(trait)
-    progress(0.95, "Judging the map")
+    progress(0.95, say("Judging the map"))
     metrics: dict[str, Any] = {
         "users": len(user_ids),
         "segments": len(by_segment),
@@ -145,7 +146,7 @@ def build_atlas(
         **picture_quality(profile, places, order),
     }
     metrics["warnings"] = _warnings(metrics, small, len(points))
-    progress(1.0, f"{len(by_segment)} segments of {len(user_ids):,} shoppers")
+    progress(1.0, _count(len(by_segment), len(user_ids)))
     return Atlas(users, _segment_table(by_segment, titles, segment_ids, certainty, habit), _trait_table(by_segment, titles), metrics)
 
 
@@ -197,7 +198,7 @@ def _map(
     stands_for = weights[landmarks].copy()
     if to_landmarks is not None:
         np.add.at(stands_for, to_landmarks.indices[:, 0], weights[others])
-    progress(0.1, "Looking for segments")
+    progress(0.1, say("Looking for segments"))
     partition = find_segments(chosen, wide, stands_for, minimum, rng, options.segments)
     labels = np.empty(len(points), dtype=np.int64)
     labels[landmarks] = partition.labels
@@ -208,7 +209,7 @@ def _map(
     certainty[landmarks] = _certainty(graph, labels[landmarks])
     if to_landmarks is not None:
         certainty[others] = (labels[landmarks][to_landmarks.indices] == labels[others, None]).mean(axis=1)
-    progress(0.4, "Drawing the picture")
+    progress(0.4, say("Drawing the picture"))
     start = None
     if former is not None and former.known[first[landmarks]].mean() > 0.5:
         start = _start_from(former, first[landmarks], graph)
@@ -315,19 +316,31 @@ def _part(trait: Trait, titles: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _warnings(metrics: dict[str, Any], small: bool, distinct: int) -> list[str]:
-    warnings = []
+def _count(segments: int, users: int) -> Message:
+    shoppers = say("1 shopper") if users == 1 else say("{n:,} shoppers", n=users)
+    found = say("1 segment") if segments == 1 else say("{n} segments", n=segments)
+    return say("{segments} of {shoppers}", segments=found, shoppers=shoppers)
+
+
+def _warnings(metrics: dict[str, Any], small: bool, distinct: int) -> list[Message]:
+    warnings: list[Message] = []
     if small:
         warnings.append(
-            f"{distinct} different profiles; a map of segments needs {LEAST_USERS}. "
-            "What is shown is a plain projection: read the table, not the picture."
+            say(
+                "{profiles}; a map of segments needs {need}. What is shown is a plain projection: read the table, not the picture.",
+                profiles=say("1 profile") if distinct == 1 else say("{n} different profiles", n=distinct),
+                need=LEAST_USERS,
+            )
         )
     if metrics["stability"] is not None and metrics["stability"] < 0.6:
         warnings.append(
-            f"The segments change when 5 % of the shoppers are left out (adjusted Rand {metrics['stability']:.2f}): borders are soft."
+            say(
+                "The segments change when 5 % of the shoppers are left out (adjusted Rand {stability:.2f}): borders are soft.",
+                stability=metrics["stability"],
+            )
         )
     if metrics["segments"] == 1:
-        warnings.append("No split into segments is clear; all shoppers stand in one.")
+        warnings.append(say("No split into segments is clear; all shoppers stand in one."))
     return warnings
 
 

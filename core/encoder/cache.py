@@ -68,7 +68,9 @@ class VectorCache:
             draft.replace(path)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise StorageError(f"Vectors cannot be kept in {self._folder} ({error}); free space or choose another home.") from error
+            raise StorageError(
+                "Vectors cannot be kept in {folder} ({error}); free space or choose another home.", folder=self._folder, error=error
+            ) from error
         return path
 
     def merge(self, shards: Sequence[Path], keys: npt.NDArray[Any], vectors: npt.NDArray[np.float32]) -> None:

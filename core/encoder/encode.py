@@ -27,6 +27,7 @@ from core.encoder.models import AUTO, E5, MINILM, Checkpoint, count_parameters, 
 from core.encoder.network import PRECISIONS, choose_device, hidden_size, multiplies_bf16, open_network, run_batch
 from core.encoder.tokens import Tokens, open_tokenizer, sample_of, tokenise
 from core.errors import ModelError, StorageError
+from core.messages import Message, say
 from core.schema import Progress, silent
 
 _log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def load_encoder(
         StorageError: The converted model cannot be written.
     """
     if precision not in PRECISIONS:
-        raise ModelError(f"The precision {precision!r} is not known; use one of {', '.join(PRECISIONS)}.")
+        raise ModelError("The precision {precision!r} is not known; use one of {known}.", precision=precision, known=", ".join(PRECISIONS))
     folder = cache if cache is not None else Path.home() / ".cache" / "shopper-atlas"
     sample = sample_of(texts)
     checkpoint, tokens, why = _choose_model(model, sample, folder)
@@ -164,32 +165,41 @@ def encode_texts(
             vectors[missing[rows]] = block
             unsaved.append(missing[rows])
             done += int(tokens.lengths[rows].sum())
-            progress(done / len(tokens.ids), f"{done:,} of {len(tokens.ids):,} tokens encoded")
+            progress(done / len(tokens.ids), say("{done:,} of {total:,} tokens encoded", done=done, total=len(tokens.ids)))
             if store and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 places = np.concatenate(unsaved)
                 shards.append(store.add(keys[places], vectors[places]))
                 unsaved, saved_at = [], time.monotonic()
         if store:
             store.merge(shards, keys[missing], vectors[missing])
-    progress(1.0, f"{len(distinct):,} distinct texts, {len(missing):,} of them new")
+    known = say("1 distinct text") if len(distinct) == 1 else say("{n:,} distinct texts", n=len(distinct))
+    progress(1.0, say("{texts}, {new:,} of them new", texts=known, new=len(missing)))
     if len(distinct) == len(texts):
         return vectors
     place = {text: row for row, text in enumerate(distinct)}
     return vectors[[place[text] for text in texts]]
 
 
-def _choose_model(model: str, texts: list[str], cache: Path) -> tuple[Checkpoint, Tokens, str]:
+def _choose_model(model: str, texts: list[str], cache: Path) -> tuple[Checkpoint, Tokens, Message]:
     if model != AUTO:
         checkpoint = find_checkpoint(model, cache)
-        return checkpoint, tokenise(open_tokenizer(checkpoint), checkpoint, texts), f"{checkpoint.name} was asked for."
+        return checkpoint, tokenise(open_tokenizer(checkpoint), checkpoint, texts), say("{model} was asked for.", model=checkpoint.name)
     english = find_checkpoint(MINILM, cache)
     tokens = tokenise(open_tokenizer(english), english, texts)
-    share = f"{tokens.unknown_share:.1%} of the catalogue's tokens are unknown to {MINILM}"
+    share = say("{share:.1%} of the catalogue's tokens are unknown to {model}", share=tokens.unknown_share, model=MINILM)
     if tokens.unknown_share <= UNKNOWN_LIMIT:
-        return english, tokens, f"{share}, at most {UNKNOWN_LIMIT:.0%}: the small English model reads this catalogue."
+        why = say("{unknown}, at most {limit:.0%}: the small English model reads this catalogue.", unknown=share, limit=UNKNOWN_LIMIT)
+        return english, tokens, why
     checkpoint = find_checkpoint(E5, cache)
     tokens = tokenise(open_tokenizer(checkpoint), checkpoint, texts)
-    return checkpoint, tokens, f"{share}, more than {UNKNOWN_LIMIT:.0%}: {E5} reads 100 languages ({tokens.unknown_share:.1%} unknown)."
+    why = say(
+        "{unknown}, more than {limit:.0%}: {model} reads 100 languages ({left:.1%} unknown).",
+        unknown=share,
+        limit=UNKNOWN_LIMIT,
+        model=E5,
+        left=tokens.unknown_share,
+    )
+    return checkpoint, tokens, why
 
 
 def _choose_precision(checkpoint: Checkpoint, tokenizer: Tokenizer, device: str, texts: list[str], cache: Path) -> str:
@@ -212,7 +222,9 @@ def _choose_precision(checkpoint: Checkpoint, tokenizer: Tokenizer, device: str,
         remembered.parent.mkdir(parents=True, exist_ok=True)
         write_json(remembered, {"cosine": cosine, "texts": len(probe), "model": checkpoint.name})
     except OSError as error:
-        raise StorageError(f"{remembered} cannot be written ({error}); free space or choose another home.") from error
+        raise StorageError(
+            "{path} cannot be written ({error}); free space or choose another home.", path=remembered, error=error
+        ) from error
     return "bf16" if cosine >= BF16_COSINE else "fp32"
 
 
@@ -255,8 +267,9 @@ def _encode_tokens(encoder: TextEncoder, tokens: Tokens) -> Iterator[tuple[npt.N
             longest = max(width for width, _ in batches)
             if budget <= longest:
                 raise ModelError(
-                    f"One text of {longest} tokens does not fit in memory with {encoder.checkpoint.name}; "
-                    "free memory or name a smaller model."
+                    "One text of {tokens} tokens does not fit in memory with {model}; free memory or name a smaller model.",
+                    tokens=longest,
+                    model=encoder.checkpoint.name,
                 ) from error
             budget = limit = max(longest, budget // 2)
             if encoder.device == "cuda":

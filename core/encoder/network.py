@@ -38,7 +38,9 @@ def choose_device(device: str) -> str:
         return next(name for name in ("cuda", "mps", "cpu") if at_hand[name])
     if not at_hand.get(device, False):
         raise ModelError(
-            f"The device {device!r} is not at hand; use auto or one of {', '.join(n for n, there in at_hand.items() if there)}."
+            "The device {device!r} is not at hand; use auto or one of {devices}.",
+            device=device,
+            devices=", ".join(n for n, there in at_hand.items() if there),
         )
     return device
 
@@ -69,9 +71,14 @@ def open_network(checkpoint: Checkpoint, device: str, precision: str) -> Any:
             )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]
-        raise ModelError(f"The model {checkpoint.name!r} in {checkpoint.folder} cannot be loaded ({reason}); name another.") from error
+        raise ModelError(
+            "The model {name!r} in {folder} cannot be loaded ({reason}); name another.",
+            name=checkpoint.name,
+            folder=checkpoint.folder,
+            reason=reason,
+        ) from error
     if getattr(network.config, "is_encoder_decoder", False):
-        raise ModelError(f"The model {checkpoint.name!r} is an encoder-decoder; name an encoder such as all-MiniLM-L6-v2.")
+        raise ModelError("The model {name!r} is an encoder-decoder; name an encoder such as all-MiniLM-L6-v2.", name=checkpoint.name)
     return network.to(device).eval()
 
 
@@ -85,7 +92,9 @@ def hidden_size(folder: Path) -> int:
         return int(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).hidden_size)
     except (OSError, ValueError, AttributeError, KeyError) as error:
         reason = str(error).strip().split("\n", 1)[0]
-        raise ModelError(f"The model in {folder} is of a kind that cannot be used ({reason}); name a BERT-like encoder.") from error
+        raise ModelError(
+            "The model in {folder} is of a kind that cannot be used ({reason}); name a BERT-like encoder.", folder=folder, reason=reason
+        ) from error
 
 
 def run_batch(network: Any, ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], device: str, pooling: str) -> torch.Tensor:

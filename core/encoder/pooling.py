@@ -141,10 +141,10 @@ _DROP_SQL = {
 
 def _checked(weights: Mapping[str, float], half_life_days: float) -> dict[str, float]:
     if not half_life_days > 0:
-        raise RuleError(f"The half-life must be above 0 days, not {half_life_days}; 60 is the default.")
+        raise RuleError("The half-life must be above 0 days, not {days}; 60 is the default.", days=str(half_life_days))
     for event_type, weight in weights.items():
         if event_type not in EVENT_TYPES:
-            raise RuleError(f"{event_type!r} is no event type; weights may name {', '.join(EVENT_TYPES)}.")
+            raise RuleError("{name!r} is no event type; weights may name {known}.", name=event_type, known=", ".join(EVENT_TYPES))
         if not 0 <= weight < 1e6:
-            raise RuleError(f"The weight of {event_type} is {weight}; give a number from 0 on.")
+            raise RuleError("The weight of {name} is {weight}; give a number from 0 on.", name=event_type, weight=str(weight))
     return {event_type: float(weight) for event_type, weight in weights.items() if weight > 0}

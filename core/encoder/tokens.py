@@ -56,7 +56,7 @@ def _open(path: Path, max_tokens: int) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
-        raise ModelError(f"{path} cannot be read as a tokenizer ({error}); fetch the model again.") from error
+        raise ModelError("{path} cannot be read as a tokenizer ({error}); fetch the model again.", path=path, error=error) from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
     return tokenizer

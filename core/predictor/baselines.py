@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from core.messages import say
 from core.predictor.matrix import Floats, Matrix, Scaling, Singles, fit_directions, fit_scaling, project, user_folds
 from core.predictor.options import BoostingOptions
 from core.schema import Progress, silent
@@ -109,7 +110,7 @@ def fit_boosting(
             for place, (a, b) in enumerate(losses, start=1)
             if place % 10 == 0 or place == booster.best_iteration
         ]
-        progress((member + 1) / options.members, f"boosting, member {member + 1} of {options.members}")
+        progress((member + 1) / options.members, say("boosting, member {member} of {members}", member=member + 1, members=options.members))
     return FittedBoosting(boosters, matrix.columns, mean, directions, curves)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
 from core.errors import GateError
+from core.messages import say
 from core.metrics import auc, log_loss
 from core.predictor.calibration import choose_calibration, fit_calibrator, fit_ranges
 from core.predictor.grid import AffinityAt, CountsAt, Grid, build_grid, positive_pairs
@@ -117,7 +118,9 @@ def fit_category_propensity(
         positives = int(sum(labels.sum() for _, labels in grids))
         if positives < MIN_POSITIVES:
             raise GateError(
-                f"{positives} purchases by category to learn from, {MIN_POSITIVES} are needed; take a longer horizon or broader categories."
+                "{found} to learn from, {need} are needed; take a longer horizon or broader categories.",
+                found=say("1 purchase by category") if positives == 1 else say("{n} purchases by category", n=positives),
+                need=MIN_POSITIVES,
             )
         fitted = _fit(grids, rng, part_of(progress, 0.1, 0.4))
         held, held_labels = grid_at(windows.calibrate)
@@ -125,20 +128,20 @@ def fit_category_propensity(
         folds = np.repeat(user_folds(held.user_ids, 5, rng), len(names))
         choices = {name: choose_calibration(logits, held_labels, folds) for name, logits in held_logits.items()}
         winner = min(choices, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), name))
-        progress(0.5, "judging categories on the test window")
+        progress(0.5, say("judging categories on the test window"))
         test, labels = grid_at(windows.test)
         logits = fitted.logits(test)
         chances = {name: choices[name].calibrator.apply(value) for name, value in logits.items()}
         metrics, table = _judge(test, labels, chances, winner, rng)
         metrics["calibration"] = {name: choice.calibrator.card() for name, choice in choices.items()}
         metrics["windows"] = {"train": list(windows.train), "calibrate": windows.calibrate, "test": windows.test, "use": windows.use}
-        progress(0.6, "fitting categories again with the newest windows")
+        progress(0.6, say("fitting categories again with the newest windows"))
         newest = (*windows.train, windows.calibrate)[-len(windows.train) :]
         final = _fit([grid_at(cutoff, train) for cutoff in newest], rng, part_of(progress, 0.6, 0.85))
         calibrator = choices[winner].calibrator
         if calibrator.method != "none":
             calibrator = fit_calibrator(calibrator.method, final.logits(test)[winner], labels)
-        progress(0.9, "scoring every shopper in every category")
+        progress(0.9, say("scoring every shopper in every category"))
         ranges = fit_ranges(labels, chances[winner])
         everyone, counts = matrix_at(windows.use), counts_at(windows.use)
         affinity = affinity_at(windows.use) if affinity_at else None
@@ -190,7 +193,7 @@ def _fit(grids: list[tuple[Grid, Floats]], rng: np.random.Generator, progress: P
         stop = [lgb.early_stopping(30, verbose=False)]
         booster = lgb.train(parameters, train, num_boost_round=ROUNDS, valid_sets=[judged], callbacks=stop)
         boosters.append(lgb.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration)))
-        progress((member + 1) / (MEMBERS + 1), f"categories, member {member + 1} of {MEMBERS}")
+        progress((member + 1) / (MEMBERS + 1), say("categories, member {member} of {members}", member=member + 1, members=MEMBERS))
     return _Fitted(boosters, _fit_logistic(grids))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import xlogy
 
+from core.messages import Message, say
 from core.metrics import (
     auc,
     average_precision,
@@ -24,9 +25,9 @@ from core.predictor.matrix import Floats
 BANDS = ("cold", "warm", "hot")
 DRAWS = 400
 NAMES = {
-    "mlp": "the neural network", "mlp_counts": "the neural network on counts alone", "lightgbm": "LightGBM on counts",
-    "lightgbm_text": "LightGBM on counts and text", "logistic": "logistic regression", "mean": "the mean of network and LightGBM",
-    "propensity": "the propensity",
+    "mlp": say("the neural network"), "mlp_counts": say("the neural network on counts alone"), "lightgbm": say("LightGBM on counts"),
+    "lightgbm_text": say("LightGBM on counts and text"), "logistic": say("logistic regression"),
+    "mean": say("the mean of network and LightGBM"), "propensity": say("the propensity"),
 }  # fmt: skip
 
 
@@ -100,14 +101,14 @@ def compare(labels: Floats, ours: Floats, theirs: Floats) -> dict[str, float]:
     return mean_estimate(log_losses(labels, ours) - log_losses(labels, theirs)).as_dict()
 
 
-def describe_difference(difference: dict[str, float]) -> str:
+def describe_difference(difference: dict[str, float]) -> Message:
     """An interval in words."""
     span = f"{difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
     if difference["high"] < 0:
-        return f"better ({span})"
+        return say("better ({span})", span=span)
     if difference["low"] > 0:
-        return f"worse ({span})"
-    return f"neither better nor worse within its interval ({span})"
+        return say("worse ({span})", span=span)
+    return say("neither better nor worse within its interval ({span})", span=span)
 
 
 def write_verdict(
@@ -127,25 +128,49 @@ def write_verdict(
     losses = {name: log_loss(labels, chance) for name, chance in chances.items()}
     best = min(baselines, key=lambda name: (losses[name], name))
     sentences = [
-        f"{where}: {len(labels):,} shoppers, {labels.mean():.1%} with the act {act}. Chosen on validation: {NAMES[winner]}; "
-        f"log loss {losses[winner]:.4f} against {base_log_loss(labels):.4f} of the base rate alone."
+        say(
+            "{where}: {shoppers:,} shoppers, {share} with the act {act}. Chosen on validation: {winner}; "
+            "log loss {loss} against {base} of the base rate alone.",
+            where=where,
+            shoppers=len(labels),
+            share=f"{labels.mean():.1%}",
+            act=say(act),
+            winner=NAMES[winner],
+            loss=f"{losses[winner]:.4f}",
+            base=f"{base_log_loss(labels):.4f}",
+        )
     ]
     record: dict[str, Any] = {"winner": winner, "best_baseline": best, "log_losses": losses}
     if winner == best:
         rival = min((n for n in losses if n not in baselines), key=lambda n: (losses[n], n), default=None)
         if rival:
             record["difference"] = compare(labels, chances[rival], chances[winner])
-            sentences.append(f"Counting wins here: beside it, {NAMES[rival]} is {describe_difference(record['difference'])} in log loss.")
+            sentences.append(
+                say(
+                    "Counting wins here: beside it, {rival} is {difference} in log loss.",
+                    rival=NAMES[rival],
+                    difference=describe_difference(record["difference"]),
+                )
+            )
     else:
         record["difference"] = compare(labels, chances[winner], chances[best])
-        sentences.append(f"Against the best baseline, {NAMES[best]}, it is {describe_difference(record['difference'])} in log loss.")
+        sentences.append(
+            say(
+                "Against the best baseline, {best}, it is {difference} in log loss.",
+                best=NAMES[best],
+                difference=describe_difference(record["difference"]),
+            )
+        )
     if text:
         record["text"] = compare(labels, chances[text[0]], chances[text[1]])
-        helps = "helps" if record["text"]["high"] < 0 else "hurts" if record["text"]["low"] > 0 else "does not help"
-        sentences.append(
-            f"The profile text {helps} on this log: with it, {NAMES[text[1]].removesuffix(' alone')} "
-            f"is {describe_difference(record['text'])} in log loss."
-        )
+        model = say("LightGBM") if text[1] == "lightgbm" else say("the neural network")
+        told = {"model": model, "difference": describe_difference(record["text"])}
+        if record["text"]["high"] < 0:
+            sentences.append(say("The profile text helps on this log: with it, {model} is {difference} in log loss.", **told))
+        elif record["text"]["low"] > 0:
+            sentences.append(say("The profile text hurts on this log: with it, {model} is {difference} in log loss.", **told))
+        else:
+            sentences.append(say("The profile text does not help on this log: with it, {model} is {difference} in log loss.", **told))
     else:
-        sentences.append("The log has no item texts, so the propensity rests on counts.")
+        sentences.append(say("The log has no item texts, so the propensity rests on counts."))
     return record | {"sentences": sentences}

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from core.messages import say
 from core.predictor.matrix import Floats, Indices, Matrix, Scaling, Singles, fit_scaling, user_folds
 from core.predictor.options import NetworkOptions
 from core.schema import Progress, silent
@@ -165,7 +166,7 @@ def fit_network(
                 best_loss[k], best_epoch[k] = held[k], epoch
                 for kept, current in zip(best, module.parameters(), strict=True):
                     kept[k] = current[k]
-        progress(epoch / options.epochs, f"network, epoch {epoch}: held-out loss {held.mean():.4f}")
+        progress(epoch / options.epochs, say("network, epoch {epoch}: held-out loss {loss}", epoch=epoch, loss=f"{held.mean():.4f}"))
         if (epoch - best_epoch >= options.patience).all():
             break
     with torch.no_grad():

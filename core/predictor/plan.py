@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from core.errors import CutoffError, GateError
+from core.messages import Message, say
 from core.predictor.matrix import Floats
 from core.predictor.options import PropensityOptions
-from core.windows import plan_windows
+from core.windows import plan_windows, say_days
 
 Labels = Callable[[datetime], pa.Table]
 """user_id (ascending) and label 0/1 of everyone with an event before a cutoff."""
@@ -47,8 +48,12 @@ def make_plan(start: datetime, until: datetime, labels_at: Labels, options: Prop
     have = (until - start) / timedelta(days=1)
     if have < 2 * days:
         raise GateError(
-            f"The log covers {have:.1f} days, and a horizon of {days:g} days needs {2 * days:g} (as much history as horizon). "
-            f"Choose a horizon of at most {max(have / 2, 0.1):.1f} days, or add older events."
+            "The log covers {have:.1f} days, and a horizon of {horizon} needs {need:g} (as much history as horizon). "
+            "Choose a horizon of at most {most:.1f} days, or add older events.",
+            have=have,
+            horizon=say_days(horizon),
+            need=2 * days,
+            most=max(have / 2, 0.1),
         )
     known: dict[datetime, Floats] = {}
     users: dict[datetime, list[str]] = {}
@@ -92,29 +97,53 @@ def _candidates(
     return plans
 
 
-def _warnings(kind: str, have: float, options: PropensityOptions, later: dict[datetime, Floats]) -> list[str]:
+def _warnings(kind: str, have: float, options: PropensityOptions, later: dict[datetime, Floats]) -> list[Message]:
     days = options.horizon / timedelta(days=1)
-    said = []
+    said: list[Message] = []
     if have < 3 * days:
-        said.append(f"The log covers {have:.1f} days, less than three times the horizon of {days:g} days: figures are rough.")
+        said.append(
+            say(
+                "The log covers {have:.1f} days, less than three times the horizon of {horizon}: figures are rough.",
+                have=have,
+                horizon=say_days(options.horizon),
+            )
+        )
     if kind == "short":
-        said.append("Too little data for a calibration window of its own: calibration was cross-fitted over users of the training windows.")
+        said.append(
+            say("Too little data for a calibration window of its own: calibration was cross-fitted over users of the training windows.")
+        )
     if kind == "single":
-        said.append("One label window only: figures are cross-validated over users, not measured on a later window.")
+        said.append(say("One label window only: figures are cross-validated over users, not measured on a later window."))
     for cutoff, labels in later.items():
         fewer = int(min(labels.sum(), (1 - labels).sum()))
         if fewer < JUDGED_USERS:
             said.append(
-                f"Only {fewer} users of the rarer kind in the window from {cutoff:%Y-%m-%d} ({JUDGED_USERS} wanted): rough figures."
+                say(
+                    "Only {users} of the rarer kind in the window from {day} ({wanted} wanted): rough figures.",
+                    users=_users(fewer),
+                    day=f"{cutoff:%Y-%m-%d}",
+                    wanted=JUDGED_USERS,
+                )
             )
     return said
 
 
-def _too_few(found: tuple[int, int], options: PropensityOptions) -> str:
+def _too_few(found: tuple[int, int], options: PropensityOptions) -> Message:
     acted, idle = found
-    days = options.horizon / timedelta(days=1)
-    where = f" in category {options.category!r}" if options.category else ""
-    counted = f"{acted} users with and {idle} without a {options.act}{where} in {days:g} days; {TRAIN_USERS} of each are needed"
+    # an act is named by a word that the pages have anyway
+    wanted = {"acted": _users(acted), "idle": idle, "act": say(options.act), "time": say_days(options.horizon), "need": TRAIN_USERS}
+    if options.category:
+        counted = say(
+            "{acted} with and {idle} without a {act} in category {category!r} in {time}; {need} of each are needed",
+            category=options.category,
+            **wanted,
+        )
+    else:
+        counted = say("{acted} with and {idle} without a {act} in {time}; {need} of each are needed", **wanted)
     if acted < TRAIN_USERS:
-        return f"Too little to learn from: {counted}. A longer horizon, a more frequent act or more users would pass."
-    return f"Nothing to tell apart: {counted}. A shorter horizon, a rarer act or more users would pass."
+        return say("Too little to learn from: {counted}. A longer horizon, a more frequent act or more users would pass.", counted=counted)
+    return say("Nothing to tell apart: {counted}. A shorter horizon, a rarer act or more users would pass.", counted=counted)
+
+
+def _users(n: int) -> Message:
+    return say("1 user") if n == 1 else say("{n} users", n=n)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 from threadpoolctl import threadpool_limits
 
+from core.messages import Message, say
 from core.metrics import auc, log_loss
 from core.predictor.calibration import (
     CalibrationChoice,
@@ -89,20 +90,20 @@ def fit_propensity(
         plan = make_plan(log.start, log.until, labels_at, options)
         for warning in plan.warnings:
             _log.warning(warning)
-        progress(0.02, "reading features as of the cutoffs")
+        progress(0.02, say("reading features as of the cutoffs"))
         matrices = _Matrices(matrix_at)
         judged = _fit_and_judge(plan, matrices, options, rng, part_of(progress, 0.05, 0.6))
-        progress(0.62, "fitting again with the newest windows")
+        progress(0.62, say("fitting again with the newest windows"))
         calibrator = judged.choices[judged.winner].calibrator
         model, calibrator, used = _refit(plan, matrices, judged, calibrator, options, rng, part_of(progress, 0.62, 0.9))
         people = matrices.at(plan.use)
-        progress(0.9, "scoring everyone")
+        progress(0.9, say("scoring everyone"))
         ranges = fit_ranges(judged.test_labels, judged.test_chances["propensity"])
         scores = _scores(model, calibrator, ranges, people)
-        progress(0.93, "writing down reasons")
+        progress(0.93, say("writing down reasons"))
         reasons = list_reasons(model, people, calibrator.slope, options.reasons_per_user)
         result = _report(plan, judged, options, rng, scores, reasons, used, calibrator, model)
-    progress(1.0, "propensity done")
+    progress(1.0, say("propensity done"))
     return result
 
 
@@ -260,10 +261,10 @@ def _report(
     metrics["members"] = _member_figures(judged)
     text = _ablation(judged.winner, test)
     if plan.test is None:
-        where = f"Cross-validated over users on the window from {plan.train[-1]:%Y-%m-%d}"
+        where = say("Cross-validated over users on the window from {start}", start=f"{plan.train[-1]:%Y-%m-%d}")
         text = text if text and text[0] in chances else None
     else:
-        where = f"Test window {plan.test:%Y-%m-%d} to {plan.test + options.horizon:%Y-%m-%d}"
+        where = say("Test window {start} to {end}", start=f"{plan.test:%Y-%m-%d}", end=f"{plan.test + options.horizon:%Y-%m-%d}")
     competing = {name: chance for name, chance in chances.items() if name != "propensity"}
     verdict = write_verdict(options.act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where)
     test_table = {"user_id": pa.array(test.user_ids, pa.string()), "label": pa.array(labels.astype(np.int8)), **chances}
@@ -292,15 +293,20 @@ def _report(
     )  # fmt: skip
 
 
-def _drift_warnings(plan: Plan, labels: Floats, chance: Floats) -> list[str]:
+def _drift_warnings(plan: Plan, labels: Floats, chance: Floats) -> list[Message]:
     """Say when the test window was unlike the windows before it."""
     expected, happened = float(chance.sum()), float(labels.sum())
     noise = float(np.sqrt((chance * (1 - chance)).sum()))
     if plan.test is None or abs(happened - expected) < max(4 * noise, 0.15 * max(happened, expected)):
         return []
     return [
-        f"The log drifts: in the window from {plan.test:%Y-%m-%d} {happened:,.0f} shoppers acted where {expected:,.0f} were expected. "
-        "A ranking may still hold; take the chances themselves with care."
+        say(
+            "The log drifts: in the window from {day} {happened:,.0f} shoppers acted where {expected:,.0f} were expected. "
+            "A ranking may still hold; take the chances themselves with care.",
+            day=f"{plan.test:%Y-%m-%d}",
+            happened=happened,
+            expected=expected,
+        )
     ]
 
 

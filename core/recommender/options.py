@@ -71,9 +71,14 @@ class RecommendOptions:
             RuleError: k is outside 1..MAX_K, or the source is unknown.
         """
         if not 1 <= self.k <= MAX_K:
-            raise RuleError(f"k is {self.k}; choose 1 to {MAX_K} recommendations for each shopper.")
+            raise RuleError("k is {k}; choose 1 to {most} recommendations for each shopper.", k=self.k, most=MAX_K)
         if self.source != BLEND and self.source not in SOURCES:
-            raise RuleError(f"There is no source {self.source!r}; choose {BLEND} or one of {', '.join(SOURCES)}.")
+            raise RuleError(
+                "There is no source {source!r}; choose {blend} or one of {sources}.",
+                source=self.source,
+                blend=BLEND,
+                sources=", ".join(SOURCES),
+            )
 
 
 @dataclass(frozen=True)

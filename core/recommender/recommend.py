@@ -10,6 +10,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from core.errors import CutoffError, EmptyLogError
+from core.messages import say
 from core.recommender.blend import (
     Examples,
     Policy,
@@ -32,7 +33,7 @@ from core.recommender.reasons import Reason, explain
 from core.recommender.sources import fit_sources
 from core.schema import Progress, silent
 from core.store import Log
-from core.windows import plan_windows
+from core.windows import plan_windows, say_days
 
 TRAIN_CUTOFFS = 1
 """Training cutoffs before the validation one; a second cost a third of the time and moved nDCG@10 by less than its noise."""
@@ -91,9 +92,10 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
     }
     if target is None:
         target = "purchase"
-        warnings.append("The log has no act that shows interest in an item; lists hold the catalogue in the order of item ids.")
+        warnings.append(say("The log has no act that shows interest in an item; lists hold the catalogue in the order of item ids."))
     elif target != "purchase":
-        warnings.append(f"The log has no purchases; recommendations are for the act {target!r} instead.")
+        # an act is named by a word that the pages have anyway
+        warnings.append(say("The log has no purchases; recommendations are for the act {act!r} instead.", act=say(target)))
     record |= {
         "target": target,
         "bands": {"cold": f"no {target} before the cutoff", "warm": f"1 to 4 {target}s", "hot": f"5 or more {target}s"},
@@ -101,12 +103,13 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
     rng = np.random.default_rng(options.seed)
     examples: list[Examples] = []
     for place, cutoff in enumerate(windows.train):
-        progress(0.02 + 0.28 * place / len(windows.train), f"Learning from what shoppers did after {cutoff:%Y-%m-%d}.")
+        told = say("Learning from what shoppers did after {day}.", day=f"{cutoff:%Y-%m-%d}")
+        progress(0.02 + 0.28 * place / len(windows.train), told)
         context, labels = _at(log, cutoff, target, item_vectors, options)
         examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
     policy, learned = Policy(), False
     if windows.validate is not None:
-        progress(0.3, "Comparing the blend with every source.")
+        progress(0.3, say("Comparing the blend with every source."))
         context, labels = _at(log, windows.validate, target, item_vectors, options)
         buyers = _sampled(labels.users(), options.max_train_users, rng)
         if len(buyers) >= options.min_train_buyers:
@@ -120,13 +123,16 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
     if not learned:
         examples = []
         warnings.append(
-            "The log is too short or has too few buyers to learn a blend "
-            f"(it needs two windows of {options.horizon.total_seconds() / 86400:g} days after one of history, and "
-            f"{options.min_train_buyers} buyers); fixed weights order the lists instead."
+            say(
+                "The log is too short or has too few buyers to learn a blend (it needs two windows of {horizon} after one of history, "
+                "and {buyers} buyers); fixed weights order the lists instead.",
+                horizon=say_days(options.horizon),
+                buyers=options.min_train_buyers,
+            )
         )
     metrics = empty_metrics()
     if windows.test is not None:
-        progress(0.45, "Judging every source on the last window.")
+        progress(0.45, say("Judging every source on the last window."))
         ranker = fit_ranker(join_examples(examples), options.seed) if learned else Ranker(None, None)
         context, labels = _at(log, windows.test, target, item_vectors, options)
         judge = Judge(context.known, labels)
@@ -140,25 +146,30 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
             examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
         del context, labels, judge
     if not metrics.num_rows:
-        warnings.append("No later window with buyers is left to judge the lists on; no measure is given.")
+        warnings.append(say("No later window with buyers is left to judge the lists on; no measure is given."))
     ranker = fit_ranker(join_examples(examples[-TRAIN_CUTOFFS - 1 :]), options.seed) if learned else Ranker(None, None)
     examples.clear()
     record |= {"learned": learned, "guard": policy, "weights": ranker.weights()}
-    progress(0.7, "Listing items for every shopper.")
+    progress(0.7, say("Listing items for every shopper."))
     known = read_interactions(log, log.until, target)
     if not known.shape[1]:
         raise EmptyLogError("No event names an item, so there is nothing to recommend; map a column to item_id.")
     context = make_context(known, fit_sources(known, item_vectors, options))
     if options.source != BLEND and options.source not in context.fitted.sources:
         warnings.append(
-            f"The source {options.source!r} has nothing to go by in this log (no texts, categories or acts); popularity stands in."
+            say(
+                "The source {source!r} has nothing to go by in this log (no texts, categories or acts); popularity stands in.",
+                source=options.source,
+            )
         )
     record |= {"users": known.shape[0], "items": known.shape[1], "sources": sorted(context.fitted.sources)}
     table = _lists(context, options, ranker, policy, learned, progress)
     if table.num_rows < options.k * known.shape[0]:
+        held = {"k": options.k, "items": say("1 item") if known.shape[1] == 1 else say("{n} items", n=known.shape[1])}
         warnings.append(
-            f"Some lists are shorter than {options.k}: the catalogue holds {known.shape[1]} item{'s' if known.shape[1] > 1 else ''}"
-            + (", and items that a shopper already has are left out." if options.new_only else ".")
+            say("Some lists are shorter than {k}: the catalogue holds {items}, and items that a shopper already has are left out.", **held)
+            if options.new_only
+            else say("Some lists are shorter than {k}: the catalogue holds {items}.", **held)
         )
     return RecommendResult(table, metrics, _plain(record))
 
@@ -204,7 +215,7 @@ def _lists(context: Context, options: RecommendOptions, ranker: Ranker, policy: 
         chosen = np.flatnonzero(~candidates.again) if options.new_only else np.arange(len(values))
         parts.append(_block_table(context, options, candidates, values, chance if use_ranker else None, chosen))
         done = int(candidates.user.max(initial=done))
-        progress(0.7 + 0.3 * done / max(len(users), 1), "Listing items for every shopper.")
+        progress(0.7 + 0.3 * done / max(len(users), 1), say("Listing items for every shopper."))
     return pa.concat_tables(parts)
 
 
