@@ -16,11 +16,11 @@ def count_events(connection: Connection) -> dict[str, Any]:
     """Count what stands in the finished tables."""
     row = connection.execute(
         """
-        SELECT count(*), count(DISTINCT user_id), count(DISTINCT session_id), min(event_time), max(event_time),
-               avg(CAST(item_id IN (SELECT item_id FROM final.items WHERE in_catalogue) AS INTEGER)) FILTER (item_id IS NOT NULL),
-               avg(CAST(item_id IN (SELECT item_id FROM final.items WHERE title IS NOT NULL OR category IS NOT NULL) AS INTEGER))
-                   FILTER (item_id IS NOT NULL)
-        FROM final.events
+        SELECT (SELECT sum(events) FROM final.user_totals), (SELECT count(*) FROM final.users),
+               (SELECT count(DISTINCT session_id) FROM final.sessions),
+               (SELECT min(first_event) FROM final.user_totals), (SELECT max(last_event) FROM final.user_totals),
+               sum(events) FILTER (in_catalogue), sum(events) FILTER (title IS NOT NULL OR category IS NOT NULL), sum(events)
+        FROM (SELECT item_id, events FROM final.item_totals) JOIN final.items USING (item_id)
         """
     ).fetchone()
     assert row is not None
@@ -28,20 +28,24 @@ def count_events(connection: Connection) -> dict[str, Any]:
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
     return {
-        "events": row[0],
+        "events": int(row[0]),
         "users": row[1],
         "items": scalar(connection, "SELECT count(*) FROM final.items"),
         "sessions": scalar(connection, "SELECT count(*) FROM final.sessions"),
         "first_event": first.isoformat(),
         "last_event": last.isoformat(),
-        "catalogue_share": round(float(row[5]), 6) if row[5] is not None else None,
-        "described_share": round(float(row[6]), 6) if row[6] is not None else None,
+        "catalogue_share": _share(row[5], row[7]),
+        "described_share": _share(row[6], row[7]),
         "event_types": dict(
             connection.execute(
                 "SELECT CAST(event_type AS VARCHAR), count(*) FROM final.events GROUP BY event_type ORDER BY event_type"
             ).fetchall()
         ),
     }
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return round(int(part or 0) / int(whole), 6) if whole else None
 
 
 def columns_present(columns: set[str], shape: cleaning.Shape) -> set[str]:

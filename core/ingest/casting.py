@@ -59,6 +59,7 @@ _BODIES = {
 _FORMAT = re.compile(r"^[%\w \t/:.,+()年月日时分秒-]+$")
 """A person's format becomes part of a statement, because strptime wants a constant; no quote can pass this."""
 
+UTC_NAMES = ("UTC", "ETC/UTC", "GMT")
 _UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0, "days": 0}
 
 
@@ -186,7 +187,7 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
             connection.execute("SELECT try_strptime('x', ?)", [time_format]).fetchall()
         except duckdb.Error as error:
             raise MappingError("`time_format` {given!r} is no strptime format ({error}).", given=time_format, error=error) from error
-    plain = zone.upper() in ("UTC", "ETC/UTC", "GMT")
+    plain = zone.upper() in UTC_NAMES
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO in_zone(t) AS t"
         if plain
@@ -207,6 +208,8 @@ _SIGNS = r"^(?:\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|元)\s*|\s*(?:\p{Sc}|
 
 def decide_decimal(connection: Connection) -> tuple[str, Message | None]:
     """Decide "point" or "comma" for the numbers of `raw`, on all values, with a warning when nothing decides it."""
+    if not scalar(connection, "SELECT count(*) FROM raw WHERE contains(quantity, ',') OR contains(price, ',') OR contains(revenue, ',')"):
+        return "point", None
     row = connection.execute(
         """
         WITH numbers AS (SELECT unnest([quantity, price, revenue]) AS x FROM raw),

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.ingest.casting import UTC_NAMES
 from core.ingest.lean import create_lean
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.rules import Setting
 from core.store import Connection, identifier, scalar
 
+FEW_WORDS = 40
 _EXTRA = ("title", "category", "brand", "description", "image", *DEMOGRAPHICS)
 
 
@@ -67,6 +69,11 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
     names = ", ".join(identifier(name) for name in _EXTRA)
     latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
     earliest = datetime(max(1, int(rules["time_out_of_range"].parameters["earliest_year"])), 1, 1)
+    words = connection.execute("SELECT word, kind FROM words ORDER BY word").fetchall()
+    few = 0 < len(words) <= FEW_WORDS
+    # A join may give rows back in another order, and then they must be sorted again; so a few words are looked up in a CASE.
+    whens = " ".join(f"WHEN $word_{i} THEN $kind_{i}" for i in range(len(words)))
+    spoken, joined = (f"CASE raw.event_type {whens} END", "") if few else ("words.kind", " LEFT JOIN words ON words.word = raw.event_type")
     connection.execute("CREATE TYPE event_type AS ENUM (SELECT unnest(enum_range(NULL::final.event_type)))")
     connection.execute("CREATE TYPE rule_id AS ENUM (SELECT unnest($rules))", {"rules": list(rules)})
     create_lean(
@@ -78,14 +85,14 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
                    COALESCE(raw.user_id, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END) AS user_id,
                    CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE raw.item_id END AS item_id,
                    CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE raw.purchase_item_id END AS purchase_item_id,
-                   raw.event_type AS word, COALESCE($default_event, words.kind, 'other') AS kind, kind AS said,
+                   raw.event_type AS word, COALESCE($default_event, {spoken}, 'other') AS kind, kind AS said,
                    raw.event_time AS time_text, parse_time(raw.event_time) AS event_time, session_id,
                    parse_dwell(dwell_seconds) AS dwell, dwell_seconds IS NOT NULL AS has_dwell, position,
                    parse_number(quantity) AS quantity, quantity IS NOT NULL AS has_quantity,
                    parse_number(price) AS price, price IS NOT NULL AS has_price,
                    parse_number(revenue) AS revenue, revenue IS NOT NULL AS has_revenue,
                    query, order_id, {extras}
-            FROM raw LEFT JOIN words ON words.word = raw.event_type),
+            FROM raw{joined}),
         judged AS (
             SELECT * REPLACE (
                 CASE WHEN kind = 'purchase' AND (quantity < 0 OR revenue < 0
@@ -126,6 +133,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
         FROM valued
         """,  # noqa: S608 - fixed names and numbers only
         {
+            **{f"{part}_{i}": pair[place] for place, part in enumerate(("word", "kind")) for i, pair in enumerate(words if few else ())},
             "wide": shape.wide,
             "default_event": shape.default_event,
             "cancel_orders": shape.cancel_orders,
@@ -201,13 +209,14 @@ def absent_acts(shape: Shape, *, continued: bool) -> dict[str, str]:
 
 def is_daily(connection: Connection, zone: str) -> bool:
     """Tell whether the good rows know only days: one time of day for all, on several days or at midnight."""
+    local = "event_time" if zone.upper() in UTC_NAMES else "timezone($zone, timezone('UTC', event_time))"
     row = connection.execute(
-        """
-        WITH local AS (SELECT timezone($zone, timezone('UTC', event_time)) AS t FROM rows WHERE rule IS NULL)
+        f"""
+        WITH local AS (SELECT {local} AS t FROM rows WHERE rule IS NULL)
         SELECT min(epoch_us(t) % 86400000000) = max(epoch_us(t) % 86400000000),
                min(epoch_us(t) % 86400000000) = 0, min(CAST(t AS DATE)) < max(CAST(t AS DATE)) FROM local
-        """,
-        {"zone": zone},
+        """,  # noqa: S608 - one of two fixed expressions
+        None if local == "event_time" else {"zone": zone},
     ).fetchone()
     return bool(row and row[0] and (row[1] or row[2]))
 
@@ -287,6 +296,9 @@ def catch_robots(connection: Connection, per_hour: int, per_day: int) -> list[di
 def spread_acts(connection: Connection, wide: bool) -> None:
     """Make the view `acts`: one row per event of the rows that were kept; a wide row may give two, the first with the item's texts."""
     names = ", ".join(identifier(name) for name in _EXTRA)
+    # Without fates there is nothing to leave out, and rows keep the order of the file, which is most often that of time.
+    has_fates = scalar(connection, "SELECT count(*) FROM fates") > 0
+    kept = "FROM rows ANTI JOIN fates USING (source_file, source_row)" if has_fates else "FROM rows"
     once = ", ".join(f"CASE WHEN item_id IS NULL THEN {identifier(name)} END AS {identifier(name)}" for name in _EXTRA)
     bought = f"""
         UNION ALL BY NAME
@@ -297,7 +309,7 @@ def spread_acts(connection: Connection, wide: bool) -> None:
     connection.execute(
         f"""
         CREATE VIEW acts AS
-        WITH kept AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row))
+        WITH kept AS ({kept})
         SELECT user_id, item_id, kind AS event_type, event_time, session_id, dwell AS dwell_seconds, position,
                CASE WHEN {wide} AND purchase_item_id IS NOT NULL THEN NULL ELSE quantity END AS quantity, price,
                CASE WHEN kind IN ('purchase', 'refund') THEN revenue END AS revenue, query,

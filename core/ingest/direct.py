@@ -21,7 +21,9 @@ from core.ingest.watching import execute_watched
 from core.store import Connection, identifier
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
-_BLANKS = (b" ", b"\t", b"\xc2\xa0", b"\xe3\x80\x80")
+_SPACE = 32
+_RARE = (b"\t", b"\xc2\xa0", b"\xe3\x80\x80")
+"""Blanks that stand in few logs; where one does, all fields are trimmed."""
 _PLAIN = ("utf-8", "utf-8-sig", "utf_8", "ascii")
 
 
@@ -56,16 +58,16 @@ def measure(preview: FilePreview) -> Measure | None:
     ):
         return None
     sign = delimiter.encode()
-    found, carry = Measure(), b"\n"
+    found, last = Measure(), b"\n"
     for place, raw in enumerate(raw_blocks(preview.path, preview.kind)):
         block = raw.removeprefix(b"\xef\xbb\xbf") if place == 0 else raw
-        if not _count(found, carry, block, sign[0]):
+        if not _count(found, last + block, sign[0]):
+            found.sound = False
             return found
-        found.edges = found.edges or _has_edges(carry[-3:] + block, sign)
-        carry = (carry + block)[-4:]
+        last = block[-1:] or last
     if found.quotes & 1:
         found.sound = False
-    elif not carry.endswith(b"\n"):
+    elif last != b"\n":
         found.lines += 1
     return found
 
@@ -125,56 +127,61 @@ def stage_directly(
     return True
 
 
-def _has_edges(block: bytes, sign: bytes) -> bool:
-    """Tell whether a blank stands at either end of a field anywhere."""
-    borders = (sign, b"\n", b'"') if b'"' in block else (sign, b"\n")
-    return any(
-        blank in block and (any(border + blank in block or blank + border in block for border in borders) or blank + b"\r" in block)
-        for blank in _BLANKS
-        if blank != sign
-    )
-
-
-def _count(found: Measure, carry: bytes, block: bytes, delimiter: int) -> bool:
-    """Add a block to the measure; False when it settles that the file is not in order."""
-    last = carry[-1:]
-    joined = last + block
-    if b"\0" in block or b"\n\n" in joined or b"\n\r" in joined or b"\xef\xbf\xbd" in block:
-        found.sound = False
+def _count(found: Measure, block: bytes, delimiter: int) -> bool:
+    """Add a block, led by the byte before it, to the measure; False when it settles that the file is not in order."""
+    if b"\0" in block or (b"\xef" in block and b"\xef\xbf\xbd" in block):
         return False
-    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n") + int(block.endswith(b"\r")):
-        found.sound = False
+    array = np.frombuffer(block, dtype=np.uint8)
+    newline, sign = array == _NEWLINE, array == delimiter
+    if bool(np.any(newline[:-1] & newline[1:])):
         return False
-    if last == b"\r" and not block.startswith(b"\n"):
-        found.sound = False
-        return False
-    if b'"' not in block:
-        ends, signs = block.count(b"\n"), block.count(bytes([delimiter]))
+    if b"\r" in block:
+        returns = array == _RETURN
+        if bool(np.any(newline[:-1] & returns[1:])) or bool(np.any(returns[:-1] & ~newline[1:])):
+            return False
+    else:
+        returns = None
+    newline, sign = newline[1:], sign[1:]  # the first byte was counted with the block before
+    _look_for_edges(found, block, array, returns, delimiter)
+    if b'"' not in block[1:] and block[:1] != b'"':
+        ends = int(np.count_nonzero(newline))
         if found.quotes & 1:
             found.inside += ends
-            found.sound = ends <= MAX_SPAN
-            return found.sound
+            return ends <= MAX_SPAN
         found.lines += ends
-        found.delimiters += signs
+        found.delimiters += int(np.count_nonzero(sign))
         return True
-    array = np.frombuffer(last + block, dtype=np.uint8)
     quotes = np.flatnonzero(array[1:] == _QUOTE) + 1
     if not _sound(found, array, quotes, delimiter):
-        found.sound = False
         return False
     opened = found.quotes & 1
-    newlines = np.flatnonzero(array[1:] == _NEWLINE) + 1
-    within = (np.searchsorted(quotes, newlines) + opened) & 1 == 1
-    hidden = newlines[within]
+    ends_at = np.flatnonzero(newline) + 1
+    within = (np.searchsorted(quotes, ends_at) + opened) & 1 == 1
+    hidden = ends_at[within]
     if len(hidden) and int(np.unique(np.searchsorted(quotes, hidden), return_counts=True)[1].max()) > MAX_SPAN:
-        found.sound = False
         return False
-    cuts = np.flatnonzero(array[1:] == delimiter) + 1
+    cuts = np.flatnonzero(sign) + 1
     found.inside += len(hidden)
-    found.lines += len(newlines) - len(hidden)
+    found.lines += len(ends_at) - len(hidden)
     found.delimiters += int(((np.searchsorted(quotes, cuts) + opened) & 1 == 0).sum())
     found.quotes += len(quotes)
     return True
+
+
+def _look_for_edges(
+    found: Measure, block: bytes, array: npt.NDArray[np.uint8], returns: npt.NDArray[np.bool_] | None, delimiter: int
+) -> None:
+    """Note whether a field of the block may begin or end with a blank; in doubt it may."""
+    if found.edges:
+        return
+    if any(sign[:1] in block and sign in block for sign in _RARE if sign[0] != delimiter):
+        found.edges = True
+    elif b" " in block and delimiter != _SPACE:
+        blank = array == _SPACE
+        border = (array == delimiter) | (array == _NEWLINE) | (array == _QUOTE)
+        if returns is not None:
+            border |= returns
+        found.edges = bool(np.any(blank[:-1] & border[1:])) or bool(np.any(border[:-1] & blank[1:]))
 
 
 def _sound(found: Measure, array: npt.NDArray[np.uint8], quotes: npt.NDArray[np.int64], delimiter: int) -> bool:
@@ -182,15 +189,14 @@ def _sound(found: Measure, array: npt.NDArray[np.uint8], quotes: npt.NDArray[np.
     opened = found.quotes & 1
     edges = (delimiter, _NEWLINE, _QUOTE)
     opening, closing = quotes[opened::2], quotes[1 - opened :: 2]
-    before = array[opening - 1]
-    if not bool(np.isin(before, edges).all()):
+    if not bool(np.isin(array[opening - 1], edges).all()):
         return False
     closing = closing[closing < len(array) - 1]
     if not bool(np.isin(array[closing + 1], (*edges, _RETURN)).all()):
         return False
     # A block that begins after a closing quote: its first byte must end the field.
-    first = array[1] if len(array) > 1 else _NEWLINE
-    return not (array[0] == _QUOTE and not opened and int(first) not in (*edges, _RETURN))
+    first = int(array[1]) if len(array) > 1 else _NEWLINE
+    return not (array[0] == _QUOTE and not opened and first not in (*edges, _RETURN))
 
 
 def _count_rows(connection: Connection, table: str) -> int:

@@ -40,7 +40,8 @@ def order_events(connection: Connection, absent: Mapping[str, str], gap_minutes:
     create_lean(connection, "placed", "SELECT * FROM acts", None, absent)
     key = "event_time, source_file, source_row, event_type"
     before = ", ".join(f"lag({name}) OVER ()" for name in key.split(", "))
-    if scalar(connection, f"SELECT count(*) FROM (SELECT ({key}) < ({before}) AS back FROM placed_cells) WHERE back"):  # noqa: S608 - fixed names only
+    backwards = f"SELECT ({key}) < ({before}) AND lag(source_row) OVER () IS NOT NULL AS back FROM placed_cells"  # noqa: S608 - fixed names only
+    if scalar(connection, f"SELECT count(*) FROM ({backwards}) WHERE back"):  # noqa: S608 - fixed names only
         connection.execute(f"CREATE TABLE sorted_cells AS SELECT * FROM placed_cells ORDER BY {key}")  # noqa: S608 - fixed names only
         connection.execute("DROP TABLE placed_cells")
         connection.execute("ALTER TABLE sorted_cells RENAME TO placed_cells")
@@ -263,11 +264,17 @@ def write_rollups(connection: Connection) -> None:
     connection.execute(
         """
         CREATE TABLE final.user_totals AS
-        SELECT user_id, count(*) AS events, count(DISTINCT session_id) AS sessions, count(*) FILTER (event_type = 'purchase') AS purchases,
-               count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) FILTER (event_type = 'purchase') AS orders,
-               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
-               min(event_time) AS first_event, max(event_time) AS last_event
-        FROM ordered GROUP BY user_id ORDER BY user_id
+        WITH acts_of AS (
+            SELECT user_id, count(*) AS events, count(*) FILTER (event_type = 'purchase') AS purchases,
+                   CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
+                   min(event_time) AS first_event, max(event_time) AS last_event
+            FROM ordered GROUP BY user_id),
+        sessions_of AS (SELECT user_id, count(*) AS sessions FROM final.sessions GROUP BY user_id),
+        orders_of AS (
+            SELECT user_id, count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) AS orders
+            FROM ordered WHERE event_type = 'purchase' GROUP BY user_id)
+        SELECT user_id, events, sessions, purchases, COALESCE(orders, 0) AS orders, revenue, first_event, last_event
+        FROM acts_of JOIN sessions_of USING (user_id) LEFT JOIN orders_of USING (user_id) ORDER BY user_id
         """
     )
     connection.execute(

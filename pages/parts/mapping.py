@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.pipeline import intake
 from core.schema import EVENT_TYPES
-from pages.parts.text import _, percent, plain, whole
+from pages.parts.text import _, percent, plain, said, whole
 from pages.parts.words import COLUMN_WORDS, event_word
 
 NONE = ""
@@ -52,7 +52,7 @@ def _role(role: str, path: Path) -> dict[str, Any]:
     )
     st.dataframe(pd.DataFrame(look.sample[:6], columns=list(look.columns)), hide_index=True, height=248)
     if look.question:
-        st.warning(plain(look.question))
+        st.warning(plain(said(look.question)))
     columns = dict(look.columns_guessed)
     chosen: dict[str, list[str]] = {}
     options = [NONE, *look.columns]

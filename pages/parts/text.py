@@ -64,6 +64,8 @@ def said(sentence: object) -> str:
     if not isinstance(message, Message) or _language.get() == "en":
         return str(message)
     words = catalogue(_language.get()).get(message.template, message.template)
+    if not message.values:
+        return words
     try:
         return words.format(**{name: said(value) if isinstance(value, Message) else value for name, value in message.values.items()})
     except (KeyError, ValueError, IndexError):  # a sentence of an older version, whose places had other names
