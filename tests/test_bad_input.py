@@ -398,7 +398,7 @@ def test_a_worker_that_is_ended_while_it_writes_publishes_nothing(cli: Cli, tmp_
 def test_a_cancel_from_a_terminal_ends_even_a_worker_that_does_not_listen(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.jobs.GRACE_SECONDS", 2.0)
+    monkeypatch.setattr("core.jobs.cancelling.GRACE_SECONDS", 2.0)
     home = Home(tmp_path / "home")
     job_id = wait_until_over(home, start_job(home, ["jobs"], "Deaf")).job_id
     code = SLOW_VERB.split(", report.stage")[0] + ":\n    import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

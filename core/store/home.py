@@ -1,0 +1,85 @@
+"""The folder that holds everything."""
+
+import json
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.artifacts import MANIFEST
+from core.errors import NotFoundError, StorageError
+from core.messages import say
+from core.schema import slug
+from core.store.dataset import CURRENT, Dataset
+
+STALE_SECONDS = 3600
+"""Temporary folders older than this belong to writers that died."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds everything: datasets, jobs, caches."""
+
+    path: Path
+
+    def datasets(self) -> list[str]:
+        """List datasets that hold at least one version, by name."""
+        folder = self.path / "datasets"
+        if not folder.is_dir():
+            return []
+        return sorted(p.name for p in folder.iterdir() if (p / CURRENT).is_file())
+
+    def dataset(self, name: str, *, create: bool = False) -> Dataset:
+        """Open a dataset by name.
+
+        Raises:
+            NotFoundError: It does not exist (and `create` is false), or the name is no valid folder name.
+        """
+        if not name or slug(name) != name:
+            raise NotFoundError(
+                "{name!r} cannot name a dataset; use lower-case letters, digits and _, such as {fitting!r}.",
+                name=name[:60],
+                fitting=slug(name),
+            )
+        dataset = Dataset(self.path / "datasets" / name)
+        if create:
+            try:
+                dataset.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError("{path} cannot be made ({error}); choose another home.", path=dataset.path, error=error) from error
+        elif not (dataset.path / CURRENT).is_file():
+            if any(dataset.path.glob(f"versions/*/{MANIFEST}")):
+                raise StorageError(
+                    "Dataset {dataset!r} has lost {path}; restore it or ingest the log again.", dataset=name, path=dataset.path / CURRENT
+                )
+            raise NotFoundError(
+                "There is no dataset {dataset!r}; there are: {datasets}.",
+                dataset=name,
+                datasets=", ".join(self.datasets()) or say("none yet, ingest a log first"),
+            )
+        return dataset
+
+    def sweep(self, older_than: float = STALE_SECONDS) -> None:
+        """Remove what writers that died left behind: temporary folders older than so many seconds.
+
+        Whoever holds the lock for heavy work is the only writer and may pass 0.
+        """
+        for leftover in self.path.glob("datasets/*/*/.*.????????"):
+            with suppress(OSError):
+                if leftover.is_dir() and time.time() - leftover.stat().st_mtime >= older_than:
+                    shutil.rmtree(leftover, ignore_errors=True)
+
+    def cache(self, name: str) -> Path:
+        """Return (and make) a folder for derived data that may be deleted at any time."""
+        folder = self.path / "cache" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def append_audit(self, record: dict[str, Any]) -> None:
+        """Add one line to the audit trail (who did what: ingest, export, erase)."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}, ensure_ascii=False, default=str)
+        with (self.path / "audit.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
