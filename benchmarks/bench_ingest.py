@@ -97,7 +97,7 @@ def measure(command: list[str], *, show: bool = False) -> dict:
         "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "wall": time.monotonic() - began,
         "peak": used.ru_maxrss / 1024,
-        "result": json.loads(out) if out.strip() else {},
+        "result": json.loads(out) if out.startswith("{") else {},
     }
 
 

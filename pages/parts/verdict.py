@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pages.parts.text import _, day, number, percent, whole
+from pages.parts.text import _, day, number, percent, said, whole
 from pages.parts.words import event_word
 
 BASELINES = ("lightgbm", "logistic")
@@ -30,7 +30,7 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
     verdict, metrics = manifest.get("verdict") or {}, manifest.get("metrics") or {}
     losses = verdict.get("log_losses") or {}
     if verdict.get("winner") not in losses or "difference" not in verdict:
-        return [str(sentence) for sentence in verdict.get("sentences", [])]
+        return [said(sentence) for sentence in verdict.get("sentences", [])]
     winner, best = verdict["winner"], verdict["best_baseline"]
     told = [
         _where(manifest.get("windows") or {})
