@@ -74,9 +74,11 @@ def columns_present(columns: set[str], shape: cleaning.Shape) -> set[str]:
     return present
 
 
-def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: list[dict[str, Any]], counts: dict[str, int]) -> None:
+def warn_of_rows(
+    work: Work, columns: set[str], shape: cleaning.Shape, words: list[dict[str, Any]], counts: dict[str, int], doubts: dict[str, int]
+) -> None:
     """Say in words what was guessed, set aside or doubtful."""
-    connection, warnings = work.connection, work.warnings
+    warnings = work.warnings
     if not shape.has_items and columns:
         warnings.append(
             say("The log has no item column: events are kept without items; catalogue, recommendations and item features are off.")
@@ -86,12 +88,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
     if "session_id" in columns and work.mapping.events.columns.get("user_id") == work.mapping.events.columns.get("session_id"):
         warnings.append(say("The log has no user column; each session is taken as a user of its own."))
     for name in ("user_id", "item_id"):
-        floats = (
-            scalar(connection, f"SELECT count(*) FROM rows WHERE ends_with({name}, '.0') AND regexp_matches({name}, '^[0-9]+\\.0$')")  # noqa: S608 - fixed names only
-            if name in columns
-            else 0
-        )
-        if floats:
+        if floats := doubts[name]:
             warnings.append(
                 say(
                     "Values of {column} end in .0 (such as 17850.0), {n} of them; they are kept as they are. "
@@ -100,11 +97,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, words: li
                     n=floats,
                 )
             )
-    refunds = scalar(
-        connection,
-        "SELECT count(*) FROM rows WHERE turned",
-    )
-    if refunds:
+    if refunds := doubts["turned"]:
         warnings.append(
             say("{n} purchases with a negative quantity or amount, or a C… order number, were taken as refunds.", n=refunds)
             if refunds > 1

@@ -12,6 +12,7 @@ from core.ingest.casting import UTC_NAMES
 from core.ingest.lean import create_lean
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.rules import Setting
+from core.ingest.watching import Tick
 from core.store import Connection, identifier, scalar
 
 FEW_WORDS = 40
@@ -60,7 +61,7 @@ def place_orders(connection: Connection, start: str) -> None:
     connection.execute("DROP TABLE placed")
 
 
-def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -> None:
+def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], tick: Tick) -> None:
     """Make `rows` of `raw`, which is dropped: typed columns, and the first rule that a row fails (NULL when none).
 
     Expects the table `words` (word, kind) and the macros of `casting`.
@@ -86,7 +87,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
                    CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE raw.item_id END AS item_id,
                    CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE raw.purchase_item_id END AS purchase_item_id,
                    raw.event_type AS word, COALESCE($default_event, {spoken}, 'other') AS kind, kind AS said,
-                   raw.event_time AS time_text, parse_time(raw.event_time) AS event_time, session_id,
+                   parse_time(raw.event_time) AS event_time, session_id,
                    parse_dwell(dwell_seconds) AS dwell, dwell_seconds IS NOT NULL AS has_dwell, position,
                    parse_number(quantity) AS quantity, quantity IS NOT NULL AS has_quantity,
                    parse_number(price) AS price, price IS NOT NULL AS has_price,
@@ -124,7 +125,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
             FROM judged)
         SELECT source_file, source_row, CAST(rule AS rule_id) AS rule, user_id, item_id, purchase_item_id,
                CAST(kind AS event_type) AS kind, kind = 'refund' AND said <> 'refund' AS turned,
-               CASE WHEN rule = 'bad_time' THEN time_text END AS time_text, event_time,
+               event_time,
                session_id, dwell, capped, position,
                CASE WHEN kind = 'refund' THEN -abs(quantity) ELSE quantity END AS quantity, price,
                CASE WHEN kind = 'refund' THEN -abs(revenue) ELSE revenue END AS revenue, query, order_id, {names},
@@ -158,22 +159,23 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting]) -
             },
         },
         _absent(shape),
+        tick,
     )
-    connection.execute("DROP VIEW raw")
-    connection.execute("DROP TABLE raw_cells")
     connection.execute("CREATE TABLE fates (source_file INTEGER, source_row BIGINT, fate VARCHAR, rule VARCHAR, reason VARCHAR)")
     connection.execute(
         """
-        INSERT INTO fates SELECT source_file, source_row, 'quarantined', rule,
-            CASE rule WHEN 'bad_time' THEN COALESCE('time ' || time_text || ' cannot be read', 'no time')
-                      WHEN 'time_out_of_range' THEN 'time ' || event_time
+        INSERT INTO fates SELECT rows.source_file, rows.source_row, 'quarantined', rule,
+            CASE rule WHEN 'bad_time' THEN COALESCE('time ' || raw.event_time || ' cannot be read', 'no time')
+                      WHEN 'time_out_of_range' THEN 'time ' || rows.event_time
                       WHEN 'null_user' THEN 'no user id' WHEN 'null_item' THEN 'no item id on a ' || kind
-                      WHEN 'bad_price' THEN 'price or amount is no number' WHEN 'negative_price' THEN 'price ' || price
-                      WHEN 'bad_quantity' THEN 'quantity ' || COALESCE(CAST(quantity AS VARCHAR), 'is no number')
+                      WHEN 'bad_price' THEN 'price or amount is no number' WHEN 'negative_price' THEN 'price ' || rows.price
+                      WHEN 'bad_quantity' THEN 'quantity ' || COALESCE(CAST(rows.quantity AS VARCHAR), 'is no number')
                       WHEN 'bad_dwell' THEN 'dwell time is no duration' WHEN 'negative_dwell' THEN 'dwell time below zero' END
-        FROM rows WHERE rule IS NOT NULL
+        FROM rows JOIN raw USING (source_file, source_row) WHERE rule IS NOT NULL
         """
     )
+    connection.execute("DROP VIEW raw")
+    connection.execute("DROP TABLE raw_cells")
 
 
 def _absent(shape: Shape) -> dict[str, str]:
@@ -194,14 +196,19 @@ def _absent(shape: Shape) -> dict[str, str]:
         "price": shape.has_price or {"revenue", "quantity"} <= has,
         "revenue": shape.has_price or shape.has_revenue,
     }
-    return {name: "VARCHAR" for name, there in known.items() if not there} | {
-        name: "DECIMAL(18, 4)" for name, there in numbers.items() if not there
+    flags = {
+        "capped": "dwell_seconds" in has,
+        "turned": bool({"quantity", "revenue"} & has) or shape.cancel_orders,
     }
+    kinds = (("VARCHAR", known), ("DECIMAL(18, 4)", numbers), ("BOOLEAN", flags))
+    return {name: kind for kind, group in kinds for name, there in group.items() if not there}
 
 
 def absent_acts(shape: Shape, *, continued: bool) -> dict[str, str]:
     """Columns of `acts` that are NULL in every row; a continued version may bring any column of events."""
-    missing = {{"dwell": "dwell_seconds"}.get(name, name): kind for name, kind in _absent(shape).items() if name != "purchase_item_id"}
+    missing = {{"dwell": "dwell_seconds"}.get(name, name): kind for name, kind in _absent(shape).items()}
+    for inner in ("purchase_item_id", "capped", "turned"):
+        missing.pop(inner, None)
     if shape.wide:
         missing.pop("item_id", None)
     return {name: kind for name, kind in missing.items() if not continued or name in _EXTRA}
@@ -371,6 +378,28 @@ def join_previous(connection: Connection, keeps_sessions: bool) -> None:
         """,
         {"keeps": keeps_sessions},
     )
+
+
+def count_doubts(connection: Connection, columns: set[str]) -> dict[str, int]:
+    """Count rows that are doubtful but kept: cut stays, purchases taken as refunds, ids that end in .0."""
+    floats = {
+        name: f"count(*) FILTER (ends_with({name}, '.0') AND regexp_matches({name}, '^[0-9]+\\.0$'))" if name in columns else "0"
+        for name in ("user_id", "item_id")
+    }
+    row = connection.execute(
+        "SELECT count(*) FILTER (capped AND rule IS NULL), count(*) FILTER (turned),"  # noqa: S608 - fixed names only
+        f" {floats['user_id']}, {floats['item_id']} FROM rows"
+    ).fetchone()
+    assert row is not None
+    return dict(zip(("dwell_cap", "turned", "user_id", "item_id"), row, strict=True))
+
+
+def drop_rows(connection: Connection) -> None:
+    """Free the memory of `rows` and `acts`, of which `ordered` was made."""
+    kind = scalar(connection, "SELECT table_type FROM information_schema.tables WHERE table_catalog = 'memory' AND table_name = 'acts'")
+    connection.execute("DROP VIEW acts" if kind == "VIEW" else "DROP TABLE acts")
+    connection.execute("DROP VIEW rows")
+    connection.execute("DROP TABLE rows_cells")
 
 
 def count_fates(connection: Connection) -> tuple[int, int, dict[str, int]]:

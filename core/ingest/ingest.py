@@ -19,6 +19,7 @@ from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.reading import FilePreview, inspect_file
 from core.ingest.rules import settle_rules
 from core.ingest.staging import prepare_staging, stage_file
+from core.ingest.watching import part_of
 from core.ingest.work import IngestRequest, Work, ticker
 from core.messages import say
 from core.schema import Progress, silent
@@ -142,7 +143,7 @@ def _build(
     if not events:
         reading = TimeReading("iso")
     progress(0.5, say("casting times and numbers"))
-    cleaning.cast_rows(connection, shape, rules)
+    cleaning.cast_rows(connection, shape, rules, ticker(progress, 0.5, 0.1, say("casting times and numbers")))
     daily = cleaning.is_daily(connection, shape.zone) if events else int(before.get("time_resolution_seconds", 1)) == 86400
     progress(0.6, say("looking for duplicates and robots"))
     robots = judge_rows(work, daily)
@@ -151,22 +152,25 @@ def _build(
         keeps = "session_id" in before["columns_present"] and before.get("sessions_given", False)
         cleaning.join_previous(connection, keeps)
     quarantined, merged, counts = cleaning.count_fates(connection)
+    doubts = cleaning.count_doubts(connection, columns)
     if not scalar(connection, "SELECT count(*) FROM acts"):
         _refuse_empty(work, counts)
     progress(0.7, say("writing events and sessions"))
-    publishing.order_events(connection, cleaning.absent_acts(shape, continued=work.previous is not None), work.request.session_gap_minutes)
-    publishing.write_events(connection)
-    publishing.write_sessions(connection)
+    writing = ticker(progress, 0.7, 0.1, say("writing events and sessions"))
+    absent = cleaning.absent_acts(shape, continued=work.previous is not None)
+    publishing.order_events(connection, absent, work.request.session_gap_minutes, cleaning.drop_rows, part_of(writing, 0, 3))
+    publishing.write_events(connection, part_of(writing, 1, 3))
+    publishing.write_sessions(connection, part_of(writing, 2, 3))
     progress(0.8, say("writing catalogue and users"))
     catalogue = write_catalogue(work, side, columns, progress)
     people = write_people(work, side, columns, first)
     progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
-    publishing.write_rollups(connection)
+    publishing.write_rollups(connection, ticker(progress, 0.9, 0.05, say("keeping every rejected row")))
     progress(0.95, say("counting"))
     broken = sum(s.account.broken for s in work.sources if s.role == "events")
     read = sum(s.rows for s in work.sources if s.role == "events")
-    counts = {**counts, "broken_row": broken, "dwell_cap": scalar(connection, "SELECT count(*) FROM rows WHERE capped AND rule IS NULL")}
+    counts = {**counts, "broken_row": broken, "dwell_cap": doubts["dwell_cap"]}
     totals = {
         "rows_read": read + merged_files,
         "rows_quarantined": quarantined + broken,
@@ -176,7 +180,7 @@ def _build(
     added = dict(totals)
     for name in totals:
         totals[name] += int(before.get(name, 0))
-    warn_of_rows(work, columns, shape, words, counts)
+    warn_of_rows(work, columns, shape, words, counts, doubts)
     return {
         **totals,
         "added": added,

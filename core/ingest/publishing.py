@@ -1,10 +1,11 @@
 """Fill the tables of a version from cleaned acts: events with sessions, catalogue, users, quarantine, rollups."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.ingest.lean import create_lean, create_view
 from core.ingest.names import DEMOGRAPHICS
+from core.ingest.watching import Tick, execute_watched, part_of
 from core.schema import ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
 
@@ -26,7 +27,9 @@ EVENT_COLUMNS = (
 )
 
 
-def order_events(connection: Connection, absent: Mapping[str, str], gap_minutes: int) -> None:
+def order_events(
+    connection: Connection, absent: Mapping[str, str], gap_minutes: int, drop_source: Callable[[Connection], None], tick: Tick
+) -> None:
     """Make `ordered` of `acts`: total order by (event_time, source_file, source_row, event_type), `place` from 0, and sessions.
 
     A silence longer than the gap starts a session where none is given. Most exports are in order of time already, which
@@ -36,36 +39,37 @@ def order_events(connection: Connection, absent: Mapping[str, str], gap_minutes:
         connection: Staging.
         absent: Columns of `acts` that are NULL in every row, with their types.
         gap_minutes: Longest silence within a session.
+        drop_source: Frees what `acts` is made of, once it was read.
+        tick: Told the share of each statement.
     """
-    create_lean(connection, "placed", "SELECT * FROM acts", None, absent)
+    create_lean(connection, "placed", "SELECT * FROM acts", None, absent, part_of(tick, 0, 4))
+    drop_source(connection)
     key = "event_time, source_file, source_row, event_type"
     before = ", ".join(f"lag({name}) OVER ()" for name in key.split(", "))
     backwards = f"SELECT ({key}) < ({before}) AND lag(source_row) OVER () IS NOT NULL AS back FROM placed_cells"  # noqa: S608 - fixed names only
     if scalar(connection, f"SELECT count(*) FROM ({backwards}) WHERE back"):  # noqa: S608 - fixed names only
-        connection.execute(f"CREATE TABLE sorted_cells AS SELECT * FROM placed_cells ORDER BY {key}")  # noqa: S608 - fixed names only
+        execute_watched(connection, f"CREATE TABLE sorted_cells AS SELECT * FROM placed_cells ORDER BY {key}", None, part_of(tick, 1, 4))  # noqa: S608 - fixed names only
         connection.execute("DROP TABLE placed_cells")
         connection.execute("ALTER TABLE sorted_cells RENAME TO placed_cells")
     given = "session_id" not in absent
-    if not given or scalar(connection, "SELECT count(*) FROM placed WHERE session_id IS NULL"):
-        _number_sessions(connection, gap_minutes)
-        own = "COALESCE(session_id, user_id || '-' || number)" if given else "user_id || '-' || number"
-        kept = "* EXCLUDE (session_id, number)" if given else "* EXCLUDE (number)"
-        connection.execute(
-            f"CREATE TABLE ordered_cells AS SELECT {kept}, {own} AS session_id FROM placed_cells POSITIONAL JOIN numbered"  # noqa: S608 - fixed names only
-        )
-        connection.execute("DROP VIEW placed")
+    session = "session_id" if given else "CAST(NULL AS VARCHAR)"
+    numbered = not given or scalar(connection, "SELECT count(*) FROM placed WHERE session_id IS NULL")
+    connection.execute("DROP VIEW placed")
+    if numbered:
+        _number_sessions(connection, gap_minutes, part_of(tick, 2, 4))
+        execute_watched(connection, "CREATE TABLE ordered_cells AS FROM placed_cells POSITIONAL JOIN numbered", None, part_of(tick, 3, 4))
         connection.execute("DROP TABLE placed_cells")
         connection.execute("DROP TABLE numbered")
+        session = f"COALESCE({session}, user_id || '-' || number)"
     else:
-        connection.execute("DROP VIEW placed")
         connection.execute("ALTER TABLE placed_cells RENAME TO ordered_cells")
-    nulls = {name: kind for name, kind in absent.items() if name != "session_id"}
-    create_view(connection, "ordered", nulls, place=True)
+    create_view(connection, "ordered", {name: kind for name, kind in absent.items() if name != "session_id"}, session=session)
 
 
-def _number_sessions(connection: Connection, gap_minutes: int) -> None:
+def _number_sessions(connection: Connection, gap_minutes: int, tick: Tick) -> None:
     """Make `numbered`, row by row beside `placed_cells`: the how-manieth session of its user an event is in, from 1."""
-    connection.execute(
+    execute_watched(
+        connection,
         """
         CREATE TABLE numbered AS
         WITH gaps AS (
@@ -78,30 +82,37 @@ def _number_sessions(connection: Connection, gap_minutes: int) -> None:
         ORDER BY place
         """,
         {"gap": gap_minutes},
+        tick,
     )
 
 
-def write_events(connection: Connection) -> None:
+def write_events(connection: Connection, tick: Tick) -> None:
     """Insert `ordered` into final.events."""
     names = ", ".join(EVENT_COLUMNS)
-    connection.execute(
+    execute_watched(
+        connection,
         f"""
         INSERT INTO final.events BY NAME
         SELECT {names} FROM (SELECT * REPLACE (CAST(event_type AS final.event_type) AS event_type) FROM ordered)
-        """  # noqa: S608 - fixed names only
+        """,  # noqa: S608 - fixed names only
+        None,
+        tick,
     )
 
 
-def write_sessions(connection: Connection) -> None:
+def write_sessions(connection: Connection, tick: Tick) -> None:
     """Make final.sessions: one row per user and session."""
-    connection.execute(
+    execute_watched(
+        connection,
         """
         CREATE TABLE final.sessions AS
         SELECT session_id, user_id, min(event_time) AS started, max(event_time) AS ended, count(*) AS events,
                count(DISTINCT item_id) AS items, count(*) FILTER (event_type = 'purchase') AS purchases,
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
         FROM ordered GROUP BY session_id, user_id ORDER BY started, user_id, session_id
-        """
+        """,
+        None,
+        tick,
     )
 
 
@@ -249,9 +260,10 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
     return counts
 
 
-def write_rollups(connection: Connection) -> None:
+def write_rollups(connection: Connection, tick: Tick) -> None:
     """Make final.daily, final.user_totals and final.item_totals, which make screens instant."""
-    connection.execute(
+    execute_watched(
+        connection,
         """
         CREATE TABLE final.daily AS
         SELECT CAST(event_time AS DATE) AS day, CAST(event_type AS final.event_type) AS event_type, category,
@@ -259,9 +271,12 @@ def write_rollups(connection: Connection) -> None:
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
         FROM (SELECT * EXCLUDE (category) FROM ordered) LEFT JOIN (SELECT item_id, category FROM final.items) USING (item_id)
         GROUP BY ALL ORDER BY day, event_type, category
-        """
+        """,
+        None,
+        part_of(tick, 0, 3),
     )
-    connection.execute(
+    execute_watched(
+        connection,
         """
         CREATE TABLE final.user_totals AS
         WITH acts_of AS (
@@ -275,9 +290,12 @@ def write_rollups(connection: Connection) -> None:
             FROM ordered WHERE event_type = 'purchase' GROUP BY user_id)
         SELECT user_id, events, sessions, purchases, COALESCE(orders, 0) AS orders, revenue, first_event, last_event
         FROM acts_of JOIN sessions_of USING (user_id) LEFT JOIN orders_of USING (user_id) ORDER BY user_id
-        """
+        """,
+        None,
+        part_of(tick, 1, 3),
     )
-    connection.execute(
+    execute_watched(
+        connection,
         """
         CREATE TABLE final.item_totals AS
         SELECT item_id, count(*) AS events, count(DISTINCT user_id) AS users,
@@ -286,7 +304,9 @@ def write_rollups(connection: Connection) -> None:
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
                min(event_time) AS first_event, max(event_time) AS last_event
         FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id ORDER BY item_id
-        """
+        """,
+        None,
+        part_of(tick, 2, 3),
     )
 
 

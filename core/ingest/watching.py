@@ -7,13 +7,18 @@ from typing import Any
 
 from core.store import Connection
 
+Tick = Callable[[float], None]
+
 LOOK_SECONDS = 0.5
 """Between two looks at how far a statement is."""
 
 
-def execute_watched(
-    connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None, tick: Callable[[float], None]
-) -> None:
+def part_of(tick: Tick, place: int, parts: int) -> Tick:
+    """Turn the share of one of several equal parts, counted from 0, into the share of the whole."""
+    return lambda share: tick((place + share) / parts)
+
+
+def execute_watched(connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None, tick: Tick) -> None:
     """Execute a statement in a thread and tell its share; what `tick` raises, such as a cancel, interrupts the statement.
 
     Args:
