@@ -20,6 +20,8 @@ def main() -> None:
     st.set_page_config(page_title="Shopper Atlas", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     state.begin()
     state.put("routed", True)
+    if (words := ASSETS / f"{state.language()}.css").is_file():
+        st.html(words)
     st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     routes = {
         _("Data"): [

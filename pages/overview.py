@@ -5,7 +5,7 @@ import streamlit as st
 
 from core.pipeline import screens
 from pages.parts import charts, controls, frame, state
-from pages.parts.overview import category_columns, figure_tiles, measures
+from pages.parts.overview import category_columns, category_rows, figure_tiles, measures
 from pages.parts.text import _
 from pages.parts.words import event_word, weekday_words
 
@@ -59,5 +59,5 @@ if here:
     st.subheader(_("Categories"))
     table = state.ask(screens.categories, here, period)
     st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
-    frame.table(table.table.slice(0, 500).to_pandas(), column_config=category_columns(table.table), height=380, key="categories")
+    frame.table(category_rows(table.table), column_config=category_columns(table.table), height=380, key="categories")
     frame.take_away(table, "categories")

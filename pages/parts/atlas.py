@@ -95,7 +95,13 @@ def draw_map(here: Screen, everyone: Places, segments: pd.DataFrame) -> Chosen |
     if zoom:
         figure = charts.zoomed(figure, zoom)
     event = st.plotly_chart(
-        figure, theme=None, config=frame.PLOTLY_MAP, key="map", on_select="rerun", selection_mode=("lasso", "box"), alt=_("Map of shoppers")
+        figure,
+        theme=None,
+        config=frame.map_config(),
+        key="map",
+        on_select="rerun",
+        selection_mode=("lasso", "box"),
+        alt=_("Map of shoppers"),
     )
     inside = _inside(everyone, event)
     if len(everyone.x) > shoppers.MOST_POINTS:
@@ -156,24 +162,27 @@ def segment_table(here: Screen, segments: pd.DataFrame) -> None:
     shown = segments.assign(
         interval=[f"{percent(low)} – {percent(high)}" for low, high in zip(segments["buyer_low"], segments["buyer_high"], strict=True)]
     )
-    share, count = st.column_config.NumberColumn, st.column_config.NumberColumn
-    columns = {
-        "name": st.column_config.TextColumn(_("Segment"), width="medium"),
-        "size": count(_("Shoppers"), format="localized"),
-        "share": share(_("Share"), format="percent"),
-        "traits": st.column_config.TextColumn(_("Over-represented (lift, n)"), width="large"),
-        "buyer_rate": share(
-            _("Conversion"), format="percent", help=_("Shoppers with at least one purchase in the log ÷ shoppers of the segment.")
+    words, figure = st.column_config.TextColumn, st.column_config.NumberColumn
+    columns = {  # widths in pixels: all columns together fit beside the sidebar of a screen 1440 wide
+        "name": words(_("Segment"), width=200),
+        "size": figure(_("Shoppers"), format="localized", width=75),
+        "share": figure(_("Share"), format="percent", width=65),
+        "traits": words(_("Over-represented (lift, n)"), width=190),
+        "buyer_rate": figure(
+            _("Conversion"),
+            format="percent",
+            width=85,
+            help=_("Shoppers with at least one purchase in the log ÷ shoppers of the segment."),
         ),
-        "interval": st.column_config.TextColumn(_("95% interval")),
-        "propensity": share(_("Mean purchase chance"), format="percent"),
-        "revenue": count(_("Revenue"), format="localized"),
-        "certainty_mean": share(
-            _("Certainty"), format="percent", help=_("Mean share of a shopper's nearest neighbours in the same segment.")
+        "interval": words(_("95% interval"), width=110),
+        "propensity": figure(_("Mean chance"), format="percent", width=95, help=_("Mean purchase chance")),
+        "revenue": figure(_("Revenue"), format="localized", width=95),
+        "certainty_mean": figure(
+            _("Certainty"), format="percent", width=80, help=_("Mean share of a shopper's nearest neighbours in the same segment.")
         ),
     }
     order = [name for name in columns if name == "interval" or shown[name].notna().any()]
-    frame.table(shown, column_order=order, column_config=columns, key="segments", height=38 * (len(shown) + 1) + 4)
+    frame.table(shown, column_order=order, column_config=columns, key="segments", height=600)
     frame.take_away(segments.drop(columns=["name_parts"], errors="ignore"), "segments")
 
 

@@ -17,12 +17,8 @@ from pages.parts.text import _, day, percent, plain, said, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
-PLOTLY_MAP = {
-    "displaylogo": False,
-    "displayModeBar": True,
-    "scrollZoom": True,
-    "modeBarButtonsToRemove": ["toImage", "autoScale2d", "select2d"],
-}
+ROW_HEIGHT = 33
+"""Pixels of a row, 2.1875 rem of the theme's 15."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
 STAGE_WORDS = {
     "profiles": "Shopper profiles have not been computed for this data set yet.",
@@ -136,6 +132,26 @@ def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str
     take_away(answer, name)
 
 
+def map_config() -> dict[str, Any]:
+    """Options of the map's figure: which tools it shows, and their names in the language of the screen."""
+    tools = {
+        "Zoom": _("Zoom"),
+        "Pan": _("Pan"),
+        "Lasso Select": _("Lasso"),
+        "Zoom in": _("Zoom in"),
+        "Zoom out": _("Zoom out"),
+        "Reset axes": _("Whole map"),
+    }
+    return {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "scrollZoom": True,
+        "modeBarButtonsToRemove": ["toImage", "autoScale2d", "select2d"],
+        "locale": "screen",
+        "locales": {"screen": {"dictionary": tools, "format": {}}},
+    }
+
+
 def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
     """Offer a table as CSV, and its statement when it has one."""
     table = answer.table if isinstance(answer, Answer) else answer
@@ -159,13 +175,14 @@ def tiles(figures: list[tuple[str, str, str | None, str | None]], columns: int =
 
 
 def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height: int | Literal["auto"] = "auto", **more: Any) -> None:
-    """Draw a table; columns of the format `percent` hold shares and are shown with one decimal."""
+    """Draw a table, no higher than its rows; columns of the format `percent` hold shares and are shown with one decimal."""
     shown, columns = rows.copy(), dict(column_config)
     for name, column in column_config.items():
         if isinstance(column, dict) and (column.get("type_config") or {}).get("format") == "percent" and name in shown:
             shown[name] = 100 * pd.to_numeric(shown[name])
             columns[name] = {**column, "type_config": {**column["type_config"], "format": "%.1f%%"}}
-    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=height, placeholder="–", **more)
+    fits = height != "auto" and ROW_HEIGHT * (len(shown) + 1) < height
+    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height="content" if fits else height, placeholder="–", **more)
 
 
 def notes(warnings: list[str], heading: str = "") -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.pipeline import intake
 from core.schema import EVENT_TYPES
 from pages.parts.text import _, percent, plain, said, whole
-from pages.parts.words import COLUMN_WORDS, event_word
+from pages.parts.words import column_word, event_word
 
 NONE = ""
 
@@ -50,7 +50,7 @@ def _role(role: str, path: Path) -> dict[str, Any]:
             size=look.bytes / 1e6,
         )
     )
-    st.dataframe(pd.DataFrame(look.sample[:6], columns=list(look.columns)), hide_index=True, height=248)
+    st.dataframe(pd.DataFrame(look.sample[:6], columns=list(look.columns)), hide_index=True, height="content")
     if look.question:
         st.warning(plain(said(look.question)))
     columns = dict(look.columns_guessed)
@@ -60,7 +60,7 @@ def _role(role: str, path: Path) -> dict[str, Any]:
     cells = st.columns(3)
     for place, canonical in enumerate(look.canonical):
         guess = columns.get(canonical)
-        label = _(COLUMN_WORDS[canonical]) if canonical in COLUMN_WORDS else canonical
+        label = column_word(canonical)
         needed = canonical in look.needed
         joined = len(guess.source) > 1 if guess else False
         choices = [*options, " + ".join(guess.source)] if guess and joined else options
@@ -93,7 +93,7 @@ def _role(role: str, path: Path) -> dict[str, Any]:
     if role == "events":
         record |= _events_form(look, path, chosen)
     if missing := [name for name in look.needed if name not in chosen]:
-        st.info(_("Still to choose: {columns}", columns=", ".join(_(COLUMN_WORDS[name]) for name in missing)))
+        st.info(_("Still to choose: {columns}", columns=", ".join(column_word(name) for name in missing)))
         record["missing"] = missing
     return record
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
@@ -63,6 +64,12 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
             (_("Average order value"), amount(_ratio(row)), _ratio_change(row, old) or _no_prices(row), _("Revenue ÷ orders.")),
         ]
     )
+
+
+def category_rows(table: pa.Table, most: int = 500) -> pd.DataFrame:
+    """The first rows of the category table; what has no category says so."""
+    rows = table.slice(0, most).to_pandas()
+    return rows.assign(category=rows["category"].replace("", _("(no category)")))
 
 
 def category_columns(table: pa.Table) -> dict[str, Any]:

@@ -38,9 +38,7 @@ def card(here: Screen, found: Portrait) -> None:
     facts, score = found.facts, found.score
     st.subheader(_("Shopper {id}", id=plain(found.user_id)))
     if facts["events"] < LEAST_EVENTS:
-        frame.gate(
-            _("Only {n} events are known of this shopper (cold); read the segment's averages rather than this card.", n=facts["events"])
-        )
+        frame.gate(_("Only {n} events are known of this shopper; read the segment's averages rather than this card.", n=facts["events"]))
     note = None
     if score:
         band = band_word(str(score.get("band", "")))

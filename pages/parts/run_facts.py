@@ -11,7 +11,7 @@ from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.text import _, day, number, plain, whole
-from pages.parts.words import feature_word, model_word
+from pages.parts.words import EVENT_WORDS, event_word, feature_word, model_word
 
 CALIBRATION_WORDS = {
     "sigmoid": "sigmoid (Platt)",
@@ -22,6 +22,11 @@ CARD_WORDS = {
     "act": "Act", "winner": "Model in use", "seed": "Seed", "loss": "Loss", "optimizer": "Optimizer", "tried": "Models tried",
     "user_ids": "Shopper ids",
 }  # fmt: skip
+SENTENCE_WORDS = (
+    "binary cross-entropy with logits, no class weights",
+    "never a feature: a one-hot user id would only remember training users and say nothing of new ones",
+)
+"""What cards say in words."""
 STEP_WORDS = {"train": "Train", "calibrate": "Calibrate and choose", "test": "Test", "use": "Scores in use"}
 
 
@@ -31,9 +36,9 @@ def how_made(here: Screen, manifest: dict[str, Any]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         _windows(manifest)
-        _seeds(manifest)
     with right:
         _curves(here)
+    _seeds(manifest)
     _card(here, manifest)
 
 
@@ -122,10 +127,10 @@ def _card(here: Screen, manifest: dict[str, Any]) -> None:
     if card is None:
         return
     with st.expander(_("Model card")):
-        shown = [(_(word), card[key]) for key, word in CARD_WORDS.items() if key in card]
-        for label, value in shown:
-            text = ", ".join(model_word(v) for v in value) if isinstance(value, list) else model_word(str(value))
-            st.markdown(f":gray[{label}] &nbsp; {plain(text)}")
+        for key, word in CARD_WORDS.items():
+            if key in card:
+                text = ", ".join(_card_word(value) for value in (card[key] if isinstance(card[key], list) else [card[key]]))
+                st.markdown(f":gray[{_(word)}] &nbsp; {plain(text)}")
         for name, part in (card.get("in_use") or {}).items():
             facts = [
                 _("{n} members", n=part["members"]) if "members" in part else "",
@@ -158,6 +163,11 @@ def _card(here: Screen, manifest: dict[str, Any]) -> None:
             key="card-json",
             on_click="ignore",
         )
+
+
+def _card_word(value: object) -> str:
+    word = str(value)
+    return _(word) if word in SENTENCE_WORDS else event_word(word) if word in EVENT_WORDS else model_word(word)
 
 
 def _calibration_word(card: dict[str, Any] | None, *, numbers: bool = False) -> str:

@@ -11,7 +11,7 @@ from core.schema import EVENT_TYPES
 from pages.parts import frame, state
 from pages.parts.text import _, amount, chance, minute, number, percent, plain, said, whole
 from pages.parts.traits import segment_names_shown
-from pages.parts.words import event_word
+from pages.parts.words import column_word, event_word
 
 Rule = dict[str, Any]
 
@@ -97,7 +97,14 @@ def _segments(here: Screen) -> list[Rule]:
         st.caption(_("Segments can be chosen once the map is drawn."))
         return []
     names = segment_names_shown(here)
-    chosen = st.multiselect(_("Segment is one of"), list(names), format_func=names.__getitem__, key="rule-segments", placeholder=_("any"))
+    chosen = st.multiselect(
+        _("Segment is one of"),
+        list(names),
+        format_func=names.__getitem__,
+        key="rule-segments",
+        placeholder=_("any"),
+        select_all=False,
+    )
     return [{"segment": [int(segment) for segment in chosen]}] if chosen else []
 
 
@@ -142,10 +149,12 @@ def _attributes(here: Screen) -> list[Rule]:
         st.caption(_("The log has no shopper attributes (age, region …), so none can be chosen."))
         return []
     cells = st.columns(2)
-    column = cells[0].selectbox(_("Attribute"), ["", *found], format_func=lambda c: c or _("none"), key="rule-attribute")
+    column = cells[0].selectbox(
+        _("Attribute"), ["", *found], format_func=lambda c: column_word(c) if c else _("none"), key="rule-attribute"
+    )
     if not column:
         return []
-    values = cells[1].multiselect(_("Is one of"), found[column], key=f"rule-values-{column}")
+    values = cells[1].multiselect(_("Is one of"), found[column], key=f"rule-values-{column}", placeholder=_("any"), select_all=False)
     return [{"attribute": {"column": column, "in": values}}] if values else []
 
 

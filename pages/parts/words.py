@@ -53,6 +53,17 @@ COLUMN_WORDS = {
     "brand": "Brand",
     "description": "Description",
     "image": "Image",
+    "gender": "Gender",
+    "age": "Age",
+    "region": "Region",
+    "province": "Province",
+    "city": "City",
+    "country": "Country",
+    "income": "Income",
+    "marital_status": "Marital status",
+    "household_size": "Household size",
+    "occupation": "Occupation",
+    "education": "Education",
 }
 RULE_WORDS = {
     "broken_row": "Broken line",
@@ -69,6 +80,11 @@ RULE_WORDS = {
     "duplicates": "Exact or near duplicates",
     "robots": "Robots",
 }
+
+
+def column_word(column: str) -> str:
+    """The name of a known column in the chosen language; a log's own column as it is called."""
+    return _(COLUMN_WORDS[column]) if column in COLUMN_WORDS else column
 
 
 def rule_word(rule: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
 import plotly.graph_objects as go
 
 PALETTE = (
@@ -25,6 +26,15 @@ RAMP_DARK = ((0.0, "#1F3342"), (0.35, "#2B6C95"), (0.7, "#67B3DE"), (1.0, "#E3F4
 SCATTER_LIGHT = ((0.0, "#8FA3B3"), (0.25, "#5D9FC2"), (0.6, "#2479AA"), (1.0, "#0B3A57"))
 SCATTER_DARK = ((0.0, "#5B6C7B"), (0.25, "#3F86B3"), (0.6, "#7CC0E8"), (1.0, "#F1FAFF"))
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Roboto, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', Arial, sans-serif"
+
+DAY, MONTH = 86_400_000, "M1"
+DATE_TICKS = [
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%Y-%m-%d"},
+    {"dtickrange": [60_000, DAY - 1], "value": "%H:%M\n%Y-%m-%d"},
+    {"dtickrange": [DAY, MONTH], "value": "%m-%d\n%Y"},
+    {"dtickrange": [MONTH, None], "value": "%Y-%m"},
+]
+"""Dates in figures, which are the same in every language; what follows the line break is written where it changes."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +99,11 @@ def empty_figure(look: Look, height: int) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(template=template(look), height=height)
     return figure
+
+
+def date_axis(figure: go.Figure, dates: pd.Series) -> None:
+    """Write the dates of the horizontal axis in figures; a single date has a single tick, or plotly would show milliseconds."""
+    if dates.nunique() == 1:
+        figure.update_xaxes(tickvals=[dates.iloc[0]], tickformat="%Y-%m-%d")
+    else:
+        figure.update_xaxes(tickformatstops=DATE_TICKS)

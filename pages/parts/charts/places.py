@@ -113,6 +113,7 @@ def _map(look: Look) -> go.Figure:
     figure.update_layout(
         dragmode="lasso",
         uirevision="map",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": look.quiet, "activecolor": look.accent},
         legend={"itemsizing": "constant", "orientation": "v", "x": 1.01, "y": 0.94, "yanchor": "top", "xanchor": "left"},
         newselection={"line": {"color": look.ink, "width": 1.5, "dash": "dot"}},
     )

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, empty_figure
+from pages.parts.charts.look import PALETTE, Look, date_axis, empty_figure
 from pages.parts.text import hover
 
 
@@ -40,6 +40,7 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
             hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra>" + hover(partial_label) + "</extra>",
             showlegend=True,
         )
+    date_axis(figure, dates)
     figure.update_yaxes(title_text=hover(label), rangemode="tozero")
     return figure
 
@@ -54,6 +55,7 @@ def days(frame: pd.DataFrame, label: str, look: Look) -> go.Figure:
         hovertemplate="%{x|%Y-%m-%d}<br>%{y:,}<extra></extra>",
     )
     figure.update_layout(bargap=0.05, showlegend=False)
+    date_axis(figure, frame["day"])
     figure.update_yaxes(title_text=hover(label), rangemode="tozero")
     return figure
 
@@ -165,5 +167,6 @@ def timeline(frame: pd.DataFrame, order: Sequence[tuple[str, str]], look: Look) 
         range=[-0.6, len(order) - 0.4],
         tickfont={"color": look.ink},
     )
+    date_axis(figure, frame["local_time"])
     figure.update_layout(showlegend=False)
     return figure
