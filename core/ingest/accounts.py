@@ -74,9 +74,7 @@ def columns_present(columns: set[str], shape: cleaning.Shape) -> set[str]:
     return present
 
 
-def warn_of_rows(
-    work: Work, columns: set[str], shape: cleaning.Shape, words: list[dict[str, Any]], counts: dict[str, int], doubts: dict[str, int]
-) -> None:
+def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: dict[str, int], doubts: dict[str, int]) -> None:
     """Say in words what was guessed, set aside or doubtful."""
     warnings = work.warnings
     if not shape.has_items and columns:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
 from core.ingest.guessing import guess_mapping
 from core.ingest.mapping import Mapping, Role, RoleMapping
+from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
 from core.ingest.reading import FilePreview, inspect_file
 from core.ingest.rules import settle_rules
 from core.ingest.staging import prepare_staging, stage_file
@@ -76,13 +78,19 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
         side["users"][1] if "users" in side else given.users,
         given.rules,
     )
+    cover = settle_cover(dataset, given, previous, warnings)
+    check_cover(cover, [part for _, part in (*events, *side.values())])
+    mapping = replace(mapping, pseudonyms=tuple(sorted(cover.columns)))
+    for preview, part in (*events, *side.values()):
+        warnings.extend(tell_personal(preview, part, cover))
     try:
         with dataset.new_version() as draft:
             connection = _open(draft.path, request.memory_limit)
             try:
                 if previous is not None:
                     connection.execute("ATTACH ? AS previous (READ_ONLY)", [str(dataset.version_path() / EVENTS_FILE)])
-                work = Work(connection, request, mapping, rules, [], warnings, previous)
+                work = Work(connection, request, mapping, rules, [], warnings, previous, cover)
+                make_pseudonyms(connection, cover)
                 record = _build(work, events, side, repeats, progress)
                 connection.execute("CHECKPOINT final")
             finally:
@@ -132,7 +140,7 @@ def _build(
     for place, (preview, part) in enumerate(events):
         tick = ticker(progress, 0.05 + 0.4 * place / len(events), 0.4 / len(events), say("reading {file}", file=preview.name))
         tick(0.0)
-        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw_cells", tick))
+        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw_cells", tick, work.cover.columns))
     if events and not sum(s.rows for s in work.sources):
         names = ", ".join(preview.name for preview, _ in events)
         raise EmptyLogError("{files} holds a header and no row; export the log again, with its events.", files=names)
@@ -180,7 +188,7 @@ def _build(
     added = dict(totals)
     for name in totals:
         totals[name] += int(before.get(name, 0))
-    warn_of_rows(work, columns, shape, words, counts, doubts)
+    warn_of_rows(work, columns, shape, counts, doubts)
     return {
         **totals,
         "added": added,

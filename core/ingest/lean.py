@@ -48,7 +48,7 @@ def create_view(connection: Connection, name: str, absent: Mapping[str, str], *,
         connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT *{nulls} FROM {cells}")  # noqa: S608 - names of our own
         return
     own = [row[0] for row in connection.execute(f"DESCRIBE {cells}").fetchall()]
-    kept = ", ".join(identifier(column) for column in own if column not in ("session_id", "number"))
+    kept = ", ".join(identifier(column) for column in own if column != "session_id")
     connection.execute(
         f"CREATE VIEW {identifier(name)} AS SELECT {kept}, rowid AS place, {session} AS session_id{nulls} FROM {cells}"  # noqa: S608 - names of our own
     )
