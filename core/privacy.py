@@ -15,6 +15,19 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
 _PHONE = re.compile(r"^\+?\d{0,3}[\s./-]*(\(\d{1,5}\)|\d{1,5})([\s./-]*\d{2,5}){1,5}$")
+_INSIDE = {
+    "email": re.compile(r"[\w.%+-]{1,64}@[\w-]+(?:\.[\w-]+)+"),
+    "phone": re.compile(r"(?<![\w.])\+\d[\d ()./-]{6,18}\d|(?<!\d)1[3-9]\d{9}(?!\d)"),
+    "ip": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
+}
+"""Shapes that are clear enough to be masked inside longer text."""
+_CHINESE_MOBILE = re.compile(r"^(\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}$")
+_CHINESE_PAPER = re.compile(r"^[1-8]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[\dXx]$")
+_ADDRESS = re.compile(
+    r"^\d{1,5}[a-z]?,? .*\b(street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|court|way)\b"
+    r"|\b\w+(straße|strasse|str\.) \d+|(省|市|区|县|镇).*(路|街|道|巷|村|弄).*\d+(号|室|楼|栋|幢)",
+    re.IGNORECASE,
+)
 _IP = re.compile(r"^(\d{1,3}\.){3}\d{1,3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", re.IGNORECASE)
 _DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}$")
 _PHONE_NAME = re.compile(r"(phone|mobile|telephone|msisdn|whatsapp|手机|电话)|(^|_)tel($|_)", re.IGNORECASE)
@@ -33,7 +46,7 @@ class PersonalColumn:
 
     column: str
     kind: str
-    """email, phone, card, ip or person (names, addresses, papers)."""
+    """email, phone, card, ip, papers (identity cards), address, or person (names and papers, by the column's name)."""
     share: float
     """Share of the sampled values that look like it; 1.0 when the column's name says so."""
     example: str
@@ -93,10 +106,12 @@ def detect_personal_columns(samples: Mapping[str, Iterable[object]], least_share
         if not values:
             continue
         shares = {
-            "email": _share(values, lambda text: bool(_EMAIL.match(text))),
+            "email": _share(values, lambda text: bool(_EMAIL.match(text) or _INSIDE["email"].search(text))),
             "ip": _share(values, lambda text: bool(_IP.match(text))),
             "card": _card_share(column, values),
             "phone": _phone_share(column, values),
+            "papers": _share(values, _is_paper),
+            "address": _share(values, lambda text: bool(_ADDRESS.search(text))),
             "person": 1.0 if _PERSON_NAME.search(column) else 0.0,
         }
         kind, share = max(shares.items(), key=lambda pair: pair[1])
@@ -108,6 +123,30 @@ def detect_personal_columns(samples: Mapping[str, Iterable[object]], least_share
 def mask(text: str) -> str:
     """Show that there is a value without telling it: the first character and the length class."""
     return f"{text[0]}{'•' * min(len(text) - 1, 8)}" if text else ""
+
+
+def looks_like(kind: str, text: str) -> bool:
+    """Tell whether a single value has the shape of a kind of personal data; kinds known by their column's name never do."""
+    bare = text.strip()
+    if kind == "email":
+        return bool(_EMAIL.match(bare))
+    if kind == "phone":
+        return bool(_CHINESE_MOBILE.match(bare)) or _phone_share("phone", [bare]) > 0
+    if kind == "card":
+        return _card_share("card_number", [bare]) > 0
+    if kind == "ip":
+        return bool(_IP.match(bare))
+    if kind == "papers":
+        return _is_paper(bare)
+    return kind == "address" and bool(_ADDRESS.search(bare))
+
+
+def mask_inside(text: str, kinds: Iterable[str]) -> str:
+    """Mask addresses and numbers of some kinds wherever they stand in a text."""
+    for kind in kinds:
+        if (shape := _INSIDE.get(kind)) is not None:
+            text = shape.sub(lambda found: mask(found.group()), text)
+    return text
 
 
 def passes_luhn(digits: str) -> bool:
@@ -133,11 +172,23 @@ def _card_share(column: str, values: list[str]) -> float:
     return share if share >= 0.8 or _CARD_NAME.search(column) else 0.0
 
 
+def _is_paper(text: str) -> bool:
+    """Resident identity number (GB 11643-1999): region, birthday, and a check digit to base 11."""
+    if not _CHINESE_PAPER.match(text):
+        return False
+    total = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(text[:17]))
+    return "10X98765432"[total % 11] == text[17].upper()
+
+
 def _phone_share(column: str, values: list[str]) -> float:
     named = bool(_PHONE_NAME.search(column))
+    # 11 digits from 13 to 19 on: one in fourteen ids looks so by chance, a whole column does not
+    all_mobile = not named and _share(values, lambda text: bool(_CHINESE_MOBILE.match(text))) >= 0.8
 
     def is_phone(text: str) -> bool:
         digits = sum(c.isdigit() for c in text)
+        if all_mobile:
+            return bool(_CHINESE_MOBILE.match(text))
         if not 7 <= digits <= 15 or not _PHONE.match(text) or _DATE.match(text):
             return False
         return named or text.startswith("+") or ("(" in text and digits >= 9)

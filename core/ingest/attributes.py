@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from core.ingest import publishing
 from core.ingest.mapping import RoleMapping
+from core.ingest.personal import Shield, make_shield
 from core.ingest.reading import FilePreview
 from core.ingest.staging import fetch_lines, stage_file
 from core.ingest.work import Work, ticker
@@ -61,7 +62,8 @@ def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], c
         attributes = [name for name in part.columns if name != "user_id"]
         listed = ", ".join(f"{identifier(name)} VARCHAR" for name in ("user_id", *attributes))
         connection.execute(f"CREATE TABLE people_rows (source_file INTEGER, source_row BIGINT, {listed})")
-        work.sources.append(stage_file(connection, preview, part, "users", 0, "people_rows", lambda share: None))
+        covered = work.cover.columns
+        work.sources.append(stage_file(connection, preview, part, "users", 0, "people_rows", lambda share: None, covered))
     before: list[str] = []
     if work.previous is not None:
         before = [row[0] for row in connection.execute("DESCRIBE previous.users").fetchall() if row[0] != "user_id"]
@@ -95,6 +97,9 @@ def write_quarantine(work: Work) -> None:
         connection.execute("INSERT INTO final.quarantine SELECT * FROM previous.quarantine")
     for source in work.sources:
         name, index = source.preview.name, source.index
+        shield = make_shield(source.preview, source.mapping, work.cover)
+        if shield is not None:
+            _cover_rejects(connection, source.role, index, shield)
         if source.role != "events":
             connection.execute(
                 "INSERT INTO final.rejected_attributes SELECT role, ?, source_row, reason, text"
@@ -114,7 +119,9 @@ def write_quarantine(work: Work) -> None:
             "SELECT source_row FROM fates WHERE source_file = ? AND fate = 'quarantined' ORDER BY source_row", [index]
         ).fetchnumpy()["source_row"]
         if len(wanted):
-            fetch_lines(source.preview, np.asarray(wanted, dtype=np.int64), _taker(connection), connection)
+            fetch_lines(source.preview, np.asarray(wanted, dtype=np.int64), _taker(connection, shield), connection)
+        if shield is not None:
+            _cover_reasons(connection, index, shield)
         connection.execute(
             """
             INSERT INTO final.quarantine
@@ -128,10 +135,44 @@ def write_quarantine(work: Work) -> None:
         )
 
 
-def _taker(connection: Connection) -> Callable[[pa.Table], None]:
+def _taker(connection: Connection, shield: Shield | None) -> Callable[[pa.Table], None]:
     def take(batch: pa.Table) -> None:
+        if shield is not None:
+            covered = pa.array([shield.cover(text) for text in batch["text"].to_pylist()], pa.string())
+            batch = pa.table({"source_row": batch["source_row"], "text": covered})
         connection.register("texts", batch)
         connection.execute("INSERT INTO originals SELECT source_row, text FROM texts")
         connection.unregister("texts")
 
     return take
+
+
+def _cover_rejects(connection: Connection, role: str, index: int, shield: Shield) -> None:
+    """Cover the text of a file's broken lines before it is written."""
+    rows = connection.sql(
+        "SELECT source_row, reason, text FROM rejects WHERE role = ? AND source_file = ?", params=[role, index]
+    ).to_arrow_table()
+    covered = pa.array([shield.cover(text) for text in rows["text"].to_pylist()], pa.string())
+    connection.execute("DELETE FROM rejects WHERE role = ? AND source_file = ?", [role, index])
+    connection.register("covered", rows.set_column(2, "text", covered))
+    connection.execute("INSERT INTO rejects SELECT ?, ?, source_row, reason, text FROM covered", [role, index])
+    connection.unregister("covered")
+
+
+def _cover_reasons(connection: Connection, index: int, shield: Shield) -> None:
+    """Cover values that a reason repeats: a shifted row may hold an address where its time should be."""
+    reasons = [
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT reason FROM fates WHERE source_file = ? AND fate = 'quarantined' AND rule = 'bad_time'", [index]
+        ).fetchall()
+        if row[0]
+    ]
+    changed = [(reason, covered) for reason in reasons if (covered := shield.cover_words(reason)) != reason]
+    if changed:
+        table = pa.table({"reason": [pair[0] for pair in changed], "covered": [pair[1] for pair in changed]})
+        connection.register("covered", table)
+        connection.execute(
+            "UPDATE fates SET reason = covered.covered FROM covered WHERE fates.reason = covered.reason AND source_file = ?", [index]
+        )
+        connection.unregister("covered")

@@ -99,6 +99,7 @@ def guess_mapping(preview: FilePreview, role: Role, given: RoleMapping | None = 
         found = _guess_names(role, given, free, values)
     else:
         found = _guess_values(role, given, free, values)
+    found = [guess for guess in found if guess.canonical not in given.left_out]
     columns = dict(given.columns)
     for guess in found:
         columns.setdefault(guess.canonical, guess.source)

@@ -68,10 +68,13 @@ class RoleMapping:
     """How sure each guessed column is; columns a person gave are not listed."""
     dwell_unit: str | None = None
     """s or ms for plain numbers."""
+    left_out: tuple[str, ...] = ()
+    """Canonical columns that a person wants empty (null in the JSON), whatever could be guessed for them."""
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form, without what is open."""
         record: dict[str, Any] = {"columns": {key: list(v) if len(v) > 1 else v[0] for key, v in self.columns.items()}}
+        record["columns"] |= dict.fromkeys(self.left_out)
         for name in ("delimiter", "encoding", "time_unit", "time_format", "time_zone", "default_event_type", "dwell_unit"):
             if getattr(self, name) is not None:
                 record[name] = getattr(self, name)
@@ -91,6 +94,8 @@ class Mapping:
     users: RoleMapping | None = None
     rules: Dict[str, Any] = field(default_factory=dict)
     """Rule id → False, True or its parameters."""
+    pseudonyms: tuple[str, ...] = ()
+    """user_id, session_id or attributes of users that are replaced by salted hashes before anything is stored."""
 
     @classmethod
     def from_json(cls, text: str | Dict[str, Any]) -> "Mapping":
@@ -105,15 +110,15 @@ class Mapping:
             raise MappingError("The mapping is no valid JSON ({error}); correct it or leave it out.", error=error) from error
         if not isinstance(record, dict):
             raise MappingError("The mapping must be a JSON object with `events`, `items`, `users` or `rules`.")
-        if unknown := sorted(set(record) - {"events", "items", "users", "rules"}):
+        if unknown := sorted(set(record) - {"events", "items", "users", "rules", "pseudonyms"}):
             raise MappingError(
-                "The mapping has an unknown part {part}; its parts are events, items, users and rules.", part=repr(unknown[0])
+                "The mapping has an unknown part {part}; its parts are events, items, users, rules and pseudonyms.", part=repr(unknown[0])
             )
         roles = {role: _role(record[role], role) for role in ("events", "items", "users") if record.get(role)}
         rules = record.get("rules") or {}
         if not isinstance(rules, dict):
             raise MappingError("`rules` must be an object such as {example}.", example='{"robots": false}')
-        return cls(roles.get("events", RoleMapping()), roles.get("items"), roles.get("users"), rules)
+        return cls(roles.get("events", RoleMapping()), roles.get("items"), roles.get("users"), rules, _pseudonyms(record.get("pseudonyms")))
 
     def to_json(self) -> str:
         """Write the JSON that `from_json` reads."""
@@ -128,6 +133,8 @@ class Mapping:
             record["users"] = self.users.to_record()
         if self.rules:
             record["rules"] = dict(self.rules)
+        if self.pseudonyms:
+            record["pseudonyms"] = list(self.pseudonyms)
         return record
 
 
@@ -136,6 +143,23 @@ def allowed_columns(role: Role) -> tuple[str, ...]:
     if role == "items":
         return ("item_id", *ITEM_ATTRIBUTES)
     return (*EVENT_COLUMNS, *(a for a in ITEM_ATTRIBUTES if a != "price"), *DEMOGRAPHICS) if role == "events" else ("user_id",)
+
+
+def _pseudonyms(given: Any) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+        raise MappingError(
+            "`pseudonyms` is {given}; it must be a list of columns such as {example}.", given=repr(given), example='["user_id"]'
+        )
+    refused = (set(EVENT_COLUMNS) | set(ITEM_ATTRIBUTES)) - {"user_id", "session_id"}
+    if wrong := [name for name in given if name in refused]:
+        raise MappingError(
+            "`pseudonyms` names {column}; only user_id, session_id and attributes of users can be replaced. "
+            "Map {column} to null to leave it out.",
+            column=wrong[0],
+        )
+    return tuple(dict.fromkeys(name if name in ("user_id", "session_id") else slug(name) for name in given))
 
 
 def _role(record: Any, role: Role) -> RoleMapping:
@@ -161,6 +185,7 @@ def _role(record: Any, role: Role) -> RoleMapping:
             known=", ".join(sorted(known)),
         )
     columns: dict[str, tuple[str, ...]] = {}
+    left_out: list[str] = []
     given = record.get("columns") or {}
     if not isinstance(given, dict):
         raise MappingError("`columns` of `{role}` must be an object of canonical name and file column.", role=role)
@@ -175,6 +200,7 @@ def _role(record: Any, role: Role) -> RoleMapping:
             )
         pieces = source if isinstance(source, list) else [source]
         if source is None or source == []:
+            left_out.append(name)
             continue
         if not all(isinstance(piece, str) for piece in pieces):
             raise MappingError("`{role}.columns.{column}` must be a column name or a list of column names.", role=role, column=canonical)
@@ -217,4 +243,5 @@ def _role(record: Any, role: Role) -> RoleMapping:
         event_types={str(k): str(v) for k, v in words.items()},
         default_event_type=default,
         dwell_unit=record.get("dwell_unit"),
+        left_out=tuple(left_out),
     )

@@ -84,7 +84,16 @@ def _make_known(connection: Connection, *, edges: bool) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL{bare} ELSE x END")
 
 
-def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMapping, role: str, index: int, table: str, tick: Tick) -> Source:
+def stage_file(
+    connection: Connection,
+    preview: FilePreview,
+    mapping: RoleMapping,
+    role: str,
+    index: int,
+    table: str,
+    tick: Tick,
+    covered: frozenset[str] = frozenset(),
+) -> Source:
     """Append one file's mapped columns to a staging table.
 
     Args:
@@ -95,6 +104,7 @@ def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMappin
         index: source_file of its rows.
         table: Table with source_file, source_row and the mapping's canonical columns.
         tick: Told the share of the file that was read.
+        covered: Canonical columns that are stored as pseudonyms; the macro pseudonymised() must exist.
 
     Raises:
         FileError: The file is damaged, or changed while it was read.
@@ -102,7 +112,11 @@ def stage_file(connection: Connection, preview: FilePreview, mapping: RoleMappin
     wanted = list(dict.fromkeys(piece for pieces in mapping.columns.values() for piece in pieces))
     account = Accounting()
     targets = ", ".join(identifier(name) for name in mapping.columns)
-    values = ", ".join(_value(name, [wanted.index(piece) for piece in pieces]) for name, pieces in mapping.columns.items())
+    values = ", ".join(
+        f"pseudonymised({value})" if name in covered else value
+        for name, pieces in mapping.columns.items()
+        for value in [_value(name, [wanted.index(piece) for piece in pieces])]
+    )
     statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
     try:
         found = measure(preview)

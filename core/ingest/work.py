@@ -1,11 +1,12 @@
 """What is asked of one ingest, and what its steps hand on to each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.ingest.mapping import Mapping
+from core.ingest.personal import Cover
 from core.ingest.rules import Setting
 from core.ingest.staging import Source
 from core.messages import Message
@@ -46,6 +47,8 @@ class Work:
     sources: list[Source]
     warnings: list[str]
     previous: dict[str, Any] | None
+    cover: Cover = field(default_factory=Cover)
+    """Columns that are stored as pseudonyms."""
 
 
 def ticker(progress: Progress, start: float, width: float, message: Message) -> Callable[[float], None]:

@@ -381,6 +381,8 @@ def _remove_empty(folder: Path) -> None:
     """Take back the folders of a dataset that never got a version."""
     with suppress(OSError):  # something lies there after all; the error that brought us here matters more
         for path in sorted(folder.rglob("*"), reverse=True):
+            if path.name == "pseudonyms.json":
+                path.unlink()  # a salt that nothing was stored by
             if path.is_dir():
                 path.rmdir()
         folder.rmdir()
