@@ -38,6 +38,8 @@ class Measure:
     delimiters: int = 0
     """Delimiters outside quotes."""
     quotes: int = 0
+    returns: bool = False
+    """Whether lines end with CR LF."""
     edges: bool = False
     """Whether a field may begin or end with a blank."""
     sound: bool = True
@@ -65,7 +67,7 @@ def measure(preview: FilePreview) -> Measure | None:
             found.sound = False
             return found
         last = block[-1:] or last
-    if found.quotes & 1:
+    if found.quotes & 1 or (found.inside and found.returns):  # line ends inside values are told as LF by the careful reader
         found.sound = False
     elif last != b"\n":
         found.lines += 1
@@ -136,6 +138,7 @@ def _count(found: Measure, block: bytes, delimiter: int) -> bool:
     if bool(np.any(newline[:-1] & newline[1:])):
         return False
     if b"\r" in block:
+        found.returns = True
         returns = array == _RETURN
         if bool(np.any(newline[:-1] & returns[1:])) or bool(np.any(returns[:-1] & ~newline[1:])):
             return False
