@@ -63,7 +63,7 @@ def _ingest(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
 
 
 def _quality(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    return work.quality(home.dataset(arguments.dataset))
+    return work.quality(home.dataset(arguments.dataset), Path(arguments.out) if arguments.out else None)
 
 
 def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -204,7 +204,8 @@ def _parser() -> argparse.ArgumentParser:
 
     ingest = add("ingest", _ingest, "Read a behaviour log into a dataset, every row accounted for.", heavy=True)
     _add_files(ingest, required=True)
-    add("quality", _quality, "Print the quality report of a dataset.", heavy=False)
+    quality = add("quality", _quality, "Print the quality report of a dataset.", heavy=False)
+    quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)

@@ -78,13 +78,11 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
     return result
 
 
-def quality(dataset: Dataset) -> Result:
-    """Return the quality report of the current version."""
-    from core.ingest.report import quality_report
+def quality(dataset: Dataset, out: Path | None = None) -> Result:
+    """Return the quality report of the current version; with `out`, also write it as .html or .json."""
+    from core.pipeline.quality import report_of, write_report
 
-    manifest = dataset.manifest()
-    with dataset.log().history() as connection:
-        return {"dataset": dataset.name, **quality_report(connection, manifest), "warnings": manifest.get("warnings", [])}
+    return write_report(dataset, out) if out else report_of(dataset)
 
 
 def profile(

@@ -183,6 +183,15 @@ class Dataset:
         self.run_path(kind, run_id)
         self._point(run=(kind, run_id))
 
+    def point_to_version(self, version: str) -> None:
+        """Make a published version the one on screen; runs stay as they are.
+
+        Raises:
+            NotFoundError: There is no such version.
+        """
+        self.version_path(version)
+        self._point(version=version)
+
     def saved(self, name: str) -> Any:
         """Return what people saved under a name (segment names, audiences, settings), or None."""
         path = self.path / "saved" / f"{slug(name)}.json"

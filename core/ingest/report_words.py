@@ -1,0 +1,82 @@
+"""Words of the quality report: what its rules, gates, shapes and kinds of events are called."""
+
+from typing import Any
+
+from core.messages import Message, say
+
+Row = dict[str, Any]
+
+
+def rule_name(rule: str) -> Message:
+    """What a rule or step of the waterfall is called."""
+    names = {
+        "rows_read": say("Rows read"),
+        "rows_kept": say("Rows kept"),
+        "duplicates": say("Exact or near duplicates"),
+        "broken_row": say("Broken line"),
+        "null_user": say("No shopper id"),
+        "bad_time": say("Unreadable time"),
+        "time_out_of_range": say("Time out of range"),
+        "null_item": say("No item id"),
+        "bad_price": say("Unreadable price"),
+        "negative_price": say("Negative price"),
+        "bad_quantity": say("Unreadable quantity"),
+        "bad_dwell": say("Unreadable dwell time"),
+        "negative_dwell": say("Negative dwell time"),
+        "dwell_cap": say("Dwell time cut to the cap"),
+        "robots": say("Robots"),
+    }
+    return names.get(rule, Message(rule, {}))
+
+
+def gate_sentence(record: Row) -> Message:
+    """What the label counts of a horizon are enough for, with both numbers."""
+    needs, train = record["needs"], record.get("train") or {"users": record["users"], "positives": record["positives"]}
+    others = train["users"] - train["positives"]
+    if record["gate"] == "too_short":
+        return say("Too short: {have:g} days of history, {need} are needed.", have=record["history_days"], need=needs["history_days"])
+    if record["gate"] == "too_few":
+        return say(
+            "Too few: {buyers:,} buyers and {others:,} others to train on, {need} of each are needed.",
+            buyers=train["positives"],
+            others=others,
+            need=needs["train"],
+        )
+    if record["gate"] == "rough":
+        return say("Rough: enough for one window, too little to train, calibrate and test on windows of their own.")
+    if record["gate"] == "enough":
+        return say(
+            "Enough: {buyers:,} buyers and {others:,} others to train on; from {good} of each on a model is expected to hold.",
+            buyers=train["positives"],
+            others=others,
+            good=needs["good"],
+        )
+    return say("Good: {buyers:,} buyers and {others:,} others to train on.", buyers=train["positives"], others=others)
+
+
+def shape_name(shape: str) -> Message:
+    """What a compared shape is called."""
+    return {"event_mix": say("Kinds of events"), "hour": say("Hour of the day"), "price": say("Prices")}[shape]
+
+
+def level_name(level: str) -> Message:
+    """What the size of a shift is called."""
+    return {"small": say("small"), "moderate": say("moderate"), "large": say("large")}[level]
+
+
+def kind_name(kind: str) -> Message:
+    """What a canonical kind of event is called."""
+    names = {
+        "impression": say("impression"),
+        "view": say("view"),
+        "click": say("click"),
+        "search": say("search"),
+        "favourite": say("favourite"),
+        "share": say("share"),
+        "cart": say("cart"),
+        "remove_from_cart": say("removal from cart"),
+        "purchase": say("purchase"),
+        "refund": say("refund"),
+        "other": say("other"),
+    }
+    return names.get(kind, Message(kind, {}))
