@@ -11,6 +11,10 @@ Tell = Callable[[str], str]
 """Says a sentence in the reader's language; `str` leaves it English."""
 Row = dict[str, Any]
 
+_COLOURS = ("#2f6fb2", "#d98b2b", "#3f9a6b", "#a2549b", "#8a929c")
+"""Of the most frequent kinds of events, and of all others."""
+_PARTIAL = ' opacity="0.45"'
+"""Marks a day that the log covers in part only."""
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --quiet: #5b6775; --line: #d9dee4; --ground: #ffffff; --panel: #f6f7f9;
   --mark: #2f6fb2; --warn: #b4531a; }
@@ -22,7 +26,9 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2
 p, li { margin: .3rem 0; } .quiet { color: var(--quiet); } .warn { color: var(--warn); }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { color: var(--quiet); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td:first-child, th:first-child { min-width: 7.5rem; }
+th { color: var(--quiet); font-weight: 600; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .tiles { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0; }
 .tile { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .9rem; min-width: 8rem; }
 .tile b { display: block; font-size: 1.25rem; font-weight: 600; } .bar { fill: var(--mark); } .bar.lost { fill: var(--warn); }
@@ -149,14 +155,26 @@ class _Page:
 
     def days(self, report: Row) -> str:
         totals: dict[str, int] = {}
+        kinds = [row["event_type"] for row in report["event_mix"]]
+        shown = {kind: place for place, kind in enumerate(kinds[: len(_COLOURS) - 1])}
+        stacks: dict[str, dict[int, int]] = {}
         for row in report["days"]:
-            totals[str(row["day"])] = totals.get(str(row["day"]), 0) + int(row["events"])
+            day, colour = str(row["day"]), shown.get(row["event_type"], len(_COLOURS) - 1)
+            totals[day] = totals.get(day, 0) + int(row["events"])
+            stacks.setdefault(day, {})[colour] = stacks.get(day, {}).get(colour, 0) + int(row["events"])
         partial = {day["day"]: day for day in report["partial_days"]}
-        most, width = max(totals.values(), default=1), 800 / max(len(totals), 1)
-        bars = "".join(
-            f'<rect class="bar{" lost" if day in partial else ""}" x="{place * width:.2f}" y="{140 - 130 * events / most:.1f}"'
-            f' width="{max(width * 0.9, 0.5):.2f}" height="{130 * events / most:.1f}"><title>{day}: {events:,}</title></rect>'
-            for place, (day, events) in enumerate(sorted(totals.items()))
+        most, width, bars = max(totals.values(), default=1), 800 / max(len(totals), 1), ""
+        for place, day in enumerate(sorted(totals)):
+            top = 140.0
+            for colour, events in sorted(stacks[day].items()):
+                height = 130 * events / most
+                top -= height
+                bars += (
+                    f'<rect fill="{_COLOURS[colour]}" x="{place * width:.2f}" y="{top:.1f}" width="{max(width * 0.9, 0.5):.2f}"'
+                    f' height="{height:.1f}"{_PARTIAL if day in partial else ""}><title>{day}: {totals[day]:,}</title></rect>'
+                )
+        legend = "".join(f'<tspan fill="{_COLOURS[place]}">■</tspan> {self.say(kind_name(kind))}  ' for kind, place in shown.items()) + (
+            f'<tspan fill="{_COLOURS[-1]}">■</tspan> {self.say(say("others"))}' if len(kinds) > len(shown) else ""
         )
         ends = sorted(totals)
         axis = f'<text x="0" y="156">{ends[0]}</text><text x="800" y="156" text-anchor="end">{ends[-1]}</text>' if ends else ""
@@ -175,7 +193,8 @@ class _Page:
         listed = ", ".join(gaps[:20]) + (" …" if len(gaps) > 20 else "")
         notes.append(say("{n:,} days without events: {days}", n=len(gaps), days=listed) if gaps else say("No day without events."))
         told = "".join(f"<p>{self.say(note)}</p>" for note in notes)
-        return f'<svg viewBox="0 0 800 160" role="img"><line class="axis" x1="0" x2="800" y1="140.5" y2="140.5"/>{bars}{axis}</svg>{told}'
+        bars += f'<line class="axis" x1="0" x2="800" y1="140.5" y2="140.5"/>{axis}'
+        return f'<svg viewBox="0 0 800 160" role="img">{bars}<text x="400" y="156" text-anchor="middle">{legend}</text></svg>{told}'
 
     def mix(self, report: Row) -> str:
         words: dict[str, list[str]] = {}
