@@ -11,6 +11,7 @@ import pyarrow as pa
 from core.errors import CoreError, FileError
 from core.ingest.dialect import BLANKS
 from core.ingest.direct import measure, stage_directly
+from core.ingest.joining import joined_value
 from core.ingest.lean import create_view
 from core.ingest.mapping import EVENT_COLUMNS, RoleMapping
 from core.ingest.names import DEMOGRAPHICS
@@ -115,7 +116,7 @@ def stage_file(
     values = ", ".join(
         f"pseudonymised({value})" if name in covered else value
         for name, pieces in mapping.columns.items()
-        for value in [_value(name, [wanted.index(piece) for piece in pieces])]
+        for value in [joined_value(name, [f"known(c{wanted.index(piece)})" for piece in pieces], pieces)]
     )
     statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
     try:
@@ -198,23 +199,6 @@ def keep_rejects(connection: Connection, role: str, index: int, account: Account
     connection.execute("INSERT INTO rejects SELECT ?, ?, source_row, reason, text FROM broken", [role, index])
     connection.unregister("broken")
     lines.clear()
-
-
-def _value(name: str, places: list[int]) -> str:
-    pieces = [f"known(c{place})" for place in places]
-    if len(pieces) == 1:
-        return pieces[0]
-    if name != "event_time":
-        return f"concat_ws('{'-' if name.endswith('_id') else ' '}', {', '.join(pieces)})"
-    if len(pieces) == 2:
-        # A calendar day may come with a clock of its own at midnight ("2019-10-01 00:00:00" + "08:05").
-        return f"concat_ws(' ', regexp_replace({pieces[0]}, '[ T]00:00(:00(\\.0+)?)?$', ''), {pieces[1]})"
-    date = " || '-' || ".join(
-        f"lpad(split_part({piece}, '.', 1), 2, '0')" if i else f"split_part({piece}, '.', 1)" for i, piece in enumerate(pieces[:3])
-    )
-    clock = [f"lpad(split_part(COALESCE({piece}, '0'), '.', 1), 2, '0')" for piece in pieces[3:6]]
-    clock = clock + ["'00'"] * (3 - len(clock))
-    return f"{date} || ' ' || {' || chr(58) || '.join(clock)}"
 
 
 def fetch_lines(
