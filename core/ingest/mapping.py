@@ -25,6 +25,7 @@ EVENT_COLUMNS: Final = (
     "revenue",
     "query",
     "order_id",
+    "currency",
     "order_number",
     "order_hour",
     "days_since_prior_order",
@@ -32,6 +33,7 @@ EVENT_COLUMNS: Final = (
 """Keys that `events.columns` may have, besides item attributes and demographics repeated in each row."""
 
 TIME_UNITS: Final = ("s", "ms", "us", "ns", "days")
+DWELL_UNITS: Final = ("s", "ms", "min")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class RoleMapping:
     """How one kind of file is read; everything but `columns` may be left open."""
 
     columns: Dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Canonical column → one column of the file, or several to be joined (year, month, day)."""
+    """Canonical column → one column of the file, or several to be joined (year, month, day; columns of 0 and 1 for event_type)."""
     header: tuple[str, ...] | None = None
     """Names for a file that has none."""
     delimiter: str | None = None
@@ -67,7 +69,9 @@ class RoleMapping:
     guesses: tuple[Guess, ...] = ()
     """How sure each guessed column is; columns a person gave are not listed."""
     dwell_unit: str | None = None
-    """s or ms for plain numbers."""
+    """s, ms or min for plain numbers."""
+    whole_ids: bool | None = None
+    """Read ids such as 17850.0 as 17850 where every id of the column ends so; None does it too, False never."""
     left_out: tuple[str, ...] = ()
     """Canonical columns that a person wants empty (null in the JSON), whatever could be guessed for them."""
 
@@ -78,6 +82,8 @@ class RoleMapping:
         for name in ("delimiter", "encoding", "time_unit", "time_format", "time_zone", "default_event_type", "dwell_unit"):
             if getattr(self, name) is not None:
                 record[name] = getattr(self, name)
+        if self.whole_ids is not None:
+            record["whole_ids"] = self.whole_ids
         if self.header is not None:
             record["header"] = list(self.header)
         if self.event_types:
@@ -176,6 +182,7 @@ def _role(record: Any, role: Role) -> RoleMapping:
         "event_types",
         "default_event_type",
         "dwell_unit",
+        "whole_ids",
     }
     if unknown := sorted(set(record) - known):
         raise MappingError(
@@ -211,8 +218,12 @@ def _role(record: Any, role: Role) -> RoleMapping:
     unit = record.get("time_unit")
     if unit is not None and unit not in TIME_UNITS:
         raise MappingError("`time_unit` is {given}; it must be one of {known}.", given=repr(unit), known=", ".join(TIME_UNITS))
-    if record.get("dwell_unit") not in (None, "s", "ms"):
-        raise MappingError("`dwell_unit` is {given}; it must be s or ms.", given=repr(record["dwell_unit"]))
+    if record.get("dwell_unit") not in (None, *DWELL_UNITS):
+        raise MappingError(
+            "`dwell_unit` is {given}; it must be one of {known}.", given=repr(record["dwell_unit"]), known=", ".join(DWELL_UNITS)
+        )
+    if record.get("whole_ids") not in (None, True, False):
+        raise MappingError("`whole_ids` is {given}; it must be true or false.", given=repr(record["whole_ids"]))
     for name in ("delimiter", "encoding", "time_format", "time_zone"):
         if record.get(name) is not None and not isinstance(record[name], str):
             raise MappingError("`{role}.{name}` is {given}; it must be a text in quotes.", role=role, name=name, given=repr(record[name]))
@@ -243,5 +254,6 @@ def _role(record: Any, role: Role) -> RoleMapping:
         event_types={str(k): str(v) for k, v in words.items()},
         default_event_type=default,
         dwell_unit=record.get("dwell_unit"),
+        whole_ids=record.get("whole_ids"),
         left_out=tuple(left_out),
     )

@@ -17,16 +17,17 @@ EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
         """
         user_id userid user uid user_pseudo_id visitor_id visitorid visitor customer_id customerid customer cust_id client_id clientid
         household_id household_key household member_id buyer_id shopper_id account_id full_visitor_id fullvisitorid person_id
-        profile_id mcvisid domain_userid customer_no customer_number user_name username device_id cookie_id anonymous_id customer_email
-        email 用户id 用户编号 用户 会员id 会员编号 会员号 会员 客户id 客户编号 客户 顾客id 顾客 买家id 买家 访客id 访客
+        profile_id mcvisid mcid domain_userid network_userid customer_no customer_number user_name username device_id cookie_id anonymous_id
+        distinct_id customer_email billing_email email 用户id 用户编号 用户 会员id 会员编号 会员号 会员名 会员 客户id 客户编号 客户 顾客id
+        顾客 买家id 买家 买家会员名 买家昵称 下单帐号 下单账号 访客id 访客
         """
     ),
     "item_id": _words(
         """
         item_id itemid item product_id productid product sku sku_id product_sku stock_code stockcode asin parent_asin article_id
         article goods_id goodsid commodity_id movie_id material content_id lineitem_sku line_item_sku variant_id upc clicked_item_id
-        click_item_id clicked_item click_item click_id clicked_id view_item_id viewed_item_id product_code item_code aid 商品id
-        商品编号 商品编码 商品 物品id 物品 产品id 产品编号 产品 点击id 点击商品id 点击商品 浏览商品id 货号
+        click_item_id clicked_item click_item click_id clicked_id view_item_id viewed_item_id product_code item_code item_sku aid 商品id
+        商品编号 商品编码 商品 物品id 物品 产品id 产品编号 产品 宝贝id 点击id 点击商品id 点击商品 浏览商品id 货号 商家编码
         """
     ),
     "purchase_item_id": _words(
@@ -46,19 +47,22 @@ EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
         event_time eventtime event_timestamp timestamp time_stamp datetime date_time time transaction_timestamp transaction_date
         transaction_time invoice_date invoicedate order_date order_time order_purchase_timestamp purchase_date purchase_time created_at
         occurred_at processed_at hit_time hit_time_gmt collector_tstamp derived_tstamp unix_time unix_timestamp ts t_dat date
-        event_date day 时间戳 时间 日期时间 行为时间 事件时间 发生时间 访问时间 点击时间 下单时间 购买时间 交易时间 创建时间 日期
+        event_date day 时间戳 时间 日期时间 行为时间 事件时间 发生时间 访问时间 点击时间 下单时间 购买时间 交易时间 订单创建时间 创建时间
+        日期
         """
     ),
     "session_id": _words(
         """
-        session_id sessionid user_session session ga_session_id visit_id visitid visit_num domain_sessionid browsing_session 会话id
+        session_id sessionid user_session session ga_session_id visit_id visitid visit_num visit_number domain_sessionid domain_sessionidx
+        browsing_session 会话id
         会话 会话编号
         """
     ),
     "dwell_seconds": _words(
         """
         dwell_seconds dwell_time dwell dwelltime dwell_ms dwell_time_ms duration duration_seconds duration_ms time_on_page time_spent
-        stay_time view_time view_duration engagement_time_msec watch_time 停留时长 停留时间 停留 浏览时长 停留秒数 时长
+        dwell_s dwell_minutes dwell_min duration_minutes duration_min stay_time view_time view_duration
+        engagement_time_msec watch_time 停留时长 停留时间 停留 浏览时长 停留秒数 时长
         """
     ),
     "position": _words(
@@ -70,20 +74,20 @@ EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "quantity": _words(
         """
         quantity qty item_quantity lineitem_quantity line_item_quantity units unit_quantity number_of_items number_of_cds
-        product_quantity quantity_sold num_items items_count count 数量 购买数量 商品数量 件数 销量
+        product_quantity quantity_sold num_items items_count count 数量 购买数量 订购数量 商品数量 宝贝总数量 件数 销量
         """
     ),
     "price": _words(
         """
         price unit_price unitprice item_price product_price lineitem_price line_item_price sale_price selling_price price_usd 价格 单价
-        售价 商品价格 商品单价 成交价
+        售价 商品价格 商品单价 京东价 成交价
         """
     ),
     "revenue": _words(
         """
         revenue sales_value sales_amount sales line_total item_revenue product_revenue total_price total_amount transaction_amount
         amount dollar_value order_value payment_value purchase_amount spend total value subtotal gmv event_value 金额 销售额 总金额
-        总价 支付金额 实付金额 订单金额 成交金额 交易金额
+        总价 支付金额 实付金额 买家实际支付金额 买家应付货款 订单金额 成交金额 交易金额
         """
     ),
     "query": _words(
@@ -95,6 +99,11 @@ EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
         """
         order_id orderid transaction_id transactionid transaction basket_id basketid invoice_no invoiceno invoice invoice_id order_no
         order receipt_id receipt_no cart_id checkout_id ticket_id 订单id 订单编号 订单号 订单 交易号 交易id 交易编号 小票号
+        """
+    ),
+    "currency": _words(
+        """
+        currency currency_code order_currency price_currency transaction_currency 币种 货币
         """
     ),
     "order_number": _words(
@@ -118,14 +127,14 @@ ITEM_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "title": _words(
         """
         title product_title item_title product_name productname item_name itemname name goods_name prod_name display_name lineitem_name
-        product_type product_type_name sub_commodity_desc 商品名称 商品名 商品标题 标题 名称 产品名称 产品名 品名
+        product_type product_type_name sub_commodity_desc 商品名称 商品名 商品标题 宝贝标题 标题 名称 产品名称 产品名 品名
         """
     ),
     "category": _words(
         """
         product_category category category_name item_category category_code product_category_name category_path categories
-        commodity_desc product_group_name cate cat main_category department department_name product_type category_id categoryid cate_id
-        category_l1 genre genres aisle 类别 品类 分类 商品类别 商品分类 商品品类 类目 商品类目 一级类目 类目id 商品类目id
+        commodity_desc product_group_name cate cat cat_id main_category department department_name product_type category_id categoryid
+        cate_id category_l1 genre genres aisle 类别 品类 分类 商品类别 商品分类 商品品类 类目 商品类目 一级类目 类目id 商品类目id
         """
     ),
     "brand": _words(
@@ -207,6 +216,25 @@ DEMOGRAPHICS: Final[dict[str, tuple[str, ...]]] = {
 """Attributes of the user that event rows sometimes repeat."""
 
 
+_PREFIXES: Final = _words(
+    "items_ item_ products_ product_ lineitem_ line_items_ ecommerce_ event_params_ params_ properties_ data_ payload_ geo_ post_"
+)
+"""What nested exports put before a name when they are laid flat, such as `items.item_id` or `event_params.ga_session_id`."""
+_NESTED: Final = 0.93
+"""A nested name is a little less sure than the plain one."""
+DAY_ONLY: Final = frozenset(_words("weekday week_day dow day_of_week order_dow dayofweek day_name 星期 星期几 周几"))
+"""Names of columns that say the day of the week, which places no event in time."""
+PER_USER_SESSIONS: Final = frozenset(_words("ga_session_id visit_num visit_number domain_sessionidx session_number"))
+"""Session numbers that start anew, or may meet, with every user."""
+ORDER_TOTALS: Final = frozenset(
+    _words(
+        "total subtotal total_price total_amount order_value order_total order_amount payment_value transaction_amount 总金额 总价 订单金额"
+        " 支付金额 实付金额 买家实际支付金额 买家应付货款"
+    )
+)
+"""Amounts that most exports give per order and repeat on every line of it."""
+
+
 def plain_name(name: str) -> str:
     """Spell a column name for comparison: `visitorId` → `visitor_id`, `用户 ID` → `用户id`."""
     text = _CAMEL.sub("_", unicodedata.normalize("NFKC", name).strip())
@@ -217,9 +245,11 @@ def plain_name(name: str) -> str:
 def _index(names: dict[str, tuple[str, ...]]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for canonical, spellings in names.items():
-        for place, spelling in enumerate(spellings):
-            score = round(0.99 - 0.4 * place / max(len(spellings), 40), 4)
-            found.setdefault(spelling, {}).setdefault(canonical, score)
+        # Each language has its own best name: the first Chinese one says as much as the first English one.
+        for language in ([s for s in spellings if s.isascii()], [s for s in spellings if not s.isascii()]):
+            for place, spelling in enumerate(language):
+                score = round(0.99 - 0.4 * place / max(len(spellings), 40), 4)
+                found.setdefault(spelling, {}).setdefault(canonical, score)
     return found
 
 
@@ -231,7 +261,12 @@ DEMOGRAPHIC_INDEX: Final = _index(DEMOGRAPHICS)
 def name_scores(name: str, index: dict[str, dict[str, float]]) -> dict[str, float]:
     """Return canonical columns that a name may stand for, with a confidence 0-1."""
     plain = plain_name(name)
-    return index.get(plain) or index.get(plain.replace("_", "")) or {}
+    if found := index.get(plain) or index.get(plain.replace("_", "")):
+        return found
+    for prefix in _PREFIXES:
+        if plain.startswith(prefix) and (found := index.get(plain.removeprefix(prefix))):
+            return {canonical: round(score * _NESTED, 4) for canonical, score in found.items()}
+    return {}
 
 
 def is_known_name(name: str) -> bool:
