@@ -519,7 +519,7 @@ def test_missing_columns_are_named_with_those_the_file_has(ingest: Ingest) -> No
         (b"\x89PNG\r\n\x1a\n0000", "PNG"),
         (b"just\none\ncolumn\n", "one column"),
         (b"PAR1 cut", "cut off"),
-        (b'{"user": 1}\n', "JSON"),
+        (b'{"user": 1}\n', "only the column user"),
         (b"\x1f\x8b\x08\x00broken", "damaged"),
     ],
 )

@@ -117,6 +117,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: d
 
 def _doubts_of(source: Source) -> Iterator[Message]:
     file, account = source.preview.name, source.account
+    yield from source.preview.notes
     if n := account.literal_quotes:
         yield (
             say("{n} lines of {file} have a quote inside a plain field; it is kept as a sign of the text.", n=n, file=file)

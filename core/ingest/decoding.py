@@ -1,19 +1,18 @@
-"""From the bytes of a file to UTF-8: what kind of file it is, how it is packed and which encoding it uses."""
+"""From the bytes of a file to UTF-8: unpacking within limits, and which encoding it uses."""
 
 import codecs
 import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import charset_normalizer
+import zstandard
 
 from core.errors import FileError
-from core.messages import say
+from core.ingest.kinds import BITE, damaged
 
 BLOCK = 4 << 20
 """Bytes read at once: large enough for the vectorised checks, small enough to hold many times."""
@@ -30,20 +29,6 @@ MAX_UNPACKED = 200 << 30
 _RATIO_FREE = 64 << 20
 """Small files of one repeated line are harmless, whatever their ratio."""
 
-_FOREIGN = (
-    (b"\x89PNG", say("a PNG image")),
-    (b"\xff\xd8\xff", say("a JPEG image")),
-    (b"GIF8", say("a GIF image")),
-    (b"%PDF", say("a PDF document")),
-    (b"PK\x03\x04", say("a ZIP archive or an Excel workbook")),
-    (b"\xd0\xcf\x11\xe0", say("an old Excel or Word file")),
-    (b"7z\xbc\xaf", say("a 7z archive")),
-    (b"\x28\xb5\x2f\xfd", say("a Zstandard archive")),
-    (b"BZh", say("a bzip2 archive")),
-    (b"SQLite format 3", say("an SQLite database")),
-    (b"ORC", say("an ORC file")),
-    (b"Obj\x01", say("an Avro file")),
-)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LIKELY = ["gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "latin_1", "cp1251", "cp1250"]
 
@@ -54,6 +39,8 @@ class Scan:
 
     bytes: int
     """Size on disk."""
+    unpacked: int
+    """Size of the text."""
     sha256: str
     encoding: str
     """A name that Python's codecs know."""
@@ -65,92 +52,96 @@ class Scan:
     """Whole lines from later places of the file, to judge a dialect on more than its head."""
 
 
-def file_kind(path: Path) -> str:
-    """Tell "csv", "csv.gz" or "parquet" by the first bytes, never by the name.
-
-    Raises:
-        FileError: The path is no readable file, is empty, or holds something else.
-    """
-    if path.is_dir():
-        raise FileError("{file} is a folder; give the files inside it.", file=path.name)
-    if path.exists() and not path.is_file():  # a pipe or device: it cannot be read twice, and some never end
-        raise FileError("{file} is a pipe or a device; save what comes out of it as a file and give that.", file=path.name)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(512)
-            size = stream.seek(0, 2)
-            stream.seek(max(0, size - 4))
-            tail = stream.read(4)
-    except FileNotFoundError as error:
-        raise FileError("There is no file {file}; check the path.", file=path.name) from error
-    except OSError as error:
-        raise FileError("{file} cannot be read ({error}); check its permissions.", file=path.name, error=error.strerror) from error
-    if not head.strip():
-        raise FileError("{file} is empty ({size} B); export it again.", file=path.name, size=size)
-    if head.startswith(b"PAR1"):
-        if tail != b"PAR1":
-            raise FileError("{file} is a Parquet file that was cut off (its last bytes are missing); export it again.", file=path.name)
-        return "parquet"
-    if head.startswith(b"\x1f\x8b"):
-        return "csv.gz"
-    for magic, kind in _FOREIGN:
-        if head.startswith(magic):
-            raise FileError("{file} is {kind}, not a table of events; export it as CSV or Parquet.", file=path.name, kind=kind)
-    if head.lstrip()[:1] in (b"{", b"[") or head.lstrip()[:1] == b"<":
-        raise FileError("{file} holds JSON, XML or HTML, not a table; export it as CSV or Parquet.", file=path.name)
-    return "csv"
-
-
-@contextmanager
-def open_bytes(path: Path, kind: str) -> Iterator[IO[bytes]]:
-    """Open a text file for reading bytes, unpacked when it is gzip."""
-    with gzip.open(path, "rb") if kind == "csv.gz" else path.open("rb") as stream:
-        yield stream  # type: ignore[misc]
-
-
 def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
-    """Yield a text file's bytes, unpacked when it is gzip.
+    """Yield a file's bytes, unpacked when its kind says that it is packed (.gz or .zst).
 
     Raises:
-        FileError: The gzip file is damaged, cut, or unpacks to too much.
+        FileError: The archive is damaged, cut, or unpacks to too much.
     """
+    if not kind.endswith((".gz", ".zst")):
+        with path.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                yield block
+        return
     size = path.stat().st_size
     done = 0
     try:
-        with open_bytes(path, kind) as stream:
-            while block := stream.read(BLOCK):
-                done += len(block)
-                if kind == "csv.gz" and done > _RATIO_FREE and (done > size * MAX_RATIO or done > MAX_UNPACKED):
-                    raise FileError(
-                        "{file} unpacks to more than {unpacked} MiB from {size} bytes; logs do not shrink that far. "
-                        "Unpack it yourself and give the CSV file if you trust it.",
-                        file=path.name,
-                        unpacked=done >> 20,
-                        size=size,
-                    )
-                yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileError("{file} is a damaged or cut gzip file ({error}); copy or export it again.", file=path.name, error=error) from error
+        for block in _zstd_blocks(path) if kind.endswith(".zst") else _gzip_blocks(path):
+            done += len(block)
+            check_ratio(path.name, done, size)
+            yield block
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise damaged(path, error) from error
 
 
-def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
+def check_ratio(name: str, unpacked: int, size: int) -> None:
+    """Refuse an archive that unpacks to more than logs do.
+
+    Raises:
+        FileError: So many bytes come from so few.
+    """
+    if unpacked > _RATIO_FREE and (unpacked > size * MAX_RATIO or unpacked > MAX_UNPACKED):
+        raise FileError(
+            "{file} unpacks to more than {unpacked} MiB from {size} bytes; logs do not shrink that far. "
+            "Unpack it yourself and give the file inside if you trust it.",
+            file=name,
+            unpacked=unpacked >> 20,
+            size=size,
+        )
+
+
+def _gzip_blocks(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") as stream:
+        while block := stream.read(BLOCK):
+            yield block
+
+
+def _zstd_blocks(path: Path) -> Iterator[bytes]:
+    """Unpack frame by frame in small bites: the library's own reader ends at a cut file as if it were whole."""
+    with path.open("rb") as stream:
+        frame, began, held = zstandard.ZstdDecompressor().decompressobj(), False, bytearray()
+        while bite := stream.read(BITE):
+            while bite:
+                began = True
+                held += frame.decompress(bite)
+                bite = frame.unused_data if frame.eof else b""
+                if frame.eof:
+                    frame, began = zstandard.ZstdDecompressor().decompressobj(), False
+            if len(held) >= BLOCK:
+                yield bytes(held)
+                held.clear()
+        if began:
+            raise EOFError("the last frame is not complete")
+        if held:
+            yield bytes(held)
+
+
+def scan_text(path: Path, kind: str, encoding: str | None = None, *, in_lines: bool = True) -> Scan:
     """Read a text file once: checksum, encoding, line ends and samples.
+
+    Args:
+        path: The file.
+        kind: What `file_kind` said.
+        encoding: What a person said, or None.
+        in_lines: Whether a first line without end is an error; without it the sample is the head as it stands.
 
     Raises:
         FileError: It is binary, unpacks to too much, or is not text in the encoding that was named.
     """
     digest = hashlib.sha256()
-    if kind == "csv.gz":
+    is_packed = kind.endswith((".gz", ".zst"))
+    if is_packed:
         with path.open("rb") as packed:
             while piece := packed.read(BLOCK):
                 digest.update(piece)
     guessed = encoding
     decoder: codecs.IncrementalDecoder | None = None
-    newlines = 0
+    newlines, unpacked = 0, 0
     head = b""
     pieces: list[bytes] = []
     for place, block in enumerate(raw_blocks(path, kind)):
-        if kind != "csv.gz":
+        unpacked += len(block)
+        if not is_packed:
             digest.update(block)
         if not head:
             head = block[:SAMPLE]
@@ -175,9 +166,9 @@ def scan_text(path: Path, kind: str, encoding: str | None = None) -> Scan:
         codecs.lookup(name)
     except LookupError as error:
         raise FileError("There is no encoding {name!r}; common ones are utf-8, gb18030, utf-16 and latin-1.", name=name) from error
-    sample = _whole_lines(head, name, complete=len(head) < SAMPLE, path=path)
+    sample = _whole_lines(head, name, complete=len(head) < SAMPLE or not in_lines, path=path)
     spread = "" if name.startswith("utf-16") else "\n".join(_middle_lines(piece, name) for piece in pieces)
-    return Scan(path.stat().st_size, digest.hexdigest(), name, newlines, sample, spread)
+    return Scan(path.stat().st_size, unpacked, digest.hexdigest(), name, newlines, sample, spread)
 
 
 def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes, float]]:

@@ -82,8 +82,8 @@ def find_dialect(name: str, sample: str, spread: str, delimiter: str | None, hea
         given = tuple(header)
         stands = [n.strip() for n in records[0]] == [n.strip() for n in given]
         return Dialect(chosen, columns, skip, stands, given)
-    has_header = _has_header(records)
-    names = _names(records[0]) if has_header else tuple(f"column_{i}" for i in range(1, columns + 1))
+    has_header = is_header(records)
+    names = header_names(records[0]) if has_header else tuple(f"column_{i}" for i in range(1, columns + 1))
     return Dialect(chosen, columns, skip, has_header, names)
 
 
@@ -121,7 +121,8 @@ def _preamble(head: list[str], delimiter: str, columns: int) -> int:
     return 0
 
 
-def _has_header(records: list[list[str]]) -> bool:
+def is_header(records: list[list[str]]) -> bool:
+    """Tell whether the first of some records names the columns of the others."""
     first, rest = [cell.strip() for cell in records[0]], records[1:200]
     known = sum(is_known_name(cell) for cell in first)
     if known >= 2 or (known == 1 and not any(_NUMBER.match(c) or _TIME.match(c) for c in first)):
@@ -145,7 +146,8 @@ def _shape(value: str) -> str:
     return re.sub(r"[A-Za-z]+", "A", re.sub(r"\d+", "9", value))
 
 
-def _names(cells: list[str]) -> tuple[str, ...]:
+def header_names(cells: list[str]) -> tuple[str, ...]:
+    """Return the names of a header; blank and repeated ones get their place."""
     names: list[str] = []
     for place, cell in enumerate(cells, start=1):
         name = cell.strip().strip("\ufeff") or f"column_{place}"

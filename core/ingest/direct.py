@@ -24,6 +24,7 @@ _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 _SPACE = 32
 _RARE = (b"\t", b"\xc2\xa0", b"\xe3\x80\x80")
 """Blanks that stand in few logs; where one does, all fields are trimmed."""
+_COMPRESSIONS = {"csv": "none", "csv.gz": "gzip", "csv.zst": "zstd"}
 _PLAIN = ("utf-8", "utf-8-sig", "utf_8", "ascii")
 
 
@@ -50,7 +51,7 @@ def measure(preview: FilePreview) -> Measure | None:
     """Count the bytes of a file; None when it is not even to be tried (encoding, preamble, blanks as delimiter)."""
     delimiter = preview.delimiter or ","
     if (
-        preview.kind not in ("csv", "csv.gz")
+        preview.kind not in _COMPRESSIONS
         or delimiter == BLANKS
         or len(delimiter) != 1
         or not delimiter.isascii()
@@ -111,7 +112,7 @@ def stage_directly(
             connection,
             f"{statement} (SELECT row_number() OVER () AS source_row, {picked} FROM read_csv(?, auto_detect = false,"  # noqa: S608 - names of our own
             f" columns = {{{columns}}}, header = {bool(header)}, delim = ?, quote = {quote}, escape = {quote}, strict_mode = true,"
-            f" null_padding = false, max_line_size = {2 << 20}, compression = '{'gzip' if preview.kind == 'csv.gz' else 'none'}'))",
+            f" null_padding = false, max_line_size = {2 << 20}, compression = '{_COMPRESSIONS[preview.kind]}'))",
             [literal_path(preview.path), preview.delimiter or ","],
             tick,
         )

@@ -18,9 +18,10 @@ from core.ingest.deciding import decide_readings, judge_rows
 from core.ingest.guessing import guess_mapping
 from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
-from core.ingest.reading import FilePreview, inspect_file
+from core.ingest.reading import FilePreview, inspect_files
 from core.ingest.rules import settle_rules
-from core.ingest.staging import prepare_staging, stage_file
+from core.ingest.scratch import Scratch, check_room, scratch_below
+from core.ingest.staging import Tick, prepare_staging, stage_file
 from core.ingest.watching import part_of
 from core.ingest.work import IngestRequest, Work, ticker
 from core.messages import say
@@ -50,6 +51,11 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
         EmptyLogError: No event is left after cleaning.
         StorageError: The disk is full or not writable. Nothing is published on any error.
     """
+    with scratch_below(dataset.path / "versions") as scratch:
+        return _ingest(dataset, request, scratch, progress)
+
+
+def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress: Progress) -> dict[str, Any]:
     if not request.events:
         raise FileError("No event file was given; name at least one.")
     if not 1 <= request.session_gap_minutes <= 24 * 60:
@@ -62,7 +68,12 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
     previous = dataset.manifest() if request.append and dataset.current()["version"] else None
     progress(0.01, say("looking at the files"))
     warnings: list[str] = []
-    previews = [_inspect(Path(path), given.events) for path in request.events]
+    previews: list[FilePreview] = []
+    for place, path in enumerate(request.events):
+        share = 0.04 / len(request.events)
+        tick = ticker(progress, 0.01 + share * place, share, say("looking at {file}", file=Path(path).name))
+        previews += _inspect(Path(path), given.events, scratch, tick)
+    _check_room(dataset, previews)
     fresh, repeats = _without_repeats(previews, previous, warnings)
     if previous is not None and not fresh and request.items is None and request.users is None:
         return {**previous, "version": dataset.current()["version"], "warnings": [*warnings, *previous["warnings"]]}
@@ -70,7 +81,7 @@ def ingest_log(dataset: Dataset, request: IngestRequest, progress: Progress = si
     side: dict[str, tuple[FilePreview, RoleMapping]] = {}
     for role, path, part in (("items", request.items, given.items), ("users", request.users, given.users)):
         if path is not None:
-            preview = _inspect(Path(path), part or RoleMapping())
+            preview = _inspect_one(Path(path), part or RoleMapping(), scratch)
             side[role] = (preview, guess_mapping(preview, _role(role), part))
     mapping = Mapping(
         events[0][1] if events else given.events,
@@ -217,8 +228,26 @@ def _role(name: str) -> Role:
     return "items" if name == "items" else "users"
 
 
-def _inspect(path: Path, part: RoleMapping) -> FilePreview:
-    return inspect_file(path, header=part.header, delimiter=part.delimiter, encoding=part.encoding)
+def _inspect(path: Path, part: RoleMapping, scratch: Scratch, tick: Tick = lambda share: None) -> tuple[FilePreview, ...]:
+    return inspect_files(path, scratch=scratch, header=part.header, delimiter=part.delimiter, encoding=part.encoding, tick=tick)
+
+
+def _inspect_one(path: Path, part: RoleMapping, scratch: Scratch) -> FilePreview:
+    found = _inspect(path, part, scratch)
+    if len(found) > 1:
+        raise FileError(
+            "{file} holds {n} tables ({tables}); of items and users one table is read. Give a file that holds it alone.",
+            file=path.name,
+            n=len(found),
+            tables=", ".join(preview.member for preview in found[:12]),
+        )
+    return found[0]
+
+
+def _check_room(dataset: Dataset, previews: list[FilePreview]) -> None:
+    """Refuse files that cannot fit: a version takes about half of a log's text, and what memory does not hold spills."""
+    needed = sum(preview.bytes * (1 if preview.kind == "csv" else 4) for preview in previews)
+    check_room(dataset.path, needed, ", ".join(preview.name for preview in previews[:5]))
 
 
 def _check_root(path: Path, roots: tuple[Path, ...]) -> None:
@@ -279,7 +308,7 @@ def _refuse_empty(work: Work, counts: dict[str, int]) -> None:
 def _sidecar(events: list[tuple[FilePreview, RoleMapping]], word: str) -> bool:
     """Tell what a `dataset.json` beside the event files says of them."""
     for preview, _ in events:
-        path = preview.path.with_name(_SIDECAR)
+        path = preview.given.with_name(_SIDECAR)
         if path.is_file():
             try:
                 record = read_json(path)

@@ -1,21 +1,29 @@
 """Look at a file before it is read: kind, checksum, encoding, dialect, columns and a sample."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.artifacts import sha256_of
 from core.errors import FileError
-from core.ingest.decoding import file_kind, scan_text
-from core.ingest.dialect import find_dialect, split_lines
+from core.ingest.decoding import SAMPLE, scan_text
+from core.ingest.dialect import find_dialect, header_names, split_lines
+from core.ingest.json_rows import find_layout, read_json_rows
+from core.ingest.kinds import file_kind
+from core.ingest.scratch import Scratch, scratch_below
+from core.ingest.sheets import read_sheets, sheet_checksum
+from core.ingest.text_table import MAX_COLUMNS, TextTable, too_wide, write_texts
+from core.ingest.unpacking import unpack_zip
+from core.messages import Message, say
 
 SAMPLE_ROWS = 50
 
-MAX_COLUMNS = 2000
-"""A wider table is a matrix, not a log."""
+LOOK_ROWS = 20_000
+"""Rows converted for a look at a file."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,9 @@ class FilePreview:
     """What can be said of a file without casting a value."""
 
     path: Path
-    kind: Literal["csv", "csv.gz", "parquet"]
+    """What is read: the file itself, or what was unpacked or converted from it."""
+    kind: str
+    """csv, csv.gz, csv.zst, parquet, json, jsonl (also .gz, .zst) or workbook."""
     bytes: int
     sha256: str
     delimiter: str | None
@@ -40,11 +50,40 @@ class FilePreview:
     """Physical lines before the header or first record."""
     types: tuple[str, ...] = ()
     """Parquet's own types."""
+    is_converted: bool = False
+    """Whether `path` is a text table (`text_table`) made of the file."""
+    broken: int = 0
+    """Rows of a converted file that are no rows."""
+    blank: int = 0
+    """Blank rows of a converted file."""
+    origin: Path | None = None
+    """The file that a person gave."""
+    member: str = ""
+    """Table inside the file: a path in an archive, a sheet of a workbook."""
+    stamp: tuple[int, int] = (0, 0)
+    """Size and time of the given file when it was looked at."""
+    notes: tuple[Message, ...] = ()
+    """What a person should know of how it was read."""
 
     @property
     def name(self) -> str:
         """File name for screens; the full path is nobody's business there."""
-        return self.path.name
+        given = (self.origin or self.path).name
+        return f"{given}/{self.member}" if self.member else given
+
+    @property
+    def given(self) -> Path:
+        """The file that a person gave."""
+        return self.origin or self.path
+
+    def check_unchanged(self) -> None:
+        """Compare the given file with what it was when it was looked at.
+
+        Raises:
+            FileError: It changed or vanished.
+        """
+        if self.origin is not None and stamp_of(self.origin) != self.stamp:
+            raise changed(self.origin.name)
 
     def values(self, column: str) -> list[str]:
         """Sample values of a column that are not empty."""
@@ -52,35 +91,219 @@ class FilePreview:
         return [row[place].strip() for row in self.sample if row[place].strip()]
 
 
-def inspect_file(
-    path: Path, *, header: tuple[str, ...] | None = None, delimiter: str | None = None, encoding: str | None = None
-) -> FilePreview:
-    """Look at a file once, front to back.
+def inspect_files(
+    path: Path,
+    *,
+    scratch: Scratch,
+    header: tuple[str, ...] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    tick: Callable[[float], None] = lambda share: None,
+    most: int | None = None,
+) -> tuple[FilePreview, ...]:
+    """Look at a file once, front to back; an archive or workbook may hold several tables of the same columns.
 
     Args:
-        path: CSV (any delimiter, plain or gzip) or Parquet.
+        path: CSV (any delimiter), JSON or JSON lines (each plain, gzip or Zstandard), Parquet, a workbook, or a ZIP of them.
+        scratch: Where what must be unpacked or converted is written; it lasts as long as the previews are used.
         header: Names for a file that has none.
         delimiter: What the person says; else found by majority over lines of the whole file.
         encoding: What the person says; else by byte order mark, UTF-8 validity and statistics.
+        tick: Told the share.
+        most: Rows to convert at most (None: all); for looks.
+
+    Raises:
+        FileError: It is missing, empty, binary, has one column, or is damaged.
+        StorageError: The disk has no room for what it unpacks to.
+    """
+    path = Path(path)
+    kind = file_kind(path)
+    stamp = stamp_of(path)
+    if kind == "zip":
+        previews = _inspect_archive(path, scratch, header, delimiter, encoding, tick, most)
+    else:
+        previews = _inspect(path, kind, scratch, header, delimiter, encoding, tick, most)
+    if stamp_of(path) != stamp:
+        raise changed(path.name)
+    return tuple(replace(preview, origin=path, stamp=stamp) for preview in previews)
+
+
+def inspect_file(
+    path: Path, *, header: tuple[str, ...] | None = None, delimiter: str | None = None, encoding: str | None = None
+) -> FilePreview:
+    """Look at a file (the first table of an archive or workbook) without keeping what was unpacked for it.
 
     Raises:
         FileError: It is missing, empty, binary, has one column, or is damaged.
     """
-    path = Path(path)
-    kind = file_kind(path)
-    return _inspect_parquet(path) if kind == "parquet" else _inspect_text(path, kind, header, delimiter, encoding)
+    with scratch_below() as scratch:
+        return inspect_files(path, scratch=scratch, header=header, delimiter=delimiter, encoding=encoding, most=LOOK_ROWS)[0]
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return size and time of the last change, to notice a file that grows or is replaced.
+
+    Raises:
+        FileError: The file is gone.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise FileError("{file} vanished while it was read; put it back and try again.", file=path.name) from error
+    return stat.st_size, stat.st_mtime_ns
+
+
+def changed(name: str) -> FileError:
+    """Return the refusal of a file that is still being written."""
+    return FileError("{file} changed while it was read; wait until its export is complete and try again.", file=name)
+
+
+def _inspect(
+    path: Path,
+    kind: str,
+    scratch: Scratch,
+    header: tuple[str, ...] | None,
+    delimiter: str | None,
+    encoding: str | None,
+    tick: Callable[[float], None],
+    most: int | None,
+) -> list[FilePreview]:
+    if kind == "parquet":
+        return [_inspect_parquet(path)]
+    if kind == "workbook":
+        return _inspect_workbook(path, scratch, header, most)
+    if kind.startswith("json"):
+        return [_inspect_json(path, kind, scratch, encoding, tick, most)]
+    return [_inspect_text(path, kind, header, delimiter, encoding)]
+
+
+def _inspect_archive(
+    path: Path,
+    scratch: Scratch,
+    header: tuple[str, ...] | None,
+    delimiter: str | None,
+    encoding: str | None,
+    tick: Callable[[float], None],
+    most: int | None,
+) -> list[FilePreview]:
+    members, beside = unpack_zip(path, scratch, lambda share: tick(0.5 * share))
+    previews: list[FilePreview] = []
+    for place, member in enumerate(members):
+
+        def inner(share: float, place: int = place) -> None:
+            tick(0.5 + 0.5 * (place + share) / len(members))
+
+        for preview in _inspect(member.path, member.kind, scratch, header, delimiter, encoding, inner, most):
+            name = f"{member.name}/{preview.member}" if preview.member else member.name
+            previews.append(replace(preview, member=name))
+    first = previews[0]
+    for preview in previews:
+        if sorted(preview.columns) != sorted(first.columns):
+            raise FileError(
+                "{file} holds tables of different columns, such as {first} ({columns}) and {second} ({others}); "
+                "unpack it and give the file with the events.",
+                file=path.name,
+                first=first.member,
+                columns=", ".join(first.columns[:12]),
+                second=preview.member,
+                others=", ".join(preview.columns[:12]),
+            )
+    if beside:
+        note = say("{file} also holds {others}, which was not read.", file=path.name, others=", ".join(beside[:10]))
+        previews[0] = replace(first, notes=(*first.notes, note))
+    return previews
+
+
+def _inspect_workbook(path: Path, scratch: Scratch, header: tuple[str, ...] | None, most: int | None) -> list[FilePreview]:
+    sheets, others = read_sheets(path, scratch, header, most)
+    digest = sha256_of(path)
+    previews = []
+    for sheet in sheets:
+        notes = []
+        if sheet is sheets[0] and (others or len(sheets) > 1):
+            taken = ", ".join(sheet.name for sheet in sheets)
+            notes.append(
+                say("Of {file} the sheet {sheets} was read; not read: {others}.", file=path.name, sheets=taken, others=", ".join(others))
+                if others
+                else say("The sheets {sheets} of {file} have the same columns; all were read.", file=path.name, sheets=taken)
+            )
+        if n := sheet.skipped:
+            notes.append(say("Rows above the table of sheet {sheet} that were skipped: {n}.", sheet=sheet.name, n=n))
+        if n := sheet.rounded:
+            notes.append(
+                say(
+                    "Numbers of sheet {sheet} with more than 15 digits, {n} of them, were rounded by Excel before; "
+                    "format such ids as text and export again.",
+                    sheet=sheet.name,
+                    n=n,
+                )
+            )
+        preview = _converted(sheet.table, path, "workbook", sheet_checksum(digest, sheet.name), sheet.name, tuple(notes))
+        previews.append(replace(preview, has_header=sheet.has_header, blank=sheet.blank))
+    return previews
+
+
+def _inspect_json(
+    path: Path, kind: str, scratch: Scratch, encoding: str | None, tick: Callable[[float], None], most: int | None
+) -> FilePreview:
+    scan = scan_text(path, kind, encoding, in_lines=False)
+    layout = find_layout(scan.sample, complete=scan.unpacked <= SAMPLE)
+    scratch.check_room(scan.unpacked // 2, path.name)
+    rows = read_json_rows(path, kind, scan.encoding, layout, tick)
+    table = write_texts(rows, path.name, scratch, SAMPLE_ROWS, most)
+    if not table.rows + table.broken:
+        raise FileError("{file} holds no rows; export it again.", file=path.name)
+    if not table.rows:
+        raise FileError("No line of {file} is a JSON object; export it again.", file=path.name)
+    notes = []
+    if dotted := [column for column in table.columns if "." in column]:
+        notes.append(say("Inner objects of {file} became columns of their own: {columns}.", file=path.name, columns=_listed(dotted)))
+    lists = [c for place, c in enumerate(table.columns) if any(row[place][:1] in ("[", "{") for row in table.sample)]
+    if lists:
+        notes.append(say("Lists inside {file} are kept as one text: {columns}.", file=path.name, columns=_listed(lists)))
+    preview = _converted(table, path, kind if layout == "document" else kind.replace("json", "jsonl"), scan.sha256, "", tuple(notes))
+    return replace(preview, encoding=scan.encoding, bytes=scan.bytes)
+
+
+def _converted(table: TextTable, path: Path, kind: str, sha256: str, member: str, notes: tuple[Message, ...]) -> FilePreview:
+    if len(table.columns) < 2:
+        raise _one_column(member or path.name, table.columns)
+    if not table.rows:
+        raise FileError("{file} holds no rows; export it again.", file=member or path.name)
+    columns = header_names(list(table.columns))
+    return FilePreview(
+        path=table.path,
+        kind=kind,
+        bytes=path.stat().st_size,
+        sha256=sha256,
+        delimiter=None,
+        encoding=None,
+        has_header=True,
+        columns=columns,
+        sample=table.sample[:SAMPLE_ROWS],
+        row_estimate=table.rows + table.broken,
+        is_converted=True,
+        broken=table.broken,
+        member=member,
+        notes=notes,
+    )
+
+
+def _one_column(name: str, columns: tuple[str, ...]) -> FileError:
+    return FileError(
+        "{file} has only the column {column}; an event log needs at least user and time.", file=name, column=", ".join(columns)
+    )
+
+
+def _listed(columns: list[str]) -> str:
+    return ", ".join(columns[:12]) + (" …" if len(columns) > 12 else "")
 
 
 def _inspect_text(path: Path, kind: str, header: tuple[str, ...] | None, delimiter: str | None, encoding: str | None) -> FilePreview:
     scan = scan_text(path, kind, encoding)
     dialect = find_dialect(path.name, scan.sample, scan.spread, delimiter, header)
     if dialect.columns > MAX_COLUMNS:
-        raise FileError(
-            "{file} has {n} columns; a log has fewer than {most}. This looks like a matrix.",
-            file=path.name,
-            n=dialect.columns,
-            most=MAX_COLUMNS,
-        )
+        raise too_wide(path.name, dialect.columns)
     lines = scan.sample.split("\n")[dialect.skip :]
     records = [r for r in split_lines(lines[:400], dialect.delimiter) if len(r) == dialect.columns and any(r)]
     spread = [r for r in split_lines(scan.spread.split("\n")[:2000], dialect.delimiter) if len(r) == dialect.columns]
@@ -89,7 +312,7 @@ def _inspect_text(path: Path, kind: str, header: tuple[str, ...] | None, delimit
     sample = rows[: SAMPLE_ROWS - min(25, len(spread))] + spread[::step][: min(25, len(spread))]
     return FilePreview(
         path=path,
-        kind="csv.gz" if kind == "csv.gz" else "csv",
+        kind=kind,
         bytes=scan.bytes,
         sha256=scan.sha256,
         delimiter=dialect.delimiter,
@@ -114,11 +337,9 @@ def _inspect_parquet(path: Path) -> FilePreview:
     if count == 0:
         raise FileError("{file} holds no rows; export it again.", file=path.name)
     if len(schema.names) < 2:
-        raise FileError(
-            "{file} has only the column {column}; an event log needs at least user and time.",
-            file=path.name,
-            column=", ".join(schema.names),
-        )
+        raise _one_column(path.name, tuple(schema.names))
+    if len(schema.names) > MAX_COLUMNS:
+        raise too_wide(path.name, len(schema.names))
     sample: list[list[str]] = []
     for batch in tables:
         if batch is not None:

@@ -18,6 +18,7 @@ from core.ingest.names import DEMOGRAPHICS
 from core.ingest.paths import literal_path
 from core.ingest.reading import FilePreview
 from core.ingest.records import Accounting, Batch, read_records, read_table, table_schema
+from core.ingest.watching import execute_watched
 from core.schema import ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
 
@@ -50,7 +51,7 @@ class Source:
             "index": self.index,
             "role": self.role,
             "name": preview.name,
-            "path": str(preview.path.resolve()),
+            "path": str(preview.given.resolve()),
             "kind": preview.kind,
             "bytes": preview.bytes,
             "sha256": preview.sha256,
@@ -131,6 +132,20 @@ def stage_file(
                 [literal_path(preview.path)],
             )
             rows = preview.row_estimate
+        elif preview.is_converted:
+            picked = ", ".join(f"p{preview.columns.index(column)} AS c{i}" for i, column in enumerate(wanted))
+            execute_watched(
+                connection,
+                f"{statement} (SELECT source_row, {picked} FROM read_parquet(?) WHERE fault IS NULL)",  # noqa: S608 - fixed names only
+                [literal_path(preview.path)],
+                tick,
+            )
+            connection.execute(
+                "INSERT INTO rejects SELECT ?, ?, source_row, fault, text FROM read_parquet(?) WHERE fault IS NOT NULL",
+                [role, index, literal_path(preview.path)],
+            )
+            rows, account.broken, account.blank = preview.row_estimate, preview.broken, preview.blank
+            account.records = rows - account.broken
         else:
             if found is None or not stage_directly(connection, preview, found, statement, wanted, table, account, tick):
                 _make_known(connection, edges=True)
@@ -144,8 +159,9 @@ def stage_file(
         raise FileError(
             "{file} cannot be read to its end ({error}); export it again.", file=preview.name, error=str(error)[:200]
         ) from error
-    if preview.path.stat().st_size != preview.bytes:
-        raise FileError("{file} changed while it was read; wait until its export is complete and try again.", file=preview.name)
+    except FileNotFoundError as error:
+        raise FileError("{file} vanished while it was read; put it back and try again.", file=preview.name) from error
+    preview.check_unchanged()
     found = scalar(connection, f"SELECT count(*) FROM {identifier(table)} WHERE source_file = ?", [index])  # noqa: S608 - fixed names and numbers only
     if found + account.broken != rows:
         raise FileError(
@@ -225,6 +241,13 @@ def fetch_lines(
         texts = [_renamed(text, preview.columns) for text in table["text"].to_pylist()]
         take(pa.table({"source_row": table["source_row"], "text": pa.array(texts, pa.string())}))
         return
+    if preview.is_converted:
+        connection.register("asked", pa.table({"n": pa.array(rows)}))
+        query = "SELECT source_row, text FROM read_parquet(?) WHERE source_row IN (SELECT n FROM asked)"
+        take(connection.sql(query, params=[literal_path(preview.path)]).to_arrow_table())
+        connection.unregister("asked")
+        return
+    preview.check_unchanged()
     for batch in read_records(preview, Accounting()):
         places = np.flatnonzero(np.isin(batch.rows, rows, assume_unique=True))
         if len(places):
