@@ -18,6 +18,8 @@ from core.store import Connection, Dataset
 
 DIGITS: Final = 32
 """Hex digits of a pseudonym: 128 bits, so that two of a billion users meet by chance once in 10^20 logs."""
+_WHOLE: Final = "CASE WHEN ends_with(x, '.0') AND regexp_matches(x, '^[0-9]+\\.0$') THEN x[:-3] ELSE x END"
+"""An id that one export writes as 17850 and the next as 17850.0 gets one pseudonym."""
 SALT_RECORD: Final = "pseudonyms"
 """Name of the record in the dataset's folder `saved` that holds the salt; exports never hold it."""
 SHARED: Final = ("user_id", "session_id")
@@ -91,14 +93,14 @@ class Shield:
 
 def short_pseudonym(text: str, salt: str) -> str:
     """Return the pseudonym that staging stores: the first DIGITS of `privacy.pseudonym`."""
-    return pseudonym(text, salt)[:DIGITS]
+    return pseudonym(text[:-2] if re.fullmatch(r"[0-9]+\.0", text) else text, salt)[:DIGITS]
 
 
 def make_pseudonyms(connection: Connection, cover: Cover) -> None:
     """Define pseudonymised(text) on the staging connection; NULL stays NULL."""
     if not re.fullmatch(r"[0-9a-f]*", cover.salt):
         raise ValueError("a salt is hex digits")
-    connection.execute(f"CREATE OR REPLACE TEMP MACRO pseudonymised(x) AS substr(sha256('{cover.salt}' || x), 1, {DIGITS})")
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO pseudonymised(x) AS substr(sha256('{cover.salt}' || {_WHOLE}), 1, {DIGITS})")
 
 
 def settle_cover(dataset: Dataset, given: Mapping, previous: dict[str, Any] | None, warnings: list[str]) -> Cover:

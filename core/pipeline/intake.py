@@ -1,24 +1,23 @@
 """What the Data page asks of a file before it is read: columns, guesses, words of acts, and whether a path may be read at all."""
 
-import csv
-import gzip
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-import pyarrow.parquet as pq
-
-from core.errors import FileError, MappingError, NotFoundError
+from core.errors import FileError, MappingError, NotFoundError, StorageError
 from core.ingest import rules
 from core.ingest.event_words import translate_words
 from core.ingest.guessing import guess_mapping
-from core.ingest.mapping import Guess, Role, allowed_columns
+from core.ingest.looking import count_words
+from core.ingest.mapping import Guess, Mapping, Role, allowed_columns
+from core.ingest.personal import SHARED, find_personal, kind_words
 from core.ingest.reading import FilePreview, inspect_file
 from core.jobs import read_job
+from core.messages import Message
+from core.privacy import PersonalColumn
 from core.schema import slug
 from core.store import Home
 
@@ -51,6 +50,19 @@ class Look:
     default_event_type: str | None
     question: str
     """What could not be guessed, or ''."""
+    personal: tuple[PersonalColumn, ...] = ()
+    """Columns that look like personal data."""
+
+
+@dataclass(frozen=True)
+class SavedMapping:
+    """The mapping of an earlier file with the same columns."""
+
+    dataset: str
+    file: str
+    part: dict[str, Any]
+    """What the mapping says of this kind of file, as in its JSON."""
+    pseudonyms: tuple[str, ...]
 
 
 def look_at(path: Path, role: str) -> Look:
@@ -59,7 +71,7 @@ def look_at(path: Path, role: str) -> Look:
     Raises:
         FileError: The file is missing, empty, damaged, or no table.
     """
-    preview, part = inspect_file(path), cast("Role", role)
+    preview, part = _preview(path), cast("Role", role)
     question = ""
     guesses: tuple[tuple[str, Guess], ...] = ()
     default: str | None = None
@@ -103,15 +115,66 @@ def look_at(path: Path, role: str) -> Look:
         guesses,
         default,
         question,
+        tuple(find_personal(preview)),
     )
+
+
+def may_be_replaced(role: str, canonical: str) -> bool:
+    """Whether a canonical column can be stored as pseudonyms."""
+    return canonical in SHARED or (role == "users" and canonical not in allowed_columns("events"))
+
+
+def personal_words(hit: PersonalColumn) -> Message:
+    """What a personal column seems to hold."""
+    return kind_words(hit.kind)
+
+
+def saved_mapping(home: Home, role: str, columns: tuple[str, ...], first: str | None = None) -> SavedMapping | None:
+    """Find the mapping of a file with just these columns among the data sets' current versions, that of `first` before others."""
+    names = sorted(home.datasets(), key=lambda name: (name != first, name))
+    for name in names:
+        try:
+            manifest = home.dataset(name).manifest()
+        except (NotFoundError, StorageError):  # a damaged data set has nothing to offer
+            continue
+        mapping = manifest.get("mapping") or {}
+        for source in manifest.get("sources", []):
+            if source.get("role") == role and set(source.get("columns") or ()) == set(columns) and mapping.get(role):
+                return SavedMapping(name, str(source["name"]), dict(mapping[role]), tuple(mapping.get("pseudonyms", ())))
+    return None
+
+
+def mapping_json(record: dict[str, Any]) -> str:
+    """Write a mapping as `--map` takes it.
+
+    Raises:
+        MappingError: It names a column or rule that means nothing here.
+    """
+    return Mapping.from_json(record).to_json()
+
+
+def pin_left_out(path: Path, role: str, part: dict[str, Any]) -> dict[str, Any]:
+    """Name as null every column that would be guessed although a person left it open, so that it stays empty."""
+    columns = dict(part["columns"])
+    for _round in range(len(allowed_columns(cast("Role", role))) + 100):
+        try:
+            settled = Mapping.from_json({role: {**part, "columns": columns}})
+            guessed = guess_mapping(_preview(path), cast("Role", role), getattr(settled, role))
+        except MappingError:  # said by the import itself
+            break
+        extra = [name for name in guessed.columns if name not in columns]
+        if not extra:
+            break
+        columns |= dict.fromkeys(extra)
+    return {**part, "columns": columns}
 
 
 def event_words(path: Path, column: str, look: Look) -> list[tuple[str, str | None, int]]:
     """List the distinct words of a column with the act each seems to mean (None: unknown) and how often it comes.
 
-    Reads all of a Parquet column, the first WORD_ROWS rows of a text file; empty when it has too many words to be acts.
+    Reads all of a Parquet column, the first WORD_ROWS rows of any other file; empty when it has too many words to be acts.
     """
-    counts = Counter(value for value in _values(path, column, look) if value)
+    counts = _counted(path, column, *_state(path)) if column in look.columns else Counter[str]()
     if len(counts) > MOST_WORDS:
         return []
     words = [word for word, _count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
@@ -179,6 +242,21 @@ def allowed_path(home: Home, text: str) -> Path:
     return path
 
 
+def _preview(path: Path) -> FilePreview:
+    return _inspected(path, *_state(path))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    state = path.stat() if path.exists() else None
+    return (state.st_size, state.st_mtime_ns) if state else (0, 0)
+
+
+@lru_cache(maxsize=16)
+def _inspected(path: Path, _size: int, _time: int) -> FilePreview:
+    """A form is drawn anew with every click; a large file is looked through once."""
+    return inspect_file(path)
+
+
 def _by_hand(preview: FilePreview, role: Role) -> tuple[tuple[str, Guess], ...]:
     """Columns whose names say what they are, when the file as a whole could not be guessed."""
     found = []
@@ -189,21 +267,6 @@ def _by_hand(preview: FilePreview, role: Role) -> tuple[tuple[str, Guess], ...]:
     return tuple(found)
 
 
-def _values(path: Path, column: str, look: Look) -> Iterator[str]:
-    if look.kind == "parquet":
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=[column]):
-                for entry in batch.column(0).value_counts().to_pylist():
-                    yield from [str(entry["values"])] * entry["counts"] if entry["values"] is not None else []
-        return
-    place = look.columns.index(column)
-    opened = (
-        gzip.open(path, "rt", encoding=look.encoding or "utf-8", errors="replace", newline="")  # noqa: SIM115 - closed by the with below
-        if look.kind == "csv.gz"
-        else path.open(encoding=look.encoding or "utf-8", errors="replace", newline="")
-    )
-    with opened as stream:
-        rows = (line.split() for line in stream) if look.delimiter == " " else csv.reader(stream, delimiter=look.delimiter or ",")
-        for row in islice(rows, int(look.has_header), WORD_ROWS):
-            if len(row) > place:
-                yield row[place].strip()
+@lru_cache(maxsize=32)
+def _counted(path: Path, column: str, size: int, time: int) -> Counter[str]:
+    return count_words(_inspected(path, size, time), column, WORD_ROWS)

@@ -9,10 +9,27 @@ from core.errors import FileError, StorageError
 from core.ingest.drift import compare_versions
 from core.ingest.report import quality_report
 from core.ingest.report_page import Tell, report_page
+from core.ingest.report_words import gate_sentence, level_name, shape_name
 from core.messages import say, with_messages
 from core.pipeline.screens import Screen
 from core.schema import RUN_KINDS
 from core.store import EVENTS_FILE, Dataset, Home, reading
+
+__all__ = [
+    "Version",
+    "bring_back",
+    "gate_sentence",
+    "level_name",
+    "mapping_text",
+    "outdated",
+    "quality",
+    "report_html",
+    "report_json",
+    "report_of",
+    "shape_name",
+    "versions",
+    "write_report",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,12 @@ def report_html(screen: Screen, tell: Tell = str, language: str = "en") -> str:
 def report_json(screen: Screen) -> str:
     """Return the report as JSON; sentences carry their parts, so that they can be told in another language."""
     return _as_json(quality(screen))
+
+
+def mapping_text(screen: Screen) -> str:
+    """Return the mapping of the pinned version as `--map` takes it, or '' when it has none."""
+    mapping = screen.dataset.manifest(screen.version).get("mapping")
+    return json.dumps(mapping, ensure_ascii=False, indent=1) if mapping else ""
 
 
 def write_report(dataset: Dataset, path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
 ROW_HEIGHT = 33
-"""Pixels of a row, 2.1875 rem of the theme's 15."""
+"""Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
 STAGE_WORDS = {
     "profiles": "Shopper profiles have not been computed for this data set yet.",
@@ -181,8 +181,16 @@ def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height
         if isinstance(column, dict) and (column.get("type_config") or {}).get("format") == "percent" and name in shown:
             shown[name] = 100 * pd.to_numeric(shown[name])
             columns[name] = {**column, "type_config": {**column["type_config"], "format": "%.1f%%"}}
-    fits = height != "auto" and ROW_HEIGHT * (len(shown) + 1) < height
-    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height="content" if fits else height, placeholder="–", **more)
+    shown_height = height if height == "auto" else fitting(len(shown), height)
+    st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=shown_height, placeholder="–", **more)
+
+
+def fitting(rows: int, most: int) -> int:
+    """The height of a table of so many rows below its heading, at most `most` pixels.
+
+    Streamlit's own height `content` measures anew whenever the page does, which closes a list that a person has just opened.
+    """
+    return min(most, ROW_HEIGHT * (rows + 1) + 2)
 
 
 def notes(warnings: list[str], heading: str = "") -> None:

@@ -14,7 +14,7 @@ from core.schema import slug
 from pages.parts import jobs, state
 from pages.parts.cleaning import cleaning_form
 from pages.parts.controls import ZONES
-from pages.parts.mapping import ROLE_WORDS, Files, is_complete, mapping_form, without_marks
+from pages.parts.mapping import ROLE_WORDS, Files, is_complete, mapping_form, settled
 from pages.parts.text import _, plain, said
 
 KINDS = ["csv", "tsv", "txt", "gz", "parquet"]
@@ -53,7 +53,7 @@ def import_form() -> None:
                 st.info(_("An event log is needed as well."))
             return
         files = Files(found["events"], found.get("items"), found.get("users"))
-        record = mapping_form(files)
+        record = mapping_form(files, state.dataset_name())
     except CoreError as error:
         st.error(plain(said(error)))
         return
@@ -68,15 +68,18 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     gap = cells[2].number_input(_("Session gap, minutes"), 1, 1440, 30, key="import-gap")
     everything = cells[3].checkbox(_("Compute everything afterwards"), value=True, key="import-all")
     rules = cleaning_form()
-    if name in home.datasets():
-        st.caption(_("{name} exists: the import becomes its new version, the earlier one is kept.", name=plain(name)))
+    appends = _append_choice(name) if name in home.datasets() else False
+    mapping_record: dict[str, Any] = {}
+    if is_complete(record):
+        mapping_record = settled(files, record) | ({"rules": rules} if rules else {})
+        _mapping_download(mapping_record, name)
     busy = jobs.live_job(home) is not None
     if not st.button(_("Import"), type="primary", disabled=not is_complete(record) or busy, key="import"):
         return
     folder = home.path / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     mapping = folder / f"mapping-{os.urandom(4).hex()}.json"
-    mapping.write_text(json.dumps(without_marks(record) | ({"rules": rules} if rules else {}), ensure_ascii=False), encoding="utf-8")
+    mapping.write_text(json.dumps(mapping_record, ensure_ascii=False), encoding="utf-8")
     argv = [
         "run" if everything else "ingest",
         "--dataset",
@@ -89,6 +92,7 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
         str(int(gap)),
         "--events",
         str(files.events),
+        *(["--append"] if appends else []),
     ]
     for role, path in files.roles()[1:]:
         argv += [f"--{role}", str(path)]
@@ -99,6 +103,39 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
         state.drop(f"spooled-{role}")
         state.drop(f"upload-{role}")
     st.rerun()
+
+
+def _append_choice(name: str) -> bool:
+    """Ask whether the files replace what the data set holds or are added to it."""
+    appends = st.radio(
+        _("{name} exists already. What shall the files do?", name=plain(name)),
+        [False, True],
+        format_func=lambda adds: _("Add to the data set") if adds else _("Replace it"),
+        captions=[
+            _("The new version holds these files alone."),
+            _("The new version holds the earlier rows and these; rows that are in already are recognised and not doubled."),
+        ],
+        key=f"append-{name}",
+    )
+    st.caption(_("Either way it becomes a new version; earlier ones are kept and can be brought back."))
+    return bool(appends)
+
+
+def _mapping_download(record: dict[str, Any], name: str) -> None:
+    try:
+        text = intake.mapping_json(record)
+    except CoreError as error:
+        st.error(plain(said(error)))
+        return
+    st.download_button(
+        _("Download the mapping (JSON)"),
+        data=text,
+        file_name=f"{name}-mapping.json",
+        mime="application/json",
+        key="mapping-json",
+        on_click="ignore",
+        help=_("For the command line: --map {file}", file=plain(f"{name}-mapping.json")),
+    )
 
 
 def _spooled(role: str, given: Any) -> Path:

@@ -9,6 +9,8 @@ import streamlit as st
 
 from core.pipeline import intake
 from core.schema import EVENT_TYPES
+from pages.parts import frame, state
+from pages.parts.personal import personal_form
 from pages.parts.text import _, percent, plain, said, whole
 from pages.parts.words import column_word, event_word
 
@@ -28,19 +30,32 @@ class Files:
         return [(role, path) for role, path in (("events", self.events), ("items", self.items), ("users", self.users)) if path]
 
 
-def mapping_form(files: Files) -> dict[str, Any]:
-    """Draw the form for each file and return the mapping record that a person has on screen."""
+def mapping_form(files: Files, dataset: str | None = None) -> dict[str, Any]:
+    """Draw the form for each file and return the mapping record that a person has on screen.
+
+    Args:
+        files: The files of the import.
+        dataset: Whose saved mapping is offered before those of others.
+    """
     record: dict[str, Any] = {}
+    pseudonyms: list[str] = []
     for role, path in files.roles():
         with st.expander(_(ROLE_WORDS[role]) + f" · {plain(path.name)}", expanded=role == "events"):
-            record[role] = _role(role, path)
+            record[role], replaced = _role(role, path, dataset)
+            pseudonyms += replaced
+    if pseudonyms:
+        record["pseudonyms"] = list(dict.fromkeys(pseudonyms))
     return record
 
 
 ROLE_WORDS = {"events": "Events", "items": "Item catalogue", "users": "Shopper attributes"}
 
 
-def _role(role: str, path: Path) -> dict[str, Any]:
+CARRIED = ("time_unit", "time_format", "time_zone", "dwell_unit", "whole_ids")
+"""What a saved mapping says besides columns and words, and holds for the next file of its shape, too."""
+
+
+def _role(role: str, path: Path, dataset: str | None) -> tuple[dict[str, Any], list[str]]:
     look = intake.look_at(path, role)
     st.caption(
         _(
@@ -50,93 +65,122 @@ def _role(role: str, path: Path) -> dict[str, Any]:
             size=look.bytes / 1e6,
         )
     )
-    st.dataframe(pd.DataFrame(look.sample[:6], columns=list(look.columns)), hide_index=True, height="content")
+    sample = pd.DataFrame(look.sample[:6], columns=list(look.columns))
+    st.dataframe(sample, hide_index=True, height=frame.fitting(len(sample), 248))
     if look.question:
         st.warning(plain(said(look.question)))
-    columns = dict(look.columns_guessed)
-    chosen: dict[str, list[str]] = {}
-    options = [NONE, *look.columns]
-    st.markdown(_("**Which column is what?** Guesses are filled in; correct what is wrong."))
-    cells = st.columns(3)
-    for place, canonical in enumerate(look.canonical):
-        guess = columns.get(canonical)
-        label = column_word(canonical)
-        needed = canonical in look.needed
-        joined = len(guess.source) > 1 if guess else False
-        choices = [*options, " + ".join(guess.source)] if guess and joined else options
-        initial = choices.index(" + ".join(guess.source)) if guess else 0
-        note = (
-            _(
-                "sure to {confidence}; for example {values}",
-                confidence=percent(guess.confidence, 0),
-                values=plain(", ".join(guess.samples[:3])),
-            )
-            if guess
-            else None
-        )
-        with cells[place % 3]:
-            value = st.selectbox(
-                label + (" *" if needed else ""),
-                choices,
-                index=initial,
-                key=f"map-{role}-{path.name}-{canonical}",
-                format_func=lambda name: name or _("– none –"),
-                help=note,
-            )
-            if guess and guess.confidence < 0.7:
-                st.caption(_("please check: {values}", values=plain(", ".join(guess.samples[:3]))))
-        if value:
-            chosen[canonical] = list(guess.source) if guess and joined and value == " + ".join(guess.source) else [value]
-    record: dict[str, Any] = {"columns": {name: pieces if len(pieces) > 1 else pieces[0] for name, pieces in chosen.items()}}
+    saved = _saved(role, path, look, dataset)
+    chosen = _columns_form(role, path, look, saved)
+    record: dict[str, Any] = {"columns": {}}
+    replaced, left_out = personal_form(role, path, look, chosen, saved)
+    chosen = {name: pieces for name, pieces in chosen.items() if name not in left_out}
+    record["columns"] = {name: pieces if len(pieces) > 1 else pieces[0] for name, pieces in chosen.items()} | dict.fromkeys(left_out)
     if not look.has_header:
         record["header"] = list(look.columns)
+    if saved:
+        record |= {name: saved.part[name] for name in CARRIED if name in saved.part}
     if role == "events":
-        record |= _events_form(look, path, chosen)
+        record |= _events_form(look, path, chosen, saved)
     if missing := [name for name in look.needed if name not in chosen]:
         st.info(_("Still to choose: {columns}", columns=", ".join(column_word(name) for name in missing)))
         record["missing"] = missing
-    return record
+    return record, replaced
 
 
-def _events_form(look: intake.Look, path: Path, chosen: dict[str, list[str]]) -> dict[str, Any]:
-    record: dict[str, Any] = {}
-    if "event_type" in chosen:
-        words = intake.event_words(path, chosen["event_type"][0], look)
-        if words:
-            st.markdown(_("**Which word is which act?**"))
-            cells, given = st.columns(4), {}
-            for place, (word, kind, count) in enumerate(words):
-                with cells[place % 4]:
-                    value = st.selectbox(
-                        plain(word),
-                        list(EVENT_TYPES),
-                        index=EVENT_TYPES.index(kind or "other"),
-                        format_func=event_word,
-                        key=f"word-{path.name}-{word}",
-                        help=_("{n} times in the sample of the file", n=whole(count)),
-                    )
-                    if kind is None:
-                        st.caption(_("unknown word, please check"))
-                if value != kind or kind is None:
-                    given[word] = value
-            if given:
-                record["event_types"] = given
-    else:
-        default = look.default_event_type or "purchase"
-        record["default_event_type"] = st.selectbox(
+def _saved(role: str, path: Path, look: intake.Look, dataset: str | None) -> intake.SavedMapping | None:
+    """Offer the mapping of an earlier file with the same columns; it is used until a person says no."""
+    saved = intake.saved_mapping(state.home(), role, look.columns, dataset)
+    if saved is None:
+        return None
+    use = st.toggle(
+        _("Use the mapping saved with data set {name}", name=plain(saved.dataset)),
+        value=True,
+        key=f"saved-{role}-{path.name}",
+        help=_("{file} had the same columns; what was settled for it is filled in.", file=plain(saved.file)),
+    )
+    if use:
+        st.caption(
+            _("Filled in as for {file} of data set {name}: the columns are the same.", file=plain(saved.file), name=plain(saved.dataset))
+        )
+    return saved if use else None
+
+
+def _columns_form(role: str, path: Path, look: intake.Look, saved: intake.SavedMapping | None) -> dict[str, list[str]]:
+    """Draw which column is what; returns canonical name → columns."""
+    columns = {canonical: (list(guess.source), guess.confidence, guess.samples) for canonical, guess in look.columns_guessed}
+    if saved:
+        known = {name: [source] if isinstance(source, str) else list(source or []) for name, source in saved.part["columns"].items()}
+        columns = {name: (pieces, 1.0, columns[name][2] if name in columns else ()) for name, pieces in known.items() if pieces}
+    chosen: dict[str, list[str]] = {}
+    st.markdown(_("**Which column is what?** Guesses are filled in; correct what is wrong."))
+    cells = st.columns(3)
+    for place, canonical in enumerate(dict.fromkeys([*look.canonical, *columns])):
+        source, confidence, samples = columns.get(canonical, ([], 0.0, ()))
+        joined = " + ".join(source)
+        choices = [NONE, *look.columns, *([joined] if len(source) > 1 else [])]
+        shown = plain(", ".join(samples[:3]))
+        note = _("sure to {confidence}; for example {values}", confidence=percent(confidence, 0), values=shown)
+        with cells[place % 3]:
+            value = st.selectbox(
+                column_word(canonical) + (" *" if canonical in look.needed else ""),
+                choices,
+                index=choices.index(joined) if joined in choices else 0,
+                key=f"map-{role}-{path.name}-{canonical}" + ("-saved" if saved else ""),
+                format_func=lambda name: name or _("– none –"),
+                help=note if source and samples else None,
+            )
+            if source and confidence < 0.7:
+                st.caption(_("please check: {values}", values=shown))
+        if value:
+            chosen[canonical] = source if value == joined else [value]
+    return chosen
+
+
+def _events_form(look: intake.Look, path: Path, chosen: dict[str, list[str]], saved: intake.SavedMapping | None) -> dict[str, Any]:
+    known = dict(saved.part.get("event_types") or {}) if saved else {}
+    if "event_type" not in chosen:
+        settled = saved.part.get("default_event_type") if saved else None
+        default = settled or look.default_event_type or "purchase"
+        kind = st.selectbox(
             _("Every row is a …"), list(EVENT_TYPES), index=EVENT_TYPES.index(default), format_func=event_word, key=f"default-{path.name}"
         )
-    return record
+        return {"default_event_type": kind}
+    words = intake.event_words(path, chosen["event_type"][0], look) if len(chosen["event_type"]) == 1 else []
+    if words:
+        st.markdown(_("**Which word is which act?**"))
+    cells, given = st.columns(4), dict(known)
+    for place, (word, kind, count) in enumerate(words):
+        meant = known.get(word, kind)
+        with cells[place % 4]:
+            value = st.selectbox(
+                plain(word),
+                list(EVENT_TYPES),
+                index=EVENT_TYPES.index(meant or "other"),
+                format_func=event_word,
+                key=f"word-{path.name}-{word}" + ("-saved" if saved else ""),
+                help=_("{n} times in the sample of the file", n=whole(count)),
+            )
+            if meant is None:
+                st.caption(_("unknown word, please check"))
+        if value != kind or kind is None:
+            given[word] = value
+    return {"event_types": given} if given else {}
 
 
-def without_marks(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the mapping as `--map` takes it, without the form's own notes."""
-    return {role: {key: value for key, value in part.items() if key != "missing"} for role, part in record.items()}
+def settled(files: Files, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the mapping as `--map` takes it: without the form's own notes, and with null for what shall stay empty."""
+    paths = dict(files.roles())
+    return {
+        part: intake.pin_left_out(paths[part], part, {key: value for key, value in held.items() if key != "missing"})
+        if part in paths
+        else held
+        for part, held in record.items()
+    }
 
 
 def is_complete(record: dict[str, Any]) -> bool:
     """Whether every needed column of every file is chosen."""
-    return not any(part.get("missing") for part in record.values())
+    return not any(isinstance(part, dict) and part.get("missing") for part in record.values())
 
 
-__all__ = ["Files", "is_complete", "mapping_form", "without_marks"]
+__all__ = ["Files", "is_complete", "mapping_form", "settled"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from core.pipeline import screens
+from core.pipeline import quality, screens
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
 from pages.parts.text import _, day, language, percent, plain, whole
@@ -30,7 +30,6 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
     """Draw rows read → kept, and which rule took how many."""
     counts = state.ask(screens.counts, here)
     read, kept = manifest.get("rows_read"), manifest.get("rows_kept")
-    aside, merged = manifest.get("rows_quarantined", 0), manifest.get("rows_merged", 0)
     frame.tiles(
         [
             (_("Rows read"), whole(read), _("from {n} files", n=len(manifest.get("sources", [])) or 1), None),
@@ -49,14 +48,13 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader(_("From rows read to rows kept"))
-        labels, values, kinds = (
-            [_("read"), _("put aside"), _("merged"), _("kept")],
-            [read or 0, -aside, -merged, kept or 0],
-            ["absolute", "relative", "relative", "total"],
-        )
+        steps = state.ask(quality.quality, here)["waterfall"]
+        labels = [_step_word(step["step"]) for step in steps]
+        values = [step["rows"] for step in steps]
+        kinds = ["absolute", *["relative"] * (len(steps) - 2), "total"]
         frame.chart(
             charts.waterfall(labels, values, kinds, state.look()),
-            pa.table({"step": labels, "rows": values}),
+            pa.table({"step": [step["step"] for step in steps], "rows": values}),
             "rows",
             _("From rows read to rows kept"),
         )
@@ -105,6 +103,17 @@ def coverage(here: Screen) -> None:
             st.caption(_("{n} days without events: {days}", n=whole(len(gaps)), days=first + (" …" if len(gaps) > 5 else "")))
         else:
             st.caption(_("No day without events."))
+        for partial in state.ask(quality.quality, here)["partial_days"]:
+            st.caption(
+                _(
+                    "{day} is covered in part only, {begin} to {end}: {n} events, {usual} on a usual day.",
+                    day=partial["day"],
+                    begin=partial["from"],
+                    end=partial["to"],
+                    n=whole(partial["events"]),
+                    usual=whole(partial["usual_events"]),
+                )
+            )
 
 
 def quarantine(here: Screen) -> None:
@@ -149,6 +158,10 @@ def quarantine(here: Screen) -> None:
             "text": st.column_config.TextColumn(_("Original line"), width="large"),
         },
     )
+
+
+def _step_word(step: str) -> str:
+    return {"rows_read": _("read"), "rows_kept": _("kept")}.get(step) or rule_word(step)
 
 
 def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
