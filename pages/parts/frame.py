@@ -186,10 +186,7 @@ def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height
 
 
 def fitting(rows: int, most: int) -> int:
-    """The height of a table of so many rows below its heading, at most `most` pixels.
-
-    Streamlit's own height `content` measures anew whenever the page does, which closes a list that a person has just opened.
-    """
+    """The height of a table of so many rows below its heading, at most `most` pixels."""
     return min(most, ROW_HEIGHT * (rows + 1) + 2)
 
 
