@@ -319,7 +319,7 @@ def test_negative_quantities_and_c_invoices_are_refunds(ingest: Ingest, dataset:
         ("purchase", 11.1, "536366"),
         ("refund", -2.55, "C536379"),
     ]
-    assert query(dataset, "SELECT user_id, country FROM main.users") == [("17850.0", "United Kingdom")]
+    assert query(dataset, "SELECT user_id, country FROM main.users") == [("17850", "United Kingdom")]
     assert query(dataset, "SELECT title FROM main.items WHERE item_id = '85123A'") == [("WHITE HEART",)]
     assert any("17850.0" in warning for warning in record["warnings"])
 

@@ -104,7 +104,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: d
     for source in (s for s in work.sources if s.role == "events"):
         warnings.extend(_doubts_of(source))
     for rule, count in counts.items():
-        if count and rule not in ("robots", "dwell_cap"):
+        if count and rule not in ("robots", "dwell_cap", "order_heads"):
             warnings.append(_set_aside(rule, count))
     if cut := counts.get("dwell_cap"):
         cap = work.rules["dwell_cap"].parameters["seconds"]
@@ -112,6 +112,23 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: d
             say("{n} stays longer than {cap:g} s were cut to that.", n=cut, cap=cap)
             if cut > 1
             else say("1 stay longer than {cap:g} s was cut to that.", cap=cap)
+        )
+
+
+def warn_of_clock(work: Work, zone: str, odd_hours: tuple[int, int]) -> None:
+    """Say how many local times fall into an hour that the clock left out, or into one that came twice."""
+    never, twice = odd_hours
+    if never:
+        work.warnings.append(
+            say("{n} rows have a local time that {zone} left out when its clocks went forward; read as the hour after.", n=never, zone=zone)
+            if never > 1
+            else say("1 row has a local time that {zone} left out when its clocks went forward; read as the hour after.", zone=zone)
+        )
+    if twice:
+        work.warnings.append(
+            say("{n} rows have a local time that came twice in {zone} when its clocks went back; read as the second.", n=twice, zone=zone)
+            if twice > 1
+            else say("1 row has a local time that came twice in {zone} when its clocks went back; read as the second.", zone=zone)
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.ingest import publishing
+from core.ingest.ids import make_whole
 from core.ingest.mapping import RoleMapping
 from core.ingest.personal import Shield, make_shield
 from core.ingest.reading import FilePreview
@@ -17,18 +18,28 @@ from core.schema import ITEM_ATTRIBUTES, Progress
 from core.store import Connection, identifier
 
 
-def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str], progress: Progress) -> dict[str, int]:
-    """Read the item file if there is one and fill the catalogue; return its counts."""
-    connection, warnings = work.connection, work.warnings
-    own = "items" in side
-    if own:
+def stage_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], progress: Progress) -> None:
+    """Read the item file, if there is one, into `catalogue_rows`, and all catalogued ids into `known_items`, if a rule asks for them."""
+    connection = work.connection
+    if "items" in side:
         preview, part = side["items"]
         listed = ", ".join(f"{identifier(name)} VARCHAR" for name in ("item_id", *ITEM_ATTRIBUTES))
         connection.execute(f"CREATE TABLE catalogue_rows (source_file INTEGER, source_row BIGINT, {listed})")
-        tick = ticker(progress, 0.8, 0.02, say("reading {file}", file=preview.name))
+        tick = ticker(progress, 0.6, 0.02, say("reading {file}", file=preview.name))
         source = stage_file(connection, preview, part, "items", 0, "catalogue_rows", tick)
         work.sources.append(source)
         connection.execute("UPDATE catalogue_rows SET price = CAST(parse_number(price) AS VARCHAR) WHERE price IS NOT NULL")
+        make_whole(connection, "catalogue_rows", "item_id", part.whole_ids)
+    if "items" in side and work.rules["no_catalogue"].on:
+        connection.execute("CREATE TABLE known_items AS SELECT DISTINCT item_id FROM catalogue_rows WHERE item_id IS NOT NULL")
+        if work.previous is not None:
+            connection.execute("INSERT INTO known_items SELECT item_id FROM previous.items WHERE in_catalogue")
+
+
+def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str]) -> dict[str, int]:
+    """Fill the catalogue from the staged item file and the log; return its counts."""
+    connection, warnings = work.connection, work.warnings
+    own = "items" in side
     counts = publishing.write_items(connection, columns, own=own, previous=work.previous is not None)
     if own:
         file = side["items"][0].name
@@ -64,6 +75,7 @@ def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], c
         connection.execute(f"CREATE TABLE people_rows (source_file INTEGER, source_row BIGINT, {listed})")
         covered = work.cover.columns
         work.sources.append(stage_file(connection, preview, part, "users", 0, "people_rows", lambda share: None, covered))
+        make_whole(connection, "people_rows", "user_id", part.whole_ids)
     before: list[str] = []
     if work.previous is not None:
         before = [row[0] for row in connection.execute("DESCRIBE previous.users").fetchall() if row[0] != "user_id"]

@@ -17,6 +17,9 @@ _ISO = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _DMY = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([ T,]|$)"
 _NUMERIC = r"^[-+]?\d+(\.\d*)?([eE][+]?\d+)?$"
 _COMPACT = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([ T]?\d{2}(:?\d{2}){0,2})?$"
+_DAY_CLOCK = r"^\d{1,5} \d{1,2}:\d{2}(:\d{2})?$"
+"""A day number and a clock that stood in a column of its own."""
+_MONTH_DAY = r"^(0?[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 _CJK = r"^\d{4}\s*年"
 
 _HALF_DAYS = "['%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p', '%Y/%m/%d %I:%M:%S%p', '%Y/%m/%d %I:%M%p', '%Y/%m/%d %I %p']"
@@ -39,7 +42,9 @@ _BODIES = {
     "iso": _ISO_CAST,
     "epoch": "TRY(make_timestamp(CAST(TRY_CAST(x AS DECIMAL(30, 6)) * time_factor() AS BIGINT)))",
     "nanoseconds": "TRY(make_timestamp(TRY_CAST(x AS BIGINT) // 1000))",
-    "days": f"TIMESTAMP '{RELATIVE_START}' + to_days(TRY_CAST(TRY_CAST(x AS DOUBLE) AS INTEGER))",
+    "days": f"TIMESTAMP '{RELATIVE_START}' + to_days(TRY_CAST(TRY_CAST(split_part(x, ' ', 1) AS DOUBLE) AS INTEGER))"
+    " + COALESCE(TRY_CAST(nullif(split_part(x, ' ', 2), '') AS INTERVAL), INTERVAL 0 SECOND)",
+    "month_days": f"TRY_CAST('{RELATIVE_START[:4]}-' || left(lpad(x, 4, '0'), 2) || '-' || right(x, 2) AS TIMESTAMP)",
     "compact": "in_zone(list_transform([regexp_replace(x, '[^0-9]', '', 'g')], lambda d: TRY_CAST(substr(d, 1, 4) || '-'"
     " || substr(d, 5, 2) || '-'"
     " || substr(d, 7, 2) || ' ' || rpad(substr(d, 9, 2), 2, '0') || ':'"
@@ -87,16 +92,17 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
         WITH times AS (SELECT event_time AS t FROM raw WHERE event_time IS NOT NULL USING SAMPLE 20000 ROWS (reservoir, 7))
         SELECT count(*), count(*) FILTER (regexp_matches(t, $iso)), count(*) FILTER (regexp_matches(t, $numeric)),
                count(*) FILTER (regexp_matches(t, $compact)), count(*) FILTER (regexp_matches(t, $dmy)),
-               count(*) FILTER (regexp_matches(t, $cjk)), median(abs(TRY_CAST(t AS DOUBLE))), any_value(t)
+               count(*) FILTER (regexp_matches(t, $cjk)), count(*) FILTER (regexp_matches(t, $day_clock)),
+               median(abs(TRY_CAST(t AS DOUBLE))), any_value(t)
         FROM times
         """,
-        {"iso": _ISO, "numeric": _NUMERIC, "compact": _COMPACT, "dmy": _DMY, "cjk": _CJK},
+        {"iso": _ISO, "numeric": _NUMERIC, "compact": _COMPACT, "dmy": _DMY, "cjk": _CJK, "day_clock": _DAY_CLOCK},
     ).fetchone()
     assert row is not None
-    total, iso, numeric, compact, dmy, cjk, median, example = row
+    total, iso, numeric, compact, dmy, cjk, day_clock, median, example = row
     if total == 0:
         raise MappingError("The column of event times is empty in every row; map another column to event_time.")
-    forms = {"iso": iso, "compact": compact, "numeric": numeric - compact, "dmy": dmy, "chinese": cjk}
+    forms = {"iso": iso, "compact": compact, "numeric": numeric - compact, "dmy": dmy, "chinese": cjk, "days": day_clock}
     best = max(forms, key=lambda form: forms[form])
     if forms[best] < total * 0.3:
         named = scalar(
@@ -109,8 +115,31 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
             example=str(example),
         )
     if best == "numeric":
-        return _epoch(float(median))
+        return _epoch(float(median)) if float(median) >= 1e5 or not _are_month_days(connection) else _MONTHS
+    if best == "days":
+        return _epoch(0.0)
     return _day_or_month(connection) if best == "dmy" else TimeReading(best)
+
+
+_MONTHS = TimeReading(
+    "month_days",
+    "days",
+    say(
+        "Times are months and days without a year, such as 829 for 29 August; {year} is taken for all, so a log that passes "
+        "New Year's Eve must be exported with its years.",
+        year=RELATIVE_START[:4],
+    ),
+)
+
+
+def _are_month_days(connection: Connection) -> bool:
+    """Tell whether all numbers are a month and a day, 511 to 1112; day numbers of a log pass 132 or 200 sooner or later."""
+    row = connection.execute(
+        "SELECT count(DISTINCT event_time), count(DISTINCT event_time) FILTER (NOT regexp_matches(event_time, ?)),"
+        " max(TRY_CAST(event_time AS INTEGER)) FROM raw",
+        [_MONTH_DAY],
+    ).fetchone()
+    return bool(row and row[0] > 1 and row[1] == 0 and (row[2] or 0) > 131)
 
 
 def _epoch(median: float) -> TimeReading:
@@ -196,7 +225,8 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
     connection.execute(f"CREATE OR REPLACE TEMP MACRO time_factor() AS {_UNITS.get(reading.unit or 's', 1) or 1}")
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO clocked(t) AS CASE WHEN regexp_matches(t, '[0-9] *[AaPp][Mm] *$')"
-        f" THEN try_strptime(rtrim(t), {_HALF_DAYS}) ELSE COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), try_strptime(rtrim(t), {_CLOCKS})) END"
+        f" THEN try_strptime(rtrim(t), {_HALF_DAYS})"
+        f" ELSE COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), CAST(try_strptime(rtrim(t), {_CLOCKS}) AS TIMESTAMP)) END"
     )
     body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
     fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN ({_ISO_CAST}) END"
@@ -248,7 +278,7 @@ def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) ->
             " THEN replace(bare(x), ',', '') ELSE bare(x) END AS DECIMAL(18, 4)))"
         )
     connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_number(x) AS {body}")
-    factor = "0.001" if dwell_unit == "ms" else "1"
+    factor = {"ms": "0.001", "min": "60"}.get(dwell_unit, "1")
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP MACRO parse_dwell(x) AS TRY_CAST(COALESCE(

@@ -6,9 +6,9 @@ times, numbers and words are decided on the whole log.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from core.ingest.casting import UTC_NAMES
+from core.ingest.clock_changes import count_odd_hours
 from core.ingest.lean import create_lean
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.rules import Setting
@@ -16,6 +16,10 @@ from core.ingest.watching import Tick
 from core.store import Connection, identifier, scalar
 
 FEW_WORDS = 40
+_INNER = ("purchase_item_id", "capped", "turned", "word", "currency")
+"""Columns of `rows` that `acts` does not have."""
+SIGN = r"nullif(upper(regexp_extract(raw.price, '\p{Sc}|US\$|R\$|[A-Za-z]{3}|元|円|kr|zł')), '')"
+"""The currency that a price names by its sign or its three letters."""
 _EXTRA = ("title", "category", "brand", "description", "image", *DEMOGRAPHICS)
 
 
@@ -35,6 +39,14 @@ class Shape:
     zone: str
     columns: frozenset[str]
     """Canonical columns that the event files have."""
+    several: bool = False
+    """One word may tell several acts (flags of acts side by side); then the table `more_words` (word, kind, last) has the others."""
+    whole: frozenset[str] = frozenset()
+    """Id columns whose values all end in .0, which is cut off."""
+    local_times: bool = False
+    """Whether times may be those of a clock on a wall, which goes forward and back."""
+    currency: str | None = None
+    """Where currencies stand when they are mixed: "column" or "sign" (of the price)."""
 
 
 def place_orders(connection: Connection, start: str) -> None:
@@ -61,10 +73,13 @@ def place_orders(connection: Connection, start: str) -> None:
     connection.execute("DROP TABLE placed")
 
 
-def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], tick: Tick) -> None:
+def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], tick: Tick) -> tuple[int, int]:
     """Make `rows` of `raw`, which is dropped: typed columns, and the first rule that a row fails (NULL when none).
 
     Expects the table `words` (word, kind) and the macros of `casting`.
+
+    Returns:
+        Rows whose local time never was, and rows whose local time was twice.
     """
     extras = ", ".join(f"raw.{identifier(name)}" for name in _EXTRA)
     names = ", ".join(identifier(name) for name in _EXTRA)
@@ -75,6 +90,8 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
     # A join may give rows back in another order, and then they must be sorted again; so a few words are looked up in a CASE.
     whens = " ".join(f"WHEN $word_{i} THEN $kind_{i}" for i in range(len(words)))
     spoken, joined = (f"CASE raw.event_type {whens} END", "") if few else ("words.kind", " LEFT JOIN words ON words.word = raw.event_type")
+    ids = {name: f"left(raw.{name}, -2)" if name in shape.whole else f"raw.{name}" for name in ("user_id", "item_id", "purchase_item_id")}
+    currency = {"column": "upper(raw.currency)", "sign": SIGN}.get(shape.currency or "", "CAST(NULL AS VARCHAR)")
     connection.execute("CREATE TYPE event_type AS ENUM (SELECT unnest(enum_range(NULL::final.event_type)))")
     connection.execute("CREATE TYPE rule_id AS ENUM (SELECT unnest($rules))", {"rules": list(rules)})
     create_lean(
@@ -83,16 +100,16 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
         f"""
         WITH typed AS (
             SELECT source_file, source_row,
-                   COALESCE(raw.user_id, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END) AS user_id,
-                   CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE raw.item_id END AS item_id,
-                   CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE raw.purchase_item_id END AS purchase_item_id,
+                   COALESCE({ids["user_id"]}, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END) AS user_id,
+                   CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE {ids["item_id"]} END AS item_id,
+                   CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE {ids["purchase_item_id"]} END AS purchase_item_id,
                    raw.event_type AS word, COALESCE($default_event, {spoken}, 'other') AS kind, kind AS said,
                    parse_time(raw.event_time) AS event_time, session_id,
                    parse_dwell(dwell_seconds) AS dwell, dwell_seconds IS NOT NULL AS has_dwell, position,
                    parse_number(quantity) AS quantity, quantity IS NOT NULL AS has_quantity,
                    parse_number(price) AS price, price IS NOT NULL AS has_price,
                    parse_number(revenue) AS revenue, revenue IS NOT NULL AS has_revenue,
-                   query, order_id, {extras}
+                   query, order_id, {currency} AS currency, {extras}
             FROM raw{joined}),
         judged AS (
             SELECT * REPLACE (
@@ -129,6 +146,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
                session_id, dwell, capped, position,
                CASE WHEN kind = 'refund' THEN -abs(quantity) ELSE quantity END AS quantity, price,
                CASE WHEN kind = 'refund' THEN -abs(revenue) ELSE revenue END AS revenue, query, order_id, {names},
+               CASE WHEN $several THEN word END AS word, currency,
                hash(user_id, item_id, purchase_item_id, word, kind, session_id,
                     dwell, position, quantity, price, revenue, query, order_id, {names}) AS digest
         FROM valued
@@ -136,6 +154,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
         {
             **{f"{part}_{i}": pair[place] for place, part in enumerate(("word", "kind")) for i, pair in enumerate(words if few else ())},
             "wide": shape.wide,
+            "several": shape.several,
             "default_event": shape.default_event,
             "cancel_orders": shape.cancel_orders,
             "has_items": shape.has_items,
@@ -174,8 +193,10 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
         FROM rows JOIN raw USING (source_file, source_row) WHERE rule IS NOT NULL
         """
     )
+    odd_hours = count_odd_hours(connection, shape.zone) if shape.local_times else (0, 0)
     connection.execute("DROP VIEW raw")
     connection.execute("DROP TABLE raw_cells")
+    return odd_hours
 
 
 def _absent(shape: Shape) -> dict[str, str]:
@@ -188,6 +209,8 @@ def _absent(shape: Shape) -> dict[str, str]:
         "position": "position" in has,
         "query": "query" in has,
         "order_id": "order_id" in has,
+        "word": shape.several,
+        "currency": shape.currency is not None,
         **{name: name in has for name in _EXTRA},
     }
     numbers = {
@@ -207,7 +230,7 @@ def _absent(shape: Shape) -> dict[str, str]:
 def absent_acts(shape: Shape, *, continued: bool) -> dict[str, str]:
     """Columns of `acts` that are NULL in every row; a continued version may bring any column of events."""
     missing = {{"dwell": "dwell_seconds"}.get(name, name): kind for name, kind in _absent(shape).items()}
-    for inner in ("purchase_item_id", "capped", "turned"):
+    for inner in _INNER:
         missing.pop(inner, None)
     if shape.wide:
         missing.pop("item_id", None)
@@ -257,51 +280,12 @@ def merge_duplicates(connection: Connection, seconds: float) -> None:
         )
 
 
-def catch_robots(connection: Connection, per_hour: int, per_day: int) -> list[dict[str, Any]]:
-    """Quarantine acts that follow more than `per_hour` acts of the same user within an hour, or `per_day` within a day.
+def spread_acts(connection: Connection, wide: bool, several: bool = False) -> None:
+    """Make the view `acts`: one row per event of the rows that were kept.
 
-    An act's fate depends on that user's earlier acts alone. Purchases and refunds are neither counted nor caught;
-    impressions are not counted (a page shows many at once) and caught within an hour after a caught act.
-
-    Returns:
-        The users caught, with the number of their rows set aside, most first, at most 50.
+    A wide row may give two, the first with the item's texts; a word that tells several acts gives each of them, and the
+    stay and the position go to the weakest.
     """
-    connection.execute(
-        f"""
-        INSERT INTO fates
-        WITH good AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row)),
-        acts AS (SELECT * FROM good WHERE kind NOT IN ('purchase', 'refund', 'impression') AND purchase_item_id IS NULL),
-        busy AS (SELECT * FROM acts SEMI JOIN
-                 (SELECT user_id FROM acts GROUP BY user_id HAVING count(*) > {min(int(per_hour), int(per_day))}) USING (user_id)),
-        paced AS (
-            SELECT source_file, source_row, user_id, event_time,
-                   event_time - lag(event_time, {max(1, int(per_hour))}) OVER by_time < INTERVAL 1 HOUR AS fast,
-                   event_time - lag(event_time, {max(1, int(per_day))}) OVER by_time < INTERVAL 1 DAY AS many
-            FROM busy WINDOW by_time AS (PARTITION BY user_id ORDER BY event_time, source_file, source_row)),
-        caught AS (SELECT * FROM paced WHERE fast OR many),
-        shown AS (
-            SELECT i.source_file, i.source_row, i.user_id, i.event_time, false AS fast, false AS many
-            FROM (SELECT * FROM good WHERE kind = 'impression') AS i
-            ASOF JOIN caught ON i.user_id = caught.user_id AND i.event_time >= caught.event_time
-            WHERE i.event_time - caught.event_time < INTERVAL 1 HOUR)
-        SELECT source_file, source_row, 'quarantined', 'robots',
-               CASE WHEN fast THEN 'more than {int(per_hour)} acts within an hour'
-                    WHEN many THEN 'more than {int(per_day)} acts within a day'
-                    ELSE 'shown to a robot' END
-        FROM (FROM caught UNION ALL FROM shown)
-        """  # noqa: S608 - fixed names and numbers only
-    )
-    rows = connection.execute(
-        """
-        SELECT user_id, count(*) AS n FROM fates JOIN rows USING (source_file, source_row) WHERE fates.rule = 'robots'
-        GROUP BY user_id ORDER BY n DESC, user_id LIMIT 50
-        """
-    ).fetchall()
-    return [{"user_id": user_id, "rows": count} for user_id, count in rows]
-
-
-def spread_acts(connection: Connection, wide: bool) -> None:
-    """Make the view `acts`: one row per event of the rows that were kept; a wide row may give two, the first with the item's texts."""
     names = ", ".join(identifier(name) for name in _EXTRA)
     # Without fates there is nothing to leave out, and rows keep the order of the file, which is most often that of time.
     has_fates = scalar(connection, "SELECT count(*) FROM fates") > 0
@@ -313,16 +297,25 @@ def spread_acts(connection: Connection, wide: bool) -> None:
                price, revenue, order_id, source_file, source_row, {once}
         FROM kept WHERE purchase_item_id IS NOT NULL
         """  # noqa: S608 - fixed names only
+    others = f"""
+        UNION ALL BY NAME
+        SELECT user_id, item_id, CAST(more_words.kind AS event_type) AS event_type, event_time, session_id,
+               CASE WHEN last THEN dwell END AS dwell_seconds, CASE WHEN last THEN position END AS position,
+               quantity, price, query, source_file, source_row, {names}
+        FROM (SELECT * EXCLUDE (kind) FROM kept) AS kept JOIN more_words USING (word)
+        """  # noqa: S608 - fixed names only
+    alone = "word NOT IN (SELECT word FROM more_words)" if several else "true"
     connection.execute(
         f"""
         CREATE VIEW acts AS
         WITH kept AS ({kept})
-        SELECT user_id, item_id, kind AS event_type, event_time, session_id, dwell AS dwell_seconds, position,
+        SELECT user_id, item_id, kind AS event_type, event_time, session_id,
+               CASE WHEN {alone} THEN dwell END AS dwell_seconds, CASE WHEN {alone} THEN position END AS position,
                CASE WHEN {wide} AND purchase_item_id IS NOT NULL THEN NULL ELSE quantity END AS quantity, price,
                CASE WHEN kind IN ('purchase', 'refund') THEN revenue END AS revenue, query,
                CASE WHEN {wide} AND purchase_item_id IS NOT NULL THEN NULL ELSE order_id END AS order_id, source_file, source_row, {names}
         FROM kept WHERE item_id IS NOT NULL OR purchase_item_id IS NULL
-        {bought if wide else ""}
+        {bought if wide else ""}{others if several else ""}
         """  # noqa: S608 - fixed names and numbers only
     )
 

@@ -1,21 +1,30 @@
 """Decisions on the whole log: how times, numbers and words are read, and which rows the rules set aside."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from core.ingest import cleaning
 from core.ingest.casting import RELATIVE_START, TimeReading, decide_decimal, decide_time, make_number_macros, make_time_macros
-from core.ingest.event_words import translate_words
+from core.ingest.event_words import read_words
+from core.ingest.ids import are_whole
+from core.ingest.layouts import find_layout
 from core.ingest.mapping import RoleMapping
+from core.ingest.names import plain_name
+from core.ingest.orders import join_lines, merge_heads
+from core.ingest.outliers import take_far_prices, take_other_currencies, take_strangers
+from core.ingest.robots import catch_robots
 from core.ingest.work import Work
 from core.messages import say
+from core.store import scalar
 
 
 def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[TimeReading, cleaning.Shape, list[dict[str, Any]]]:
     """Decide how times, numbers and event words are read, and make the macros that read them."""
     connection, warnings = work.connection, work.warnings
     time_format, unit = part.time_format, part.time_unit
+    join_lines(work)
     if "event_time" not in columns and "order_number" in columns:
         cleaning.place_orders(connection, RELATIVE_START)
         warnings.append(
@@ -34,8 +43,15 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     if note:
         warnings.append(note)
     make_number_macros(connection, decimal, part.dwell_unit or "s")
+    if part.dwell_unit in ("ms", "min") and (work.request.mapping is None or work.request.mapping.events.dwell_unit is None):
+        unit_word = say("milliseconds") if part.dwell_unit == "ms" else say("minutes")
+        warnings.append(say("Plain numbers of the dwell time are read as {unit}; set `dwell_unit` if that is wrong.", unit=unit_word))
     wide = "purchase_item_id" in columns
-    words = _translate(work, part, columns)
+    layout = find_layout(work.sources[0].preview.columns) if work.sources else None
+    products = layout is not None and "product_list" in plain_name(part.columns.get("item_id", ("",))[0])
+    if products:
+        _read_products(work, columns)
+    words, several = _translate(work, part, columns, layout.codes if layout else {})
     row = connection.execute(
         "SELECT count(*) FILTER (regexp_matches(order_id, '^[Cc][0-9]+$')),"
         " count(order_id) FILTER (regexp_matches(order_id, '^[0-9]+$')) FROM raw"
@@ -50,23 +66,40 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
         cancel_orders=cancels,
         zone=zone,
         columns=frozenset(columns),
+        several=several,
+        whole=_whole_ids(work, part, columns),
+        local_times=reading.kind not in ("epoch", "nanoseconds", "days", "month_days"),
+        currency=_mixed_currencies(work, columns),
     )
     return reading, shape, words
 
 
-def _translate(work: Work, part: RoleMapping, columns: set[str]) -> list[dict[str, Any]]:
+def _translate(work: Work, part: RoleMapping, columns: set[str], codes: Mapping[str, str]) -> tuple[list[dict[str, Any]], bool]:
+    """Make the tables `words` and `more_words`; return what each word means, and whether one may tell several acts."""
     connection, warnings = work.connection, work.warnings
     found = connection.execute(
         "SELECT event_type, count(*) AS n FROM raw WHERE event_type IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1 LIMIT 2000"
     ).fetchall()
-    translated, unknown = translate_words([word for word, _ in found], dict(part.event_types))
-    counts = dict(found)
+    pieces = part.columns.get("event_type", ())
+    listed_codes = bool(codes) and len(pieces) == 1 and "event_list" in plain_name(pieces[0])
+    meanings = read_words([word for word, _ in found], pieces, dict(part.event_types), codes, listed=listed_codes)
+    unknown = [meaning.shown for meaning in meanings.values() if not meaning.known]
+    counts = {meanings[word].shown: n for word, n in found}
     connection.execute("CREATE TABLE words (word VARCHAR, kind VARCHAR)")
-    if translated:
-        table = pa.table({"word": pa.array(list(translated), pa.string()), "kind": pa.array(list(translated.values()), pa.string())})
+    connection.execute("CREATE TABLE more_words (word VARCHAR, kind VARCHAR, last BOOLEAN)")
+    if meanings:
+        table = pa.table(
+            {"word": pa.array(list(meanings), pa.string()), "kind": pa.array([m.kinds[0] for m in meanings.values()], pa.string())}
+        )
         connection.register("spoken", table)
         connection.execute("INSERT INTO words SELECT word, kind FROM spoken")
         connection.unregister("spoken")
+    more = [(word, kind, kind == m.kinds[-1]) for word, m in meanings.items() for kind in m.kinds[1:]]
+    if more:
+        connection.executemany("INSERT INTO more_words VALUES (?, ?, ?)", more)
+    if codes and not part.event_types and any(meaning.shown.split(" + ")[0].split(",")[0] in codes for meaning in meanings.values()):
+        listed = ", ".join(f"{word} = {kind}" for word, kind in codes.items())
+        warnings.append(say("The columns are those of a known export, so its codes were read so: {codes}.", codes=listed))
     if unknown:
         listed = ", ".join(f"{word!r} ({counts[word]})" for word in unknown[:12]) + (" …" if len(unknown) > 12 else "")
         warnings.append(say("Unknown event words became `other`: {words}. Name them in `event_types` of the mapping.", words=listed))
@@ -85,13 +118,81 @@ def _translate(work: Work, part: RoleMapping, columns: set[str]) -> list[dict[st
             )
         else:
             warnings.append(say("No column says what happened; every row is a {kind}, as the mapping says.", kind=kind))
-    return [{"word": word, "events": counts[word], "event_type": kind, "known": word not in unknown} for word, kind in translated.items()]
+    records = [
+        {"word": m.shown, "events": counts[m.shown], "event_type": m.kinds[0], "known": m.known}
+        | ({"also": list(m.kinds[1:])} if len(m.kinds) > 1 else {})
+        for m in meanings.values()
+    ]
+    return records, bool(more)
+
+
+def _whole_ids(work: Work, part: RoleMapping, columns: set[str]) -> frozenset[str]:
+    """Return the id columns whose values are all whole numbers with .0, which a float column of another tool left."""
+    connection, found = work.connection, set[str]()
+    for name in ("user_id", "item_id", "purchase_item_id"):
+        if name not in columns or part.whole_ids is False:
+            continue
+        if example := are_whole(connection, "raw", name):
+            found.add(name)
+            work.warnings.append(
+                say(
+                    "All values of {column} are whole numbers written with .0; {example} is read as {whole}. "
+                    "Set `whole_ids` to false in the mapping to keep them as they stand.",
+                    column=name,
+                    example=example,
+                    whole=example[:-2],
+                )
+            )
+    return frozenset(found)
+
+
+def _mixed_currencies(work: Work, columns: set[str]) -> str | None:
+    """Tell where several currencies stand, and say so; a log without a sign on its prices is not searched for them."""
+    connection = work.connection
+    if "currency" in columns:
+        place, statement = "column", "SELECT upper(currency) AS c, count(*) AS n FROM raw WHERE currency IS NOT NULL GROUP BY c"
+    elif "price" in columns:
+        edges = connection.execute("SELECT min(price), max(price), max(right(price, 1)) FROM raw").fetchall()[0]
+        if edges[0] is None or (edges[0] > "%" and edges[1] < ":" and edges[2] < ":"):
+            return None
+        place, statement = "sign", f"SELECT {cleaning.SIGN} AS c, count(*) AS n FROM raw GROUP BY c HAVING c IS NOT NULL"  # noqa: S608 - our own expression
+    else:
+        return None
+    found = connection.execute(f"SELECT c, n FROM ({statement}) ORDER BY n DESC, c").fetchall()  # noqa: S608 - our own statements
+    if len(found) < 2:
+        return None
+    work.warnings.append(
+        say(
+            "Prices are in {count} currencies: {currencies}. They are added up as they stand; switch the rule currency_mix on "
+            "to keep the currency of the first row alone.",
+            count=len(found),
+            currencies=", ".join(f"{currency} ({n})" for currency, n in found[:8]),
+        )
+    )
+    return place
+
+
+def _read_products(work: Work, columns: set[str]) -> None:
+    """Take item, quantity and amount of the first product of a list such as `Shoes;SKU-77;1;59.90,Socks;SKU-12;2;9.80`."""
+    several = scalar(work.connection, "SELECT count(*) FILTER (contains(item_id, ',')) FROM raw")
+    for name, place in (("item_id", 2), ("quantity", 3), ("revenue", 4)):
+        if name in columns:
+            work.connection.execute(
+                f"UPDATE raw_cells SET {name} = nullif(trim(split_part(split_part({name}, ',', 1), ';', {place})), '')"  # noqa: S608 - fixed names only
+            )
+    if several:
+        work.warnings.append(
+            say("{n} rows list several products; only the first of each is kept. Export one row per product to keep all.", n=several)
+            if several > 1
+            else say("1 row lists several products; only the first is kept. Export one row per product to keep all.")
+        )
 
 
 def judge_rows(work: Work, daily: bool) -> list[dict[str, Any]]:
     """Merge duplicates and catch robots as the rules say; return the users who were caught."""
     connection, rules, warnings = work.connection, work.rules, work.warnings
     duplicates, robots = rules["duplicates"], rules["robots"]
+    merge_heads(work)
     if duplicates.on and daily and not duplicates.given:
         warnings.append(
             say(
@@ -101,13 +202,25 @@ def judge_rows(work: Work, daily: bool) -> list[dict[str, Any]]:
         )
     elif duplicates.on:
         cleaning.merge_duplicates(connection, duplicates.parameters["seconds"])
+    _judge_doubtful(work)
     if not robots.on:
         return []
     if daily:
         warnings.append(say("The log knows only days, so the robot rule (acts within an hour) was not used."))
         return []
-    found = cleaning.catch_robots(connection, int(robots.parameters["per_hour"]), int(robots.parameters["per_day"]))
+    found = catch_robots(connection, robots.parameters)
     if found:
         named = ", ".join(f"{user['user_id']} ({user['rows']})" for user in found[:5]) + (" …" if len(found) > 5 else "")
         warnings.append(say("Acts faster than a person's were set aside (rule robots): {users}.", users=named))
     return found
+
+
+def _judge_doubtful(work: Work) -> None:
+    """Apply the rules that are off unless a person switches them on."""
+    connection, rules = work.connection, work.rules
+    if rules["no_catalogue"].on and scalar(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'known_items'"):
+        take_strangers(connection)
+    if rules["currency_mix"].on:
+        take_other_currencies(connection)
+    if rules["price_outliers"].on:
+        take_far_prices(connection, rules["price_outliers"].parameters)

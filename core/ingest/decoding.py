@@ -3,16 +3,18 @@
 import codecs
 import gzip
 import hashlib
+import re
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import charset_normalizer
+import chardet
 import zstandard
 
 from core.errors import FileError
-from core.ingest.kinds import BITE, damaged
+from core.ingest.kinds import BITE, changed, damaged
 
 BLOCK = 4 << 20
 """Bytes read at once: large enough for the vectorised checks, small enough to hold many times."""
@@ -30,7 +32,15 @@ _RATIO_FREE = 64 << 20
 """Small files of one repeated line are harmless, whatever their ratio."""
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_LIKELY = ["gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "latin_1", "cp1251", "cp1250"]
+_LIKELY = (
+    *("utf-8", "gb18030", "big5", "cp932", "euc-jp", "cp949", "koi8-r", "windows-874"),
+    *(f"windows-{page}" for page in range(1250, 1258)),
+)
+"""Encodings that exports are written in; with the mainframes' and the typewriters' among them, short words look like anything."""
+_WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ€£°«»–—‘’“”„…·•®©™²³¿¡´ª º§½¼¾×")
+"""The signs of cp1252 that western European words, prices and measures are written with."""
+_WORD = re.compile(r"[^\W\d_]+")
+_FOREIGN = re.compile(rb"(?:[A-Za-z ]*[\x80-\xff]+[A-Za-z@-~\x80-\xff ]*)+")
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,8 @@ class Scan:
     """Text of the head, whole lines."""
     spread: str
     """Whole lines from later places of the file, to judge a dialect on more than its head."""
+    example: str = ""
+    """When the encoding is a guess: a word of the file whose letters depend on it."""
 
 
 def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
@@ -58,13 +70,16 @@ def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
     Raises:
         FileError: The archive is damaged, cut, or unpacks to too much.
     """
+    size = path.stat().st_size
+    done = 0
     if not kind.endswith((".gz", ".zst")):
         with path.open("rb") as stream:
             while block := stream.read(BLOCK):
+                done += len(block)
+                if done > size:  # who follows a file that grows may follow it for ever
+                    raise changed(path.name)
                 yield block
         return
-    size = path.stat().st_size
-    done = 0
     try:
         for block in _zstd_blocks(path) if kind.endswith(".zst") else _gzip_blocks(path):
             done += len(block)
@@ -161,14 +176,16 @@ def scan_text(path: Path, kind: str, encoding: str | None = None, *, in_lines: b
                 decoder = None
                 pieces.append(block[max(0, error.start - 2048) : error.start + 16384])
                 guessed = ""
-    name = (guessed if guessed is not None else "utf-8") or _foreign_encoding(head, pieces)
+    name, example = (guessed if guessed is not None else "utf-8"), ""
+    if not name:
+        name, example = _foreign_encoding(head, pieces)
     try:
         codecs.lookup(name)
     except LookupError as error:
         raise FileError("There is no encoding {name!r}; common ones are utf-8, gb18030, utf-16 and latin-1.", name=name) from error
     sample = _whole_lines(head, name, complete=len(head) < SAMPLE or not in_lines, path=path)
     spread = "" if name.startswith("utf-16") else "\n".join(_middle_lines(piece, name) for piece in pieces)
-    return Scan(path.stat().st_size, unpacked, digest.hexdigest(), name, newlines, sample, spread)
+    return Scan(path.stat().st_size, unpacked, digest.hexdigest(), name, newlines, sample, spread, example)
 
 
 def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes, float]]:
@@ -208,18 +225,38 @@ def _wide(head: bytes) -> str | None:
     return "utf-16-be" if even > len(head) / 8 and odd < even / 8 else None
 
 
-def _foreign_encoding(head: bytes, pieces: list[bytes]) -> str:
+def _foreign_encoding(head: bytes, pieces: list[bytes]) -> tuple[str, str]:
+    """Guess the encoding of text that is not UTF-8, and give a word that shows whether the guess is right."""
     text = b"\n".join(line for block in [head, *pieces] for line in block.splitlines()[1:-1] if not line.isascii())[:SAMPLE]
     text = text or head
+    name = _encoding_of(text)
+    words = _WORD.findall(text.decode(name, errors="replace"))
+    return name, max((word[:40] for word in words[:2000] if not word.isascii()), key=len, default="")
+
+
+def _encoding_of(text: bytes) -> str:
+    """Guess from the words alone that are not ASCII: the numbers and names around them would be most of the evidence."""
+    seen = b" ".join(dict.fromkeys(_FOREIGN.findall(text))) or text
+    name = codecs.lookup(chardet.detect(seen, include_encodings=_LIKELY)["encoding"] or "cp1252").name
+    if name not in ("big5", "cp932", "euc_jp", "cp949") and _is_chinese(seen):
+        return "gb18030"
+    western = {c for c in seen.decode("cp1252", errors="replace") if not c.isascii()} <= _WESTERN
+    words = [word for word in _WORD.findall(seen.decode(name, errors="replace")) if not word.isascii()]
+    # A Cyrillic, Greek or Chinese letter between Latin ones is an accent of cp1252 read wrongly.
+    mixed = [word for word in words if re.search("[A-Za-z]", word) and not all("LATIN" in unicodedata.name(c, "") for c in word)]
+    hungarian = name == "cp1250" and {"ő", "ű"} & set("".join(words))
+    if len(mixed) * 2 >= len(words) or (western and not hungarian and all("LATIN" in unicodedata.name(c, "") for c in "".join(words))):
+        return "cp1252" if western else name
+    return name
+
+
+def _is_chinese(seen: bytes) -> bool:
+    """Tell whether nearly all signs are among the 3,755 common ones of GB 2312, which sort together."""
     try:
-        text.decode("gb18030")
-        chinese = sum("\u4e00" <= c <= "\u9fff" for c in text.decode("gb18030"))
-        if chinese > len(text) / 12:
-            return "gb18030"
+        signs = [c.encode("gb18030") for c in seen.decode("gb18030") if not c.isascii()]
     except UnicodeDecodeError:
-        pass
-    best = charset_normalizer.from_bytes(text, cp_isolation=_LIKELY).best()
-    return best.encoding if best is not None else "latin-1"
+        return False
+    return sum(len(sign) == 2 and 0xB0 <= sign[0] <= 0xD7 and sign[1] >= 0xA1 for sign in signs) > 0.9 * len(signs)
 
 
 def _whole_lines(head: bytes, encoding: str, *, complete: bool, path: Path) -> str:

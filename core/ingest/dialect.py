@@ -101,14 +101,21 @@ def _delimiter(body: list[str], lines: list[str]) -> str | None:
             continue
         first = split_lines(body[:1], candidate)[0]
         # A delimiter that cuts the records but not their header line is a decimal comma or a comma in a text.
-        if len(first) < width and len(first) == 1 and share < 0.95:
+        named = _names_columns(body, candidate, width)
+        if len(first) < width and len(first) == 1 and share < 0.95 and not named:
             continue
-        explained = len(first) == width
+        explained = len(first) == width or named
         penalty = 0.3 if candidate == BLANKS else 0.0
         score = (round(share - penalty + (0.2 if explained else 0.0), 3), width, candidate)
         if best is None or score[:2] > best[:2]:
             best = score
     return best[2] if best else None
+
+
+def _names_columns(body: list[str], delimiter: str, width: int) -> bool:
+    """Tell whether the first line of so many fields, perhaps below a preamble, holds names that exports use."""
+    fields = next((f for f in (split_lines([line], delimiter)[0] for line in body[:50]) if len(f) == width), [])
+    return sum(is_known_name(cell) for cell in fields) >= 2
 
 
 def _preamble(head: list[str], delimiter: str, columns: int) -> int:

@@ -2,10 +2,17 @@
 
 import unicodedata
 from collections.abc import Mapping as Words
+from dataclasses import dataclass
 from typing import Final
 
 from core.errors import MappingError
+from core.ingest.names import plain_name
 from core.schema import EVENT_TYPES
+
+FLAG: Final = "#"
+"""Stands before the number of a flag column whose value is yes, counted from 0."""
+BETWEEN: Final = "+"
+"""Stands between the parts of an event word that several columns make."""
 
 _WORDS: Final[dict[str, str]] = {
     "impression": "impression impressions imp show shown expose exposure display displayed view_item_list 曝光 展示 展现 推荐曝光",
@@ -19,6 +26,7 @@ _WORDS: Final[dict[str, str]] = {
     "cart": "cart carts add_to_cart addtocart add_cart addcart added_to_cart basket add_to_basket add_to_bag product_added "
     "加购 加购物车 加入购物车 购物车 加车 添加购物车",
     "remove_from_cart": "remove_from_cart removefromcart remove_cart removed_from_cart cart_remove delete_from_cart product_removed "
+    "remove_from_basket "
     "移出购物车 删除购物车 取消加购",
     "purchase": "purchase purchases purchased buy buys bought order orders ordered transaction transactions sale sold checkout_complete "
     "order_completed conversion pay paid payment alipay ecommerce_purchase in_app_purchase complete_order clickout_purchase "
@@ -36,6 +44,74 @@ def plain_word(word: str) -> str:
     """Spell an event word for comparison: `Add To Cart` → `add_to_cart`."""
     text = unicodedata.normalize("NFKC", word).strip().lower()
     return "_".join(text.replace("-", " ").replace("_", " ").replace(".", " ").split())
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What one event word of the log stands for."""
+
+    kinds: tuple[str, ...]
+    """Canonical events, the strongest first; several where one row tells several acts."""
+    shown: str
+    """The word as people know it."""
+    known: bool
+
+
+def read_words(
+    words: list[str], pieces: tuple[str, ...], given: Words[str, str], codes: Words[str, str], *, listed: bool = False
+) -> dict[str, Meaning]:
+    """Read the event words of a log, also those that several columns or a list of codes make.
+
+    Args:
+        words: Distinct words as they were staged; several columns are joined by `BETWEEN`, yes-flags stand as their number.
+        pieces: The file's columns of the event word.
+        given: The mapping's `event_types`, by word or by name of a flag column.
+        codes: Words that mean something in this export only.
+        listed: Whether one value lists several codes, divided by commas.
+
+    Raises:
+        MappingError: A given translation names no canonical event type.
+    """
+    table = {**codes, **given}
+    result: dict[str, Meaning] = {}
+    for word in words:
+        if len(pieces) > 1:
+            parts = [_part(part, pieces) for part in word.split(BETWEEN) if part]
+        elif listed:
+            parts = [part.split("=")[0].strip() for part in word.split(",") if part.strip()]
+        else:
+            parts = [word]
+        if not parts and len(pieces) > 1:
+            result[word] = Meaning(("impression",), "–", True)  # shown, and none of the flagged acts followed
+            continue
+        names = [flag_word(part) or part for part in parts] if len(pieces) > 1 else parts
+        meant, unknown = translate_words(list(dict.fromkeys([*parts, *names])), table)
+        kinds = [meant[part] if part not in unknown else meant[name] for part, name in zip(parts, names, strict=True)]
+        known = [part not in unknown or name not in unknown for part, name in zip(parts, names, strict=True)]
+        told = [kind for kind, sure in zip(kinds, known, strict=True) if sure and kind != "other"]
+        acts = sorted(set(told), key=EVENT_TYPES.index, reverse=True)
+        if listed and not acts and word not in given:
+            acts, known = ["view"], [True]  # a hit without a commerce event is a page that was looked at
+        result[word] = Meaning(tuple(acts) or ("other",), " + ".join(parts) or word, bool(told) or all(known))
+    return result
+
+
+def _part(part: str, pieces: tuple[str, ...]) -> str:
+    return pieces[int(part[1:])] if part.startswith(FLAG) and part[1:].isdigit() and int(part[1:]) < len(pieces) else part
+
+
+_FLAG_STARTS: Final = ("is_", "has_", "did_", "flag_", "was_", "是否")
+_FLAG_ENDS: Final = ("_flag", "_ind", "_label", "_yn")
+
+
+def flag_word(column: str) -> str | None:
+    """Return the event word in the name of a flag column, `is_buy` → `buy`, or None."""
+    name = plain_name(column)
+    for start in _FLAG_STARTS:
+        name = name.removeprefix(start)
+    for end in _FLAG_ENDS:
+        name = name.removesuffix(end)
+    return name if name in EVENT_WORDS and EVENT_WORDS[name] != "other" else None
 
 
 def translate_words(words: list[str], given: Words[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -36,6 +36,13 @@ def guess_logs(previews: list[FilePreview], given: RoleMapping) -> list[RoleMapp
     return parts
 
 
+def joined_parts(parts: list[RoleMapping]) -> RoleMapping:
+    """Return one mapping of several event files, as it is kept and offered again; the first file that has a column names it."""
+    columns = {name: pieces for part in reversed(parts) for name, pieces in part.columns.items()}
+    order = list(dict.fromkeys(name for part in parts for name in part.columns))
+    return replace(parts[0], columns={name: columns[name] for name in order})
+
+
 def guess_mapping(preview: FilePreview, role: Role, given: RoleMapping | None = None) -> RoleMapping:
     """Complete a mapping by guesses; what a person gave stays untouched.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from core.ingest.event_words import EVENT_WORDS
+from core.ingest.event_words import flag_word
 from core.ingest.guessing_times import join_time
 from core.ingest.layouts import SURE, find_layout, layout_columns
 from core.ingest.likeness import NULLS, is_number, plausible, samples_of, share_of, words_share
@@ -22,8 +22,6 @@ from core.ingest.names import (
 
 _SURE: Final = 0.99
 _FLAG_VALUES: Final = frozenset({"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "t", "f", "y", "n", "是", "否"})
-_FLAG_STARTS: Final = ("is_", "has_", "did_", "flag_", "was_", "是否")
-_FLAG_ENDS: Final = ("_flag", "_ind", "_label", "_yn")
 
 Values = Mapping[str, list[str]]
 
@@ -67,16 +65,6 @@ def find_flags(free: list[str], values: Values) -> list[str]:
         if all(value.lower() in _FLAG_VALUES for value in values[column]):
             found.append(column)
     return found if len(found) > 1 else []
-
-
-def flag_word(column: str) -> str | None:
-    """Return the event word in the name of a flag column, `is_buy` → `buy`, or None."""
-    name = plain_name(column)
-    for start in _FLAG_STARTS:
-        name = name.removeprefix(start)
-    for end in _FLAG_ENDS:
-        name = name.removesuffix(end)
-    return name if name in EVENT_WORDS and EVENT_WORDS[name] != "other" else None
 
 
 def _joined(pieces: tuple[str, ...], values: Values) -> list[str]:

@@ -11,11 +11,11 @@ import duckdb
 from core.artifacts import read_json
 from core.errors import EmptyLogError, FileError, MappingError, StorageError
 from core.ingest import cleaning, publishing
-from core.ingest.accounts import columns_present, count_events, rule_records, warn_of_rows
-from core.ingest.attributes import write_catalogue, write_people, write_quarantine
+from core.ingest.accounts import columns_present, count_events, rule_records, warn_of_clock, warn_of_rows
+from core.ingest.attributes import stage_catalogue, write_catalogue, write_people, write_quarantine
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
-from core.ingest.guessing import guess_mapping
+from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
 from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
 from core.ingest.reading import FilePreview, inspect_files
@@ -77,14 +77,14 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
     fresh, repeats = _without_repeats(previews, previous, warnings)
     if previous is not None and not fresh and request.items is None and request.users is None:
         return {**previous, "version": dataset.current()["version"], "warnings": [*warnings, *previous["warnings"]]}
-    events = [(preview, guess_mapping(preview, "events", given.events)) for preview in fresh]
+    events = list(zip(fresh, guess_logs(fresh, given.events), strict=True))
     side: dict[str, tuple[FilePreview, RoleMapping]] = {}
     for role, path, part in (("items", request.items, given.items), ("users", request.users, given.users)):
         if path is not None:
             preview = _inspect_one(Path(path), part or RoleMapping(), scratch)
             side[role] = (preview, guess_mapping(preview, _role(role), part))
     mapping = Mapping(
-        events[0][1] if events else given.events,
+        joined_parts([part for _, part in events]) if events else given.events,
         side["items"][1] if "items" in side else given.items,
         side["users"][1] if "users" in side else given.users,
         given.rules,
@@ -162,11 +162,12 @@ def _build(
     if not events:
         reading = TimeReading("iso")
     progress(0.5, say("casting times and numbers"))
-    cleaning.cast_rows(connection, shape, rules, ticker(progress, 0.5, 0.1, say("casting times and numbers")))
+    odd_hours = cleaning.cast_rows(connection, shape, rules, ticker(progress, 0.5, 0.1, say("casting times and numbers")))
     daily = cleaning.is_daily(connection, shape.zone) if events else int(before.get("time_resolution_seconds", 1)) == 86400
     progress(0.6, say("looking for duplicates and robots"))
+    stage_catalogue(work, side, progress)
     robots = judge_rows(work, daily)
-    cleaning.spread_acts(connection, shape.wide)
+    cleaning.spread_acts(connection, shape.wide, shape.several)
     if work.previous is not None:
         keeps = "session_id" in before["columns_present"] and before.get("sessions_given", False)
         cleaning.join_previous(connection, keeps)
@@ -181,7 +182,7 @@ def _build(
     publishing.write_events(connection, part_of(writing, 1, 3))
     publishing.write_sessions(connection, part_of(writing, 2, 3))
     progress(0.8, say("writing catalogue and users"))
-    catalogue = write_catalogue(work, side, columns, progress)
+    catalogue = write_catalogue(work, side, columns)
     people = write_people(work, side, columns, first)
     progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
@@ -200,6 +201,7 @@ def _build(
     for name in totals:
         totals[name] += int(before.get(name, 0))
     warn_of_rows(work, columns, shape, counts, doubts)
+    warn_of_clock(work, shape.zone, odd_hours)
     return {
         **totals,
         "added": added,
@@ -210,7 +212,7 @@ def _build(
         "time_zone": part.time_zone or work.request.time_zone,
         "time_reading": {"kind": reading.kind, "unit": reading.unit},
         "time_resolution_seconds": 86400 if daily or int(before.get("time_resolution_seconds", 1)) == 86400 else 1,
-        "relative_time": reading.kind == "days" or ("order_number" in columns and "event_time" not in columns),
+        "relative_time": reading.kind in ("days", "month_days") or ("order_number" in columns and "event_time" not in columns),
         "warnings": list(dict.fromkeys(warnings)),
         "sources": [*before.get("sources", []), *(s.record() for s in work.sources)],
         "mapping": work.mapping.to_record(),

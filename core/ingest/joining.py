@@ -1,13 +1,10 @@
 """One canonical value of several columns: ids joined by a dash, a day and its clock, flags of acts as one event word."""
 
+from core.ingest.event_words import BETWEEN, FLAG
 from core.ingest.guessing_times import is_hour
 
 _YES = "('1', '1.0', 'true', 'yes', 't', 'y', '是')"
 _NO = "('0', '0.0', 'false', 'no', 'f', 'n', '否')"
-FLAG = "#"
-"""Stands before the number of a flag column whose value is yes, counted from 0."""
-BETWEEN = "+"
-"""Stands between the parts of an event word that several columns make."""
 
 
 def joined_value(name: str, pieces: list[str], columns: tuple[str, ...]) -> str:

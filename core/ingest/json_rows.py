@@ -140,7 +140,10 @@ class _Document:
         try:
             value, text = self._value()
         except _TooLong:  # larger than one event: an object around the rows
-            yield from self._object(0)
+            try:
+                yield from self._object(0)
+            except _TooLong:
+                raise _too_long(self.name, self._line()) from None
             self._end()
             if not self.found:
                 raise self._without_rows() from None
@@ -230,12 +233,17 @@ class _Document:
             if end == len(self.text) and not self.done:  # a number may go on in the next block
                 self._more()
                 continue
+            if end - self.place > MAX_OBJECT:
+                raise _TooLong
             text, self.place = self.text[self.place : end], end
             return value, text
 
     def _goes_on(self, error: Exception) -> bool:
         """Tell whether text follows the place where reading failed, so that the file is wrong rather than cut."""
-        return isinstance(error, json.JSONDecodeError) and bool(self.text[error.pos :].strip()) and "Unterminated" not in error.msg
+        if not isinstance(error, json.JSONDecodeError) or error.msg.startswith("Unterminated"):
+            return False
+        rest = self.text[error.pos :].strip()
+        return bool(rest) and not any(word.startswith(rest) for word in ("true", "false", "null", "NaN"))
 
     def _more(self) -> None:
         self.line += self.text.count("\n", 0, self.place)

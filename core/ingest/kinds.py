@@ -113,6 +113,11 @@ def _inner_head(path: Path, *, zstd: bool = False) -> bytes:
         raise damaged(path, error) from error
 
 
+def changed(name: str) -> FileError:
+    """Return the refusal of a file that is still being written."""
+    return FileError("{file} changed while it was read; wait until its export is complete and try again.", file=name)
+
+
 def damaged(path: Path, error: object) -> FileError:
     """Return the error of an archive that cannot be unpacked to its end."""
     return FileError("{file} is a damaged or cut archive ({error}); copy or export it again.", file=path.name, error=str(error)[:120])
@@ -128,7 +133,7 @@ def _zip_kind(path: Path) -> str:
                 meaning = archive.read("mimetype")
                 if meaning.strip() == b"application/vnd.oasis.opendocument.spreadsheet":
                     return "workbook"
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise damaged(path, error) from error
     if names & {"word/document.xml", "ppt/presentation.xml"}:
         raise foreign(path.name, say("a Word or PowerPoint document"))

@@ -66,6 +66,8 @@ LAYOUTS: Final = (
             "event_time": (("hit_time_gmt",), ("post_cust_hit_time_gmt",), ("date_time",)),
             "event_type": (("post_event_list",), ("event_list",)),
             "item_id": (("post_product_list",), ("product_list",)),
+            "quantity": (("post_product_list",), ("product_list",)),
+            "revenue": (("post_product_list",), ("product_list",)),
             "order_id": (("post_purchaseid",), ("purchaseid",)),
             "currency": (("post_currency",), ("currency",)),
         },

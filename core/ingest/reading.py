@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from core.artifacts import sha256_of
 from core.errors import FileError
-from core.ingest.decoding import SAMPLE, scan_text
+from core.ingest.decoding import SAMPLE, Scan, scan_text
 from core.ingest.dialect import find_dialect, header_names, split_lines
 from core.ingest.json_rows import find_layout, read_json_rows
-from core.ingest.kinds import file_kind
+from core.ingest.kinds import changed, file_kind
 from core.ingest.scratch import Scratch, scratch_below
 from core.ingest.sheets import read_sheets, sheet_checksum
 from core.ingest.text_table import MAX_COLUMNS, TextTable, too_wide, write_texts
@@ -82,8 +82,8 @@ class FilePreview:
         Raises:
             FileError: It changed or vanished.
         """
-        if self.origin is not None and stamp_of(self.origin) != self.stamp:
-            raise changed(self.origin.name)
+        if self.origin is not None:
+            check_stamp(self.origin, self.stamp)
 
     def values(self, column: str) -> list[str]:
         """Sample values of a column that are not empty."""
@@ -119,12 +119,13 @@ def inspect_files(
     path = Path(path)
     kind = file_kind(path)
     stamp = stamp_of(path)
-    if kind == "zip":
-        previews = _inspect_archive(path, scratch, header, delimiter, encoding, tick, most)
-    else:
-        previews = _inspect(path, kind, scratch, header, delimiter, encoding, tick, most)
-    if stamp_of(path) != stamp:
-        raise changed(path.name)
+    try:
+        inspect = _inspect_archive if kind == "zip" else _inspect
+        previews = inspect(path, kind, scratch, header, delimiter, encoding, tick, most)
+    except (FileError, FileNotFoundError):
+        check_stamp(path, stamp)  # a file that is being written looks damaged
+        raise
+    check_stamp(path, stamp)
     return tuple(replace(preview, origin=path, stamp=stamp) for preview in previews)
 
 
@@ -153,9 +154,14 @@ def stamp_of(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def changed(name: str) -> FileError:
-    """Return the refusal of a file that is still being written."""
-    return FileError("{file} changed while it was read; wait until its export is complete and try again.", file=name)
+def check_stamp(path: Path, stamp: tuple[int, int]) -> None:
+    """Compare a file with its stamp of before.
+
+    Raises:
+        FileError: It changed or vanished.
+    """
+    if stamp_of(path) != stamp:
+        raise changed(path.name)
 
 
 def _inspect(
@@ -179,6 +185,7 @@ def _inspect(
 
 def _inspect_archive(
     path: Path,
+    _kind: str,
     scratch: Scratch,
     header: tuple[str, ...] | None,
     delimiter: str | None,
@@ -322,6 +329,22 @@ def _inspect_text(path: Path, kind: str, header: tuple[str, ...] | None, delimit
         sample=sample[:SAMPLE_ROWS],
         row_estimate=max(len(rows), scan.newlines - int(dialect.has_header) - dialect.skip),
         skip=dialect.skip,
+        notes=guessed_encoding(path.name, scan),
+    )
+
+
+def guessed_encoding(name: str, scan: Scan) -> tuple[Message, ...]:
+    """Say which encoding was guessed, with a word that shows whether the guess is right."""
+    if not scan.example:
+        return ()
+    return (
+        say(
+            "{file} is not UTF-8; it was read as {encoding}, which spells {example!r}. "
+            "Name its `encoding` in the mapping if that is wrong.",
+            file=name,
+            encoding=scan.encoding,
+            example=scan.example,
+        ),
     )
 
 

@@ -16,6 +16,8 @@ class Rule:
     parameters: Dict[str, float] = field(default_factory=dict)
     fixed: bool = False
     """True when nothing can be kept without it."""
+    usual: bool = True
+    """Whether it is on unless a person says otherwise; a rule that is off still counts what it would take."""
 
 
 RULES: Final = (
@@ -35,11 +37,24 @@ RULES: Final = (
         "Equal in every mapped column to an earlier row, or the same act within `seconds` of the one before: merged.",
         {"seconds": 0},
     ),
+    Rule("order_heads", "Rows that say who ordered and when were joined to the lines of their order in another file: merged.", fixed=True),
     Rule(
-        "robots", "More acts than a person makes in the hour or the day before; purchases never count.", {"per_hour": 150, "per_day": 250}
+        "robots",
+        "More acts than a person makes in the hour or the day before, or so many in a row at even distances or without any stay; "
+        "purchases never count. 0 switches a part off.",
+        {"per_hour": 150, "per_day": 250, "even_gaps": 150, "zero_dwell": 150},
     ),
+    Rule("no_catalogue", "The item is not in the catalogue file. Switched off, the row is kept and counted.", usual=False),
+    Rule(
+        "price_outliers",
+        "The price is so many `times` above or below the median of the item's earlier prices, of which there are at least `seen`.",
+        {"times": 10, "seen": 5},
+        usual=False,
+    ),
+    Rule("currency_mix", "The price is in another currency than that of the first row that names one.", usual=False),
 )
-"""Robots: the busiest of 4,504 people in three hours of a large real shop made 51 acts; three times that in one hour is no person."""
+"""Robots: the busiest of 4,504 people in three hours of a large real shop made 51 acts; three times that in one hour is no person.
+Even gaps: 150 distances in a row that differ by less than a fiftieth; zero dwell: as many stays of 0 s in a row."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ def settle_rules(given: Dict[str, Any]) -> dict[str, Setting]:
         raise MappingError("There is no cleaning rule {rule!r}; there are {known}.", rule=unknown[0], known=", ".join(known))
     settings: dict[str, Setting] = {}
     for rule in RULES:
-        value = given.get(rule.id, True)
+        value = given.get(rule.id, rule.usual)
         on, parameters = value is not False, dict(rule.parameters)
         if isinstance(value, dict):
             on = value.get("on", True) is not False

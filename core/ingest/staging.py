@@ -156,11 +156,13 @@ def stage_file(
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException) as error:
         if "No space left" in str(error):
             raise
+        preview.check_unchanged()
         raise FileError(
             "{file} cannot be read to its end ({error}); export it again.", file=preview.name, error=str(error)[:200]
         ) from error
-    except FileNotFoundError as error:
-        raise FileError("{file} vanished while it was read; put it back and try again.", file=preview.name) from error
+    except (FileError, FileNotFoundError):
+        preview.check_unchanged()  # a file that is being written looks damaged
+        raise
     preview.check_unchanged()
     found = scalar(connection, f"SELECT count(*) FROM {identifier(table)} WHERE source_file = ?", [index])  # noqa: S608 - fixed names and numbers only
     if found + account.broken != rows:

@@ -70,7 +70,7 @@ def write_texts(rows: Iterable[Row], name: str, scratch: Scratch, sample_rows: i
             if writer is None or width < len(columns):  # a column turned up late: the next part is wider
                 if writer is not None:
                     writer.close()
-                scratch.check_room(0, name)
+                scratch.check_room(1 << 20, name)
                 parts.append(scratch.path("parquet"))
                 width = len(columns)
                 writer = pq.ParquetWriter(parts[-1], _schema(width), compression="zstd", compression_level=1)

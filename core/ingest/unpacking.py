@@ -65,7 +65,7 @@ def unpack_zip(path: Path, scratch: Scratch, tick: Callable[[float], None]) -> t
                         out.write(block)
                         tick(min(1.0, done / max(1, total)))
                 members.append(Member(target, entry.filename, _kind(path.name, entry.filename, target)))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise damaged(path, error) from error
     return members, [name for name in beside if not name.startswith("__MACOSX/")]
 

@@ -14,6 +14,10 @@ PARAMETER_WORDS = {
     "duplicates.seconds": "Same act within … seconds",
     "robots.per_hour": "Acts in an hour, at most",
     "robots.per_day": "Acts in a day, at most",
+    "robots.even_gaps": "Even distances in a row (0: any)",
+    "robots.zero_dwell": "Stays of 0 s in a row (0: any)",
+    "price_outliers.times": "Times above or below the median",
+    "price_outliers.seen": "Earlier prices of the item, at least",
 }
 LARGEST = {"earliest_year": 9999}
 MOST = 1_000_000
@@ -27,7 +31,7 @@ def cleaning_form() -> dict[str, Any]:
         open_rules = [rule for rule in RULES if not rule.fixed]
         for cell, rule in zip(_cells(len(open_rules)), open_rules, strict=True):
             with cell:
-                on = st.toggle(rule_word(rule.id), value=True, key=f"rule-on-{rule.id}", help=plain(rule_sentence(rule.id)))
+                on = st.toggle(rule_word(rule.id), value=rule.usual, key=f"rule-on-{rule.id}", help=plain(rule_sentence(rule.id)))
                 numbers = {
                     name: st.number_input(
                         _(PARAMETER_WORDS[f"{rule.id}.{name}"]),
@@ -40,9 +44,9 @@ def cleaning_form() -> dict[str, Any]:
                     for name, usual in rule.parameters.items()
                 }
             changed = {name: int(number) for name, number in numbers.items() if number != rule.parameters[name]}
-            if not on:
-                given[rule.id] = False
-            elif changed:
+            if on != rule.usual and not (on and changed):
+                given[rule.id] = on
+            elif on and changed:
                 given[rule.id] = changed
         fixed = ", ".join(rule_word(rule.id) for rule in RULES if rule.fixed)
         st.caption(_("Always on, as such rows cannot be placed in the log: {rules}.", rules=fixed))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import streamlit as st
 
 from core.insights.statement import Answer
-from core.pipeline import screens
+from core.pipeline import quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
 from pages.parts.text import _, day, percent, plain, said, whole
@@ -51,6 +51,8 @@ def header(here: Screen) -> None:
     profiles = state.ask(screens.run_manifest, here, "profiles") or {}
     config = propensity.get("config", {})
     badges = [f":orange-badge[{_(SOURCES[word])}]" for word in screens.kinds_of_data(manifest)]
+    if state.ask(quality.outdated, here):
+        badges.append(f":red-badge[{_('results out of date')}]")
     parts = [
         f"**{plain(here.name)}**",
         _("{rows} rows kept", rows=whole(manifest.get("rows_kept"))),

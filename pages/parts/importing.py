@@ -62,7 +62,7 @@ def import_form() -> None:
 
 def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     home = state.home()
-    cells = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    cells = st.columns([3, 3, 2, 3], vertical_alignment="bottom")
     name = slug(cells[0].text_input(_("Name of the data set"), value=slug(shown.split(".")[0]), key=f"name-{shown}"))
     zone = cells[1].selectbox(_("Time zone of times that carry none"), ZONES, key="import-zone")
     gap = cells[2].number_input(_("Session gap, minutes"), 1, 1440, 30, key="import-gap")

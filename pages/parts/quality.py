@@ -32,7 +32,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
     read, kept = manifest.get("rows_read"), manifest.get("rows_kept")
     frame.tiles(
         [
-            (_("Rows read"), whole(read), _("from {n} files", n=len(manifest.get("sources", [])) or 1), None),
+            (_("Rows read"), whole(read), _from_files(len(manifest.get("sources", [])) or 1), None),
             (
                 _("Rows kept"),
                 whole(kept),
@@ -158,6 +158,10 @@ def quarantine(here: Screen) -> None:
             "text": st.column_config.TextColumn(_("Original line"), width="large"),
         },
     )
+
+
+def _from_files(n: int) -> str:
+    return _("from 1 file") if n == 1 else _("from {n} files", n=n)
 
 
 def _step_word(step: str) -> str:

@@ -45,6 +45,7 @@ COLUMN_WORDS = {
     "revenue": "Value of the line",
     "query": "Search query",
     "order_id": "Order id",
+    "currency": "Currency",
     "order_number": "Order number",
     "order_hour": "Hour of the order",
     "days_since_prior_order": "Days since the prior order",
@@ -78,7 +79,11 @@ RULE_WORDS = {
     "negative_dwell": "Negative dwell time",
     "dwell_cap": "Dwell time cut to the cap",
     "duplicates": "Exact or near duplicates",
+    "order_heads": "Orders joined to their lines",
     "robots": "Robots",
+    "no_catalogue": "Item outside the catalogue",
+    "price_outliers": "Price far from the item's others",
+    "currency_mix": "Another currency",
 }
 
 

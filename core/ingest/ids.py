@@ -1,0 +1,26 @@
+"""Ids that another tool turned into decimal numbers: `17850.0` where the shop wrote 17850."""
+
+from core.store import Connection, identifier, scalar
+
+
+def are_whole(connection: Connection, table: str, column: str) -> str | None:
+    """Return an example when every id of a column is a whole number with .0, which a look at the first id most often denies.
+
+    Args:
+        connection: Staging.
+        table: One of our own tables or views.
+        column: One of our own columns, text.
+    """
+    name, source = identifier(column), identifier(table)
+    first = scalar(connection, f"SELECT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT 1")  # noqa: S608 - names of our own
+    if first is None or not str(first).endswith(".0"):
+        return None
+    others = scalar(connection, f"SELECT count(*) FILTER (NOT regexp_full_match({name}, '[0-9]+\\.0')) FROM {source}")  # noqa: S608 - names of our own
+    return None if others else str(first)
+
+
+def make_whole(connection: Connection, table: str, column: str, wanted: bool | None) -> None:
+    """Cut .0 off the ids of a table, where all end so and nobody wants them as they stand."""
+    if wanted is not False and are_whole(connection, table, column):
+        name = identifier(column)
+        connection.execute(f"UPDATE {identifier(table)} SET {name} = left({name}, -2)")  # noqa: S608 - names of our own
