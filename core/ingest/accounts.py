@@ -141,6 +141,31 @@ def _doubts_of(source: Source) -> Iterator[Message]:
             if n > 1
             else say("1 line of {file} has a quote inside a plain field; it is kept as a sign of the text.", file=file)
         )
+    if n := account.short:
+        yield (
+            say(
+                "{n} lines of {file} have too few fields; where a line end split a value, the row beside it lacks that part.",
+                n=n,
+                file=file,
+            )
+            if n > 1
+            else say("1 line of {file} has too few fields; if a line end split a value, the row beside it lacks that part.", file=file)
+        )
+    if n := account.controls:
+        yield (
+            say("{n} control signs stand in values of {file}; they are kept.", n=n, file=file)
+            if n > 1
+            else say("1 control sign stands in a value of {file}; it is kept.", file=file)
+        )
+    if 0 < account.marked * 10 < source.rows:
+        n = account.marked
+        yield (
+            say("{n} lines of {file} begin with # or // and were read as rows; take them out if they are comments.", n=n, file=file)
+            if n > 1
+            else say("1 line of {file} begins with # or // and was read as a row; take it out if it is a comment.", file=file)
+        )
+    if account.unended:
+        yield say("The last line of {file} has no line end; if the file was cut there, its last value is not whole.", file=file)
     if n := account.unreadable:
         encoding = source.preview.encoding or "utf-8"
         yield (

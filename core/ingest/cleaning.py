@@ -194,6 +194,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
         """
     )
     odd_hours = count_odd_hours(connection, shape.zone) if shape.local_times else (0, 0)
+    connection.execute("INSERT INTO fates SELECT source_file, source_row, 'quarantined', 'other_table', reason FROM strays")
     connection.execute("DROP VIEW raw")
     connection.execute("DROP TABLE raw_cells")
     return odd_hours

@@ -196,11 +196,11 @@ def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes
     """
     size = max(path.stat().st_size, 1)
     plain = encoding in ("utf-8", "utf-8-sig", "utf_8", "ascii")
-    decoder = None if plain else codecs.getincrementaldecoder(encoding)(errors="replace")
+    decoder = codecs.getincrementaldecoder("utf-8" if plain else encoding)(errors="replace")
     done, first, held = 0, True, b""
     for raw in raw_blocks(path, kind):
         done += len(raw)
-        block = raw if decoder is None else decoder.decode(raw).encode("utf-8")
+        block = decoder.decode(raw).encode("utf-8")
         if first and block.startswith(codecs.BOM_UTF8):
             block = block[3:]
         first = False
@@ -213,7 +213,7 @@ def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes
         if b"\0" in block:
             block = block.replace(b"\0", b"\xef\xbf\xbd")
         yield block, min(1.0, done / size)
-    rest = held.replace(b"\r", b"\n") + (decoder.decode(b"", final=True).encode("utf-8") if decoder else b"")
+    rest = held.replace(b"\r", b"\n") + decoder.decode(b"", final=True).encode("utf-8")
     if rest:
         yield rest, 1.0
 
@@ -229,6 +229,8 @@ def _foreign_encoding(head: bytes, pieces: list[bytes]) -> tuple[str, str]:
     """Guess the encoding of text that is not UTF-8, and give a word that shows whether the guess is right."""
     text = b"\n".join(line for block in [head, *pieces] for line in block.splitlines()[1:-1] if not line.isascii())[:SAMPLE]
     text = text or head
+    if _mostly_utf8(text):
+        return "utf-8", ""
     name = _encoding_of(text)
     words = _WORD.findall(text.decode(name, errors="replace"))
     return name, max((word[:40] for word in words[:2000] if not word.isascii()), key=len, default="")
@@ -257,6 +259,13 @@ def _is_chinese(seen: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return sum(len(sign) == 2 and 0xB0 <= sign[0] <= 0xD7 and sign[1] >= 0xA1 for sign in signs) > 0.9 * len(signs)
+
+
+def _mostly_utf8(text: bytes) -> bool:
+    """Tell UTF-8 with some damaged lines from another encoding, in which few lines read as UTF-8 by chance."""
+    lines = text.split(b"\n")
+    wrong = sum("\ufffd" in line.decode("utf-8", errors="replace") for line in lines)
+    return len(lines) - wrong > 2 * wrong
 
 
 def _whole_lines(head: bytes, encoding: str, *, complete: bool, path: Path) -> str:

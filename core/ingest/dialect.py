@@ -75,6 +75,8 @@ def find_dialect(name: str, sample: str, spread: str, delimiter: str | None, hea
             file=name,
         )
     skip = _preamble(head, chosen, columns)
+    if header is None and skip and (named := _misfit_header(name, head[:skip], head[skip:], chosen, columns)):
+        return Dialect(chosen, columns, named[0], True, _names(named[1]))
     records = [r for r in split_lines(head[skip:], chosen) if len(r) == columns and any(r)]
     if not records:
         raise FileError("{file} holds no line with {n} fields; name the delimiter in the mapping.", file=name, n=columns)
@@ -126,6 +128,39 @@ def _preamble(head: list[str], delimiter: str, columns: int) -> int:
         if line.count('"') % 2:
             return place
     return 0
+
+
+def _misfit_header(name: str, above: list[str], below: list[str], delimiter: str, columns: int) -> tuple[int, list[str]] | None:
+    """Find the header in a line above the records that has another delimiter or number of fields; None when there is none.
+
+    Returns:
+        Its line and as many names as there are columns.
+
+    Raises:
+        FileError: A header whose names cannot be laid over the columns.
+    """
+    place = max((i for i, line in enumerate(above) if line.strip()), default=0)
+    cuts = [split_lines([above[place]], sign)[0] for sign in (delimiter, *_CANDIDATES) if above[place].strip()]
+    cells = max(cuts, key=lambda cut: sum(is_known_name(cell.strip()) for cell in cut), default=[])
+    if sum(is_known_name(cell.strip()) for cell in cells) < 2:
+        return None
+    records = [r for r in split_lines(below[:400], delimiter) if len(r) == columns]
+    if len(cells) == columns:
+        return place, cells
+    if len(cells) > columns and not any(cell.strip() for cell in cells[columns:]):
+        return place, cells[:columns]
+    if len(cells) < columns and not any(cell.strip() for record in records for cell in record[len(cells) :]):
+        return place, [*cells, *[""] * (columns - len(cells))]
+    if len(cells) == columns - 1 and [record[0].strip() for record in records[:50]] == [str(n) for n in range(1, 1 + len(records[:50]))]:
+        return place, ["", *cells]  # R's write.table leaves the name of the row numbers out
+    raise FileError(
+        "The header of {file} has {named} names ({line!r}), but most of its lines have {n} fields, so no name can be trusted. "
+        "Mend the file, or give all names as `header` in the mapping.",
+        file=name,
+        named=len(cells),
+        line=above[place][:120],
+        n=columns,
+    )
 
 
 def is_header(records: list[list[str]]) -> bool:

@@ -17,13 +17,14 @@ from core.ingest.dialect import BLANKS
 from core.ingest.paths import literal_path
 from core.ingest.reading import FilePreview
 from core.ingest.records import MAX_SPAN, Accounting
+from core.ingest.signs import MARKS, count_controls, count_marked
 from core.ingest.watching import execute_watched
 from core.store import Connection, identifier
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 _SPACE = 32
-_RARE = (b"\t", b"\xc2\xa0", b"\xe3\x80\x80")
-"""Blanks that stand in few logs; where one does, all fields are trimmed."""
+_RARE = (b"\t", b"\xc2\xa0", b"\xc2\x85", b"\xe2\x80", b"\xe2\x81", b"\xe3\x80\x80", b"\xef\xbb\xbf")
+"""Blanks that stand in few logs, or what they begin with; where one does, all fields are trimmed."""
 _COMPRESSIONS = {"csv": "none", "csv.gz": "gzip", "csv.zst": "zstd"}
 _PLAIN = ("utf-8", "utf-8-sig", "utf_8", "ascii")
 
@@ -41,6 +42,9 @@ class Measure:
     quotes: int = 0
     returns: bool = False
     """Whether lines end with CR LF."""
+    controls: int = 0
+    marked: int = 0
+    unended: bool = False
     edges: bool = False
     """Whether a field may begin or end with a blank."""
     sound: bool = True
@@ -64,6 +68,8 @@ def measure(preview: FilePreview) -> Measure | None:
     found, last = Measure(), b"\n"
     for place, raw in enumerate(raw_blocks(preview.path, preview.kind)):
         block = raw.removeprefix(b"\xef\xbb\xbf") if place == 0 else raw
+        if place == 0 and preview.has_header:
+            found.marked -= block.startswith(MARKS)
         if not _count(found, last + block, sign[0]):
             found.sound = False
             return found
@@ -72,6 +78,7 @@ def measure(preview: FilePreview) -> Measure | None:
         found.sound = False
     elif last != b"\n":
         found.lines += 1
+        found.unended = True
     return found
 
 
@@ -126,6 +133,7 @@ def stage_directly(
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+    account.controls, account.marked, account.unended = found.controls, found.marked, found.unended
     account.lines, account.header, account.records, account.inside = found.lines + found.inside, header, rows, found.inside
     return True
 
@@ -145,6 +153,10 @@ def _count(found: Measure, block: bytes, delimiter: int) -> bool:
             return False
     else:
         returns = None
+    found.controls += count_controls(array[1:])
+    found.edges = found.edges or found.controls > 0
+    starts = np.flatnonzero(newline[:-1]) + 1 if b"#" in block or b"/" in block else np.empty(0, dtype=np.int64)
+    found.marked += count_marked(block, starts)
     newline, sign = newline[1:], sign[1:]  # the first byte was counted with the block before
     _look_for_edges(found, block, array, returns, delimiter)
     if b'"' not in block[1:] and block[:1] != b'"':

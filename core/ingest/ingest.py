@@ -17,6 +17,7 @@ from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
 from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
 from core.ingest.mapping import Mapping, Role, RoleMapping
+from core.ingest.other_tables import set_other_tables_aside
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
 from core.ingest.reading import FilePreview, inspect_files
 from core.ingest.rules import settle_rules
@@ -155,6 +156,7 @@ def _build(
     if events and not sum(s.rows for s in work.sources):
         names = ", ".join(preview.name for preview, _ in events)
         raise EmptyLogError("{files} holds a header and no row; export the log again, with its events.", files=names)
+    set_other_tables_aside(connection, work.sources, work.cover.columns, warnings)
     merged_files = _count_repeats(repeats, work)
     progress(0.45, say("deciding how times and numbers are read"))
     part = work.mapping.events

@@ -19,6 +19,7 @@ from core.errors import FileError
 from core.ingest.decoding import decoded_blocks
 from core.ingest.dialect import BLANKS
 from core.ingest.reading import FilePreview
+from core.ingest.signs import MARKS, count_controls, count_marked
 
 MAX_LINE = 2 << 20
 """Bytes of one record; a longer line never ends."""
@@ -44,6 +45,14 @@ class Accounting:
     """Line ends inside quoted fields."""
     unreadable: int = 0
     """Signs that were no text (NUL, or bytes outside the encoding), now U+FFFD."""
+    short: int = 0
+    """Broken records with too few fields."""
+    controls: int = 0
+    """Control signs such as form feeds, which stay in their values."""
+    marked: int = 0
+    """Lines that begin with # or //, where most do not."""
+    unended: bool = False
+    """Whether the last line lacks its line end."""
     literal_quotes: int = 0
     """Lines kept although a quote stands inside a plain field; it is read as a sign like any other."""
     broken_lines: list[tuple[int, int, str, str]] = field(default_factory=list)
@@ -80,6 +89,7 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
     for block, share in decoded_blocks(preview.path, preview.kind, preview.encoding or "utf-8"):
         account.unreadable += block.count(b"\xef\xbf\xbd")
         data = rest + block
+        account.controls += count_controls(np.frombuffer(block, dtype=np.uint8))
         if delimiter == BLANKS:
             end = data.rfind(b"\n") + 1
             data, rest = _tabs(data[:end]), data[end:]
@@ -96,6 +106,7 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
             )
         if good is not None:
             yield Batch(good[0], good[1], share)
+    account.unended = bool(rest) and not rest.endswith(b"\n")
     if rest:
         data = rest if rest.endswith(b"\n") else rest + b"\n"
         good, left = cutter.cut(_tabs(data) if delimiter == BLANKS else data, last=True)
@@ -221,6 +232,7 @@ class _Cutter:
             return None
         if not bool(np.all((fields == self.width) & (lengths > 0))):
             return None
+        self.account.marked += count_marked(data, starts)
         count = len(ends)
         self.account.lines += count + hidden_before
         self.account.inside += hidden_before
@@ -255,6 +267,7 @@ class _Cutter:
                 rest = b"\n".join([*lines[place:], rest])
                 break
             account.lines += taken
+            account.marked += line.startswith(MARKS)
             self.row += 1
             if record is not None:
                 good.append(record)
@@ -269,6 +282,7 @@ class _Cutter:
                     else f"line {account.lines}: quotes that do not close"
                 )
                 account.broken += 1
+                account.short += found < self.width
                 account.broken_lines.append((self.row, account.lines, reason, line.decode("utf-8", errors="replace")))
             place += taken
         if not good:

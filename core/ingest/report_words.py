@@ -14,6 +14,7 @@ def rule_name(rule: str) -> Message:
         "rows_kept": say("Rows kept"),
         "duplicates": say("Exact or near duplicates"),
         "broken_row": say("Broken line"),
+        "other_table": say("Another table, or its header"),
         "null_user": say("No shopper id"),
         "bad_time": say("Unreadable time"),
         "time_out_of_range": say("Time out of range"),

@@ -22,6 +22,7 @@ class Rule:
 
 RULES: Final = (
     Rule("broken_row", "The line does not have as many fields as the table, or its quotes do not close.", fixed=True),
+    Rule("other_table", "The row is a header that comes again, or stands in another table below the first.", fixed=True),
     Rule("null_user", "No user id. Switched off, rows with a session id are kept under that session."),
     Rule("bad_time", "The time is missing or unreadable.", fixed=True),
     Rule("time_out_of_range", "The time lies before the earliest year or more than a day in the future.", {"earliest_year": 1990}),

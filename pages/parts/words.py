@@ -68,6 +68,7 @@ COLUMN_WORDS = {
 }
 RULE_WORDS = {
     "broken_row": "Broken line",
+    "other_table": "Another table, or its header",
     "null_user": "No shopper id",
     "bad_time": "Unreadable time",
     "time_out_of_range": "Time out of range",
