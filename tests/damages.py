@@ -264,9 +264,18 @@ def field_missing(draft: Draft, rng: Random) -> None:
 
 @damage
 def field_missing_and_an_empty_one_at_the_end(draft: Draft, rng: Random) -> None:
+    """Values move over the time of the row; a shift between two free texts, or an emptied last field, is a sound row to any reader."""
+    time, last = draft.columns.index("event_time"), len(draft.columns) - 1
     for line in draft.some(rng):
-        line.pop(rng.randrange(len(line)))
-        line.insert(rng.choice([0, len(line)]), "")
+        places = [
+            (gone, empty)
+            for gone in range(last + 1)
+            for empty in (0, last)
+            if (empty == last and gone <= time) or (not empty and gone >= time)
+        ]
+        gone, empty = rng.choice([(gone, empty) for gone, empty in places if gone != empty])
+        line.pop(gone)
+        line.insert(empty, "")
 
 
 @damage

@@ -103,6 +103,12 @@ def _translate(work: Work, part: RoleMapping, columns: set[str], codes: Mapping[
     if unknown:
         listed = ", ".join(f"{word!r} ({counts[word]})" for word in unknown[:12]) + (" …" if len(unknown) > 12 else "")
         warnings.append(say("Unknown event words became `other`: {words}. Name them in `event_types` of the mapping.", words=listed))
+    if (
+        "event_type" in columns
+        and (silent := connection.execute("SELECT count(*) FROM raw WHERE event_type IS NULL").fetchone())
+        and silent[0]
+    ):
+        warnings.append(say("{n} rows hold no event word; they became `other`, unless another rule set them aside.", n=silent[0]))
     if "event_type" not in columns and columns:
         given = work.request.mapping is not None and work.request.mapping.events.default_event_type is not None
         kind = part.default_event_type or "view"

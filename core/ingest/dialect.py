@@ -76,7 +76,7 @@ def find_dialect(name: str, sample: str, spread: str, delimiter: str | None, hea
         )
     skip = _preamble(head, chosen, columns)
     if header is None and skip and (named := _misfit_header(name, head[:skip], head[skip:], chosen, columns)):
-        return Dialect(chosen, columns, named[0], True, _names(named[1]))
+        return Dialect(chosen, columns, named[0], True, header_names(named[1]))
     records = [r for r in split_lines(head[skip:], chosen) if len(r) == columns and any(r)]
     if not records:
         raise FileError("{file} holds no line with {n} fields; name the delimiter in the mapping.", file=name, n=columns)

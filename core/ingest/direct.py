@@ -23,7 +23,7 @@ from core.store import Connection, identifier
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 _SPACE = 32
-_RARE = (b"\t", b"\xc2\xa0", b"\xc2\x85", b"\xe2\x80", b"\xe2\x81", b"\xe3\x80\x80", b"\xef\xbb\xbf")
+_RARE = (b"\t", b"\xc2\xa0", b"\xc2\x85", b"\xc2\xad", b"\xe2\x80", b"\xe2\x81", b"\xe3\x80\x80", b"\xef\xbb\xbf")
 """Blanks that stand in few logs, or what they begin with; where one does, all fields are trimmed."""
 _COMPRESSIONS = {"csv": "none", "csv.gz": "gzip", "csv.zst": "zstd"}
 _PLAIN = ("utf-8", "utf-8-sig", "utf_8", "ascii")

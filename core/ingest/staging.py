@@ -28,7 +28,7 @@ RAW_COLUMNS = (*EVENT_COLUMNS, *(a for a in ITEM_ATTRIBUTES if a != "price"), *D
 """All columns of the staging table `raw`, text; those that a log lacks are NULL."""
 
 _NULLS = "('', 'NULL', 'Null', 'null', 'NaN', 'nan', 'NAN', 'None', 'NA', 'N/A', 'n/a', '\\N', '<NA>', 'NaT')"
-_BLANKS = (*range(9, 14), *range(28, 33), 0x85, 0xA0, *range(0x2000, 0x200C), 0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF)
+_BLANKS = (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0xAD, *range(0x2000, 0x2010), 0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF)
 """Signs that nobody sees at the ends of a value, among them the byte order mark that joining two files leaves in the middle."""
 
 
