@@ -117,7 +117,8 @@ def _excuses(said: list[Message], foreign: list[Event]) -> tuple[list[str], floa
         if "event words" in warning:
             rows += sum(event[2] == "other" for event in foreign)
         else:
-            rows += float(count) if isinstance(count, int) else 1 if warning.startswith("1 ") else float("inf")
+            each = 2 if "inside" in warning else 1  # a line end inside a value stands between two rows that became one
+            rows += each * (float(count) if isinstance(count, int) else 1 if warning.startswith("1 ") else float("inf"))
     return told, rows
 
 

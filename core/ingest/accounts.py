@@ -157,7 +157,7 @@ def _doubts_of(source: Source) -> Iterator[Message]:
             if n > 1
             else say("1 control sign stands in a value of {file}; it is kept.", file=file)
         )
-    if 0 < account.marked * 10 < source.rows:
+    if 0 < account.marked < source.rows:
         n = account.marked
         yield (
             say("{n} lines of {file} begin with # or // and were read as rows; take them out if they are comments.", n=n, file=file)

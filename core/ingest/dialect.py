@@ -125,8 +125,8 @@ def _preamble(head: list[str], delimiter: str, columns: int) -> int:
         fields = split_lines([line], delimiter)[0] if line.strip() else []
         if len(fields) == columns and not (line.startswith("#") and columns > 1 and len(fields) < 2):
             return place
-        if line.count('"') % 2:
-            return place
+        if line.count('"') % 2 and any(cell.startswith('"') for cell in line.split(delimiter)):
+            return place  # a name that spans lines; a quote inside a word opens nothing
     return 0
 
 

@@ -17,7 +17,7 @@ import pyarrow.csv as pc
 
 from core.errors import FileError
 from core.ingest.decoding import decoded_blocks
-from core.ingest.dialect import BLANKS
+from core.ingest.dialect import BLANKS, split_lines
 from core.ingest.reading import FilePreview
 from core.ingest.signs import MARKS, count_controls, count_marked
 
@@ -189,17 +189,24 @@ class _Cutter:
             line = data[start:end]
             self.account.lines += 1
             if line.strip():
-                stop = end
-                while data.count(b'"', start, stop) % 2 and (following := data.find(b"\n", stop + 1)) >= 0:
-                    stop = following
-                    self.account.lines += 1
-                    self.account.header += 1
-                self.account.header += 1
+                stop, lines = end, 1
+                while data.count(b'"', start, stop) % 2 and (following := data.find(b"\n", stop + 1)) >= 0 and lines <= MAX_SPAN:
+                    stop, lines = following, lines + 1
+                if lines > 1 and self._width(data[start:stop]) != self.width:
+                    stop, lines = end, 1  # a quote in a name opens nothing; what follows are rows
+                self.account.lines += lines - 1
+                self.account.header += lines
                 self.header_due = False
                 return data[stop + 1 :]
             self.account.blank += 1
             start = end + 1
         return data[start:]
+
+    def _width(self, record: bytes) -> int:
+        """How many fields a record has that may span lines."""
+        lines = record.decode("utf-8", "replace").split("\n")
+        cut = split_lines(lines, self.text_delimiter)
+        return len(cut[0]) if len(cut) == 1 else 0
 
     def _fast(self, data: bytes, last: bool) -> tuple[tuple[bytes, npt.NDArray[np.int64]] | None, bytes] | None:
         array = np.frombuffer(data, dtype=np.uint8)
