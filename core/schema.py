@@ -80,3 +80,8 @@ Progress = Callable[[float, str], None]
 
 def silent(share: float, message: str) -> None:
     """A Progress that tells nobody."""
+
+
+def part_of(progress: Progress, begin: float, end: float) -> Progress:
+    """Map a part's own share 0-1 onto `begin`…`end` of the whole."""
+    return lambda share, message: progress(begin + (end - begin) * share, message)

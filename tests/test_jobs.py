@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import BusyError, CancelledError, EmptyLogError, NotFoundError
 from core.jobs import Job, cancel_job, list_jobs, read_job, start_job, working
+from core.jobs.reporter import Reporter
 from core.store import Home
 
 
@@ -126,3 +127,14 @@ def test_an_unknown_job_or_a_path_is_refused(tmp_path: Path) -> None:
     for name in ("none", "../jobs", ""):
         with pytest.raises(NotFoundError, match="There is no job"):
             read_job(Home(tmp_path), name)
+
+
+def test_progress_never_goes_back() -> None:
+    said: list[str] = []
+    reporter = Reporter(None, said.append)
+
+    with reporter.stage("predict", 0.5, 1.0):
+        reporter(0.6, "fitting")
+        reporter(0.1, "reading texts again")
+
+    assert [line[:6] for line in said] == ["[ 50%]", "[ 80%]", "[ 80%]", "[100%]"]

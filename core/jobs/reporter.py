@@ -16,12 +16,14 @@ from core.jobs.cancelling import GRACE_SECONDS
 from core.messages import say, with_messages
 
 HEARTBEAT_SECONDS = 1.0
+ECHO_SECONDS = 2.0
+"""A terminal hears a sentence of the same form no more often than that."""
 
 
 class Reporter:
     """The worker's side: keeps status.json alive and turns a cancel into CancelledError.
 
-    Calling it is a `Progress`. Stages of a chain report 0-1 each; `stage` maps them onto the whole.
+    Calling it is a `Progress`. Stages of a chain report 0-1 each; `stage` maps them onto the whole, which never goes back.
     """
 
     def __init__(self, folder: Path | None, echo: Callable[[str], None]) -> None:
@@ -30,6 +32,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._stage, self._begin, self._end = "", 0.0, 1.0
         self._said = ("", 0.0)
+        self._reached = 0.0
         self.peak_mb = 0.0
         self._closed = threading.Event()
 
@@ -37,11 +40,13 @@ class Reporter:
         if self._folder and (self._folder / "cancel").exists():
             raise CancelledError("The job was cancelled; the last good result stays.")
         total = self._begin + (self._end - self._begin) * min(max(share, 0.0), 1.0)
+        total = self._reached = max(total, self._reached)  # texts read again for an older cutoff do not undo what is done
         with self._lock:
             self._status |= {"share": total, "message": message, "stage": self._stage}
-        if message != self._said[0] or time.time() - self._said[1] > 5:
+        kind = getattr(message, "template", message)
+        if kind != self._said[0] or time.time() - self._said[1] > ECHO_SECONDS or share >= 1:
             self._echo(f"[{total:4.0%}] {self._stage}: {message}")
-            self._said = (message, time.time())
+            self._said = (kind, time.time())
 
     @contextmanager
     def stage(self, name: str, begin: float, end: float) -> Iterator["Reporter"]:

@@ -1,9 +1,8 @@
-"""What verbs tell of a run, and how a stage's progress fits into a longer one."""
+"""What verbs tell of a run, and the horizon that fits a log."""
 
 from datetime import timedelta
 from typing import Any
 
-from core.schema import Progress
 from core.store import Dataset, Log
 
 Result = dict[str, Any]
@@ -18,11 +17,6 @@ def about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> 
     manifest = dataset.run_manifest(kind, run_id)
     kept = {key: value for key, value in manifest.items() if key not in FOR_MACHINES}
     return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, "warnings": manifest.get("warnings", [])}
-
-
-def part_of(progress: Progress, begin: float, end: float) -> Progress:
-    """Map a stage's own share 0-1 onto `begin`…`end`."""
-    return lambda share, message: progress(begin + (end - begin) * share, message)
 
 
 def fitting_horizon(log: Log) -> timedelta:

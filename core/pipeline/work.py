@@ -22,9 +22,9 @@ from core.messages import Message, say
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
-from core.pipeline.telling import Result, about, fitting_horizon, part_of
+from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
-from core.schema import RECOMMENDATIONS, Progress, silent, slug
+from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Dataset, Home
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from core.predictor.options import PropensityOptions
 from core.predictor.plan import Labels, Plan, make_plan
 from core.predictor.reasons import list_reasons
 from core.predictor.result import PropensityResult
-from core.schema import Progress, silent
+from core.schema import Progress, part_of, silent
 from core.store import Log
 
 _log = logging.getLogger(__name__)
@@ -341,15 +341,6 @@ def _card(model: Model, judged: _Judged, calibrator: Calibrator, options: Propen
         "blend": list(BLENDED),
         "tried": list(FITS),
     }
-
-
-def part_of(progress: Progress, start: float, end: float) -> Progress:
-    """A Progress for a part of a stage."""
-
-    def step(share: float, message: str) -> None:
-        progress(start + (end - start) * share, message)
-
-    return step
 
 
 @contextmanager
