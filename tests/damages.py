@@ -77,7 +77,7 @@ class Draft:
 
     def set(self, line: list[str], column: str, text: str, truth: Any) -> None:
         """Change a value and its truth."""
-        if known := self.told(line):
+        if len(line) == len(self.columns) and (known := self.told(line)):
             known[column] = truth
             line[self.columns.index(column)] = text
 

@@ -239,7 +239,7 @@ _SIGNS = r"^(?:\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|元)\s*|\s*(?:\p{Sc}|
 def decide_decimal(connection: Connection) -> tuple[str, Message | None]:
     """Decide "point" or "comma" for the numbers of `raw`, on all values, with a warning when nothing decides it."""
     if not scalar(connection, "SELECT count(*) FROM raw WHERE contains(quantity, ',') OR contains(price, ',') OR contains(revenue, ',')"):
-        return "point", None
+        return "point", _doubtful_points(connection)
     row = connection.execute(
         """
         WITH numbers AS (SELECT unnest([quantity, price, revenue]) AS x FROM raw),
@@ -259,6 +259,24 @@ def decide_decimal(connection: Connection) -> tuple[str, Message | None]:
     if comma == 0 and points == 0:
         return "point", say("The comma in numbers such as {example} is read as a thousand separator; no value decides it.", example=example)
     return "point", None
+
+
+def _doubtful_points(connection: Connection) -> Message | None:
+    """A warning when every point in numbers stands before exactly three digits, as a thousand separator would."""
+    deciding, grouped = (
+        r"\.(\d{0,2}|\d{4,})\D*$|^\D*0*\.|\d{4,}\.",
+        r"^\D*\d{1,3}(\.\d{3})+\D*$",
+    )
+    query = """
+        SELECT x FROM (SELECT unnest([quantity, price, revenue]) AS x FROM raw WHERE contains(concat(quantity, price, revenue), '.'))
+        WHERE contains(x, '.') AND regexp_matches(x, ?) LIMIT 1
+        """
+    if connection.execute(query, [deciding]).fetchone():
+        return None
+    doubtful = connection.execute(query, [grouped]).fetchone()
+    if doubtful is None:
+        return None
+    return say("The point in numbers such as {example} is read as a decimal point; no value decides it.", example=doubtful[0])
 
 
 def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) -> None:
