@@ -411,7 +411,8 @@ def columns_in_another_order_from_the_middle(draft: Draft, rng: Random) -> None:
         a, b = draft.columns.index("user_id"), draft.columns.index("item_id")
         order[a], order[b] = b, a
     half = rng.randint(len(draft.cells) // 3, len(draft.cells) - 3)
-    moved = [[line[place] for place in order] for line in [draft.cells[0], *draft.cells[half:]]]
+    lines = [draft.cells[0], *draft.cells[half:]]
+    moved = [[line[place] for place in order] if len(line) == len(order) else line for line in lines]
     draft.cells[half:] = [*([[""]] if rng.random() < 0.5 else []), *moved]
 
 
