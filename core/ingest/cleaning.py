@@ -377,7 +377,9 @@ def join_previous(connection: Connection, keeps_sessions: bool) -> None:
 def count_doubts(connection: Connection, columns: set[str]) -> dict[str, int]:
     """Count rows that are doubtful but kept: cut stays, purchases taken as refunds, ids that end in .0."""
     floats = {
-        name: f"count(*) FILTER (ends_with({name}, '.0') AND regexp_matches({name}, '^[0-9]+\\.0$'))" if name in columns else "0"
+        name: f"count(*) FILTER (CASE WHEN ends_with({name}, '.0') THEN regexp_matches({name}, '^[0-9]+\\.0$') END)"
+        if name in columns
+        else "0"
         for name in ("user_id", "item_id")
     }
     row = connection.execute(

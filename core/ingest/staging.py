@@ -83,7 +83,8 @@ def _make_known(connection: Connection, *, edges: bool) -> None:
     """Define known(text): NULL for the words that mean nothing; blanks at the ends are cut off, unless the file has none."""
     signs = ", ".join(f"chr({sign})" for sign in _BLANKS)
     ends = f"left(x, 1) IN ({signs}) OR right(x, 1) IN ({signs})"
-    bare = f" WHEN {ends} THEN (CASE WHEN bared(x) IN {_NULLS} THEN NULL ELSE bared(x) END)" if edges else ""
+    # In a lambda, or the trimmed value, standing twice, would be made for all rows beforehand.
+    bare = f" WHEN {ends} THEN list_transform([bared(x)], lambda b: CASE WHEN b IN {_NULLS} THEN NULL ELSE b END)[1]" if edges else ""
     # Most values are clean: looking at their ends costs a sixth of trimming them.
     connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL{bare} ELSE x END")
 

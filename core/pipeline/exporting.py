@@ -21,7 +21,9 @@ EVENT_TABLES = {
     "items": "SELECT * FROM items ORDER BY item_id",
     "users": "SELECT * FROM users ORDER BY user_id",
     "quarantine": "SELECT * FROM quarantine ORDER BY source_file, source_row, rule",
-    "sessions": "SELECT * FROM sessions ORDER BY session_id",
+    "sessions": "SELECT session_id, user_id, started, ended, events, COALESCE(touched.items, 0) AS items, purchases, revenue FROM sessions"
+    " LEFT JOIN (SELECT user_id, session_id, count(DISTINCT item_id) AS items FROM events GROUP BY ALL) AS touched"
+    " USING (user_id, session_id) ORDER BY session_id, user_id",
 }
 RUN_TABLES = {
     "features": ("profiles", "counts.parquet"),
