@@ -45,7 +45,7 @@ def tables(home: Path, path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 def both_ways(folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, list[tuple[object, ...]]], ...]:
     direct = tables(folder / "direct", path)
-    monkeypatch.setattr(staging, "measure", lambda preview: None)
+    monkeypatch.setattr(staging, "measure", lambda preview, tick: None)
     return direct, tables(folder / "careful", path)
 
 

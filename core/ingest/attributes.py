@@ -12,10 +12,11 @@ from core.ingest.mapping import RoleMapping
 from core.ingest.personal import Shield, make_shield
 from core.ingest.reading import FilePreview
 from core.ingest.staging import fetch_lines, stage_file
+from core.ingest.watching import Tick
 from core.ingest.work import Work, ticker
 from core.messages import say
 from core.schema import ITEM_ATTRIBUTES, Progress
-from core.store import Connection, identifier
+from core.store import Connection, identifier, scalar
 
 
 def stage_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], progress: Progress) -> None:
@@ -36,11 +37,11 @@ def stage_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]]
             connection.execute("INSERT INTO known_items SELECT item_id FROM previous.items WHERE in_catalogue")
 
 
-def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str]) -> dict[str, int]:
+def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str], tick: Tick) -> dict[str, int]:
     """Fill the catalogue from the staged item file and the log; return its counts."""
     connection, warnings = work.connection, work.warnings
     own = "items" in side
-    counts = publishing.write_items(connection, columns, own=own, previous=work.previous is not None)
+    counts = publishing.write_items(connection, columns, own=own, previous=work.previous is not None, tick=tick)
     if own:
         file = side["items"][0].name
         if n := counts["repeated"]:
@@ -64,7 +65,7 @@ def write_catalogue(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]]
     return counts
 
 
-def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str], first: int) -> dict[str, Any]:
+def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], columns: set[str], first: int, tick: Tick) -> dict[str, Any]:
     """Read the users file if there is one and fill the users; return its counts."""
     connection, warnings = work.connection, work.warnings
     attributes: list[str] = []
@@ -80,7 +81,7 @@ def write_people(work: Work, side: dict[str, tuple[FilePreview, RoleMapping]], c
     if work.previous is not None:
         before = [row[0] for row in connection.execute("DESCRIBE previous.users").fetchall() if row[0] != "user_id"]
     derived = [] if "users" in side else publishing.demographic_columns(columns)
-    counts = publishing.write_users(connection, attributes, derived, before, first)
+    counts = publishing.write_users(connection, attributes, derived, before, first, tick)
     if n := counts["repeated"]:
         warnings.append(
             say("{n} rows of the users file repeat a user id; the first row that says something wins.", n=n)
@@ -106,7 +107,7 @@ def write_quarantine(work: Work) -> None:
         " source_row, reason, text FROM rejects LIMIT 0"
     )
     if work.previous is not None:
-        connection.execute("INSERT INTO final.quarantine SELECT * FROM previous.quarantine")
+        connection.execute("INSERT INTO final.quarantine BY NAME SELECT * FROM previous.quarantine")
     for source in work.sources:
         name, index = source.preview.name, source.index
         shield = make_shield(source.preview, source.mapping, work.cover)
@@ -126,7 +127,7 @@ def write_quarantine(work: Work) -> None:
                     else say("1 line of {file} does not have {fields} fields and was left out.", file=name, fields=fields)
                 )
             continue
-        connection.execute("CREATE OR REPLACE TABLE originals (source_row BIGINT, text VARCHAR)")
+        connection.execute("CREATE OR REPLACE TABLE originals (source_row BIGINT, source_line BIGINT, text VARCHAR)")
         wanted = connection.execute(
             "SELECT source_row FROM fates WHERE source_file = ? AND fate = 'quarantined' ORDER BY source_row", [index]
         ).fetchnumpy()["source_row"]
@@ -137,13 +138,38 @@ def write_quarantine(work: Work) -> None:
         connection.execute(
             """
             INSERT INTO final.quarantine
-            SELECT $name, source_row, rule, reason, text FROM (
-                SELECT source_row, rule, reason, text FROM fates JOIN originals USING (source_row)
+            SELECT $name, source_row, source_line, rule, reason, text FROM (
+                SELECT source_row, source_line, rule, reason, text FROM fates JOIN originals USING (source_row)
                 WHERE source_file = $index AND fate = 'quarantined'
-                UNION ALL SELECT source_row, 'broken_row', reason, text FROM rejects WHERE role = 'events' AND source_file = $index)
+                UNION ALL SELECT source_row, source_line, 'broken_row', reason, text FROM rejects
+                WHERE role = 'events' AND source_file = $index)
             ORDER BY source_row
             """,
             {"name": name, "index": index},
+        )
+
+
+def write_merged(work: Work, repeats: list[FilePreview]) -> None:
+    """Name every row that was merged, and the row or file that it repeats."""
+    connection = work.connection
+    if work.previous is not None and scalar(
+        connection, "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'previous' AND table_name = 'merged'"
+    ):
+        connection.execute("INSERT INTO final.merged SELECT * FROM previous.merged")
+    connection.execute(
+        """
+        INSERT INTO final.merged SELECT name, source_row, rule, reason FROM fates JOIN file_names ON index = source_file
+        WHERE fate = 'merged' ORDER BY source_file, source_row
+        """
+    )
+    known = {str(s["sha256"]): (str(s["name"]), int(s["rows"])) for s in (work.previous or {}).get("sources", []) if s["role"] == "events"}
+    known = {s.preview.sha256: (s.preview.name, s.rows) for s in work.sources if s.role == "events"} | known
+    for preview in repeats:
+        name, rows = known[preview.sha256]
+        connection.execute(
+            "INSERT INTO final.merged SELECT $file, row, 'duplicates', 'row ' || row || ' of ' || $name || ', which has the same bytes'"
+            " FROM range(1, $rows + 1) AS t(row)",
+            {"file": preview.name, "name": name, "rows": rows},
         )
 
 
@@ -151,9 +177,9 @@ def _taker(connection: Connection, shield: Shield | None) -> Callable[[pa.Table]
     def take(batch: pa.Table) -> None:
         if shield is not None:
             covered = pa.array([shield.cover(text) for text in batch["text"].to_pylist()], pa.string())
-            batch = pa.table({"source_row": batch["source_row"], "text": covered})
+            batch = batch.set_column(2, "text", covered)
         connection.register("texts", batch)
-        connection.execute("INSERT INTO originals SELECT source_row, text FROM texts")
+        connection.execute("INSERT INTO originals SELECT source_row, source_line, text FROM texts")
         connection.unregister("texts")
 
     return take
@@ -162,12 +188,12 @@ def _taker(connection: Connection, shield: Shield | None) -> Callable[[pa.Table]
 def _cover_rejects(connection: Connection, role: str, index: int, shield: Shield) -> None:
     """Cover the text of a file's broken lines before it is written."""
     rows = connection.sql(
-        "SELECT source_row, reason, text FROM rejects WHERE role = ? AND source_file = ?", params=[role, index]
+        "SELECT source_row, source_line, reason, text FROM rejects WHERE role = ? AND source_file = ?", params=[role, index]
     ).to_arrow_table()
     covered = pa.array([shield.cover(text) for text in rows["text"].to_pylist()], pa.string())
     connection.execute("DELETE FROM rejects WHERE role = ? AND source_file = ?", [role, index])
-    connection.register("covered", rows.set_column(2, "text", covered))
-    connection.execute("INSERT INTO rejects SELECT ?, ?, source_row, reason, text FROM covered", [role, index])
+    connection.register("covered", rows.set_column(3, "text", covered))
+    connection.execute("INSERT INTO rejects SELECT ?, ?, source_row, source_line, reason, text FROM covered", [role, index])
     connection.unregister("covered")
 
 

@@ -289,7 +289,8 @@ def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) ->
     # also for those whose plain cast succeeds, which costs six times the cast.
     if decimal == "comma":
         settled = (
-            "CASE WHEN contains(b, ',') OR regexp_matches(b, '^-?\\d{1,3}(\\.\\d{3})+$') THEN replace(replace(b, '.', ''), ',', '.') ELSE b END"
+            "CASE WHEN contains(b, ',') OR regexp_matches(b, '^-?\\d{1,3}(\\.\\d{3})+$')"
+            " THEN replace(replace(b, '.', ''), ',', '.') ELSE b END"
         )
         whole = "CASE WHEN NOT contains(x, '.') THEN TRY_CAST(x AS DECIMAL(18, 4)) END"
     else:

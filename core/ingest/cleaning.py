@@ -12,7 +12,7 @@ from core.ingest.clock_changes import count_odd_hours
 from core.ingest.lean import create_lean
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.rules import Setting
-from core.ingest.watching import Tick
+from core.ingest.watching import Tick, execute_watched
 from core.store import Connection, identifier, scalar
 
 FEW_WORDS = 40
@@ -252,21 +252,29 @@ def is_daily(connection: Connection, zone: str) -> bool:
     return bool(row and row[0] and (row[1] or row[2]))
 
 
-def merge_duplicates(connection: Connection, seconds: float) -> None:
+def merge_duplicates(connection: Connection, seconds: float, tick: Tick) -> None:
     """Merge rows equal in all columns into the first; with `seconds`, also repeats of one act so soon after the one before."""
-    connection.execute(
+    execute_watched(
+        connection,
         """
         INSERT INTO fates
         WITH good AS (SELECT source_file, source_row, user_id, event_time, digest FROM rows WHERE rule IS NULL),
         twice AS (SELECT digest, event_time FROM good GROUP BY digest, event_time HAVING count(*) > 1),
         numbered AS (
-            SELECT good.*, row_number() OVER (PARTITION BY user_id, event_time, digest ORDER BY source_file, source_row) AS place
-            FROM good SEMI JOIN twice USING (digest, event_time))
-        SELECT source_file, source_row, 'merged', 'duplicates', 'equal to an earlier row' FROM numbered WHERE place > 1
-        """
+            SELECT good.*, row_number() OVER same AS place,
+                   first_value(source_file) OVER same AS file, first_value(source_row) OVER same AS row
+            FROM good SEMI JOIN twice USING (digest, event_time)
+            WINDOW same AS (PARTITION BY user_id, event_time, digest ORDER BY source_file, source_row))
+        SELECT source_file, source_row, 'merged', 'duplicates',
+               'equal to row ' || row || CASE WHEN file < source_file THEN ' of ' || name ELSE '' END
+        FROM numbered JOIN file_names ON index = file WHERE place > 1
+        """,
+        None,
+        tick,
     )
     if seconds > 0:
-        connection.execute(
+        execute_watched(
+            connection,
             """
             INSERT INTO fates
             WITH good AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row)),
@@ -278,6 +286,7 @@ def merge_duplicates(connection: Connection, seconds: float) -> None:
             FROM spaced WHERE gap <= to_microseconds(CAST($seconds * 1000000 AS BIGINT))
             """,
             {"seconds": seconds},
+            tick,
         )
 
 

@@ -15,6 +15,7 @@ from core.ingest.names import plain_name
 from core.ingest.orders import join_lines, merge_heads
 from core.ingest.outliers import take_far_prices, take_other_currencies, take_strangers
 from core.ingest.robots import catch_robots
+from core.ingest.watching import Tick, part_of
 from core.ingest.work import Work
 from core.messages import say
 from core.store import scalar
@@ -194,7 +195,7 @@ def _read_products(work: Work, columns: set[str]) -> None:
         )
 
 
-def judge_rows(work: Work, daily: bool) -> list[dict[str, Any]]:
+def judge_rows(work: Work, daily: bool, tick: Tick) -> list[dict[str, Any]]:
     """Merge duplicates and catch robots as the rules say; return the users who were caught."""
     connection, rules, warnings = work.connection, work.rules, work.warnings
     duplicates, robots = rules["duplicates"], rules["robots"]
@@ -207,14 +208,14 @@ def judge_rows(work: Work, daily: bool) -> list[dict[str, Any]]:
             )
         )
     elif duplicates.on:
-        cleaning.merge_duplicates(connection, duplicates.parameters["seconds"])
+        cleaning.merge_duplicates(connection, duplicates.parameters["seconds"], part_of(tick, 0, 2))
     _judge_doubtful(work)
     if not robots.on:
         return []
     if daily:
         warnings.append(say("The log knows only days, so the robot rule (acts within an hour) was not used."))
         return []
-    found = catch_robots(connection, robots.parameters)
+    found = catch_robots(connection, robots.parameters, part_of(tick, 1, 2))
     if found:
         named = ", ".join(f"{user['user_id']} ({user['rows']})" for user in found[:5]) + (" …" if len(found) > 5 else "")
         warnings.append(say("Acts faster than a person's were set aside (rule robots): {users}.", users=named))

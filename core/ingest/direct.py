@@ -5,7 +5,6 @@ first, by counting bytes: line ends and delimiters outside quotes, quotes that o
 line has the delimiters that the header promises is DuckDB asked, and only when it returns exactly as many rows is it believed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import duckdb
@@ -18,7 +17,7 @@ from core.ingest.paths import literal_path
 from core.ingest.reading import FilePreview
 from core.ingest.records import MAX_SPAN, Accounting
 from core.ingest.signs import MARKS, count_controls, count_marked
-from core.ingest.watching import execute_watched
+from core.ingest.watching import Tick, execute_watched
 from core.store import Connection, identifier
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
@@ -51,7 +50,7 @@ class Measure:
     """Quotes only open, close or double; no blank line, no NUL, no lone carriage return, no byte that is no text."""
 
 
-def measure(preview: FilePreview) -> Measure | None:
+def measure(preview: FilePreview, tick: Tick = lambda share: None) -> Measure | None:
     """Count the bytes of a file; None when it is not even to be tried (encoding, preamble, blanks as delimiter)."""
     delimiter = preview.delimiter or ","
     if (
@@ -66,7 +65,10 @@ def measure(preview: FilePreview) -> Measure | None:
         return None
     sign = delimiter.encode()
     found, last = Measure(), b"\n"
+    done = 0
     for place, raw in enumerate(raw_blocks(preview.path, preview.kind)):
+        done += len(raw)
+        tick(min(1.0, done / max(1, preview.bytes)))
         block = raw.removeprefix(b"\xef\xbb\xbf") if place == 0 else raw
         if place == 0 and preview.has_header:
             found.marked -= block.startswith(MARKS)
@@ -90,7 +92,7 @@ def stage_directly(
     wanted: list[str],
     table: str,
     account: Accounting,
-    tick: Callable[[float], None],
+    tick: Tick,
 ) -> bool:
     """Insert a measured file through DuckDB's reader; False (and nothing inserted) when it does not read as measured.
 

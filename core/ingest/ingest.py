@@ -12,7 +12,7 @@ from core.artifacts import read_json
 from core.errors import EmptyLogError, FileError, MappingError, StorageError
 from core.ingest import cleaning, publishing
 from core.ingest.accounts import columns_present, count_events, rule_records, warn_of_clock, warn_of_rows
-from core.ingest.attributes import stage_catalogue, write_catalogue, write_people, write_quarantine
+from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
 from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
@@ -22,8 +22,8 @@ from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tel
 from core.ingest.reading import FilePreview, inspect_files
 from core.ingest.rules import settle_rules
 from core.ingest.scratch import Scratch, check_room, scratch_below
-from core.ingest.staging import Tick, prepare_staging, stage_file
-from core.ingest.watching import part_of
+from core.ingest.staging import prepare_staging, stage_file
+from core.ingest.watching import Tick, part_of
 from core.ingest.work import IngestRequest, Work, ticker
 from core.messages import say
 from core.schema import Progress, silent
@@ -130,6 +130,9 @@ def _open(folder: Path, memory_limit: str) -> Connection:
     connection.execute("SET temp_directory = ?", [str(folder / "spill")])
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
+    connection.execute("SET enable_progress_bar = true")  # without it nobody can ask how far a statement is
+    connection.execute("SET enable_progress_bar_print = false")
+    connection.execute("SET progress_bar_time = 0")
     connection.execute("ATTACH ? AS final", [str(folder / EVENTS_FILE)])
     connection.execute("USE final")
     connection.execute(TABLES_SQL)
@@ -158,6 +161,7 @@ def _build(
         raise EmptyLogError("{files} holds a header and no row; export the log again, with its events.", files=names)
     set_other_tables_aside(connection, work.sources, work.cover.columns, warnings)
     merged_files = _count_repeats(repeats, work)
+    _name_files(work)
     progress(0.45, say("deciding how times and numbers are read"))
     part = work.mapping.events
     reading, shape, words = decide_readings(work, part, columns)
@@ -168,7 +172,7 @@ def _build(
     daily = cleaning.is_daily(connection, shape.zone) if events else int(before.get("time_resolution_seconds", 1)) == 86400
     progress(0.6, say("looking for duplicates and robots"))
     stage_catalogue(work, side, progress)
-    robots = judge_rows(work, daily)
+    robots = judge_rows(work, daily, ticker(progress, 0.62, 0.08, say("looking for duplicates and robots")))
     cleaning.spread_acts(connection, shape.wide, shape.several)
     if work.previous is not None:
         keeps = "session_id" in before["columns_present"] and before.get("sessions_given", False)
@@ -184,10 +188,12 @@ def _build(
     publishing.write_events(connection, part_of(writing, 1, 3))
     publishing.write_sessions(connection, part_of(writing, 2, 3))
     progress(0.8, say("writing catalogue and users"))
-    catalogue = write_catalogue(work, side, columns)
-    people = write_people(work, side, columns, first)
+    listing = ticker(progress, 0.8, 0.1, say("writing catalogue and users"))
+    catalogue = write_catalogue(work, side, columns, part_of(listing, 0, 2))
+    people = write_people(work, side, columns, first, part_of(listing, 1, 2))
     progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
+    write_merged(work, repeats)
     publishing.write_rollups(connection, ticker(progress, 0.9, 0.05, say("keeping every rejected row")))
     progress(0.95, say("counting"))
     broken = sum(s.account.broken for s in work.sources if s.role == "events")
@@ -285,6 +291,14 @@ def _count_repeats(repeats: list[FilePreview], work: Work) -> int:
     rows = {s.preview.sha256: s.rows for s in work.sources}
     rows |= {s["sha256"]: s["rows"] for s in (work.previous or {}).get("sources", []) if s["role"] == "events"}
     return sum(int(rows[preview.sha256]) for preview in repeats)
+
+
+def _name_files(work: Work) -> None:
+    """Make `file_names` (index, name) of this ingest's event files, for reasons that name a row of another file."""
+    work.connection.execute("CREATE TABLE file_names (index INTEGER, name VARCHAR)")
+    for source in work.sources:
+        if source.role == "events":
+            work.connection.execute("INSERT INTO file_names VALUES (?, ?)", [source.index, source.preview.name])
 
 
 def _refuse_empty(work: Work, counts: dict[str, int]) -> None:

@@ -120,7 +120,7 @@ def write_sessions(connection: Connection, tick: Tick) -> None:
     )
 
 
-def write_items(connection: Connection, columns: set[str], *, own: bool, previous: bool) -> dict[str, int]:
+def write_items(connection: Connection, columns: set[str], *, own: bool, previous: bool, tick: Tick) -> dict[str, int]:
     """Fill final.items from the person's catalogue, then from the event rows, then from the version before.
 
     Args:
@@ -128,6 +128,7 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
         columns: Item attributes that event rows carry.
         own: Whether an item file was staged.
         previous: Whether a version is being continued.
+        tick: Told the share.
 
     Returns:
         Counts: repeated catalogue rows, rows without id, items whose event rows disagree.
@@ -158,8 +159,9 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                 """,  # noqa: S608 - fixed names and numbers only
                 [attribute],
             )
-    counts["conflicts"] += _derive_facts(connection, [a for a in ITEM_ATTRIBUTES if a in columns])
-    connection.execute(
+    counts["conflicts"] += _derive_facts(connection, [a for a in ITEM_ATTRIBUTES if a in columns], part_of(tick, 0, 2))
+    execute_watched(
+        connection,
         """
         INSERT INTO final.items BY NAME
         WITH best AS (
@@ -189,12 +191,14 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                image, nullif(image_since, TIMESTAMP '0001-01-01') AS image_since
         FROM ids LEFT JOIN seen USING (item_id) LEFT JOIN wide USING (item_id)
         ORDER BY ids.item_id
-        """
+        """,
+        None,
+        part_of(tick, 1, 2),
     )
     return counts
 
 
-def _derive_facts(connection: Connection, attributes: list[str]) -> int:
+def _derive_facts(connection: Connection, attributes: list[str], tick: Tick) -> int:
     """Add what event rows say of items to `facts`, the earliest row first; return how often an item's rows disagree."""
     if not attributes:
         return 0
@@ -203,7 +207,12 @@ def _derive_facts(connection: Connection, attributes: list[str]) -> int:
         f" min({name}) <> max({name}) AS {name}_differs"
         for name in attributes
     )
-    connection.execute(f"CREATE TABLE derived AS SELECT item_id, {columns} FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id")  # noqa: S608 - fixed names only
+    execute_watched(
+        connection,
+        f"CREATE TABLE derived AS SELECT item_id, {columns} FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id",  # noqa: S608 - fixed names only
+        None,
+        tick,
+    )
     conflicts = 0
     for attribute in attributes:
         connection.execute(
@@ -220,7 +229,9 @@ def _derive_facts(connection: Connection, attributes: list[str]) -> int:
     return conflicts
 
 
-def write_users(connection: Connection, attributes: list[str], derived: list[str], previous: list[str], first: int) -> dict[str, Any]:
+def write_users(
+    connection: Connection, attributes: list[str], derived: list[str], previous: list[str], first: int, tick: Tick
+) -> dict[str, Any]:
     """Make final.users: everyone with an event, and what is known of them.
 
     Args:
@@ -229,6 +240,7 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
         derived: Demographics that event rows repeat; taken from the user's first event, so no later event is needed.
         previous: Attribute columns of the version that is continued.
         first: source_file of the first file that is new.
+        tick: Told the share.
     """
     names = list(dict.fromkeys([*attributes, *derived, *previous]))
     columns = ", ".join(
@@ -258,8 +270,11 @@ def write_users(connection: Connection, attributes: list[str], derived: list[str
         )
         joins += ' LEFT JOIN "first" AS first USING (user_id)'
     listed = f", {columns}" if columns else ""
-    connection.execute(
-        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM ordered){joins} ORDER BY user_id"  # noqa: S608 - fixed names and numbers only
+    execute_watched(
+        connection,
+        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM ordered){joins} ORDER BY user_id",  # noqa: S608 - fixed names and numbers only
+        None,
+        tick,
     )
     return counts
 

@@ -28,6 +28,7 @@ MAX_SPAN = 50
 """Physical lines that one quoted record may span; more is a quote that was never closed."""
 
 _NEWLINE, _QUOTE = 10, 34
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -66,10 +67,11 @@ class Accounting:
 
 @dataclass(frozen=True)
 class Batch:
-    """Good records of one block: canonical CSV bytes and the 1-based row number of each."""
+    """Good records of one block: canonical CSV bytes, and of each its 1-based row number and the physical line it begins on."""
 
     data: bytes
     rows: npt.NDArray[np.int64]
+    lines: npt.NDArray[np.int64]
     share: float
 
 
@@ -105,13 +107,13 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
                 line=account.lines + 1,
             )
         if good is not None:
-            yield Batch(good[0], good[1], share)
+            yield Batch(*good, share)
     account.unended = bool(rest) and not rest.endswith(b"\n")
     if rest:
         data = rest if rest.endswith(b"\n") else rest + b"\n"
         good, left = cutter.cut(_tabs(data) if delimiter == BLANKS else data, last=True)
         if good is not None:
-            yield Batch(good[0], good[1], 1.0)
+            yield Batch(*good, 1.0)
     if not account.closes:
         raise FileError(
             "{file} could not be accounted for line by line ({n} lines); save it again and retry.", file=preview.name, n=account.lines
@@ -166,7 +168,7 @@ class _Cutter:
         self.row = 0
         self.text_delimiter = delimiter.decode()
 
-    def cut(self, data: bytes, last: bool = False) -> tuple[tuple[bytes, npt.NDArray[np.int64]] | None, bytes]:
+    def cut(self, data: bytes, last: bool = False) -> tuple[tuple[bytes, Numbers, Numbers] | None, bytes]:
         """Return the good records of a block and the bytes of an unfinished last record."""
         while self.skip and (end := data.find(b"\n")) >= 0:
             data, self.skip = data[end + 1 :], self.skip - 1
@@ -208,7 +210,7 @@ class _Cutter:
         cut = split_lines(lines, self.text_delimiter)
         return len(cut[0]) if len(cut) == 1 else 0
 
-    def _fast(self, data: bytes, last: bool) -> tuple[tuple[bytes, npt.NDArray[np.int64]] | None, bytes] | None:
+    def _fast(self, data: bytes, last: bool) -> tuple[tuple[bytes, Numbers, Numbers] | None, bytes] | None:
         array = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(array == _NEWLINE)
         cuts = np.flatnonzero(array == self.delimiter)
@@ -241,12 +243,13 @@ class _Cutter:
             return None
         self.account.marked += count_marked(data, starts)
         count = len(ends)
+        lines = self.account.lines + 1 + np.arange(count, dtype=np.int64) + np.searchsorted(hidden, starts)
         self.account.lines += count + hidden_before
         self.account.inside += hidden_before
         self.account.records += count
         rows = np.arange(self.row + 1, self.row + count + 1, dtype=np.int64)
         self.row += count
-        return (data[:stop], rows), data[stop:]
+        return (data[:stop], rows, lines), data[stop:]
 
     def _sound(self, array: npt.NDArray[np.uint8], quotes: npt.NDArray[np.int64]) -> bool:
         """Tell whether every quote opens a field, closes one, or is doubled inside one."""
@@ -257,11 +260,12 @@ class _Cutter:
         closed = (after == self.delimiter) | (after == _NEWLINE) | (after == _QUOTE)
         return bool(opened.all() and closed.all())
 
-    def _slow(self, data: bytes, last: bool) -> tuple[tuple[bytes, npt.NDArray[np.int64]] | None, bytes]:
+    def _slow(self, data: bytes, last: bool) -> tuple[tuple[bytes, Numbers, Numbers] | None, bytes]:
         lines = data.split(b"\n")
         rest = lines.pop()
         good: list[bytes] = []
         rows: list[int] = []
+        starts: list[int] = []
         account, place = self.account, 0
         while place < len(lines):
             line = lines[place]
@@ -279,6 +283,7 @@ class _Cutter:
             if record is not None:
                 good.append(record)
                 rows.append(self.row)
+                starts.append(account.lines - taken + 1)
                 account.records += 1
                 account.inside += taken - 1
             else:
@@ -294,7 +299,7 @@ class _Cutter:
             place += taken
         if not good:
             return None, rest
-        return (b"\n".join(good) + b"\n", np.asarray(rows, dtype=np.int64)), rest
+        return (b"\n".join(good) + b"\n", np.asarray(rows, dtype=np.int64), np.asarray(starts, dtype=np.int64)), rest
 
     def _record(self, lines: list[bytes], place: int, last: bool) -> tuple[int, bytes | None]:
         """Return how many lines the record takes (0: needs the next block) and its canonical form, or None when broken."""

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from core.ingest.watching import Tick, execute_watched
 from core.store import Connection, scalar
 
 
-def catch_robots(connection: Connection, limits: Mapping[str, float]) -> list[dict[str, Any]]:
+def catch_robots(connection: Connection, limits: Mapping[str, float], tick: Tick) -> list[dict[str, Any]]:
     """Quarantine acts that no person makes; each act is judged by that user's earlier acts alone.
 
     Caught is an act that follows more than `per_hour` acts of its user within an hour or `per_day` within a day, one that
@@ -17,6 +18,7 @@ def catch_robots(connection: Connection, limits: Mapping[str, float]) -> list[di
     Args:
         connection: Staging, with `rows` and `fates`.
         limits: Parameters of the rule; 0 leaves even gaps or stays unjudged.
+        tick: Told the share.
 
     Returns:
         The users caught, with the number of their rows set aside and why, most first, at most 50.
@@ -33,7 +35,8 @@ def catch_robots(connection: Connection, limits: Mapping[str, float]) -> list[di
         else "false"
     )
     resting = f"count(*) OVER resting = {still} AND count(*) FILTER (dwell = 0) OVER resting = {still}" if still else "false"
-    connection.execute(
+    execute_watched(
+        connection,
         f"""
         INSERT INTO fates
         WITH good AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row)),
@@ -65,7 +68,9 @@ def catch_robots(connection: Connection, limits: Mapping[str, float]) -> list[di
                     WHEN still THEN '{still} stays of 0 s in a row'
                     ELSE 'shown to a robot' END
         FROM (FROM caught UNION ALL FROM shown)
-        """  # noqa: S608 - fixed names and numbers only
+        """,  # noqa: S608 - fixed names and numbers only
+        None,
+        tick,
     )
     rows = connection.execute(
         """

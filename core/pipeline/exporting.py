@@ -21,6 +21,7 @@ EVENT_TABLES = {
     "items": "SELECT * FROM items ORDER BY item_id",
     "users": "SELECT * FROM users ORDER BY user_id",
     "quarantine": "SELECT * FROM quarantine ORDER BY source_file, source_row, rule",
+    "merged": "SELECT * FROM merged ORDER BY source_file, source_row",
     "sessions": "SELECT session_id, user_id, started, ended, events, COALESCE(touched.items, 0) AS items, purchases, revenue FROM sessions"
     " LEFT JOIN (SELECT user_id, session_id, count(DISTINCT item_id) AS items FROM events GROUP BY ALL) AS touched"
     " USING (user_id, session_id) ORDER BY session_id, user_id",
@@ -70,6 +71,9 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
             progress(place / len(names), say("writing {table}", table=name))
             target = folder / f"{name}.{form}"
             if name in EVENT_TABLES:
+                if name == "merged" and not _has_table(version / EVENTS_FILE, name):  # ingested before merged rows were kept
+                    warnings.append(say("{table} is not there: the dataset was ingested before it was kept.", table=name))
+                    continue
                 rows = _stream_query(version / EVENTS_FILE, EVENT_TABLES[name], target, form)
             else:
                 kind, file = RUN_TABLES[name]
@@ -100,6 +104,11 @@ def write_rows(path: Path, table: pa.Table) -> None:
         _write(path, path.suffix.removeprefix("."), table.schema, iter(table.to_batches(BATCH_ROWS)))
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another place.", path=path, error=error) from error
+
+
+def _has_table(path: Path, name: str) -> bool:
+    with reading(path) as connection:
+        return bool(connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchone())
 
 
 def _stream_query(database: Path, sql: str, target: Path, form: str) -> int:

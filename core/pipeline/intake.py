@@ -1,7 +1,10 @@
 """What the Data page asks of a file before it is read: columns, guesses, words of acts, and whether a path may be read at all."""
 
 import os
+import re
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +16,7 @@ from core.ingest.event_words import translate_words
 from core.ingest.guessing import guess_mapping
 from core.ingest.looking import count_words
 from core.ingest.mapping import Guess, Mapping, Role, allowed_columns
+from core.ingest.paths import WILD, files_of
 from core.ingest.personal import SHARED, find_personal, kind_words
 from core.ingest.reading import FilePreview, inspect_file
 from core.jobs import read_job
@@ -27,6 +31,10 @@ WORD_ROWS = 100_000
 """Rows whose kinds of events are listed; others that come later are reported by the import."""
 MOST_WORDS = 40
 BLOCK = 1 << 20
+MOST_FILES = 1_000
+"""Of one import by path."""
+UNCLAIMED_SECONDS = 24 * 3600
+"""How long an upload is kept that nobody imports."""
 ROOTS_VARIABLE = "SHOPPER_ATLAS_ROOTS"
 """Folders, separated as in PATH, below which logs may be read by path; without it the person's own folder and the home."""
 
@@ -183,12 +191,11 @@ def event_words(path: Path, column: str, look: Look) -> list[tuple[str, str | No
 
 
 def take_upload(home: Home, name: str, stream: BinaryIO) -> Path:
-    """Spool an uploaded file into the home under a safe name; it is released after the import."""
-    folder = home.path / "uploads"
+    """Spool an uploaded file into a folder of its own below the home, under its own name as far as that is harmless."""
+    folder = home.path / "uploads" / os.urandom(4).hex()
     folder.mkdir(parents=True, exist_ok=True)
-    suffixes = "".join(Path(name).suffixes[-2:])[-12:].lower()
-    suffix = suffixes if suffixes.replace(".", "").isalnum() else ""
-    target = folder / f"{slug(Path(name).name.split('.')[0])}-{os.urandom(4).hex()}{suffix}"
+    harmless = re.sub(r"[^\w.\- ()]", "_", name.replace("\\", "/").rsplit("/", 1)[-1]).lstrip(". ")[-100:]
+    target = folder / (harmless or "file")
     with target.open("wb") as out:
         while block := stream.read(BLOCK):
             out.write(block)
@@ -196,17 +203,28 @@ def take_upload(home: Home, name: str, stream: BinaryIO) -> Path:
 
 
 def release_uploads(home: Home) -> None:
-    """Delete spooled uploads whose import has ended; each job notes its files beside them."""
-    for note in (home.path / "uploads").glob("*.job"):
+    """Delete spooled uploads whose import has ended, each job notes its files beside them, and those nobody imported for a day."""
+    uploads = home.path / "uploads"
+    kept: set[Path] = set()
+    for note in uploads.glob("*.job"):
         job_id, *paths = note.read_text(encoding="utf-8").splitlines()
         try:
             live = read_job(home, job_id).is_live
         except NotFoundError:
             live = False
-        if not live:
-            for path in [*map(Path, paths), note]:
-                if path.parent == home.path / "uploads":
-                    path.unlink(missing_ok=True)
+        if live:
+            kept.update(map(Path, paths))
+            continue
+        for path in [*map(Path, paths), note]:
+            if path.is_relative_to(uploads) and ".." not in path.parts:
+                path.unlink(missing_ok=True)
+    for path in uploads.glob("*/*"):
+        with suppress(OSError):
+            if path not in kept and time.time() - path.stat().st_mtime > UNCLAIMED_SECONDS:
+                path.unlink()
+    for folder in uploads.glob("*/"):
+        with suppress(OSError):  # not empty
+            folder.rmdir()
 
 
 def note_uploads(home: Home, job_id: str, paths: list[Path]) -> None:
@@ -214,12 +232,43 @@ def note_uploads(home: Home, job_id: str, paths: list[Path]) -> None:
     (home.path / "uploads" / f"{job_id}.job").write_text("\n".join([job_id, *map(str, paths)]), encoding="utf-8")
 
 
-def allowed_path(home: Home, text: str) -> Path:
-    """Resolve a typed path, links followed, and check that it lies below an allowed folder.
+def allowed_paths(home: Home, text: str) -> list[Path]:
+    """Expand typed files, folders and globs, one a line, and check that each lies below an allowed folder, links followed.
 
     Raises:
-        FileError: It does not exist, or lies elsewhere.
+        FileError: Nothing is there, it lies elsewhere, or they are more than MOST_FILES.
     """
+    found: list[Path] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        wild = WILD.search(line)
+        if wild is None or Path(line).expanduser().exists():
+            path = _allowed(home, line)
+            found += [_allowed(home, str(inner)) for inner in files_of(str(path))] if path.is_dir() else [path]
+            continue
+        start = Path(line[: wild.start()] + "x").expanduser().parent  # before anything is looked for, where it would be
+        base = _allowed(home, str(start))
+        pattern = str(base / Path(line).expanduser().relative_to(start))
+        found += [_allowed(home, str(inner)) for inner in files_of(pattern)]
+    if len(found) > MOST_FILES:
+        raise FileError(
+            "{n} files are meant; at most {most} are read at once. Name a part of them, or join them first.", n=len(found), most=MOST_FILES
+        )
+    return list(dict.fromkeys(found))
+
+
+def allowed_path(home: Home, text: str) -> Path:
+    """Resolve the typed path of one file as `allowed_paths` does.
+
+    Raises:
+        FileError: It does not exist, lies elsewhere, or is a folder.
+    """
+    path = _allowed(home, text)
+    if path.is_dir():
+        raise FileError("{path} is a folder; only events may come from a folder, name one file here.", path=path)
+    return path
+
+
+def _allowed(home: Home, text: str) -> Path:
     try:
         path = Path(text.strip()).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
@@ -237,8 +286,6 @@ def allowed_path(home: Home, text: str) -> Path:
             folders=", ".join(map(str, roots)),
             variable=ROOTS_VARIABLE,
         )
-    if path.is_dir():
-        raise FileError("{path} is a folder; name one file here, or use the command line for several.", path=path)
     return path
 
 
@@ -251,7 +298,7 @@ def _state(path: Path) -> tuple[int, int]:
     return (state.st_size, state.st_mtime_ns) if state else (0, 0)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _inspected(path: Path, _size: int, _time: int) -> FilePreview:
     """A form is drawn anew with every click; a large file is looked through once."""
     return inspect_file(path)

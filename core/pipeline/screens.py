@@ -40,12 +40,18 @@ SELECT count(*) AS events, count(h.item_id) AS with_item,
 FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
 """
 RULES_SQL = """
-SELECT rule, count(*) AS rows, any_value(reason ORDER BY source_file, source_row) AS reason,
-       any_value(text ORDER BY source_file, source_row) AS example
-FROM quarantine GROUP BY rule ORDER BY rows DESC, rule
+WITH placed AS (SELECT *, row_number() OVER (PARTITION BY rule ORDER BY source_file, source_row) AS place FROM quarantine)
+SELECT rule, count(*) AS rows, any_value(reason ORDER BY place) FILTER (place = 1) AS reason,
+       list(text ORDER BY place) FILTER (place <= 3) AS examples
+FROM placed GROUP BY rule ORDER BY rows DESC, rule
+"""
+MERGED_SQL = """
+SELECT source_file, source_row, rule, reason FROM merged
+QUALIFY $most = 0 OR row_number() OVER (PARTITION BY rule ORDER BY source_file, source_row) <= $most
+ORDER BY source_file, source_row
 """
 QUARANTINE_SQL = """
-SELECT source_file, source_row, rule, reason, text FROM quarantine
+SELECT source_file, source_row, {line}, rule, reason, text FROM quarantine
 WHERE $rule = '' OR rule = $rule ORDER BY source_file, source_row, rule LIMIT $rows OFFSET $skip
 """
 
@@ -208,7 +214,16 @@ def quarantine_rules(screen: Screen) -> pa.Table:
 
 def quarantine_rows(screen: Screen, rule: str = "", skip: int = 0, rows: int = QUARANTINE_PAGE) -> pa.Table:
     """Rows put aside, with the original line; all rules when `rule` is ''."""
-    return _raw(screen, QUARANTINE_SQL, {"rule": rule, "skip": skip, "rows": rows})
+    has_lines = "source_line" in _columns(screen, "quarantine")  # datasets ingested earlier know only rows
+    sql = QUARANTINE_SQL.format(line="source_line" if has_lines else "CAST(NULL AS BIGINT) AS source_line")
+    return _raw(screen, sql, {"rule": rule, "skip": skip, "rows": rows})
+
+
+def merged_rows(screen: Screen, most: int = 0) -> pa.Table:
+    """Rows that were merged, each with the row it repeats; at most so many of each rule (0: all). Empty in datasets ingested before merged rows were kept."""
+    if not _columns(screen, "merged"):
+        return pa.table({name: pa.array([], pa.string()) for name in ("source_file", "source_row", "rule", "reason")})
+    return _raw(screen, MERGED_SQL, {"most": most})
 
 
 def counts(screen: Screen) -> dict[str, int]:
@@ -224,6 +239,11 @@ def counts(screen: Screen) -> dict[str, int]:
 def last_event(screen: Screen) -> datetime:
     """Time of the last event, UTC."""
     return datetime.fromisoformat(manifest(screen)["last_event"])
+
+
+def _columns(screen: Screen, table: str) -> set[str]:
+    found = _raw(screen, "SELECT column_name FROM duckdb_columns() WHERE table_name = $table", {"table": table})
+    return set(found["column_name"].to_pylist())
 
 
 def _ask(screen: Screen, sql: str, parameters: dict[str, object]) -> Answer:

@@ -4,7 +4,6 @@ Stages are imported where they are used, so that reading the command line's help
 never loads torch.
 """
 
-import glob
 import sys
 import time
 from collections.abc import Callable
@@ -45,6 +44,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
     """
     from core.ingest.ingest import IngestRequest, ingest_log
     from core.ingest.mapping import Mapping
+    from core.ingest.paths import files_of
 
     mapping = None
     if options.mapping:
@@ -58,7 +58,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
                 "The mapping file {path!r} is not UTF-8 text ({error}); save it as UTF-8 JSON.", path=options.mapping, error=error.reason
             ) from error
     request = IngestRequest(
-        events=tuple(path for pattern in options.events for path in _files(pattern)),
+        events=tuple(path for pattern in options.events for path in files_of(pattern)),
         items=Path(options.items) if options.items else None,
         users=Path(options.users) if options.users else None,
         mapping=Mapping.from_json(options.mapping_record) if options.mapping_record else mapping,
@@ -357,22 +357,6 @@ def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOpt
     if found is None:
         raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
     return dataset.run_path("profiles", found)
-
-
-def _files(pattern: str) -> list[Path]:
-    """Expand a file, a folder or a glob into files, sorted by name."""
-    path = Path(pattern)
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-        if not found:
-            raise FileError("The folder {path!r} holds no file; name a folder with event files.", path=pattern)
-        return found
-    if path.exists():
-        return [path]
-    found = sorted(Path(name) for name in glob.glob(pattern))  # noqa: PTH207 - absolute patterns, which Path.glob refuses
-    if not found:
-        raise FileError("No file matches {pattern!r}; check the path.", pattern=pattern)
-    return found
 
 
 def _remove_empty(folder: Path) -> None:

@@ -15,9 +15,13 @@ CREATE TABLE items (
     title VARCHAR, title_since TIMESTAMP, category VARCHAR, category_since TIMESTAMP,
     brand VARCHAR, brand_since TIMESTAMP, price DECIMAL(18, 4), price_since TIMESTAMP,
     description VARCHAR, description_since TIMESTAMP, image VARCHAR, image_since TIMESTAMP);
-CREATE TABLE quarantine (source_file VARCHAR, source_row BIGINT, rule VARCHAR, reason VARCHAR, text VARCHAR);
+CREATE TABLE quarantine (source_file VARCHAR, source_row BIGINT, source_line BIGINT, rule VARCHAR, reason VARCHAR, text VARCHAR);
+CREATE TABLE merged (source_file VARCHAR, source_row BIGINT, rule VARCHAR, reason VARCHAR);
 """
-"""Tables that ingest fills; it adds `users` (user_id and attribute columns), `sessions` and rollups.
+"""`source_row` counts data rows from 1; `source_line` is the physical line of a text file that the row begins on, from 1.
+`merged` names the rows that only repeat another, which holds their text.
+
+Tables that ingest fills; it adds `users` (user_id and attribute columns), `sessions` and rollups.
 
 `<attribute>_since` is the time of the event that an attribute was derived from, NULL when the person's own catalogue
 says it: so the catalogue can be read as of any cutoff."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import streamlit as st
 
 from pages.parts.text import _, guarded
@@ -18,6 +19,24 @@ def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
     frame.columns = [str(guarded(str(column))) for column in frame.columns]
     text: str = frame.to_csv(index=False, lineterminator="\r\n", date_format="%Y-%m-%d %H:%M:%S")
     return b"\xef\xbb\xbf" + text.encode("utf-8")
+
+
+def parquet_button(make: Callable[[], pa.Table], name: str, *, label: str, key: str | None = None) -> None:
+    """Offer a table as a Parquet file, values as they are; the table is made only when the button is pressed."""
+    st.download_button(
+        label,
+        data=lambda: _parquet(make()),
+        file_name=f"{name}.parquet",
+        mime="application/vnd.apache.parquet",
+        key=key or f"parquet-{name}",
+        on_click="ignore",
+    )
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return bytes(sink.getvalue())
 
 
 def csv_button(make: Callable[[], pa.Table | pd.DataFrame], name: str, *, label: str | None = None, key: str | None = None) -> None:

@@ -17,7 +17,26 @@ from pages.parts.controls import ZONES
 from pages.parts.mapping import ROLE_WORDS, Files, is_complete, mapping_form, settled
 from pages.parts.text import _, plain, said
 
-KINDS = ["csv", "tsv", "txt", "gz", "parquet"]
+KINDS = [
+    "csv",
+    "tsv",
+    "tab",
+    "psv",
+    "dat",
+    "txt",
+    "log",
+    "json",
+    "jsonl",
+    "ndjson",
+    "xlsx",
+    "xlsm",
+    "xlsb",
+    "ods",
+    "parquet",
+    "gz",
+    "zst",
+    "zip",
+]
 
 
 def import_form() -> None:
@@ -34,30 +53,44 @@ def import_form() -> None:
     uploads: dict[str, Any] = dict.fromkeys(ROLE_WORDS)
     typed = dict.fromkeys(ROLE_WORDS, "")
     if by_path:
-        st.caption(_("For large logs: the file is read where it lies and never passes through the browser."))
+        st.caption(
+            _(
+                "For large logs: files are read where they lie and never pass through the browser. "
+                "Events may be one file, a folder, or a pattern such as 2024-*.csv."
+            )
+        )
         for cell, role in zip(st.columns(3), ROLE_WORDS, strict=True):
-            typed[role] = cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}", placeholder="/…/events.parquet")
+            hint = "/…/events.parquet" if role != "events" else "/…/events.parquet, /…/2024-*.csv"
+            typed[role] = cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}", placeholder=hint)
     else:
-        st.caption(_("CSV, TSV (also gzip) or Parquet, up to 200 MB; larger logs by path. The file stays on this machine."))
+        st.caption(
+            _(
+                "CSV and other text tables, JSON, Excel or Parquet, also packed as gz, zst or zip, up to 200 MB; "
+                "larger logs by path. Files stay on this machine."
+            )
+        )
         for cell, role in zip(st.columns(3), ROLE_WORDS, strict=True):
-            uploads[role] = cell.file_uploader(_(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}")
+            uploads[role] = cell.file_uploader(
+                _(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}", accept_multiple_files=role == "events"
+            )
     try:
-        found: dict[str, Path] = {}
+        found: dict[str, tuple[Path, ...]] = {}
         for role in ROLE_WORDS:
-            if (given := uploads[role]) is not None:
-                found[role] = _spooled(role, given)
+            if given := uploads[role]:
+                found[role] = _spooled(role, given if isinstance(given, list) else [given])
             elif typed[role].strip():
-                found[role] = intake.allowed_path(home, typed[role])
+                several = role == "events"
+                found[role] = tuple(intake.allowed_paths(home, typed[role])) if several else (intake.allowed_path(home, typed[role]),)
         if "events" not in found:
             if found:
                 st.info(_("An event log is needed as well."))
             return
-        files = Files(found["events"], found.get("items"), found.get("users"))
+        files = Files(found["events"], *(found[role][0] if role in found else None for role in ("items", "users")))
         record = mapping_form(files, state.dataset_name())
     except CoreError as error:
         st.error(plain(said(error)))
         return
-    _start(files, record, (uploads["events"].name if uploads["events"] else files.events.name))
+    _start(files, record, files.events[0].name)
 
 
 def _start(files: Files, record: dict[str, Any], shown: str) -> None:
@@ -91,13 +124,14 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
         "--session-gap",
         str(int(gap)),
         "--events",
-        str(files.events),
+        *map(str, files.events),
         *(["--append"] if appends else []),
     ]
     for role, path in files.roles()[1:]:
         argv += [f"--{role}", str(path)]
+    every = [*files.events, *(path for _role, path in files.roles()[1:])]
     job = start_job(home, argv, _("Importing {name}", name=name))
-    intake.note_uploads(home, job, [mapping, *(path for _role, path in files.roles() if path.parent == folder)])
+    intake.note_uploads(home, job, [mapping, *(path for path in every if path.is_relative_to(folder))])
     state.choose_dataset(name)
     for role in ROLE_WORDS:
         state.drop(f"spooled-{role}")
@@ -138,10 +172,13 @@ def _mapping_download(record: dict[str, Any], name: str) -> None:
     )
 
 
-def _spooled(role: str, given: Any) -> Path:
-    key = (given.file_id, given.name)
-    kept = state.flag(f"spooled-{role}")
-    if not kept or kept[0] != key or not kept[1].is_file():
-        kept = (key, intake.take_upload(state.home(), given.name, given))
-        state.put(f"spooled-{role}", kept)
-    return Path(kept[1])
+def _spooled(role: str, given: list[Any]) -> tuple[Path, ...]:
+    """Put uploads on the disk once; a page is drawn anew with every click."""
+    before: dict[tuple[str, str], Path] = state.flag(f"spooled-{role}") or {}
+    kept = {}
+    for upload in given:
+        key = (upload.file_id, upload.name)
+        path = before.get(key)
+        kept[key] = path if path and path.is_file() else intake.take_upload(state.home(), upload.name, upload)
+    state.put(f"spooled-{role}", kept)
+    return tuple(kept.values())

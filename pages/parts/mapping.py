@@ -21,13 +21,14 @@ NONE = ""
 class Files:
     """Files of one import, on this machine."""
 
-    events: Path
+    events: tuple[Path, ...]
+    """At least one; the form is that of the first."""
     items: Path | None = None
     users: Path | None = None
 
     def roles(self) -> list[tuple[str, Path]]:
-        """Return (role, path) of the files that are there."""
-        return [(role, path) for role, path in (("events", self.events), ("items", self.items), ("users", self.users)) if path]
+        """Return (role, path) of the files that have a form."""
+        return [(role, path) for role, path in (("events", self.events[0]), ("items", self.items), ("users", self.users)) if path]
 
 
 def mapping_form(files: Files, dataset: str | None = None) -> dict[str, Any]:
@@ -40,7 +41,11 @@ def mapping_form(files: Files, dataset: str | None = None) -> dict[str, Any]:
     record: dict[str, Any] = {}
     pseudonyms: list[str] = []
     for role, path in files.roles():
-        with st.expander(_(ROLE_WORDS[role]) + f" · {plain(path.name)}", expanded=role == "events"):
+        several = len(files.events) if role == "events" else 1
+        name = plain(path.name) if several == 1 else _("{name} and {n} more files", name=plain(path.name), n=whole(several - 1))
+        with st.expander(_(ROLE_WORDS[role]) + f" · {name}", expanded=role == "events"):
+            if several > 1:
+                _other_files(files.events)
             record[role], replaced = _role(role, path, dataset)
             pseudonyms += replaced
     if pseudonyms:
@@ -51,6 +56,8 @@ def mapping_form(files: Files, dataset: str | None = None) -> dict[str, Any]:
 ROLE_WORDS = {"events": "Events", "items": "Item catalogue", "users": "Shopper attributes"}
 
 
+LOOKED_AT = 20
+"""Files whose columns are compared with those of the first before an import; the import itself compares all."""
 CARRIED = ("time_unit", "time_format", "time_zone", "dwell_unit", "whole_ids")
 """What a saved mapping says besides columns and words, and holds for the next file of its shape, too."""
 
@@ -85,6 +92,21 @@ def _role(role: str, path: Path, dataset: str | None) -> tuple[dict[str, Any], l
         st.info(_("Still to choose: {columns}", columns=", ".join(column_word(name) for name in missing)))
         record["missing"] = missing
     return record, replaced
+
+
+def _other_files(paths: tuple[Path, ...]) -> None:
+    """Say which files are read with the first, and which of them have other columns than it."""
+    columns = set(intake.look_at(paths[0], "events").columns)
+    odd = [path.name for path in paths[1:LOOKED_AT] if set(intake.look_at(path, "events").columns) != columns]
+    if odd:
+        st.warning(
+            _(
+                "These files have other columns than the first; what they share is read as chosen here, the rest is guessed: {files}",
+                files=plain(", ".join(odd)),
+            )
+        )
+    else:
+        st.caption(_("All files are read with this mapping; rows keep the name of their file."))
 
 
 def _saved(role: str, path: Path, look: intake.Look, dataset: str | None) -> intake.SavedMapping | None:

@@ -72,7 +72,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
                 "rows": st.column_config.NumberColumn(_("Rows"), format="localized"),
                 "share": st.column_config.NumberColumn(_("Share"), format="percent"),
                 "state": _("State"),
-                "example": st.column_config.TextColumn(_("Example"), width="large"),
+                "example": st.column_config.TextColumn(_("Examples"), width="large"),
             },
         )
         frame.take_away(rules, "rules")
@@ -121,6 +121,13 @@ def quarantine(here: Screen) -> None:
     st.subheader(_("Rows put aside"))
     rules = state.ask(screens.quarantine_rules, here).to_pandas()
     total = int(rules["rows"].sum()) if len(rules) else 0
+    if merged := int(state.ask(screens.manifest, here).get("rows_merged") or 0):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.caption(
+                _("{n} rows only repeat others and were merged; each is listed with the row that it repeats.", n=whole(merged)),
+                width="stretch",
+            )
+            downloads.csv_button(lambda: screens.merged_rows(here), "merged", label=_("All {n} merged rows as CSV", n=whole(merged)))
     if not total:
         st.caption(_("No row was put aside."))
         return
@@ -135,12 +142,11 @@ def quarantine(here: Screen) -> None:
     pages = max(1, math.ceil(sizes.get(rule, total) / QUARANTINE_PAGE))
     page = cells[1].number_input(_("Page of {pages}", pages=pages), 1, pages, 1, key="quarantine-page")
     rows = state.ask(screens.quarantine_rows, here, rule, (int(page) - 1) * QUARANTINE_PAGE)
-    with cells[2]:
-        downloads.csv_button(
-            lambda: screens.quarantine_rows(here, rule, 0, 2**40),
-            "quarantine",
-            label=_("Download all {n} rows", n=whole(sizes.get(rule, total))),
-        )
+    with cells[2].container(horizontal=True, gap="small"):
+        everything = lambda: screens.quarantine_rows(here, rule, 0, 2**40)  # noqa: E731 - one question for two buttons
+        n = whole(sizes.get(rule, total))
+        downloads.csv_button(everything, "quarantine", label=_("All {n} rows as CSV", n=n))
+        downloads.parquet_button(everything, "quarantine", label=_("as Parquet"))
     if rule:
         st.caption(plain(rule_sentence(rule)))
     shown = rows.to_pandas().assign(rule=[rule_word(r) for r in rows["rule"].to_pylist()])
@@ -153,6 +159,7 @@ def quarantine(here: Screen) -> None:
         column_config={
             "source_file": _("File"),
             "source_row": st.column_config.NumberColumn(_("Row"), format="localized"),
+            "source_line": st.column_config.NumberColumn(_("Line"), format="localized"),
             "rule": _("Rule"),
             "reason": _("Reason"),
             "text": st.column_config.TextColumn(_("Original line"), width="large"),
@@ -170,6 +177,9 @@ def _step_word(step: str) -> str:
 
 def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
     examples = {row["rule"]: row for row in state.ask(screens.quarantine_rules, here).to_pylist()}
+    for row in state.ask(screens.merged_rows, here, 3).to_pylist():
+        found = examples.setdefault(row["rule"], {"examples": []})
+        found["examples"].append(_("row {row}: {reason}", row=whole(int(row["source_row"])), reason=str(row["reason"])))
     recorded = manifest.get("rules") or [{"id": rule, "count": row["rows"], "on": True} for rule, row in examples.items()]
     read = manifest.get("rows_read") or 0
     rows = [
@@ -178,7 +188,7 @@ def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
             "rows": int(r["count"]),
             "share": int(r["count"]) / read if read else 0.0,
             "state": _("on") if r.get("on", True) else _("off"),
-            "example": (examples.get(r["id"]) or {}).get("example") or "",
+            "example": "  ⏎  ".join(text or "" for text in (examples.get(r["id"]) or {}).get("examples", [])),
         }
         for r in recorded
     ]
