@@ -220,7 +220,10 @@ def quarantine_rows(screen: Screen, rule: str = "", skip: int = 0, rows: int = Q
 
 
 def merged_rows(screen: Screen, most: int = 0) -> pa.Table:
-    """Rows that were merged, each with the row it repeats; at most so many of each rule (0: all). Empty in datasets ingested before merged rows were kept."""
+    """Rows that were merged, each with the row it repeats; at most so many of each rule (0: all).
+
+    Empty in datasets that were ingested before merged rows were kept.
+    """
     if not _columns(screen, "merged"):
         return pa.table({name: pa.array([], pa.string()) for name in ("source_file", "source_row", "rule", "reason")})
     return _raw(screen, MERGED_SQL, {"most": most})
