@@ -16,7 +16,7 @@ RELATIVE_START = "2000-01-01"
 _ISO = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _DMY = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([ T,]|$)"
 _NUMERIC = r"^[-+]?\d+(\.\d*)?([eE][+]?\d+)?$"
-_COMPACT = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([ T]?\d{2}(:?\d{2}){0,2})?$"
+_COMPACT = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([ T]?\d{2}(:?\d{2}){0,2}Z?)?$"
 _DAY_CLOCK = r"^\d{1,5} \d{1,2}:\d{2}(:\d{2})?$"
 """A day number and a clock that stood in a column of its own."""
 _MONTH_DAY = r"^(0?[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
@@ -25,6 +25,7 @@ _CJK = r"^\d{4}\s*年"
 _HALF_DAYS = "['%Y/%m/%d %I:%M:%S %p', '%Y/%m/%d %I:%M %p', '%Y/%m/%d %I:%M:%S%p', '%Y/%m/%d %I:%M%p', '%Y/%m/%d %I %p']"
 _ISO_CAST = f"""
 CASE WHEN strlen(x) = 19 AND substr(x, 17, 1) = ':' AND right(x, 1) BETWEEN '0' AND '9' THEN in_zone(TRY_CAST(x AS TIMESTAMP))
+     WHEN ends_with(x, ']') THEN timezone('UTC', TRY_CAST(split_part(x, '[', 1) AS TIMESTAMPTZ))
      WHEN ends_with(x, ' UTC') THEN TRY_CAST(x AS TIMESTAMP)
      WHEN regexp_matches(x, '[0-9] *[AaPp][Mm]$')
      THEN in_zone(try_strptime(replace(replace(x, '-', '/'), 'T', ' '), {_HALF_DAYS}))
@@ -38,6 +39,17 @@ _PARTS = "regexp_extract(x, '^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{2,4})[ T,
 _YEAR = "CASE WHEN length(p.y) = 2 THEN (CASE WHEN p.y > '69' THEN '19' ELSE '20' END) || p.y ELSE p.y END"
 _CLOCKS = "['%Y/%m/%d %H.%M', '%Y/%m/%d %H.%M.%S', '%Y/%m/%d %H:%M:%S %Z']"
 
+_OFFSET = ":[0-9]{2} *([+-][0-9]{2}:?[0-9]{2}|GMT|UTC|Z)$"
+_NAMED_ZONED = (
+    "['%a, %d %b %Y %H:%M:%S %z', '%d/%b/%Y:%H:%M:%S %z', '%d %b %Y %H:%M:%S %z', '%d-%b-%Y %H:%M:%S %z', '%a %b %d %Y %H:%M:%S %z']"
+)
+_NAMED = (
+    "['%d-%b-%Y %H:%M:%S', '%d-%b-%Y %H:%M', '%d-%b-%Y', '%d-%b-%y', '%d-%b-%y %H.%M.%S', '%d-%b-%y %H:%M:%S', '%d-%b-%y %H:%M',"
+    " '%d-%b-%y %I.%M.%S %p', '%d-%b-%Y %H.%M.%S', '%d %b %Y %H:%M:%S', '%d %b %Y %H:%M', '%d %b %Y', '%d %B %Y', '%d %B %Y %H:%M',"
+    " '%b %d, %Y %H:%M:%S', '%b %d, %Y %I:%M:%S %p', '%b %d, %Y %I:%M %p', '%b %d, %Y', '%B %d, %Y', '%d/%b/%Y', '%d/%b/%Y %H:%M:%S',"
+    " '%d/%b/%Y:%H:%M:%S', '%a, %d %b %Y %H:%M:%S', '%a %b %d %H:%M:%S %Y', '%d%b%Y', '%d%b%Y:%H:%M:%S']"
+)
+
 _BODIES = {
     "iso": _ISO_CAST,
     "epoch": "TRY(make_timestamp(CAST(TRY_CAST(x AS DECIMAL(30, 6)) * time_factor() AS BIGINT)))",
@@ -45,19 +57,19 @@ _BODIES = {
     "days": f"TIMESTAMP '{RELATIVE_START}' + to_days(TRY_CAST(TRY_CAST(split_part(x, ' ', 1) AS DOUBLE) AS INTEGER))"
     " + COALESCE(TRY_CAST(nullif(split_part(x, ' ', 2), '') AS INTERVAL), INTERVAL 0 SECOND)",
     "month_days": f"TRY_CAST('{RELATIVE_START[:4]}-' || left(lpad(x, 4, '0'), 2) || '-' || right(x, 2) AS TIMESTAMP)",
-    "compact": "in_zone(list_transform([regexp_replace(x, '[^0-9]', '', 'g')], lambda d: TRY_CAST(substr(d, 1, 4) || '-'"
+    "compact": "list_transform([list_transform([regexp_replace(x, '[^0-9]', '', 'g')], lambda d: TRY_CAST(substr(d, 1, 4) || '-'"
     " || substr(d, 5, 2) || '-'"
     " || substr(d, 7, 2) || ' ' || rpad(substr(d, 9, 2), 2, '0') || ':'"
     " || rpad(substr(d, 11, 2), 2, '0') || ':' || rpad(substr(d, 13, 2), 2, '0')"
-    " AS TIMESTAMP))[1])",
+    " AS TIMESTAMP))[1]], lambda t: CASE WHEN ends_with(x, 'Z') THEN t ELSE in_zone(t) END)[1]",
     "day_first": f"in_zone(list_transform([{_PARTS}], lambda p: clocked({_YEAR} || '/' || p.b || '/' || p.a || ' ' || p.clock))[1])",
     "month_first": f"in_zone(list_transform([{_PARTS}], lambda p: clocked({_YEAR} || '/' || p.a || '/' || p.b || ' ' || p.clock))[1])",
     "chinese": "in_zone(TRY_CAST(rtrim(regexp_replace(regexp_replace(x, '\\s*[年月]\\s*', '-', 'g'), '\\s*日\\s*', ' ')) AS TIMESTAMP))",
-    "named_month": "in_zone(try_strptime(x, ['%d-%b-%Y %H:%M:%S', '%d-%b-%Y %H:%M', '%d-%b-%Y', '%d-%b-%y',"
-    " '%d %b %Y %H:%M:%S', '%d %b %Y %H:%M',"
-    " '%d %b %Y', '%d %B %Y', '%d %B %Y %H:%M', '%b %d, %Y %H:%M:%S', '%b %d, %Y %I:%M:%S %p', '%b %d, %Y %I:%M %p',"
-    " '%b %d, %Y', '%B %d, %Y',"
-    " '%d/%b/%Y:%H:%M:%S', '%a, %d %b %Y %H:%M:%S', '%a %b %d %H:%M:%S %Y', '%d%b%Y', '%d%b%Y:%H:%M:%S']))",
+    "dotted": "parse_iso(regexp_replace(x, '^([0-9]{4})[.]([0-9]{1,2})[.]([0-9]{1,2})[ T]*', '\\1-\\2-\\3 '))",
+    "excel": "in_zone(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(TRY_CAST(x AS DOUBLE) * 86400) AS BIGINT) * 1000000))",
+    "named_month": f"CASE WHEN regexp_matches(x, '{_OFFSET}')"
+    rf" THEN timezone('UTC', try_strptime(regexp_replace(x, ' *(GMT|UTC|Z)$', ' +0000'), {_NAMED_ZONED}))"
+    rf" ELSE in_zone(try_strptime(regexp_replace(x, ' (GMT|UTC) (\\d{{4}})$', ' \\2'), {_NAMED})) END",
 }
 """Ways to read a time; `x` is text. Year-first text is read whatever the way, because it can mean only one thing."""
 
@@ -88,21 +100,21 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
     if unit is not None:
         return TimeReading({"days": "days", "ns": "nanoseconds"}.get(unit, "epoch"), unit)
     row = connection.execute(
-        """
+        r"""
         WITH times AS (SELECT event_time AS t FROM raw WHERE event_time IS NOT NULL USING SAMPLE 20000 ROWS (reservoir, 7))
         SELECT count(*), count(*) FILTER (regexp_matches(t, $iso)), count(*) FILTER (regexp_matches(t, $numeric)),
                count(*) FILTER (regexp_matches(t, $compact)), count(*) FILTER (regexp_matches(t, $dmy)),
                count(*) FILTER (regexp_matches(t, $cjk)), count(*) FILTER (regexp_matches(t, $day_clock)),
-               median(abs(TRY_CAST(t AS DOUBLE))), any_value(t)
+               count(*) FILTER (regexp_matches(t, '^\d{4}[.]\d{1,2}[.]\d{1,2}')), median(abs(TRY_CAST(t AS DOUBLE))), any_value(t)
         FROM times
         """,
         {"iso": _ISO, "numeric": _NUMERIC, "compact": _COMPACT, "dmy": _DMY, "cjk": _CJK, "day_clock": _DAY_CLOCK},
     ).fetchone()
     assert row is not None
-    total, iso, numeric, compact, dmy, cjk, day_clock, median, example = row
+    total, iso, numeric, compact, dmy, cjk, day_clock, dotted, median, example = row
     if total == 0:
         raise MappingError("The column of event times is empty in every row; map another column to event_time.")
-    forms = {"iso": iso, "compact": compact, "numeric": numeric - compact, "dmy": dmy, "chinese": cjk, "days": day_clock}
+    forms = {"iso": iso, "compact": compact, "numeric": numeric - compact, "dmy": dmy, "chinese": cjk, "days": day_clock, "dotted": dotted}
     best = max(forms, key=lambda form: forms[form])
     if forms[best] < total * 0.3:
         named = scalar(
@@ -143,6 +155,8 @@ def _are_month_days(connection: Connection) -> bool:
 
 
 def _epoch(median: float) -> TimeReading:
+    if 36_526 <= median <= 60_000:
+        return TimeReading("excel", None, say("Times are the day numbers of a spreadsheet, such as 45292.5 for noon of 1 January 2024."))
     for limit, unit in ((1e5, "days"), (1e11, "s"), (1e14, "ms"), (1e17, "us")):
         if median < limit:
             note = (
@@ -224,16 +238,22 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
     )
     connection.execute(f"CREATE OR REPLACE TEMP MACRO time_factor() AS {_UNITS.get(reading.unit or 's', 1) or 1}")
     connection.execute(
-        "CREATE OR REPLACE TEMP MACRO clocked(t) AS CASE WHEN regexp_matches(t, '[0-9] *[AaPp][Mm] *$')"
+        "CREATE OR REPLACE TEMP MACRO clocked(t) AS CASE WHEN regexp_matches(t, '[AaPp][.] ?[Mm][.]? *$') THEN"
+        f" try_strptime(regexp_replace(rtrim(t), '([AaPp])[.] ?([Mm])[.]?$', '\\1\\2'), {_HALF_DAYS})"
+        " WHEN regexp_matches(t, '[0-9] *[AaPp][Mm] *$')"
         f" THEN try_strptime(rtrim(t), {_HALF_DAYS})"
         f" ELSE COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), CAST(try_strptime(rtrim(t), {_CLOCKS}) AS TIMESTAMP)) END"
     )
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_iso(x) AS ({_ISO_CAST})")
     body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
     fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN ({_ISO_CAST}) END"
     connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_time(x) AS COALESCE({body}{fallback}, NULL)")
 
 
-_SIGNS = r"^(?:\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|元)\s*|\s*(?:\p{Sc}|USD|EUR|GBP|CNY|RMB|JPY|INR|kr|zł|元|円)$"
+_MONEY = (
+    r"\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|CHF|PLN|SEK|NOK|DKK|AUD|CAD|BRL|MXN|KRW|HKD|TWD|SGD|TRY|RUB|CZK|Rs\.?|kr\.?|zł|元|円|원"
+)
+_SIGNS = rf"^(?:{_MONEY})\s*|\s*(?:{_MONEY})$"
 
 
 def decide_decimal(connection: Connection) -> tuple[str, Message | None]:
@@ -306,6 +326,10 @@ def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) ->
             CASE WHEN regexp_matches(x, '^\\d+:\\d{{1,2}}(:\\d{{1,2}})?$')
                  THEN list_reduce(
                     [TRY_CAST(v AS DECIMAL(18, 3)) FOR v IN string_split(x, ':')], lambda a, b: CAST(a * 60 + b AS DECIMAL(18, 3)))
+                 WHEN regexp_matches(x, '^(\\d+\\s*h)?\\s*(\\d+\\s*m)?\\s*(\\d+\\s*s)?$') AND regexp_matches(x, '[hm]\\s*\\d')
+                 THEN COALESCE(TRY_CAST(regexp_extract(x, '(\\d+)\\s*h', 1) AS DECIMAL(18, 3)), 0) * 3600
+                    + COALESCE(TRY_CAST(regexp_extract(x, '(\\d+)\\s*m', 1) AS DECIMAL(18, 3)), 0) * 60
+                    + COALESCE(TRY_CAST(regexp_extract(x, '(\\d+)\\s*s', 1) AS DECIMAL(18, 3)), 0)
                  ELSE TRY_CAST(replace(regexp_extract(x, '^(-?[0-9]+([.,][0-9]+)?)\\s*[^0-9\\s]+$', 1), ',', '.') AS DECIMAL(18, 3))
                       * CASE lower(regexp_extract(x, '([^0-9\\s.,-]+)$', 1))
                           WHEN 's' THEN 1 WHEN 'sec' THEN 1 WHEN 'secs' THEN 1 WHEN 'second' THEN 1 WHEN 'seconds' THEN 1 WHEN '秒' THEN 1

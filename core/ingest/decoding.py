@@ -15,6 +15,7 @@ import zstandard
 
 from core.errors import FileError
 from core.ingest.kinds import BITE, changed, damaged
+from core.ingest.names import is_known_name
 
 BLOCK = 4 << 20
 """Bytes read at once: large enough for the vectorised checks, small enough to hold many times."""
@@ -231,9 +232,25 @@ def _foreign_encoding(head: bytes, pieces: list[bytes]) -> tuple[str, str]:
     text = text or head
     if _mostly_utf8(text):
         return "utf-8", ""
-    name = _encoding_of(text)
+    name = _encoding_of_header(head) or _encoding_of(text)
     words = _WORD.findall(text.decode(name, errors="replace"))
     return name, max((word[:40] for word in words[:2000] if not word.isascii()), key=len, default="")
+
+
+def _encoding_of_header(head: bytes) -> str | None:
+    """Return the encoding in which the first line holds names that exports use; a few short words are too few for statistics."""
+    line = next((line for line in head.splitlines() if line.strip()), b"")
+    if line.isascii():
+        return None
+    found: dict[str, int] = {}
+    for name in ("gb18030", "big5", "cp932", "cp1252"):
+        try:
+            cells = re.split("[,;|\t]", line.decode(name))
+        except UnicodeDecodeError:
+            continue
+        found[name] = sum(is_known_name(cell.strip(' "')) for cell in cells if not cell.isascii())
+    best = max(found, key=lambda name: found[name], default=None)
+    return best if best is not None and found[best] and list(found.values()).count(found[best]) == 1 else None
 
 
 def _encoding_of(text: bytes) -> str:

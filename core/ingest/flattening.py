@@ -1,4 +1,4 @@
-"""One JSON object becomes one row of texts: inner objects are flattened one level, with dots in the names."""
+"""One JSON object becomes one row of texts, or one for each element of its list; inner objects are flattened one level."""
 
 import json
 from typing import Any
@@ -16,6 +16,38 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         raise ValueError("a name comes twice in one object")
     return made
+
+
+def unfold(value: dict[str, Any]) -> list[dict[str, str | None]]:
+    """Return the rows of an object: one, or as many as the elements of the one list of objects that it holds.
+
+    OTTO's sessions hold their `events`, GA4's and Segment's purchases their `items` or `products`: each element is an act of its
+    own, beside what the object says of all. An object with two such lists stays one row, its lists JSON text.
+
+    Raises:
+        ValueError: Two values would stand in one column.
+    """
+    lists = [(key, "") for key, inner in value.items() if _is_listing(inner)]
+    lists += [(key, name) for key, outer in value.items() if isinstance(outer, dict) for name, inner in outer.items() if _is_listing(inner)]
+    if len(lists) != 1:
+        return [flatten(value)]
+    key, name = lists[0]
+    if not name:
+        return [flatten({**value, key: [element]}) for element in value[key]]
+    outer = {inner: element for inner, element in value[key].items() if inner != name}
+    return [
+        flatten({**value, key: {**outer, **{n if n not in outer else f"{name}.{n}": e for n, e in element.items()}}})
+        for element in value[key][name]
+    ]
+
+
+def _is_listing(inner: Any) -> bool:
+    """Tell a list of objects, several or inside an object, from one of keys and values."""
+    return isinstance(inner, list) and bool(inner) and all(isinstance(e, dict) for e in inner) and not _is_pairs(inner)
+
+
+def _is_pairs(inner: list[Any]) -> bool:
+    return bool(inner) and all(isinstance(e, dict) and e.keys() == {_KEY, _VALUE} and isinstance(e[_KEY], str) for e in inner)
 
 
 def flatten(value: dict[str, Any]) -> dict[str, str | None]:
@@ -49,7 +81,7 @@ def _spread(made: dict[str, str | None], key: str, inner: dict[str, Any]) -> Non
 
 
 def _list(made: dict[str, str | None], key: str, inner: list[Any]) -> None:
-    if inner and all(isinstance(e, dict) and e.keys() == {_KEY, _VALUE} and isinstance(e[_KEY], str) for e in inner):
+    if _is_pairs(inner):
         for element in inner:
             _put(made, f"{key}.{element[_KEY]}", _typed(element[_VALUE]))
     elif len(inner) == 1 and isinstance(inner[0], dict):

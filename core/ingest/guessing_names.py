@@ -16,6 +16,7 @@ from core.ingest.names import (
     ITEM_INDEX,
     ORDER_TOTALS,
     PER_USER_SESSIONS,
+    bare_name,
     name_scores,
     plain_name,
 )
@@ -179,7 +180,7 @@ def _drop_order_totals(found: list[Guess], given: RoleMapping, values: Values) -
     """Leave out an amount that is the order's and stands on each of its lines, where lines have a price of their own."""
     sources = {name: pieces[0] for name, pieces in given.columns.items()} | {g.canonical: g.source[0] for g in found}
     total = sources.get("revenue")
-    if total is None or "revenue" in given.columns or "price" not in sources or plain_name(total) not in ORDER_TOTALS:
+    if total is None or "revenue" in given.columns or "price" not in sources or bare_name(total) not in ORDER_TOTALS:
         return found
     prices, totals = (_numbers(values[sources[name]]) for name in ("price", "revenue"))
     amounts = _numbers(values[sources["quantity"]]) if "quantity" in sources else [1.0] * len(prices)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from core.errors import FileError
 from core.ingest.decoding import decoded_blocks
-from core.ingest.flattening import flatten, unique_keys
+from core.ingest.flattening import unfold, unique_keys
 from core.ingest.text_table import Row
 
 MAX_OBJECT = 2 << 20
@@ -86,25 +86,20 @@ def _lines(texts: Iterator[str], name: str) -> Iterator[Row]:
             if line and not line.isspace():
                 if len(line) > MAX_OBJECT:
                     raise _too_long(name, number)
-                yield _row(line, number)
+                yield from _rows(line, number)
     if rest.strip():
-        row = _row(rest, number + 1)
-        if row[2] is not None and not rest.rstrip().endswith("}"):
+        rows = _rows(rest, number + 1)
+        if rows[0][2] is not None and not rest.rstrip().endswith("}"):
             raise _cut(name, number + 1)
-        yield row
+        yield from rows
 
 
-def _row(line: str, number: int) -> Row:
+def _rows(line: str, number: int) -> list[Row]:
     try:
         value = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:
-        return {}, line, f"line {number}: {_reason(error)}"
-    if not isinstance(value, dict):
-        return {}, line, f"line {number}: no JSON object"
-    try:
-        return flatten(value), line, None
-    except ValueError as error:
-        return {}, line, f"line {number}: {error}"
+        return [({}, line, f"line {number}: {_reason(error)}")]
+    return [(values, text, fault and f"line {number}: {fault}") for values, text, fault in _object_rows(value, line)]
 
 
 def _reason(error: Exception) -> str:
@@ -149,10 +144,10 @@ class _Document:
                 raise self._without_rows() from None
             return
         if self._peek() in ("{", ","):
-            yield _object_row(value, text)
+            yield from _object_rows(value, text)
             while (sign := self._peek()) in ("{", ","):
                 self.place += sign == ","
-                yield self._next()
+                yield from self._next()
             self._end()
         else:
             self._end()
@@ -165,13 +160,13 @@ class _Document:
             raise self._several(lists[0][0], lists[1][0])
         if lists:
             for element in lists[0][1]:
-                yield _object_row(element, json.dumps(element, ensure_ascii=False))
+                yield from _object_rows(element, json.dumps(element, ensure_ascii=False))
         elif isinstance(value, dict) and value and {type(element) for element in value.values()} <= {dict, list}:
             raise FileError(
                 "{file} holds its table column by column; export it again row by row (pandas: orient='records').", file=self.name
             )
         else:
-            yield _object_row(value, text)
+            yield from _object_rows(value, text)
 
     def _object(self, depth: int) -> Iterator[Row]:
         """Yield rows of the one array of objects inside a large object, whose opening brace is next."""
@@ -203,15 +198,15 @@ class _Document:
             if key is None and sign == "[":
                 raise FileError("{file} holds lists, not objects with names; export it as CSV or as JSON objects.", file=self.name)
             if is_ours:
-                yield self._next()
+                yield from self._next()
             else:
                 self._value()
             self._comma("]")
         self.place += 1
 
-    def _next(self) -> Row:
+    def _next(self) -> list[Row]:
         try:
-            return _object_row(*self._value())
+            return _object_rows(*self._value())
         except _TooLong:
             raise _too_long(self.name, self._line()) from None
 
@@ -300,13 +295,14 @@ class _TooLong(Exception):
     """A value is longer than an event."""
 
 
-def _object_row(value: Any, text: str) -> Row:
+def _object_rows(value: Any, text: str) -> list[Row]:
+    """Return the rows of one object, all with the same text."""
     if not isinstance(value, dict):
-        return {}, text, "no JSON object"
+        return [({}, text, "no JSON object")]
     try:
-        return flatten(value), text, None
+        return [(values, text, None) for values in unfold(value)]
     except ValueError as error:
-        return {}, text, str(error)
+        return [({}, text, str(error))]
 
 
 def _object_lists(value: dict[str, Any], depth: int) -> Iterator[tuple[str, list[Any]]]:

@@ -6,16 +6,23 @@ from typing import Final
 
 from core.ingest.event_words import EVENT_WORDS, plain_word
 
-NUMBER: Final = re.compile(r"^[^\d\w]{0,3}\s?[-+(]?\d[\d\s.,']*\)?(e[-+]?\d+)?\s?[^\d\w]{0,3}$", re.IGNORECASE)
+_MONEY: Final = (
+    "USD|EUR|GBP|CNY|RMB|JPY|INR|CHF|PLN|SEK|NOK|DKK|AUD|CAD|BRL|MXN|KRW|HKD|TWD|SGD|TRY|RUB|CZK|US\\$|R\\$|Rs\\.?|kr\\.?|zł|元|円|원"
+)
+NUMBER: Final = re.compile(
+    rf"^(?:[^\d\w]{{0,3}}|{_MONEY})\s?[-+(]?\d[\d\s.,']*\)?(e[-+]?\d+)?\s?(?:[^\d\w]{{0,3}}|{_MONEY})$", re.IGNORECASE
+)
 DATE: Final = re.compile(
     r"^(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
-    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
+    r"|\d{1,2}[-/ ][A-Za-z]{3,9}[-/ ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4}"
+    r"|[A-Za-z]{3,9}, \d{1,2} [A-Za-z]{3,9} \d{4}|[A-Za-z]{3} [A-Za-z]{3} +\d{1,2} \d{2}:\d{2}:\d{2}( [A-Z]{3,4})? \d{4})"
 )
 CLOCK: Final = re.compile(r"^\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp][Mm])?$")
 DWELL: Final = re.compile(
-    r"^-?\d+([.,]\d+)?\s*(s|sec|secs|seconds?|ms|msec|m|min|minutes?|h|秒|毫秒|分钟?)?$|^\d+:\d{1,2}(:\d{1,2})?$", re.IGNORECASE
+    r"^-?\d+([.,]\d+)?\s*(s|sec|secs|seconds?|ms|msec|m|min|minutes?|h|秒|毫秒|分钟?)?$|^(\d+\s*h)?\s*(\d+\s*m)?\s*(\d+\s*s)?$|^\d+:\d{1,2}(:\d{1,2})?$",
+    re.IGNORECASE,
 )
-COMPACT: Final = re.compile(r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{4}|\d{6})?$")
+COMPACT: Final = re.compile(r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{4}|\d{6}|[ T]\d{2}:?\d{2}(:?\d{2})?Z?)?$")
 NULLS: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "\\n", "<na>", "nat"})
 
 
@@ -52,7 +59,7 @@ def plausible(canonical: str, values: list[str]) -> float:
         return 0.6
     if canonical == "event_time":
         times = share_of(values, is_time)
-        days = share_of(values, lambda v: v.isdigit() and int(v) < 100_000)
+        days = share_of(values, lambda v: re.fullmatch(r"\d{1,5}(\.\d+)?", v))
         return max(times, 0.5) if times > 0.2 else 0.55 * days
     if canonical in ("quantity", "price", "revenue", "order_number", "order_hour", "days_since_prior_order"):
         share = share_of(values, is_number)

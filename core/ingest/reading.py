@@ -1,6 +1,6 @@
 """Look at a file before it is read: kind, checksum, encoding, dialect, columns and a sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from core.ingest.json_rows import find_layout, read_json_rows
 from core.ingest.kinds import changed, file_kind
 from core.ingest.scratch import Scratch, scratch_below
 from core.ingest.sheets import read_sheets, sheet_checksum
-from core.ingest.text_table import MAX_COLUMNS, TextTable, too_wide, write_texts
+from core.ingest.text_table import MAX_COLUMNS, Row, TextTable, too_wide, write_texts
 from core.ingest.unpacking import unpack_zip
 from core.messages import Message, say
 
@@ -256,13 +256,22 @@ def _inspect_json(
     scan = scan_text(path, kind, encoding, in_lines=False)
     layout = find_layout(scan.sample, complete=scan.unpacked <= SAMPLE)
     scratch.check_room(scan.unpacked // 2, path.name)
-    rows = read_json_rows(path, kind, scan.encoding, layout, tick)
-    table = write_texts(rows, path.name, scratch, SAMPLE_ROWS, most)
+    spread = _Spread(read_json_rows(path, kind, scan.encoding, layout, tick))
+    table = write_texts(spread, path.name, scratch, SAMPLE_ROWS, most)
     if not table.rows + table.broken:
         raise FileError("{file} holds no rows; export it again.", file=path.name)
     if not table.rows:
         raise FileError("No line of {file} is a JSON object; export it again.", file=path.name)
     notes = []
+    if spread.objects < spread.rows:
+        notes.append(
+            say(
+                "{n} objects of {file} hold lists of objects; each element was read as a row of its own, {rows} in all.",
+                n=spread.objects,
+                file=path.name,
+                rows=spread.rows,
+            )
+        )
     if dotted := [column for column in table.columns if "." in column]:
         notes.append(say("Inner objects of {file} became columns of their own: {columns}.", file=path.name, columns=_listed(dotted)))
     lists = [c for place, c in enumerate(table.columns) if any(row[place][:1] in ("[", "{") for row in table.sample)]
@@ -270,6 +279,22 @@ def _inspect_json(
         notes.append(say("Lists inside {file} are kept as one text: {columns}.", file=path.name, columns=_listed(lists)))
     preview = _converted(table, path, kind if layout == "document" else kind.replace("json", "jsonl"), scan.sha256, "", tuple(notes))
     return replace(preview, encoding=scan.encoding, bytes=scan.bytes)
+
+
+class _Spread:
+    """Rows on their way, counted with the objects that they come from."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self.rows = self.objects = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        before: str | None = None
+        for row in self._rows:
+            self.rows += 1
+            self.objects += row[1] is not before  # the rows of one object share its text
+            before = row[1]
+            yield row
 
 
 def _converted(table: TextTable, path: Path, kind: str, sha256: str, member: str, notes: tuple[Message, ...]) -> FilePreview:

@@ -140,14 +140,12 @@ class _Page:
         return f'<svg viewBox="0 0 800 {height * len(steps)}" role="img">{"".join(bars)}</svg>'
 
     def rules(self, report: Row) -> str:
-        heads = [(say("Rule"), False), (say("What it does"), False), (say("Rows"), True), (say("Share"), True), (say("Example"), False)]
+        heads = [(say("Rule"), False), (say("What it does"), False), (say("Rows"), True), (say("Share"), True), (say("Examples"), False)]
         rows = []
         for rule in report["rules"]:
-            example = rule["examples"][0] if rule["examples"] else None
-            told = (
-                say("line {row} of {file}: {text}", row=example["source_row"], file=example["source_file"], text=str(example["text"])[:200])
-                if example
-                else ""
+            told = " · ".join(
+                self._tell(say("row {row} of {file}: {text}", row=e["source_row"], file=e["source_file"], text=str(e["text"])[:200]))
+                for e in rule["examples"]
             )
             description = say(rule["description"]) if rule.get("on", True) else say("{rule} (off)", rule=say(rule["description"]))
             rows.append((rule_name(rule["id"]), description, _whole(rule["count"]), _percent(rule["count"], report["rows_read"]), told))

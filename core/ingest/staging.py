@@ -86,7 +86,8 @@ def _make_known(connection: Connection, *, edges: bool) -> None:
     # In a lambda, or the trimmed value, standing twice, would be made for all rows beforehand.
     bare = f" WHEN {ends} THEN list_transform([bared(x)], lambda b: CASE WHEN b IN {_NULLS} THEN NULL ELSE b END)[1]" if edges else ""
     # Most values are clean: looking at their ends costs a sixth of trimming them.
-    connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL{bare} ELSE x END")
+    few = f"WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL WHEN x = '(not set)' THEN NULL"
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE {few}{bare} ELSE x END")
 
 
 def stage_file(
