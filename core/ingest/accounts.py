@@ -95,6 +95,15 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: d
                     n=floats,
                 )
             )
+        if n := doubts[f"rounded_{name}"]:
+            warnings.append(
+                say(
+                    "{n} values of {column} look like 8.61E+12: a spreadsheet rounded them, so different ids may have become one. "
+                    "Export the column as text.",
+                    n=n,
+                    column=name,
+                )
+            )
     if refunds := doubts["turned"]:
         warnings.append(
             say("{n} purchases with a negative quantity or amount, or a C… order number, were taken as refunds.", n=refunds)

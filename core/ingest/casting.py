@@ -1,7 +1,7 @@
 """From text to times and numbers: formats are decided on all values of a column, then one macro casts each."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -127,7 +127,11 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
             example=str(example),
         )
     if best == "numeric":
-        return _epoch(float(median)) if float(median) >= 1e5 or not _are_month_days(connection) else _MONTHS
+        found = _epoch(float(median)) if float(median) >= 1e5 or not _are_month_days(connection) else _MONTHS
+        if found.kind == "epoch" and found.warning is None and re.fullmatch(r"\d([.,]\d{1,8})?[eE][+]?\d+", str(example)):
+            rounded = say("Times such as {example} were rounded by a spreadsheet; export them whole.", example=str(example))
+            return replace(found, warning=rounded)
+        return found
     if best == "days":
         return _epoch(0.0)
     return _day_or_month(connection) if best == "dmy" else TimeReading(best)
@@ -179,6 +183,14 @@ def _day_or_month(connection: Connection) -> TimeReading:
     ).fetchone()
     assert row is not None
     first, second, distinct_a, distinct_b, example = row
+    if min(first, second) * 50 > first + second:
+        mixed = say(
+            "{first} dates can only be day-first and {second} only month-first, so both forms stand in the log: the rarer ones were "
+            "quarantined, and others whose day is 12 or less may be read the wrong way round. Export one form.",
+            first=int(first),
+            second=int(second),
+        )
+        return TimeReading("day_first" if first >= second else "month_first", None, mixed)
     if first > second:
         return TimeReading("day_first", None, _not_day_first(int(second)))
     if second > first:

@@ -384,19 +384,25 @@ def join_previous(connection: Connection, keeps_sessions: bool) -> None:
 
 
 def count_doubts(connection: Connection, columns: set[str]) -> dict[str, int]:
-    """Count rows that are doubtful but kept: cut stays, purchases taken as refunds, ids that end in .0."""
+    """Count rows that are doubtful but kept: cut stays, purchases taken as refunds, ids that end in .0 or were rounded by a spreadsheet."""
     floats = {
         name: f"count(*) FILTER (CASE WHEN ends_with({name}, '.0') THEN regexp_matches({name}, '^[0-9]+\\.0$') END)"
         if name in columns
         else "0"
         for name in ("user_id", "item_id")
     }
+    rounded = {
+        name: f"count(*) FILTER (CASE WHEN contains({name}, 'E+') THEN regexp_matches({name}, '^[0-9]([.,][0-9]+)?E[+][0-9]+$') END)"
+        if name in columns
+        else "0"
+        for name in ("user_id", "item_id")
+    }
     row = connection.execute(
         "SELECT count(*) FILTER (capped AND rule IS NULL), count(*) FILTER (turned),"  # noqa: S608 - fixed names only
-        f" {floats['user_id']}, {floats['item_id']} FROM rows"
+        f" {floats['user_id']}, {floats['item_id']}, {rounded['user_id']}, {rounded['item_id']} FROM rows"
     ).fetchone()
     assert row is not None
-    return dict(zip(("dwell_cap", "turned", "user_id", "item_id"), row, strict=True))
+    return dict(zip(("dwell_cap", "turned", "user_id", "item_id", "rounded_user_id", "rounded_item_id"), row, strict=True))
 
 
 def drop_rows(connection: Connection) -> None:

@@ -229,18 +229,29 @@ def _wide(head: bytes) -> str | None:
 def _foreign_encoding(head: bytes, pieces: list[bytes]) -> tuple[str, str]:
     """Guess the encoding of text that is not UTF-8, and give a word that shows whether the guess is right."""
     text = b"\n".join(line for block in [head, *pieces] for line in block.splitlines()[1:-1] if not line.isascii())[:SAMPLE]
+    header = next((line for line in head.splitlines() if line.strip()), b"")
+    if not text and not _is_utf8(header):
+        text = header  # nothing but names tells the encoding
     text = text or head
-    if _mostly_utf8(text):
+    name = _encoding_of_header(header)
+    if name is None and _mostly_utf8(text):
         return "utf-8", ""
-    name = _encoding_of_header(head) or _encoding_of(text)
+    name = name or _encoding_of(text)
     words = _WORD.findall(text.decode(name, errors="replace"))
     return name, max((word[:40] for word in words[:2000] if not word.isascii()), key=len, default="")
 
 
-def _encoding_of_header(head: bytes) -> str | None:
-    """Return the encoding in which the first line holds names that exports use; a few short words are too few for statistics."""
-    line = next((line for line in head.splitlines() if line.strip()), b"")
-    if line.isascii():
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _encoding_of_header(line: bytes) -> str | None:
+    """Return the encoding in which a header holds names that exports use; a few short words are too few for statistics."""
+    if _is_utf8(line):
         return None
     found: dict[str, int] = {}
     for name in ("gb18030", "big5", "cp932", "cp1252"):

@@ -11,6 +11,9 @@ from core.ingest.names import is_known_name
 BLANKS = " "
 """The delimiter of files whose columns are separated by runs of blanks."""
 
+COLONS = "::"
+"""The delimiter of MovieLens' files; no other of two signs is read."""
+
 _CANDIDATES = (",", "\t", ";", "|", "\x01", "^", "~")
 _NUMBER = re.compile(r"^[-+]?[\d.,]*\d[\d.,]*([eE][-+]?\d+)?%?$")
 _TIME = re.compile(r"^\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|^\d{1,2}:\d{2}")
@@ -21,7 +24,7 @@ class Dialect:
     """Enough to cut a text into records."""
 
     delimiter: str
-    """One character; " " stands for runs of blanks."""
+    """One character, or "::"; " " stands for runs of blanks."""
     columns: int
     skip: int
     """Physical lines before the header or the first record that belong to no table."""
@@ -34,6 +37,8 @@ def split_lines(lines: list[str], delimiter: str) -> list[list[str]]:
     """Cut sample lines into fields; a quoted field may span lines."""
     if delimiter == BLANKS:
         return [line.split() for line in lines]
+    if delimiter == COLONS:
+        return [line.split(COLONS) for line in lines]
     try:
         return list(csv.reader((line + "\n" for line in lines), delimiter=delimiter))
     except csv.Error:
@@ -97,7 +102,7 @@ def _majority(records: list[list[str]]) -> tuple[int, float]:
 
 def _delimiter(body: list[str], lines: list[str]) -> str | None:
     best: tuple[float, int, str] | None = None
-    for candidate in (*_CANDIDATES, BLANKS):
+    for candidate in (COLONS, *_CANDIDATES, BLANKS):
         width, share = _majority(split_lines(lines, candidate))
         if width < 2 or share < 0.5:
             continue

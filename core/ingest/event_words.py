@@ -19,39 +19,39 @@ _WORDS: Final[dict[str, str]] = {
     "view": (
         "view views viewed pv page_view pageview view_item product_view view_product product_viewed viewed_product item_viewed "
         "viewed_item view_content viewcontent product_impression_detail detail detail_view browse item_view visit product_page_view "
-        "浏览 查看 访问 商品浏览 浏览商品 详情 详情页"
+        "瀏覽 檢視 浏览 查看 访问 商品浏览 浏览商品 详情 详情页"
     ),
     "click": (
         "click clicks clicked clk select_item select_content product_click product_clicked clicked_product item_click item_clicked "
-        "tap 点击 单击 点击商品 商品点击"
+        "tap 點擊 点击 单击 点击商品 商品点击"
     ),
-    "search": "search searches searched view_search_results site_search query 搜索 查询 检索",
+    "search": "search searches searched view_search_results site_search query 搜尋 搜索 查询 检索",
     "favourite": (
         "favorite favourites favorites fav favor wish wishlist_add add_to_wishlist add_to_favorites addtowishlist like liked "
-        "collect bookmark save product_added_to_wishlist added_to_wishlist wishlisted 收藏 喜欢 点赞 加收藏 关注"
+        "collect bookmark save product_added_to_wishlist added_to_wishlist wishlisted 收藏 喜歡 喜欢 点赞 加收藏 关注"
     ),
     "share": "share shares shared forward 分享 转发",
     "cart": (
         "cart carts add_to_cart addtocart add_cart addcart added_to_cart basket add_to_basket add_to_bag product_added "
-        "added_product added_to_basket add_product 加购 加购物车 加入购物车 购物车 加车 添加购物车"
+        "added_product added_to_basket add_product 加購 加入購物車 加购 加购物车 加入购物车 购物车 加车 添加购物车"
     ),
     "remove_from_cart": (
         "remove_from_cart removefromcart remove_cart removed_from_cart cart_remove delete_from_cart removed_product "
-        "removed_from_basket product_removed remove_from_basket 移出购物车 删除购物车 取消加购"
+        "removed_from_basket product_removed remove_from_basket 移出購物車 移出购物车 删除购物车 取消加购"
     ),
     "purchase": (
         "purchase purchases purchased buy buys bought order orders ordered transaction transactions sale sold checkout_complete "
         "order_completed completed_order order_placed placed_order place_order ordered_product product_purchased purchased_product "
         "product_ordered checkout_completed conversion pay paid payment alipay ecommerce_purchase in_app_purchase complete_order "
-        "clickout_purchase 购买 下单 支付 成交 付款 交易 买"
+        "clickout_purchase 購買 下單 购买 下单 支付 成交 付款 交易 买"
     ),
     "refund": (
         "refund refunds refunded return returns returned cancel cancelled canceled cancelled_order order_cancelled order_canceled "
-        "order_refunded refunded_order product_refunded cancellation chargeback 退款 退货 取消 取消订单 撤单"
+        "order_refunded refunded_order product_refunded cancellation chargeback 退款 退貨 取消訂單 退货 取消 取消订单 撤单"
     ),
     "other": (
         "other others unknown checkout begin_checkout checkout_started started_checkout initiate_checkout view_cart cart_viewed "
-        "add_payment_info add_shipping_info login register 其他 其它 结算"
+        "add_payment_info add_shipping_info login register 其他 結帳 其它 结算"
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Final
 
 from core.errors import MappingError
 from core.ingest.guessing_names import guess_names
@@ -133,11 +134,19 @@ def _require(preview: FilePreview, role: Role, columns: dict[str, tuple[str, ...
         )
 
 
+_BOUGHT: Final = re.compile(
+    r"(^|_)(purchase|purchased|order|ordered|invoice|transaction|bought|t_dat|bestelldatum|kaufdatum|commande|achat)|下单|购买|交易|成交"
+)
+"""Names of times at which something was bought."""
+
+
 def _default_event(columns: dict[str, tuple[str, ...]]) -> str:
     if "purchase_item_id" in columns:
         name = plain_name(columns.get("item_id", ("",))[0])
         return "view" if "view" in name or "浏览" in name else "click"
     if columns.keys() & {"quantity", "revenue", "order_id", "order_number"}:
+        return "purchase"
+    if _BOUGHT.search(plain_name(columns.get("event_time", ("",))[0])):
         return "purchase"
     return "view"
 

@@ -48,6 +48,8 @@ def join_time(found: list[Guess], by_name: dict[str, Guess], free: list[str], va
         return found
     spelled = {plain_name(c): c for c in free}
     parts = [next((spelled[n] for n in names if n in spelled), None) for names in (("year", "年"), ("month", "月"), ("day", "日"))]
+    if not any(parts) and {"y", "m", "d"} <= spelled.keys():
+        parts = [spelled[n] for n in ("y", "m", "d")]
     if all(parts):
         clock = [spelled[n] for n in ("hour", "minute", "second") if n in spelled]
         guess = Guess("event_time", tuple(p for p in [*parts, *clock] if p), 0.9)

@@ -69,6 +69,8 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
     previous = dataset.manifest() if request.append and dataset.current()["version"] else None
     progress(0.01, say("looking at the files"))
     warnings: list[str] = []
+    if request.passed_over:
+        warnings.append(say("Passed over in the folder, being no tables: {files}.", files=", ".join(request.passed_over[:20])))
     previews: list[FilePreview] = []
     for place, path in enumerate(request.events):
         share = 0.04 / len(request.events)
@@ -307,6 +309,13 @@ def _refuse_empty(work: Work, counts: dict[str, int]) -> None:
     why = ", ".join(f"{rule} {n}" for rule, n in sorted({**counts, "broken_row": broken}.items(), key=lambda pair: -pair[1]) if n)
     names = ", ".join(s.preview.name for s in work.sources if s.role == "events")
     used = ", ".join(f"{key} = {'+'.join(value)}" for key, value in work.mapping.events.columns.items())
+    if counts.get("null_user") == read and "session_id" in work.mapping.events.columns:
+        raise EmptyLogError(
+            "No row of {files} has a user in {column}, but rows have sessions; switch the rule null_user off to take each session "
+            "as a user, or map another column to user_id.",
+            files=names,
+            column="+".join(work.mapping.events.columns["user_id"]),
+        )
     if not why:
         raise EmptyLogError(
             "No row of {files} is left: of {read} read, none were usable. The mapping was {mapping}; correct it or the file.",

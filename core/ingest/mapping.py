@@ -227,7 +227,7 @@ def _role(record: Any, role: Role) -> RoleMapping:
     for name in ("delimiter", "encoding", "time_format", "time_zone"):
         if record.get(name) is not None and not isinstance(record[name], str):
             raise MappingError("`{role}.{name}` is {given}; it must be a text in quotes.", role=role, name=name, given=repr(record[name]))
-    if len(record.get("delimiter") or ",") != 1 or record.get("delimiter") in ('"', "\n", "\r", "\0"):
+    if (len(record.get("delimiter") or ",") != 1 and record["delimiter"] != "::") or record.get("delimiter") in ('"', "\n", "\r", "\0"):
         raise MappingError(
             "`{role}.delimiter` is {given}; it must be one character, such as , or ; or \\t.", role=role, given=repr(record["delimiter"])
         )

@@ -6,6 +6,8 @@ from typing import Final
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ACCENTS = re.compile("[\u0300-\u036f]")
+_TYPED = re.compile(r":(token|float)(_seq)?$")
+"""What RecBole's files write behind a name."""
 _REST = re.compile(r"[^0-9a-z\u4e00-\u9fff]+")
 
 
@@ -16,14 +18,14 @@ def _words(text: str) -> tuple[str, ...]:
 EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "user_id": _words(
         """
-        user_id userid user uid user_pseudo_id visitor_id visitorid visitor customer_id customerid customer cust_id client_id clientid
-        household_id household_key household member_id buyer_id shopper_id account_id full_visitor_id fullvisitorid person_id
-        profile_id mcvisid mcid domain_userid network_userid customer_no customer_number user_name username device_id cookie_id
-        anonymous_id distinct_id customer_email billing_email email 用户id 用户编号 用户 会员id 会员编号 会员号 会员名 会员 客户id
-        客户编号 客户 顾客id 顾客 买家id 买家 买家会员名 买家昵称 下单帐号 下单账号 访客id 访客 customer_key user_key member_no
-        client_no customer_nr kunde kunden_id kundennummer kundennr kunden_nr client_numero id_client identifiant_client code_client
-        cliente id_cliente mongo_user_id profileid person_key visitor_key 用戶id 用戶編號 用戶 會員id 會員編號 會員 客戶id 客戶編號
-        客戶 顧客編號 顧客id 顧客 訪客id 買家id
+        user_id userid user uid user_pseudo_id visitor_id visitorid visitor customer_id customerid customer cust_id client_id client
+        reviewer_id clientid household_id household_key household member_id buyer_id shopper_id account_id full_visitor_id
+        fullvisitorid person_id profile_id mcvisid mcid domain_userid network_userid customer_no customer_number user_name username
+        device_id cookie_id anonymous_id distinct_id customer_email billing_email email 用户id 用户编号 用户 会员id 会员编号 会员号
+        会员名 会员 客户id 客户编号 客户 顾客id 顾客 买家id 买家 买家会员名 买家昵称 下单帐号 下单账号 访客id 访客 customer_key
+        user_key member_no client_no customer_nr kunde kunden_id kundennummer kundennr kunden_nr client_numero id_client
+        identifiant_client code_client cliente id_cliente mongo_user_id profileid person_key visitor_key 用戶id 用戶編號 用戶 會員id
+        會員編號 會員 客戶id 客戶編號 客戶 顧客編號 顧客id 顧客 訪客id 買家id
         """
     ),
     "item_id": _words(
@@ -56,10 +58,11 @@ EVENT_NAMES: Final[dict[str, tuple[str, ...]]] = {
         event_time eventtime event_timestamp timestamp time_stamp datetime date_time time transaction_timestamp transaction_date
         transaction_time invoice_date invoicedate order_date order_time order_purchase_timestamp purchase_date purchase_time
         created_at occurred_at processed_at hit_time hit_time_gmt collector_tstamp derived_tstamp unix_time unix_timestamp ts t_dat
-        date event_date day 时间戳 时间 日期时间 行为时间 事件时间 发生时间 访问时间 点击时间 下单时间 购买时间 交易时间 订单创建时间
-        创建时间 日期 event_ts event_dt event_datetime action_time action_ts visit_time click_time view_time_utc order_ts order_dt
-        purchase_ts datum zeitpunkt zeitstempel uhrzeit bestelldatum kaufdatum date_heure horodatage date_commande date_d_achat fecha
-        時間戳 時間 日期時間 行為時間 事件時間 發生時間 訪問時間 點擊時間 下單時間 購買時間 交易時間 創建時間
+        unix_review_time review_time date event_date day 时间戳 时间 日期时间 行为时间 事件时间 发生时间 访问时间 点击时间 下单时间
+        购买时间 交易时间 订单创建时间 创建时间 日期 event_ts event_dt event_datetime action_time action_ts visit_time click_time
+        view_time_utc order_ts order_dt purchase_ts datum zeitpunkt zeitstempel uhrzeit bestelldatum kaufdatum date_heure horodatage
+        date_commande date_d_achat fecha 時間戳 時間 日期時間 行為時間 事件時間 發生時間 訪問時間 點擊時間 下單時間 購買時間 交易時間
+        創建時間
         """
     ),
     "session_id": _words(
@@ -256,6 +259,7 @@ ORDER_TOTALS: Final = frozenset(
 
 def plain_name(name: str) -> str:
     """Spell a column name for comparison: `visitorId` → `visitor_id`, `用户 ID` → `用户id`, `Référence` → `reference`."""
+    name = _TYPED.sub("", name)
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
     text = _CAMEL.sub("_", unicodedata.normalize("NFKC", bare).strip())
     text = _REST.sub("_", text.lower()).strip("_")

@@ -6,6 +6,13 @@ from pathlib import Path
 
 from core.errors import FileError
 
+_STRAY = frozenset(
+    (
+        ".md .rst .crc .md5 .sha256 .pdf .doc .docx .ppt .pptx .htm .html .xml .yaml .yml .toml .ini .cfg .py .ipynb "
+        ".r .sql .sh .bat .png .jpg .jpeg .gif .svg .webp .log .lock .tmp .part .bak"
+    ).split()
+)
+"""Endings that no table of events has. A .log may be one, and is read when it is named itself."""
 WILD = re.compile(r"[\[*?]")
 
 
@@ -15,14 +22,17 @@ def literal_path(path: Path) -> str:
 
 
 def files_of(pattern: str) -> list[Path]:
-    """Expand a file, a folder (without those below it) or a glob into files, sorted by name.
+    """Expand a file, a folder (with those below it) or a glob into files, in the order of their paths.
+
+    In a folder, files that are no tables by their name are passed over: what begins with a dot or an underscore, as the marks
+    of other tools do, and notes, pictures and programs.
 
     Raises:
         FileError: Nothing is there.
     """
     path = Path(pattern)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        found = [p for p in sorted(path.rglob("*")) if p.is_file() and not is_stray(p.relative_to(path))]
         if not found:
             raise FileError("The folder {path!r} holds no file; name a folder with event files.", path=pattern)
         return found
@@ -32,3 +42,16 @@ def files_of(pattern: str) -> list[Path]:
     if not found:
         raise FileError("No file matches {pattern!r}; check the path.", pattern=pattern)
     return found
+
+
+def strays_of(pattern: str) -> list[str]:
+    """Name the visible files of a folder that `files_of` passes over."""
+    path = Path(pattern)
+    inner = [p.relative_to(path) for p in sorted(path.rglob("*")) if p.is_file()] if path.is_dir() else []
+    return [str(p) for p in inner if is_stray(p) and not p.name.startswith((".", "_"))]
+
+
+def is_stray(path: Path) -> bool:
+    """Tell a file that is no table by its name."""
+    hidden = any(part.startswith((".", "_")) for part in path.parts)
+    return hidden or path.suffix.lower() in _STRAY or path.stem.lower() in ("readme", "notes", "license", "licence", "changelog")

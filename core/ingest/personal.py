@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.errors import MappingError
-from core.ingest.dialect import BLANKS
+from core.ingest.dialect import BLANKS, COLONS
 from core.ingest.mapping import Mapping, RoleMapping
 from core.ingest.reading import FilePreview
 from core.messages import Message, say
@@ -221,6 +221,8 @@ def _salt(dataset: Dataset) -> str:
 
 def _cut(text: str, delimiter: str) -> list[str]:
     """Cut a line at its delimiters outside quotes; pieces stay as they stand."""
+    if delimiter == COLONS:
+        return text.split(COLONS)
     if delimiter == BLANKS:
         return text.split()
     if '"' not in text:

@@ -50,6 +50,8 @@ class FilePreview:
     """Physical lines before the header or first record."""
     types: tuple[str, ...] = ()
     """Parquet's own types."""
+    routes: tuple[tuple[int, ...], ...] = ()
+    """Where each column lies in Parquet: its place, and its places inside structures."""
     is_converted: bool = False
     """Whether `path` is a text table (`text_table`) made of the file."""
     broken: int = 0
@@ -388,13 +390,16 @@ def _inspect_parquet(path: Path) -> FilePreview:
         raise _one_column(path.name, tuple(schema.names))
     if len(schema.names) > MAX_COLUMNS:
         raise too_wide(path.name, len(schema.names))
-    sample: list[list[str]] = []
+    sample_rows: list[dict[str, Any]] = []
     for batch in tables:
         if batch is not None:
-            rows = [[_shown(value) for value in row.values()] for row in batch.to_pylist()]
-            sample.extend(rows[: max(1, SAMPLE_ROWS // len(tables))])
+            sample_rows.extend(batch.to_pylist()[: max(1, SAMPLE_ROWS // len(tables))])
+    leaves = [leaf for place, field in enumerate(schema) for leaf in _leaves(field, (place,))]
+    if len(leaves) > MAX_COLUMNS:
+        raise too_wide(path.name, len(leaves))
+    sample = [[_shown(_inner(row, schema, route)) for _name, _kind, route in leaves] for row in sample_rows]
     names: list[str] = []
-    for place, name in enumerate(schema.names, start=1):
+    for place, (name, _kind, _route) in enumerate(leaves, start=1):
         names.append(name if name and name not in names else f"{name or 'column'}_{place}")
     return FilePreview(
         path=path,
@@ -407,8 +412,25 @@ def _inspect_parquet(path: Path) -> FilePreview:
         columns=tuple(names),
         sample=sample[:SAMPLE_ROWS],
         row_estimate=count,
-        types=tuple(str(kind) for kind in schema.types),
+        types=tuple(kind for _name, kind, _route in leaves),
+        routes=tuple(route for _name, _kind, route in leaves),
     )
+
+
+def _leaves(field: pa.Field, route: tuple[int, ...]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Return name, type and place of a column, or of each column of a structure, named as `user.id`."""
+    if not pa.types.is_struct(field.type) or len(route) > 4:
+        return [(field.name, str(field.type), route)]
+    inner = [leaf for place in range(field.type.num_fields) for leaf in _leaves(field.type.field(place), (*route, place))]
+    return [(f"{field.name}.{name}", kind, way) for name, kind, way in inner]
+
+
+def _inner(row: dict[str, Any], schema: pa.Schema, route: tuple[int, ...]) -> Any:
+    field, value = schema.field(route[0]), row[schema.names[route[0]]]
+    for place in route[1:]:
+        field = field.type.field(place)
+        value = None if value is None else value.get(field.name)
+    return value
 
 
 def _shown(value: Any) -> str:

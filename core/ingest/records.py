@@ -17,7 +17,7 @@ import pyarrow.csv as pc
 
 from core.errors import FileError
 from core.ingest.decoding import decoded_blocks
-from core.ingest.dialect import BLANKS, split_lines
+from core.ingest.dialect import BLANKS, COLONS, split_lines
 from core.ingest.reading import FilePreview
 from core.ingest.signs import MARKS, count_controls, count_marked
 
@@ -86,15 +86,16 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
         FileError: A line is longer than 2 MiB, or the file changed its kind while it was read.
     """
     delimiter = preview.delimiter or ","
-    cutter = _Cutter(preview, account, b"\t" if delimiter == BLANKS else delimiter.encode())
+    tabbed = _TABBED.get(delimiter)
+    cutter = _Cutter(preview, account, b"\t" if tabbed else delimiter.encode())
     rest = b""
     for block, share in decoded_blocks(preview.path, preview.kind, preview.encoding or "utf-8"):
         account.unreadable += block.count(b"\xef\xbf\xbd")
         data = rest + block
         account.controls += count_controls(np.frombuffer(block, dtype=np.uint8))
-        if delimiter == BLANKS:
+        if tabbed:
             end = data.rfind(b"\n") + 1
-            data, rest = _tabs(data[:end]), data[end:]
+            data, rest = tabbed(data[:end]), data[end:]
             good, left = cutter.cut(data)
             rest = left + rest
         else:
@@ -111,7 +112,7 @@ def read_records(preview: FilePreview, account: Accounting) -> Iterator[Batch]:
     account.unended = bool(rest) and not rest.endswith(b"\n")
     if rest:
         data = rest if rest.endswith(b"\n") else rest + b"\n"
-        good, left = cutter.cut(_tabs(data) if delimiter == BLANKS else data, last=True)
+        good, left = cutter.cut(tabbed(data) if tabbed else data, last=True)
         if good is not None:
             yield Batch(*good, 1.0)
     if not account.closes:
@@ -128,7 +129,7 @@ def read_table(preview: FilePreview, wanted: list[str], account: Accounting, tic
     """
     names = [f"f{i}" for i in range(len(preview.columns))]
     kept = [names[preview.columns.index(column)] for column in wanted]
-    delimiter = "\t" if preview.delimiter == BLANKS else preview.delimiter
+    delimiter = "\t" if preview.delimiter in _TABBED else preview.delimiter
     parse = pc.ParseOptions(delimiter=delimiter, quote_char='"', double_quote=True, newlines_in_values=True, ignore_empty_lines=False)
     distinct = list(dict.fromkeys(kept))
     convert = pc.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, include_columns=distinct)
@@ -154,6 +155,10 @@ def table_schema(columns: int) -> pa.Schema:
 def _tabs(data: bytes) -> bytes:
     data = re.sub(rb"(?m)^[ \t]+|[ \t]+$", b"", data)
     return re.sub(rb"[ \t]+", b"\t", data)
+
+
+_TABBED: dict[str, Callable[[bytes], bytes]] = {BLANKS: _tabs, COLONS: lambda data: data.replace(b"::", b"\t")}
+"""How whole lines of delimiters that are no single sign are cut at tabs instead."""
 
 
 class _Cutter:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import CoreError, FileError
-from core.ingest.dialect import BLANKS
+from core.ingest.dialect import BLANKS, COLONS
 from core.ingest.direct import measure, stage_directly
 from core.ingest.joining import joined_value
 from core.ingest.lean import create_view
@@ -79,14 +79,16 @@ def prepare_staging(connection: Connection, columns: set[str]) -> None:
     connection.execute(f"CREATE TEMP MACRO bared(x) AS trim(x, {' || '.join(f'chr({sign})' for sign in _BLANKS)})")
 
 
-def _make_known(connection: Connection, *, edges: bool) -> None:
+def _make_known(connection: Connection, *, edges: bool, formulas: bool) -> None:
     """Define known(text): NULL for the words that mean nothing; blanks at the ends are cut off, unless the file has none."""
     signs = ", ".join(f"chr({sign})" for sign in _BLANKS)
     ends = f"left(x, 1) IN ({signs}) OR right(x, 1) IN ({signs})"
     # In a lambda, or the trimmed value, standing twice, would be made for all rows beforehand.
     bare = f" WHEN {ends} THEN list_transform([bared(x)], lambda b: CASE WHEN b IN {_NULLS} THEN NULL ELSE b END)[1]" if edges else ""
     # Most values are clean: looking at their ends costs a sixth of trimming them.
-    few = f"WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL WHEN x = '(not set)' THEN NULL"
+    # ="001" is how some exports keep a spreadsheet from turning an id into a number.
+    formula = " WHEN starts_with(x, '=\"') AND ends_with(x, '\"') THEN nullif(substr(x, 3, length(x) - 3), '')" if formulas else ""
+    few = f"WHEN strlen(x) <= 4 AND x IN {_NULLS} THEN NULL WHEN x = '(not set)' THEN NULL{formula}"
     connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE {few}{bare} ELSE x END")
 
 
@@ -126,14 +128,17 @@ def stage_file(
     statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
     try:
         found = measure(preview, part_of(tick, 0, 4))
-        _make_known(connection, edges=found is None or found.edges or not found.sound)
+        formulas = any(cell.startswith('="') for row in preview.sample for cell in row)
+        _make_known(connection, edges=found is None or found.edges or not found.sound, formulas=formulas)
         if preview.kind == "parquet":
-            aliases = ", ".join(f"p{i}" for i in range(len(preview.columns)))
-            picked = ", ".join(f"CAST(p{preview.columns.index(column)} AS VARCHAR) AS c{i}" for i, column in enumerate(wanted))
-            connection.execute(
+            aliases, leaves = _parquet_columns(preview)
+            picked = ", ".join(f"CAST({leaves[preview.columns.index(column)]} AS VARCHAR) AS c{i}" for i, column in enumerate(wanted))
+            execute_watched(
+                connection,
                 f"{statement} (SELECT file_row_number + 1 AS source_row, {picked} FROM"  # noqa: S608 - fixed names only
                 f" read_parquet(?, file_row_number = true) AS t({aliases}))",
                 [literal_path(preview.path)],
+                tick,
             )
             rows = preview.row_estimate
         elif preview.is_converted:
@@ -153,7 +158,7 @@ def stage_file(
         else:
             rest: Tick = lambda share: tick(0.25 + 0.75 * share)  # noqa: E731 - a quarter was measuring
             if found is None or not stage_directly(connection, preview, found, statement, wanted, table, account, rest):
-                _make_known(connection, edges=True)
+                _make_known(connection, edges=True, formulas=formulas)
                 _stage_text(connection, preview, wanted, account, statement, rest)
             rows = account.records + account.broken
     except duckdb.OutOfMemoryException:
@@ -237,9 +242,9 @@ def fetch_lines(
         connection: Used for Parquet, whose text is the row as JSON.
     """
     if preview.kind == "parquet":
-        names = ", ".join(f"p{i}" for i in range(len(preview.columns)))
+        names, leaves = _parquet_columns(preview)
         connection.register("asked", pa.table({"n": pa.array(rows)}))
-        packed = ", ".join(f"p{i} := p{i}" for i in range(len(preview.columns)))
+        packed = ", ".join(f"c{i} := {leaf}" for i, leaf in enumerate(leaves))
         table = connection.sql(
             f"SELECT file_row_number + 1 AS source_row, CAST(to_json(struct_pack({packed})) AS VARCHAR) AS text"  # noqa: S608 - fixed names and numbers only
             f" FROM read_parquet(?, file_row_number = true) AS t({names}) WHERE file_row_number + 1 IN (SELECT n FROM asked)",
@@ -278,6 +283,17 @@ def fetch_lines(
             )
 
 
+def _parquet_columns(preview: FilePreview) -> tuple[str, list[str]]:
+    """Return SQL that names the columns of a Parquet file p0 … pn by place, and one expression for each column of the preview."""
+    leaves = []
+    for route in preview.routes:
+        leaf = f"p{route[0]}"
+        for place in route[1:]:
+            leaf = f"struct_extract_at({leaf}, {place + 1})"
+        leaves.append(leaf)
+    return ", ".join(f"p{i}" for i in range(1 + max(route[0] for route in preview.routes))), leaves
+
+
 def _renamed(text: str, columns: tuple[str, ...]) -> str:
     import json
 
@@ -293,4 +309,4 @@ def _lines(batch: Batch, delimiter: str | None) -> list[str]:
         ends = ends[np.searchsorted(np.flatnonzero(array == 34), ends) & 1 == 0]
         starts = np.concatenate([[0], ends[:-1] + 1])
         lines = [batch.data[a:b].decode("utf-8", errors="replace") for a, b in zip(starts, ends, strict=True)]
-    return [line.replace("\t", " ") for line in lines] if delimiter == BLANKS else lines
+    return [line.replace("\t", delimiter) for line in lines] if delimiter in (BLANKS, COLONS) else lines

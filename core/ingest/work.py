@@ -24,6 +24,8 @@ class IngestRequest:
     users: Path | None = None
     mapping: Mapping | None = None
     """What a person settled; the rest is guessed."""
+    passed_over: tuple[str, ...] = ()
+    """Files of a named folder that are no tables by their names; told in the warnings."""
     append: bool = False
     """Continue the current version instead of replacing it."""
     session_gap_minutes: int = 30

@@ -44,7 +44,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
     """
     from core.ingest.ingest import IngestRequest, ingest_log
     from core.ingest.mapping import Mapping
-    from core.ingest.paths import files_of
+    from core.ingest.paths import files_of, strays_of
 
     mapping = None
     if options.mapping:
@@ -61,6 +61,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
         events=tuple(path for pattern in options.events for path in files_of(pattern)),
         items=Path(options.items) if options.items else None,
         users=Path(options.users) if options.users else None,
+        passed_over=tuple(name for pattern in options.events for name in strays_of(pattern)),
         mapping=Mapping.from_json(options.mapping_record) if options.mapping_record else mapping,
         append=options.append,
         time_zone=options.time_zone,
