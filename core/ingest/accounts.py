@@ -98,7 +98,7 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: d
         if n := doubts[f"rounded_{name}"]:
             warnings.append(
                 say(
-                    "{n} values of {column} look like 8.61E+12: a spreadsheet rounded them, so different ids may have become one. "
+                    "Values of {column} look like 8.61E+12, {n} of them: a spreadsheet rounded them, so different ids may have become one. "
                     "Export the column as text.",
                     n=n,
                     column=name,

@@ -69,7 +69,7 @@ _BODIES = {
     "excel": "in_zone(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(TRY_CAST(x AS DOUBLE) * 86400) AS BIGINT) * 1000000))",
     "named_month": f"CASE WHEN regexp_matches(x, '{_OFFSET}')"
     rf" THEN timezone('UTC', try_strptime(regexp_replace(x, ' *(GMT|UTC|Z)$', ' +0000'), {_NAMED_ZONED}))"
-    rf" ELSE in_zone(try_strptime(regexp_replace(x, ' (GMT|UTC) (\\d{{4}})$', ' \\2'), {_NAMED})) END",
+    rf" ELSE in_zone(try_strptime(regexp_replace(x, ' (GMT|UTC) (\d{{4}})$', ' \2'), {_NAMED})) END",
 }
 """Ways to read a time; `x` is text. Year-first text is read whatever the way, because it can mean only one thing."""
 
@@ -315,7 +315,7 @@ def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) ->
     """Define parse_number(text) → DECIMAL(18, 4) and parse_dwell(text) → seconds as DECIMAL(18, 3)."""
     connection.execute(
         f"CREATE OR REPLACE TEMP MACRO bare(x) AS regexp_replace(replace(regexp_replace(trim(regexp_replace(x, '{_SIGNS}', '', 'g')),"
-        " '^\\((.*)\\)$', '-\\1'), '−', '-'), '[\\s''  ]', '', 'g')"
+        " '^\\((.*)\\)$', '-\\1'), '−', '-'), '[\\s''’\\x{A0}\\x{2007}\\x{2009}\\x{202F}]', '', 'g')"
     )
     # Each number is bared inside a lambda: an expression that stands twice is otherwise computed for all rows beforehand,
     # also for those whose plain cast succeeds, which costs six times the cast.

@@ -10,7 +10,7 @@ _MONEY: Final = (
     "USD|EUR|GBP|CNY|RMB|JPY|INR|CHF|PLN|SEK|NOK|DKK|AUD|CAD|BRL|MXN|KRW|HKD|TWD|SGD|TRY|RUB|CZK|US\\$|R\\$|Rs\\.?|kr\\.?|zł|元|円|원"
 )
 NUMBER: Final = re.compile(
-    rf"^(?:[^\d\w]{{0,3}}|{_MONEY})\s?[-+(]?\d[\d\s.,']*\)?(e[-+]?\d+)?\s?(?:[^\d\w]{{0,3}}|{_MONEY})$", re.IGNORECASE
+    rf"^(?:[^\d\w]{{0,3}}|{_MONEY})\s?[-+(]?\d[\d\s.,'’]*\)?(e[-+]?\d+)?\s?(?:[^\d\w]{{0,3}}|{_MONEY})$", re.IGNORECASE
 )
 DATE: Final = re.compile(
     r"^(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"

@@ -7,10 +7,43 @@ from pathlib import Path
 from core.errors import FileError
 
 _STRAY = frozenset(
-    (
-        ".md .rst .crc .md5 .sha256 .pdf .doc .docx .ppt .pptx .htm .html .xml .yaml .yml .toml .ini .cfg .py .ipynb "
-        ".r .sql .sh .bat .png .jpg .jpeg .gif .svg .webp .log .lock .tmp .part .bak"
-    ).split()
+    {
+        ".md",
+        ".rst",
+        ".crc",
+        ".md5",
+        ".sha256",
+        ".pdf",
+        ".doc",
+        ".docx",
+        ".ppt",
+        ".pptx",
+        ".htm",
+        ".html",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".py",
+        ".ipynb",
+        ".r",
+        ".sql",
+        ".sh",
+        ".bat",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".svg",
+        ".webp",
+        ".log",
+        ".lock",
+        ".tmp",
+        ".part",
+        ".bak",
+    }
 )
 """Endings that no table of events has. A .log may be one, and is read when it is named itself."""
 WILD = re.compile(r"[\[*?]")
@@ -48,7 +81,7 @@ def strays_of(pattern: str) -> list[str]:
     """Name the visible files of a folder that `files_of` passes over."""
     path = Path(pattern)
     inner = [p.relative_to(path) for p in sorted(path.rglob("*")) if p.is_file()] if path.is_dir() else []
-    return [str(p) for p in inner if is_stray(p) and not p.name.startswith((".", "_"))]
+    return [str(p) for p in inner if is_stray(p) and not any(part.startswith((".", "_")) for part in p.parts)]
 
 
 def is_stray(path: Path) -> bool:

@@ -268,7 +268,7 @@ def _inspect_json(
     if spread.objects < spread.rows:
         notes.append(
             say(
-                "{n} objects of {file} hold lists of objects; each element was read as a row of its own, {rows} in all.",
+                "Lists of objects inside {file} were read element by element: objects {n}, rows {rows}.",
                 n=spread.objects,
                 file=path.name,
                 rows=spread.rows,
