@@ -58,6 +58,8 @@ ROLE_WORDS = {"events": "Events", "items": "Item catalogue", "users": "Shopper a
 
 LOOKED_AT = 20
 """Files whose columns are compared with those of the first before an import; the import itself compares all."""
+USUAL = ("event_type", "item_id", "price", "quantity")
+"""Columns that are offered in front even where none was guessed."""
 CARRIED = ("time_unit", "time_format", "time_zone", "dwell_unit", "whole_ids")
 """What a saved mapping says besides columns and words, and holds for the next file of its shape, too."""
 
@@ -135,24 +137,30 @@ def _columns_form(role: str, path: Path, look: intake.Look, saved: intake.SavedM
         columns = {name: (pieces, 1.0, columns[name][2] if name in columns else ()) for name, pieces in known.items() if pieces}
     chosen: dict[str, list[str]] = {}
     st.markdown(_("**Which column is what?** Guesses are filled in; correct what is wrong."))
-    cells = st.columns(3)
-    for place, canonical in enumerate(dict.fromkeys([*look.canonical, *columns])):
+    every = list(dict.fromkeys([*look.canonical, *columns]))
+    shown_first = [name for name in every if name in columns or name in look.needed or name in USUAL]
+    others = [name for name in every if name not in shown_first]
+    first = st.container()
+    rest = st.expander(_("Other columns ({n})", n=whole(len(others)))) if others else first
+    grids = {True: first.columns(3), False: rest.columns(3)}
+    for canonical in [*shown_first, *others]:
+        is_first = canonical in shown_first
+        place = (shown_first if is_first else others).index(canonical)
         source, confidence, samples = columns.get(canonical, ([], 0.0, ()))
         joined = " + ".join(source)
         choices = [NONE, *look.columns, *([joined] if len(source) > 1 else [])]
         shown = plain(", ".join(samples[:3]))
         note = _("sure to {confidence}; for example {values}", confidence=percent(confidence, 0), values=shown)
-        with cells[place % 3]:
+        with grids[is_first][place % 3]:
             value = st.selectbox(
                 column_word(canonical) + (" *" if canonical in look.needed else ""),
                 choices,
                 index=choices.index(joined) if joined in choices else 0,
                 key=f"map-{role}-{path.name}-{canonical}" + ("-saved" if saved else ""),
                 format_func=lambda name: name or _("– none –"),
-                help=note if source and samples else None,
             )
-            if source and confidence < 0.7:
-                st.caption(_("please check: {values}", values=shown))
+            if source and value == joined:
+                st.caption(_("please check: {values}", values=shown) if confidence < 0.7 else note if samples else "")
         if value:
             chosen[canonical] = source if value == joined else [value]
     return chosen
