@@ -58,7 +58,7 @@ ROLE_WORDS = {"events": "Events", "items": "Item catalogue", "users": "Shopper a
 
 LOOKED_AT = 20
 """Files whose columns are compared with those of the first before an import; the import itself compares all."""
-USUAL = ("event_type", "item_id", "price", "quantity")
+USUAL = ("event_type", "item_id", "price", "quantity", "title", "category")
 """Columns that are offered in front even where none was guessed."""
 CARRIED = ("time_unit", "time_format", "time_zone", "dwell_unit", "whole_ids")
 """What a saved mapping says besides columns and words, and holds for the next file of its shape, too."""
