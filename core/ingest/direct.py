@@ -131,7 +131,7 @@ def stage_directly(
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         connection.execute("ROLLBACK")
         return False
-    except BaseException:
+    except BaseException:  # whatever ended it, also a cancel, leaves no half of a file behind; the error goes on
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")

@@ -43,6 +43,6 @@ def execute_watched(connection: Connection, statement: str, parameters: Sequence
             told = max(told, min(1.0, max(0.0, connection.query_progress() / 100)))
             try:
                 tick(told)
-            except BaseException:
+            except BaseException:  # a cancel is no Exception; the statement must end with it, and it goes on
                 connection.interrupt()
                 raise
