@@ -74,7 +74,7 @@ def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(
 
     page.goto(server)
     expect(page.get_by_role("heading", name="No data yet")).to_be_visible()
-    page.locator('input[type="file"]').first.set_input_files(str(log))
+    page.get_by_role("region", name="Events").locator('input[type="file"]').set_input_files(str(log))
     expect(page.get_by_text("Which column is what?")).to_be_visible()
     for label, column in (("Shopper id", "Besucher"), ("Time", "Zeitpunkt"), ("Kind of event", "Aktion"), ("Item id", "Artikel"),
                           ("Unit price", "Preis"), ("Item title", "Bezeichnung"), ("Category", "Warengruppe")):  # fmt: skip
