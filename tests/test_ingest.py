@@ -2,15 +2,17 @@
 
 import gzip
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from core.errors import EmptyLogError, FileError, MappingError
+from core.ingest.date_order import weigh_date_order
 from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.ingest.report import quality_report
@@ -244,9 +246,57 @@ def test_one_value_above_twelve_decides_day_first_for_all(ingest: Ingest, datase
     assert not any("day-first or month-first" in warning for warning in record["warnings"])
 
 
-def test_undecided_dates_are_said_to_be_undecided(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest(HEADER + "u1,a,view,03/04/2024 10:00,1\nu1,a,view,05/04/2024 10:00,1\n")
-    assert any("day-first or month-first" in warning for warning in record["warnings"])
+def test_undecided_dates_are_asked_for_and_never_guessed(ingest: Ingest, dataset: Dataset) -> None:
+    log = HEADER + "u1,a,view,03/04/2024 10:00,1\nu1,a,view,05/04/2024 10:00,1\n"
+    with pytest.raises(MappingError, match="may be day-first or month-first, and no value decides it"):
+        ingest(log)
+    assert dataset.current()["version"] is None
+    ingest(log, mapping={"events": {"columns": {}, "date_order": "month_first"}})
+    assert events(dataset, "event_time") == [(datetime(2024, 3, 4, 10),), (datetime(2024, 5, 4, 10),)]
+    ingest(log, mapping={"events": {"columns": {}, "date_order": "day_first"}})
+    assert events(dataset, "event_time") == [(datetime(2024, 4, 3, 10),), (datetime(2024, 4, 5, 10),)]
+
+
+@pytest.mark.parametrize(
+    ("dates", "day", "why"),
+    [
+        (["03.04.2024", "05.04.2024"], datetime(2024, 4, 3), "with points between"),
+        (["01/02/2024", "02/02/2024", "05/02/2024", "06/02/2024", "01/03/2024", "04/03/2024"], datetime(2024, 2, 1), "follow one another"),
+        (["02/01/2024", "02/02/2024", "02/05/2024", "02/06/2024", "03/01/2024", "03/04/2024"], datetime(2024, 2, 1), "follow one another"),
+        (["03/03/2024", "05/05/2024"], datetime(2024, 3, 3), ""),
+    ],
+)
+def test_points_and_the_order_of_rows_decide_dates_without_asking(
+    ingest: Ingest, dataset: Dataset, dates: list[str], day: datetime, why: str
+) -> None:
+    record = ingest(HEADER + "".join(f"u{i},a,view,{date},1\n" for i, date in enumerate(dates)))
+    assert min(events(dataset, "event_time")) == (day,)
+    assert any("day-first" in w or "month-first" in w for w in record["warnings"]) == bool(why)
+    assert any(why in w for w in record["warnings"]) or not why
+
+
+def test_an_order_of_dates_that_the_dates_contradict_is_refused(ingest: Ingest) -> None:
+    log = HEADER + "u1,a,view,03/14/2024,1\nu1,a,view,03/15/2024,1\n"
+    with pytest.raises(MappingError, match="says that dates are day-first, but 2 of them cannot be"):
+        ingest(log, mapping={"events": {"columns": {}, "date_order": "day_first"}})
+    with pytest.raises(MappingError, match="must be one of day_first, month_first"):
+        ingest(log, mapping={"events": {"columns": {}, "date_order": "dmy"}})
+
+
+def test_dates_that_would_lie_in_the_future_the_other_way_decide_it() -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(
+            "CREATE TABLE raw AS SELECT 0 AS source_file, 1 AS source_row, unnest(['01/02/2024', '01/04/2024']) AS event_time"
+        )
+        assert weigh_date_order(connection, date(2024, 1, 20)).found == "month_first"
+        assert weigh_date_order(connection, date(2024, 6, 1)).found is None
+
+
+def test_an_appended_file_is_read_in_the_order_of_the_rows_before(ingest: Ingest, dataset: Dataset) -> None:
+    ingest(HEADER + "u1,a,view,25/04/2024,1\n")
+    record = ingest(HEADER + "u1,a,view,03/05/2024,1\n", append=True)
+    assert events(dataset, "event_time") == [(datetime(2024, 4, 25),), (datetime(2024, 5, 3),)]
+    assert any("as in the rows before" in warning for warning in record["warnings"])
 
 
 def test_a_given_time_format_settles_it(ingest: Ingest, dataset: Dataset) -> None:

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from core.errors import MappingError
+from core.ingest.date_order import settle_date_order, weigh_date_order
 from core.messages import Message, say
 from core.store import Connection, scalar
 
@@ -14,7 +16,8 @@ RELATIVE_START = "2000-01-01"
 """Day 0 of logs that only count days; said in the warnings."""
 
 _ISO = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
-_DMY = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([ T,]|$)"
+DAY_MONTH = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}([ T,]|$)"
+"""A date that begins with its day or its month."""
 _NUMERIC = r"^[-+]?\d+(\.\d*)?([eE][+]?\d+)?$"
 _COMPACT = r"^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([ T]?\d{2}(:?\d{2}){0,2}Z?)?$"
 _DAY_CLOCK = r"^\d{1,5} \d{1,2}:\d{2}(:\d{2})?$"
@@ -89,11 +92,20 @@ class TimeReading:
     warning: Message | None = None
 
 
-def decide_time(connection: Connection, unit: str | None, time_format: str | None) -> TimeReading:
+def decide_time(
+    connection: Connection, unit: str | None, time_format: str | None, date_order: str | None = None, known: str | None = None
+) -> TimeReading:
     """Decide how `raw.event_time` is read, on all its values where a sample leaves a doubt.
 
+    Args:
+        connection: Holds `raw`.
+        unit: What the mapping says of numbers, or None.
+        time_format: What the mapping says of text, or None.
+        date_order: What the mapping says of dates such as 03/04/2024, or None.
+        known: How the rows were read that the data set holds already, or None.
+
     Raises:
-        MappingError: No known form fits most of the values.
+        MappingError: No known form fits most of the values, or dates are day-first or month-first and nothing says which.
     """
     if time_format is not None:
         return TimeReading("given")
@@ -108,7 +120,7 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
                count(*) FILTER (regexp_matches(t, '^\d{4}[.]\d{1,2}[.]\d{1,2}')), median(abs(TRY_CAST(t AS DOUBLE))), any_value(t)
         FROM times
         """,
-        {"iso": _ISO, "numeric": _NUMERIC, "compact": _COMPACT, "dmy": _DMY, "cjk": _CJK, "day_clock": _DAY_CLOCK},
+        {"iso": _ISO, "numeric": _NUMERIC, "compact": _COMPACT, "dmy": DAY_MONTH, "cjk": _CJK, "day_clock": _DAY_CLOCK},
     ).fetchone()
     assert row is not None
     total, iso, numeric, compact, dmy, cjk, day_clock, dotted, median, example = row
@@ -134,7 +146,10 @@ def decide_time(connection: Connection, unit: str | None, time_format: str | Non
         return found
     if best == "days":
         return _epoch(0.0)
-    return _day_or_month(connection) if best == "dmy" else TimeReading(best)
+    if best == "dmy":
+        order, note = settle_date_order(weigh_date_order(connection, datetime.now(UTC).date()), date_order, known)
+        return TimeReading(order, None, note)
+    return TimeReading(best)
 
 
 _MONTHS = TimeReading(
@@ -170,56 +185,6 @@ def _epoch(median: float) -> TimeReading:
             )
             return TimeReading("days" if unit == "days" else "epoch", unit, note)
     return TimeReading("nanoseconds", "ns")
-
-
-def _day_or_month(connection: Connection) -> TimeReading:
-    row = connection.execute(
-        """
-        WITH parts AS (SELECT regexp_extract(event_time, '^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]', ['a', 'b']) AS p, count(*) AS n
-                       FROM raw WHERE event_time IS NOT NULL GROUP BY ALL)
-        SELECT COALESCE(sum(n) FILTER (TRY_CAST(p.a AS INT) > 12), 0), COALESCE(sum(n) FILTER (TRY_CAST(p.b AS INT) > 12), 0),
-               count(DISTINCT p.a), count(DISTINCT p.b), any_value(p.a || '/' || p.b) FROM parts
-        """
-    ).fetchone()
-    assert row is not None
-    first, second, distinct_a, distinct_b, example = row
-    if min(first, second) * 50 > first + second:
-        mixed = say(
-            "{first} dates can only be day-first and {second} only month-first, so both forms stand in the log: the rarer ones were "
-            "quarantined, and others whose day is 12 or less may be read the wrong way round. Export one form.",
-            first=int(first),
-            second=int(second),
-        )
-        return TimeReading("day_first" if first >= second else "month_first", None, mixed)
-    if first > second:
-        return TimeReading("day_first", None, _not_day_first(int(second)))
-    if second > first:
-        return TimeReading("month_first", None, _not_month_first(int(first)))
-    if distinct_a > distinct_b:
-        doubt = say(
-            "Dates such as {example} may be day-first or month-first, no value decides it; read as day-first. "
-            'Give `time_format` such as "%d/%m/%Y %H:%M" in the mapping to settle it.',
-            example=example,
-        )
-        return TimeReading("day_first", None, doubt)
-    doubt = say(
-        "Dates such as {example} may be day-first or month-first, no value decides it; read as month-first. "
-        'Give `time_format` such as "%d/%m/%Y %H:%M" in the mapping to settle it.',
-        example=example,
-    )
-    return TimeReading("month_first", None, doubt)
-
-
-def _not_day_first(n: int) -> Message | None:
-    if n > 1:
-        return say("{n} times cannot be day-first and were quarantined as unreadable.", n=n)
-    return say("1 time cannot be day-first and was quarantined as unreadable.") if n else None
-
-
-def _not_month_first(n: int) -> Message | None:
-    if n > 1:
-        return say("{n} times cannot be month-first and were quarantined as unreadable.", n=n)
-    return say("1 time cannot be month-first and was quarantined as unreadable.") if n else None
 
 
 def make_time_macros(connection: Connection, reading: TimeReading, zone: str, time_format: str | None) -> None:

@@ -36,7 +36,8 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
         )
         time_format = unit = None
     zone = part.time_zone or work.request.time_zone
-    reading = decide_time(connection, unit, time_format) if columns else TimeReading("iso")
+    known = ((work.previous or {}).get("time_reading") or {}).get("kind")
+    reading = decide_time(connection, unit, time_format, part.date_order, known) if columns else TimeReading("iso")
     if reading.warning:
         warnings.append(reading.warning)
     make_time_macros(connection, reading, zone, time_format)

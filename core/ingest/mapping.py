@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from core.errors import MappingError
+from core.ingest.date_order import ORDERS
 from core.ingest.names import DEMOGRAPHICS
 from core.schema import EVENT_TYPES, ITEM_ATTRIBUTES, slug
 
@@ -62,6 +63,8 @@ class RoleMapping:
     """s, ms, us or ns of an epoch number; days for a day number without a calendar."""
     time_format: str | None = None
     """A strptime format."""
+    date_order: str | None = None
+    """day_first or month_first, for dates such as 03/04/2024 when no value decides it."""
     time_zone: str | None = None
     """Zone of times that carry none; None takes the request's."""
     event_types: Dict[str, str] = field(default_factory=dict)
@@ -79,7 +82,7 @@ class RoleMapping:
         """Return the JSON form, without what is open."""
         record: dict[str, Any] = {"columns": {key: list(v) if len(v) > 1 else v[0] for key, v in self.columns.items()}}
         record["columns"] |= dict.fromkeys(self.left_out)
-        for name in ("delimiter", "encoding", "time_unit", "time_format", "time_zone", "default_event_type", "dwell_unit"):
+        for name in ("delimiter", "encoding", "time_unit", "time_format", "date_order", "time_zone", "default_event_type", "dwell_unit"):
             if getattr(self, name) is not None:
                 record[name] = getattr(self, name)
         if self.whole_ids is not None:
@@ -178,6 +181,7 @@ def _role(record: Any, role: Role) -> RoleMapping:
         "encoding",
         "time_unit",
         "time_format",
+        "date_order",
         "time_zone",
         "event_types",
         "default_event_type",
@@ -222,6 +226,8 @@ def _role(record: Any, role: Role) -> RoleMapping:
         raise MappingError(
             "`dwell_unit` is {given}; it must be one of {known}.", given=repr(record["dwell_unit"]), known=", ".join(DWELL_UNITS)
         )
+    if record.get("date_order") not in (None, *ORDERS):
+        raise MappingError("`date_order` is {given}; it must be one of {known}.", given=repr(record["date_order"]), known=", ".join(ORDERS))
     if record.get("whole_ids") not in (None, True, False):
         raise MappingError("`whole_ids` is {given}; it must be true or false.", given=repr(record["whole_ids"]))
     for name in ("delimiter", "encoding", "time_format", "time_zone"):
@@ -250,6 +256,7 @@ def _role(record: Any, role: Role) -> RoleMapping:
         encoding=record.get("encoding"),
         time_unit=unit,
         time_format=record.get("time_format"),
+        date_order=record.get("date_order"),
         time_zone=record.get("time_zone"),
         event_types={str(k): str(v) for k, v in words.items()},
         default_event_type=default,

@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, cast
 
 from core.errors import FileError, MappingError, NotFoundError, StorageError
 from core.ingest import rules
+from core.ingest.date_order import ORDERS, DateOrder
 from core.ingest.event_words import translate_words
 from core.ingest.guessing import guess_mapping
-from core.ingest.looking import count_words
+from core.ingest.looking import count_words, open_dates
 from core.ingest.mapping import Guess, Mapping, Role, allowed_columns
 from core.ingest.paths import WILD, files_of
 from core.ingest.personal import SHARED, find_personal, kind_words
@@ -30,6 +31,7 @@ RULES = rules.RULES
 WORD_ROWS = 100_000
 """Rows whose kinds of events are listed; others that come later are reported by the import."""
 MOST_WORDS = 40
+DATE_ORDERS = ORDERS
 BLOCK = 1 << 20
 MOST_FILES = 1_000
 """Of one import by path."""
@@ -148,7 +150,10 @@ def saved_mapping(home: Home, role: str, columns: tuple[str, ...], first: str | 
         mapping = manifest.get("mapping") or {}
         for source in manifest.get("sources", []):
             if source.get("role") == role and set(source.get("columns") or ()) == set(columns) and mapping.get(role):
-                return SavedMapping(name, str(source["name"]), dict(mapping[role]), tuple(mapping.get("pseudonyms", ())))
+                part = dict(mapping[role])
+                if role == "events" and (order := (manifest.get("time_reading") or {}).get("kind")) in ORDERS:
+                    part.setdefault("date_order", order)
+                return SavedMapping(name, str(source["name"]), part, tuple(mapping.get("pseudonyms", ())))
     return None
 
 
@@ -188,6 +193,14 @@ def event_words(path: Path, column: str, look: Look) -> list[tuple[str, str | No
     words = [word for word, _count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     meant, unknown = translate_words(words, {})
     return [(word, None if word in unknown else meant[word], counts[word]) for word in words]
+
+
+def open_date_order(paths: tuple[Path, ...], columns: tuple[str, ...]) -> DateOrder | None:
+    """Tell what the dates of event files leave open between day-first and month-first; None when nothing is open.
+
+    Reads all of Parquet files, the first WORD_ROWS rows of any other.
+    """
+    return _weighed(paths, columns, tuple(_state(path) for path in paths))
 
 
 def take_upload(home: Home, name: str, stream: BinaryIO) -> Path:
@@ -317,3 +330,8 @@ def _by_hand(preview: FilePreview, role: Role) -> tuple[tuple[str, Guess], ...]:
 @lru_cache(maxsize=32)
 def _counted(path: Path, column: str, size: int, time: int) -> Counter[str]:
     return count_words(_inspected(path, size, time), column, WORD_ROWS)
+
+
+@lru_cache(maxsize=32)
+def _weighed(paths: tuple[Path, ...], columns: tuple[str, ...], _states: tuple[tuple[int, int], ...]) -> DateOrder | None:
+    return open_dates([_preview(path) for path in paths], columns, WORD_ROWS)

@@ -46,7 +46,7 @@ def mapping_form(files: Files, dataset: str | None = None) -> dict[str, Any]:
         with st.expander(_(ROLE_WORDS[role]) + f" · {name}", expanded=role == "events"):
             if several > 1:
                 _other_files(files.events)
-            record[role], replaced = _role(role, path, dataset)
+            record[role], replaced = _role(role, path, files, dataset)
             pseudonyms += replaced
     if pseudonyms:
         record["pseudonyms"] = list(dict.fromkeys(pseudonyms))
@@ -64,7 +64,7 @@ CARRIED = ("time_unit", "time_format", "time_zone", "dwell_unit", "whole_ids")
 """What a saved mapping says besides columns and words, and holds for the next file of its shape, too."""
 
 
-def _role(role: str, path: Path, dataset: str | None) -> tuple[dict[str, Any], list[str]]:
+def _role(role: str, path: Path, files: Files, dataset: str | None) -> tuple[dict[str, Any], list[str]]:
     look = intake.look_at(path, role)
     st.caption(
         _(
@@ -90,9 +90,10 @@ def _role(role: str, path: Path, dataset: str | None) -> tuple[dict[str, Any], l
         record |= {name: saved.part[name] for name in CARRIED if name in saved.part}
     if role == "events":
         record |= _events_form(look, path, chosen, saved)
+        record |= _date_order_form(files, chosen, saved)
     if missing := [name for name in look.needed if name not in chosen]:
         st.info(_("Still to choose: {columns}", columns=", ".join(column_word(name) for name in missing)))
-        record["missing"] = missing
+        record["missing"] = [*missing, *record.get("missing", [])]
     return record, replaced
 
 
@@ -195,6 +196,30 @@ def _events_form(look: intake.Look, path: Path, chosen: dict[str, list[str]], sa
         if value != kind or kind is None:
             given[word] = value
     return {"event_types": given} if given else {}
+
+
+def _date_order_form(files: Files, chosen: dict[str, list[str]], saved: intake.SavedMapping | None) -> dict[str, Any]:
+    """Ask whether dates are day-first or month-first when no value of the files decides it."""
+    if "event_time" not in chosen or (saved and saved.part.get("time_format")):
+        return {}
+    doubt = intake.open_date_order(files.events[:LOOKED_AT], tuple(chosen["event_time"]))
+    if doubt is None:
+        return {}
+    before = saved.part.get("date_order") if saved else None
+    spans = {order: f"{span[0]:%Y-%m-%d} – {span[1]:%Y-%m-%d}" if (span := doubt.spans[order]) else "–" for order in intake.DATE_ORDERS}
+    order = st.radio(
+        _("Dates such as {example}: day first or month first? No value decides it.", example=plain(doubt.example)) + " *",
+        intake.DATE_ORDERS,
+        index=intake.DATE_ORDERS.index(before) if before else None,
+        format_func=lambda order: _("Day first") if order == "day_first" else _("Month first"),
+        captions=[_("The log then runs {span}.", span=spans[order]) for order in intake.DATE_ORDERS],
+        horizontal=True,
+        key=f"date-order-{files.events[0].name}",
+    )
+    if order is None:
+        st.info(_("Still to choose: {columns}", columns=_("the order of day and month")))
+        return {"missing": ["date_order"]}
+    return {"date_order": order}
 
 
 def settled(files: Files, record: dict[str, Any]) -> dict[str, Any]:
