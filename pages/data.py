@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.pipeline import screens
-from pages.parts import frame, jobs, state, versions
+from pages.parts import doubts, frame, jobs, state, versions
 from pages.parts.importing import import_form
 from pages.parts.quality import accounting, coverage, quarantine
 from pages.parts.quality_report import quality_report
@@ -21,7 +21,9 @@ if here:
     accounting(there, state.ask(screens.manifest, there))
     coverage(there)
     quality_report(there)
+    doubts.robots(there)
     quarantine(there)
+    doubts.stricter(there)
     st.divider()
 st.subheader(_("Load a log"))
 import_form()

@@ -176,7 +176,7 @@ def test_switched_rules_and_their_numbers_reach_the_mapping_of_the_import(tmp_pa
     log.write_text("\n".join(["user_id,item_id,event_type,event_time", *lines]), encoding="utf-8")
     app = open_page("data", tmp_path / "home", monkeypatch)
     app.radio(key="import-way").set_value(True).run()
-    app.text_input(key="path-events").set_value(str(log)).run()
+    app.text_input(key="path-events-0").set_value(str(log)).run()
     assert not app.exception and not app.error, words(app)
     app.toggle(key="rule-on-null_item").set_value(False).run()
     app.number_input(key="rule-duplicates-seconds").set_value(5).run()

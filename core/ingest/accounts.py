@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from core.ingest import cleaning
+from core.ingest.report_words import rule_name
 from core.ingest.rules import RULES, Setting
 from core.ingest.staging import Source
 from core.ingest.work import Work
-from core.messages import Message, say
+from core.messages import Message, joined, say
 from core.store import Connection, scalar
 
 
@@ -219,24 +220,49 @@ def _set_aside(rule: str, n: int) -> Message:
 def rule_records(
     rules: dict[str, Setting], counts: dict[str, int], read: int, before: dict[str, Any], repeated: int, daily: bool
 ) -> list[dict[str, Any]]:
-    """Return each rule with its setting, its count and its share of all rows."""
-    earlier = {record["id"]: int(record["count"]) for record in before.get("rules", [])}
+    """Return each rule with its setting, its count and share of all rows, and other settings that earlier rows were judged by."""
+    earlier = {record["id"]: record for record in before.get("rules", [])}
     records = []
     for rule in RULES:
-        setting = rules[rule.id]
-        count = counts.get(rule.id, 0) + earlier.get(rule.id, 0)
+        setting, known = rules[rule.id], earlier.get(rule.id, {})
+        count = counts.get(rule.id, 0) + int(known.get("count", 0))
         if rule.id == "duplicates":
             count += repeated
         used = setting.on and not (daily and (rule.id == "robots" or (rule.id == "duplicates" and not setting.given)))
+        now = {"on": used, "parameter": dict(setting.parameters)}
+        settings = [*known.get("earlier", []), *([{name: known[name] for name in now}] if now.keys() <= known.keys() else [])]
         records.append(
             {
                 "id": rule.id,
                 "description": rule.description,
-                "on": used,
+                **now,
                 "fixed": rule.fixed,
-                "parameter": dict(setting.parameters),
                 "count": count,
                 "share": round(count / read, 6) if read else 0.0,
+                "earlier": [one for place, one in enumerate(settings) if _differs(one, now) and one not in settings[:place]],
             }
         )
     return records
+
+
+def _differs(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two settings judge rows otherwise; the numbers of a rule that is off do not matter."""
+    return bool(one["on"] != other["on"] or (one["on"] and one["parameter"] != other["parameter"]))
+
+
+def warn_of_rules(records: list[dict[str, Any]]) -> Iterator[Message]:
+    """Say which rules judged the rows of earlier imports otherwise than those of this one."""
+    if names := [rule_name(record["id"]) for record in records if record["earlier"]]:
+        yield say(
+            "Earlier rows of this data set were judged by other settings of these rules: {rules}. "
+            "Import all files together to judge them alike.",
+            rules=joined(names),
+        )
+
+
+def joined_robots(before: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add up the robots of earlier imports and of this one, most rows first, at most 50."""
+    rows: dict[str, int] = {}
+    for user in (*before, *found):
+        rows[user["user_id"]] = rows.get(user["user_id"], 0) + int(user["rows"])
+    return [{"user_id": user, "rows": n} for user, n in sorted(rows.items(), key=lambda pair: (-pair[1], pair[0]))[:50]]

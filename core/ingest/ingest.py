@@ -11,7 +11,7 @@ import duckdb
 from core.artifacts import read_json
 from core.errors import EmptyLogError, FileError, MappingError, StorageError
 from core.ingest import cleaning, publishing
-from core.ingest.accounts import columns_present, count_events, rule_records, warn_of_clock, warn_of_rows
+from core.ingest.accounts import columns_present, count_events, joined_robots, rule_records, warn_of_clock, warn_of_rows, warn_of_rules
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
@@ -212,6 +212,9 @@ def _build(
         totals[name] += int(before.get(name, 0))
     warn_of_rows(work, columns, shape, counts, doubts)
     warn_of_clock(work, shape.zone, odd_hours)
+    records = rule_records(rules, counts, totals["rows_read"], before, merged_files, daily)
+    warnings.extend(warn_of_rules(records))
+    earlier = [*before.get("earlier_warnings", []), *before.get("warnings", [])]
     return {
         **totals,
         "added": added,
@@ -224,11 +227,12 @@ def _build(
         "time_resolution_seconds": 86400 if daily or int(before.get("time_resolution_seconds", 1)) == 86400 else 1,
         "relative_time": reading.kind in ("days", "month_days") or ("order_number" in columns and "event_time" not in columns),
         "warnings": list(dict.fromkeys(warnings)),
+        "earlier_warnings": [warning for warning in dict.fromkeys(earlier) if warning not in warnings],
         "sources": [*before.get("sources", []), *(s.record() for s in work.sources)],
         "mapping": work.mapping.to_record(),
-        "rules": rule_records(rules, counts, totals["rows_read"], before, merged_files, daily),
+        "rules": records,
         "event_words": words,
-        "robots": robots,
+        "robots": joined_robots(before.get("robots", []), robots),
         "catalogue": {**catalogue, "own": "items" in side},
         "people": {**people, "own": "users" in side},
         "sample": _sidecar(events, "sample") or bool(before.get("sample")),

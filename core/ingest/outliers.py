@@ -70,7 +70,7 @@ def flag_events(connection: Connection, manifest: Mapping[str, Any]) -> dict[str
     Returns:
         Rule id → rows, share of all events, and three examples (source_file as its number, source_row, reason).
     """
-    events = int(manifest["events"])
+    events = int(scalar(connection, "SELECT count(*) FROM main.events"))
     rules = {str(rule["id"]): rule for rule in manifest.get("rules", [])}
     found: dict[str, dict[str, Any]] = {}
     if "price" in manifest["columns_present"] and (rule := rules.get("price_outliers")) and not rule["on"]:

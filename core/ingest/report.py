@@ -12,6 +12,7 @@ from core.store import Connection, identifier, scalar
 _EXAMPLES = 3
 _POINTS: Final = (("p10", 0.1), ("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99))
 _MOST_GAPS = 1000
+_MOST_PERIODS = 60
 _OTHER_DAYS = 3
 """So many whole days must show when a day usually begins and ends before the first or last is called partial."""
 
@@ -34,7 +35,8 @@ def quality_report(connection: Connection, manifest: Row, *, zone: str | None = 
 
     Returns:
         waterfall (step, rows: read, each rule that took rows below zero, kept; they sum up to 0 with kept negated),
-        accounting_closes, rules (with three examples each), nulls by column, days (day, event_type, events), gap_days,
+        accounting_closes, rules (with three examples each), nulls by column, nulls_by_period (unit, and for each period and
+        column the share of events without a value), days (day, event_type, events), gap_days,
         partial_days, event_mix, event_words, duplicates, catalogue, users and items (percentiles of events), labels by
         horizon with their gates, drift, sources, warnings.
     """
@@ -56,6 +58,7 @@ def quality_report(connection: Connection, manifest: Row, *, zone: str | None = 
         "rules": [rule | {"examples": _examples(connection, str(rule["id"]))} for rule in manifest.get("rules", [])],
         "duplicates": {"rows": merged, "share": merged / read if read else 0.0},
         "nulls": _nulls(connection, set(manifest["columns_present"])),
+        "nulls_by_period": _nulls_by_period(connection, set(manifest["columns_present"]), days),
         "time_zone": days,
         "first_event": manifest["first_event"],
         "last_event": manifest["last_event"],
@@ -72,7 +75,7 @@ def quality_report(connection: Connection, manifest: Row, *, zone: str | None = 
         "catalogue": _catalogue(connection),
         "users": _users(connection),
         "items": _items(connection),
-        "robots": manifest.get("robots", []),
+        "robots": _robots(connection, manifest.get("robots", [])),
         "labels": label_counts(connection, manifest),
         "drift": drift,
         "pseudonyms": manifest.get("mapping", {}).get("pseudonyms", []),
@@ -81,6 +84,7 @@ def quality_report(connection: Connection, manifest: Row, *, zone: str | None = 
             for source in manifest.get("sources", [])
         ],
         "warnings": manifest.get("warnings", []),
+        "earlier_warnings": manifest.get("earlier_warnings", []),
     }
 
 
@@ -148,6 +152,37 @@ def _nulls(connection: Connection, present: set[str]) -> list[Row]:
         }
         for name, count in zip(names, row[1:], strict=True)
     ]
+
+
+def _nulls_by_period(connection: Connection, present: set[str], zone: str) -> Row:
+    """Where in time values are missing: by day, week or month, whichever gives no more than _MOST_PERIODS."""
+    names = [name for name in EVENTS if name in present and name not in ("user_id", "event_time", "event_type")]
+    row = connection.execute("SELECT date_diff('day', min(first_event), max(last_event)) FROM report_slots").fetchone()
+    span = int(row[0] or 0) if row else 0
+    unit = next((unit for unit, days in (("day", 1), ("week", 7)) if span / days < _MOST_PERIODS), "month")
+    if not names:
+        return {"unit": unit, "periods": []}
+    shares = ", ".join(f"1 - count({identifier(name)}) / count(*) AS {identifier(name)}" for name in names)
+    found = _rows(
+        connection,
+        f"SELECT CAST(date_trunc('{unit}', {_LOCAL.format(time='event_time')}) AS DATE) AS period, count(*) AS events, {shares}"  # noqa: S608 - fixed names only
+        " FROM main.events GROUP BY period ORDER BY period",
+        {"zone": zone},
+    )
+    return {"unit": unit, "periods": found}
+
+
+def _robots(connection: Connection, robots: list[Row]) -> list[Row]:
+    """The users whom the robot rule caught, with the rows it took and the events that stay: those before they were caught."""
+    if not robots:
+        return []
+    kept = dict(
+        connection.execute(
+            "SELECT user_id, events FROM report_people WHERE user_id IN (SELECT unnest($users))",
+            {"users": [str(robot["user_id"]) for robot in robots]},
+        ).fetchall()
+    )
+    return [robot | {"events": int(kept.get(str(robot["user_id"]), 0))} for robot in robots]
 
 
 _LOCAL = "timezone($zone, timezone('UTC', {time}))"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
+from core.ingest.scratch import scratch_below
 from core.messages import Message, say
 from core.privacy import guard_column
 from core.schema import Progress, silent
@@ -92,6 +93,21 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another folder.", path=folder, error=error) from error
     return {"files": written, "warnings": warnings}
+
+
+def events_parquet(dataset: Dataset, version: str) -> bytes:
+    """Return the cleaned events of a version as one Parquet file, as `export_tables` writes them.
+
+    Raises:
+        StorageError: There is no room beside the dataset to write it.
+    """
+    try:
+        with scratch_below(dataset.path / "versions") as scratch:
+            target = scratch.path("parquet")
+            _stream_query(dataset.version_path(version) / EVENTS_FILE, EVENT_TABLES["events"], target, "parquet")
+            return target.read_bytes()
+    except OSError as error:
+        raise StorageError("{path} cannot be written ({error}). Free space.", path=dataset.path, error=error) from error
 
 
 def write_rows(path: Path, table: pa.Table) -> None:

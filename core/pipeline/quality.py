@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import FileError, StorageError
 from core.ingest.drift import compare_versions
+from core.ingest.outliers import flag_events, preview_near_duplicates
 from core.ingest.report import quality_report
 from core.ingest.report_page import Tell, report_page
 from core.ingest.report_words import gate_sentence, level_name, shape_name
@@ -27,6 +28,7 @@ __all__ = [
     "report_json",
     "report_of",
     "shape_name",
+    "stricter_rules",
     "versions",
     "write_report",
 ]
@@ -65,6 +67,18 @@ def report_of(dataset: Dataset, version: str | None = None, zone: str | None = N
 def quality(screen: Screen) -> dict[str, Any]:
     """Return the quality report of the pinned version, days in the zone on screen."""
     return report_of(screen.dataset, screen.version, screen.zone)
+
+
+def stricter_rules(screen: Screen) -> dict[str, Any]:
+    """Count what stricter cleaning would take of the pinned version.
+
+    Returns:
+        near: rows and share that would merge if the same act within 1, 2 or 5 seconds were one; flags: by rule that is off
+        and fits this log, its rows, share and three examples.
+    """
+    manifest = screen.dataset.manifest(screen.version)
+    with reading(screen.dataset.version_path(screen.version) / EVENTS_FILE) as connection:
+        return {"near": preview_near_duplicates(connection), "flags": flag_events(connection, manifest)}
 
 
 def report_html(screen: Screen, tell: Tell = str, language: str = "en") -> str:

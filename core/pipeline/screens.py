@@ -23,8 +23,9 @@ from core.windows import parse_horizon
 QUARANTINE_PAGE = 200
 """Rows of the quarantine shown at once; all of them download."""
 
-DAYS_SQL = """
-SELECT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, count(*) AS events FROM history GROUP BY day ORDER BY day
+MIX_SQL = """
+SELECT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, event_type::VARCHAR AS event_type, count(*) AS events
+FROM history GROUP BY day, event_type ORDER BY day, event_type
 """
 COVERAGE_SQL = """
 SELECT count(*) AS events, count(h.item_id) AS with_item,
@@ -197,9 +198,9 @@ def previous_period(screen: Screen, period: Period) -> Period | None:
     return overview.previous(period, screen.log)
 
 
-def events_per_day(screen: Screen) -> Answer:
-    """One row per day with events, in the display time zone."""
-    return _ask(screen, DAYS_SQL, {"zone": screen.zone})
+def event_mix_per_day(screen: Screen) -> Answer:
+    """One row per day and kind of event, in the display time zone."""
+    return _ask(screen, MIX_SQL, {"zone": screen.zone})
 
 
 def coverage(screen: Screen) -> Answer:

@@ -43,6 +43,9 @@ def import_form() -> None:
     """Draw the way from files to a dataset: choose, map, import."""
     home = state.home()
     intake.release_uploads(home)
+    if _is_running():
+        return
+    turn = int(state.flag("import-turn") or 0)  # what was typed or dropped is gone after an import: its fields have new keys
     by_path = st.radio(
         _("Files"),
         [False, True],
@@ -61,7 +64,7 @@ def import_form() -> None:
         )
         for cell, role in zip(st.columns(3), ROLE_WORDS, strict=True):
             hint = "/…/events.parquet" if role != "events" else "/…/events.parquet, /…/2024-*.csv"
-            typed[role] = cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}", placeholder=hint)
+            typed[role] = cell.text_input(_(ROLE_WORDS[role]), key=f"path-{role}-{turn}", placeholder=hint)
     else:
         st.caption(
             _(
@@ -71,7 +74,7 @@ def import_form() -> None:
         )
         for cell, role in zip(st.columns(3), ROLE_WORDS, strict=True):
             uploads[role] = cell.file_uploader(
-                _(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}", accept_multiple_files=role == "events"
+                _(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}-{turn}", accept_multiple_files=role == "events"
             )
     try:
         found: dict[str, tuple[Path, ...]] = {}
@@ -83,6 +86,7 @@ def import_form() -> None:
                 found[role] = tuple(intake.allowed_paths(home, typed[role])) if several else (intake.allowed_path(home, typed[role]),)
         if "events" not in found:
             if found:
+                state.drop("import-job")
                 st.info(_("An event log is needed as well."))
             return
         files = Files(found["events"], *(found[role][0] if role in found else None for role in ("items", "users")))
@@ -91,6 +95,21 @@ def import_form() -> None:
         st.error(plain(said(error)))
         return
     _start(files, record, files.events[0].name)
+
+
+def _is_running() -> bool:
+    """Draw what became of the import that this window started last: its progress, or how it ended."""
+    if not (last := state.flag("import-job")):
+        return False
+    job_id, name = last
+    job = jobs.follow(job_id)
+    if job is None:
+        return jobs.live_job(state.home()) is not None
+    if job.state == "done":
+        st.success(_("{name} is loaded. [Its report stands at the top of this page.](#top)", name=plain(name)))
+    elif job.state == "failed":
+        st.error(plain(said(job.error or _("It stopped without a word."))))
+    return False
 
 
 def _start(files: Files, record: dict[str, Any], shown: str) -> None:
@@ -132,10 +151,11 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     every = [*files.events, *(path for _role, path in files.roles()[1:])]
     job = start_job(home, argv, _("Importing {name}", name=name))
     intake.note_uploads(home, job, [mapping, *(path for path in every if path.is_relative_to(folder))])
-    state.choose_dataset(name)
+    state.await_dataset(name)
     for role in ROLE_WORDS:
         state.drop(f"spooled-{role}")
-        state.drop(f"upload-{role}")
+    state.put("import-turn", int(state.flag("import-turn") or 0) + 1)
+    state.put("import-job", (job, name))
     st.rerun()
 
 

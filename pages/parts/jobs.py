@@ -31,7 +31,7 @@ def panel() -> None:
     """Draw the progress of running jobs, and failures and cancels of the last half hour that nobody has dismissed."""
     jobs = list_jobs(state.home())
     if any(job.is_live for job in jobs):
-        _watch()
+        _watch("top")
     dismissed = state.flag("dismissed_jobs") or set()
     for job in jobs[:5]:
         fresh = time.time() - job.started - job.seconds < RECENT_SECONDS
@@ -45,19 +45,29 @@ def live_job(home: Home, dataset: str | None = None) -> Job | None:
     return next((job for job in list_jobs(home) if job.is_live and (dataset is None or dataset in job.argv)), None)
 
 
+def follow(job_id: str) -> Job | None:
+    """Draw how a job of this window comes on, where it was started; returns it when it has ended, None while it runs or is forgotten."""
+    job = next((job for job in list_jobs(state.home()) if job.job_id == job_id), None)
+    if job is None or not job.is_live:
+        return job
+    _watch("here", job_id)
+    return None
+
+
 @st.fragment(run_every=1.0)
-def _watch() -> None:
+def _watch(place: str, only: str | None = None) -> None:
     state.begin()
     live = [job for job in list_jobs(state.home()) if job.is_live]
-    seen = state.flag("live_jobs") or []
-    state.put("live_jobs", [job.job_id for job in live])
-    if not live or set(seen) - {job.job_id for job in live}:
+    seen = state.flag(f"live_jobs_{place}") or []
+    state.put(f"live_jobs_{place}", [job.job_id for job in live])
+    if not live or set(seen) - {job.job_id for job in live} or state.has_arrived():
         st.rerun(scope="app")
     for job in live:
-        _progress(job)
+        if only in (None, job.job_id):
+            _progress(job, place)
 
 
-def _progress(job: Job) -> None:
+def _progress(job: Job, place: str) -> None:
     with st.container(border=True):
         words, button = st.columns([6, 1], vertical_alignment="center")
         stage = _(STAGES[job.stage]) if job.stage in STAGES else job.stage
@@ -65,7 +75,7 @@ def _progress(job: Job) -> None:
         words.markdown(
             f"**{plain(said(job.title))}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting")))
         )
-        if button.button(_("Cancel"), key=f"cancel-{job.job_id}"):
+        if button.button(_("Cancel"), key=f"cancel-{place}-{job.job_id}"):
             try:
                 cancel_job(state.home(), job.job_id)
             except CoreError as error:

@@ -11,7 +11,7 @@ from core.pipeline import quality, screens
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
 from pages.parts.text import _, day, language, percent, plain, whole
-from pages.parts.words import rule_sentence, rule_word
+from pages.parts.words import event_word, rule_sentence, rule_word
 
 COVERAGE = {
     "in_catalogue": "Item is in the catalogue",
@@ -44,6 +44,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
         ]
     )
     frame.notes(manifest.get("warnings", []), _("Notes of the import ({n})"))
+    frame.notes(manifest.get("earlier_warnings", []), _("Notes of earlier imports ({n})"))
     rules = _rules(here, manifest)
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -93,10 +94,11 @@ def coverage(here: Screen) -> None:
         figure.update_xaxes(tickformat=".0%", range=[0, 1.08])
         frame.chart(figure, answer, "coverage", _("Completeness"))
     with right:
-        st.subheader(_("Events per day"))
-        days = state.ask(screens.events_per_day, here)
+        st.subheader(_("Events per day, by kind"))
+        days = state.ask(screens.event_mix_per_day, here)
         table = days.table.to_pandas()
-        frame.chart(charts.days(table, _("events"), state.look()), days, "events-per-day", _("Events per day"))
+        kinds = {kind: event_word(kind) for kind in table["event_type"].unique()} | {"events": _("events")}
+        frame.chart(charts.days(table, kinds, state.look()), days, "events-per-day", _("Events per day, by kind"))
         gaps = pd.date_range(table["day"].min(), table["day"].max()).difference(pd.to_datetime(table["day"]))
         if len(gaps):
             first = ", ".join(day(gap.to_pydatetime()) for gap in gaps[:5])
@@ -137,10 +139,10 @@ def quarantine(here: Screen) -> None:
         _("Rule"),
         ["", *sizes],
         format_func=lambda r: f"{rule_word(r) if r else _('all rules')} · {whole(sizes.get(r, total))}",
-        key="quarantine-rule",
+        key=f"quarantine-rule-{here.version}",
     )
     pages = max(1, math.ceil(sizes.get(rule, total) / QUARANTINE_PAGE))
-    page = cells[1].number_input(_("Page of {pages}", pages=pages), 1, pages, 1, key="quarantine-page")
+    page = cells[1].number_input(_("Page of {pages}", pages=pages), 1, pages, 1, key=f"quarantine-page-{here.version}-{rule}")
     rows = state.ask(screens.quarantine_rows, here, rule, (int(page) - 1) * QUARANTINE_PAGE)
     with cells[2].container(horizontal=True, gap="small"):
         everything = lambda: screens.quarantine_rows(here, rule, 0, 2**40)  # noqa: E731 - one question for two buttons
@@ -171,6 +173,17 @@ def _from_files(n: int) -> str:
     return _("from 1 file") if n == 1 else _("from {n} files", n=n)
 
 
+def _state_word(rule: dict[str, Any]) -> str:
+    """Whether a rule is on, and whether earlier rows of the data set were judged otherwise."""
+    now = _("on") if rule.get("on", True) else _("off")
+    earlier = rule.get("earlier") or []
+    if not earlier:
+        return now
+    if any(one["on"] != rule["on"] for one in earlier):
+        return _("{now}; earlier imports: {before}", now=now, before=_("on") if earlier[-1]["on"] else _("off"))
+    return _("{now}; earlier imports: other numbers", now=now)
+
+
 def _step_word(step: str) -> str:
     return {"rows_read": _("read"), "rows_kept": _("kept")}.get(step) or rule_word(step)
 
@@ -187,7 +200,7 @@ def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
             "rule": r["id"],
             "rows": int(r["count"]),
             "share": int(r["count"]) / read if read else 0.0,
-            "state": _("on") if r.get("on", True) else _("off"),
+            "state": _state_word(r),
             "example": "  ⏎  ".join(text or "" for text in (examples.get(r["id"]) or {}).get("examples", [])),
         }
         for r in recorded

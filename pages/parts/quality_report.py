@@ -5,13 +5,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import quality
+from core.pipeline import exporting, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.text import _, language, minute, percent, plain, said, set_language, whole
 from pages.parts.words import column_word
 
 GATE_COLOURS = {"good": "green", "enough": "green", "rough": "orange", "too_few": "red", "too_short": "red"}
+MOST_DOWNLOADED = 5_000_000
+"""Events of a download; it passes through the memory of the screen."""
+PERIOD_WORDS = {
+    "day": "Each cell is a day; a column that turns dark on a day was not logged from then on.",
+    "week": "Each cell is a week; a column that turns dark in a week was not logged from then on.",
+    "month": "Each cell is a month; a column that turns dark in a month was not logged from then on.",
+}
 LEVEL_COLOURS = {"small": "green", "moderate": "orange", "large": "red"}
 
 
@@ -21,6 +28,7 @@ def quality_report(here: Screen) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         _nulls(report)
+        _nulls_in_time(report)
     with right:
         _labels(here, report)
         _spread(report)
@@ -44,6 +52,19 @@ def _nulls(report: dict[str, Any]) -> None:
     frame.chart(figure, pd.DataFrame(report["nulls"]), "nulls", _("Empty values by column"))
     if absent:
         st.caption(_("Not in the files: {columns}.", columns=absent))
+
+
+def _nulls_in_time(report: dict[str, Any]) -> None:
+    found = report["nulls_by_period"]
+    rows = pd.DataFrame(found["periods"])
+    names = [name for name in rows.columns if name not in ("period", "events") and rows[name].max() > 0]
+    if len(rows) < 2 or not names:
+        return
+    st.subheader(_("Empty values in time"))
+    names.sort(key=lambda name: -float(rows[name].mean()))
+    columns = [(name, column_word(name)) for name in names]
+    frame.chart(charts.missing(rows, columns, _("empty"), state.look()), rows, "nulls-in-time", _("Empty values in time"))
+    st.caption(_(PERIOD_WORDS[found["unit"]]))
 
 
 def _labels(here: Screen, report: dict[str, Any]) -> None:
@@ -150,6 +171,7 @@ def _downloads(here: Screen) -> None:
         set_language(chosen)  # the file is made outside the run of the page
         return quality.report_html(here, said, "zh-CN" if chosen == "zh" else "en").encode("utf-8")
 
+    events = int(state.ask(screens.manifest, here).get("events") or 0)
     with st.container(horizontal=True, gap="small"):
         name = f"{here.name}-{here.version}-quality"
         st.download_button(
@@ -163,6 +185,15 @@ def _downloads(here: Screen) -> None:
             key="report-json",
             on_click="ignore",
         )
+        if events <= MOST_DOWNLOADED:
+            st.download_button(
+                _("Clean events as Parquet"),
+                data=lambda: exporting.events_parquet(here.dataset, here.version),
+                file_name=f"{here.name}-{here.version}-events.parquet",
+                mime="application/vnd.apache.parquet",
+                key="clean-parquet",
+                on_click="ignore",
+            )
         if text := quality.mapping_text(here):
             st.download_button(
                 _("Download the mapping (JSON)"),
@@ -172,3 +203,11 @@ def _downloads(here: Screen) -> None:
                 key="saved-mapping-json",
                 on_click="ignore",
             )
+    if events > MOST_DOWNLOADED:
+        st.caption(
+            _(
+                "The clean events are too many for a browser ({n}); take them by the command line: {command}",
+                n=whole(events),
+                command=f"`python -m core export --dataset {here.name} --out …`",
+            )
+        )

@@ -48,8 +48,10 @@ def keep_in_address(key: str, value: str) -> None:
 
 
 def dataset_name() -> str | None:
-    """The dataset on screen: chosen in this window, else in the address, else the first one; None in an empty home."""
+    """The dataset on screen: the one just imported or chosen in this window, else in the address, else the first; None in an empty home."""
     names = home().datasets()
+    if has_arrived():
+        choose_dataset(st.session_state["awaited_dataset"])
     for wanted in (st.session_state.get("dataset"), st.query_params.get("dataset")):
         if wanted in names:
             st.session_state["dataset"] = wanted
@@ -60,6 +62,20 @@ def dataset_name() -> str | None:
 def choose_dataset(name: str) -> None:
     """Show another dataset in this window."""
     st.session_state["dataset"] = name
+    drop("awaited_dataset")
+
+
+def await_dataset(name: str) -> None:
+    """Show a dataset in this window as soon as it is there; it may be in the making."""
+    if name in home().datasets():
+        choose_dataset(name)
+    else:
+        st.session_state["awaited_dataset"] = name
+
+
+def has_arrived() -> bool:
+    """Whether the dataset that this window waits for is there and not yet shown."""
+    return st.session_state.get("awaited_dataset") in home().datasets()
 
 
 def screen() -> Screen | None:

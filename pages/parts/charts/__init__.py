@@ -3,7 +3,7 @@
 from pages.parts.charts.belief import gains, histogram, learning, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Look, template
 from pages.parts.charts.places import add_density, marker_size, scatter_groups, scatter_values, zoomed
-from pages.parts.charts.series import bars, days, heat, timeline, trend, waterfall
+from pages.parts.charts.series import bars, days, heat, missing, timeline, trend, waterfall
 
 __all__ = [
     "DARK",
@@ -18,6 +18,7 @@ __all__ = [
     "histogram",
     "learning",
     "marker_size",
+    "missing",
     "reliability",
     "scatter_groups",
     "scatter_values",

@@ -45,18 +45,60 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
     return figure
 
 
-def days(frame: pd.DataFrame, label: str, look: Look) -> go.Figure:
-    """Events per day as thin bars; days without events stay empty."""
-    figure = empty_figure(look, height=220)
-    figure.add_bar(
-        x=frame["day"],
-        y=frame["events"],
-        marker={"color": PALETTE[0], "line": {"width": 0}},
-        hovertemplate="%{x|%Y-%m-%d}<br>%{y:,}<extra></extra>",
+def days(frame: pd.DataFrame, labels: dict[str, str], look: Look) -> go.Figure:
+    """Events per day as thin bars, one colour for each kind of event; days without events stay empty.
+
+    Args:
+        frame: day, event_type, events.
+        labels: Words of the kinds, and of the axis under "events".
+        look: Colours of the theme.
+    """
+    figure = empty_figure(look, height=240)
+    sizes = frame.groupby("event_type", observed=True)["events"].sum().sort_values(ascending=False)
+    for place, kind in enumerate(sizes.index):
+        part = frame[frame["event_type"] == kind]
+        figure.add_bar(
+            x=part["day"],
+            y=part["events"],
+            name=hover(labels[kind]),
+            marker={"color": PALETTE[place % len(PALETTE)], "line": {"width": 0}},
+            hovertemplate="%{x|%Y-%m-%d}<br>%{y:,}<extra>" + hover(labels[kind]) + "</extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0.05, showlegend=len(sizes) > 1)
+    date_axis(figure, pd.to_datetime(frame["day"]))
+    figure.update_yaxes(title_text=hover(labels["events"]), rangemode="tozero")
+    return figure
+
+
+def missing(frame: pd.DataFrame, columns: Sequence[tuple[str, str]], label: str, look: Look) -> go.Figure:
+    """Where in time values are missing: a row for each column, a cell for each period, darker where more is missing.
+
+    Args:
+        frame: period and, for each column, the share of events without a value.
+        columns: (column, word), top to bottom.
+        label: Word of the share.
+        look: Colours of the theme.
+    """
+    figure = empty_figure(look, height=90 + 24 * len(columns))
+    figure.add_heatmap(
+        z=[[100 * share for share in frame[name]] for name, _word in columns],
+        x=pd.to_datetime(frame["period"]),
+        y=[hover(word) for _name, word in columns],
+        zmin=0,
+        zmax=100,
+        colorscale=list(look.ramp),
+        ygap=1.5,
+        colorbar={
+            "title": {"text": hover(label), "side": "right"},
+            "ticksuffix": "%",
+            "outlinewidth": 0,
+            "thickness": 10,
+            "tickfont": {"color": look.quiet},
+        },
+        hovertemplate="%{y}, %{x|%Y-%m-%d}<br>%{z:.1f}%<extra></extra>",
     )
-    figure.update_layout(bargap=0.05, showlegend=False)
-    date_axis(figure, frame["day"])
-    figure.update_yaxes(title_text=hover(label), rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    date_axis(figure, pd.to_datetime(frame["period"]))
     return figure
 
 
