@@ -5,7 +5,7 @@ import re
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -22,7 +22,7 @@ from core.ingest.personal import SHARED, find_personal, kind_words
 from core.ingest.reading import FilePreview, inspect_file
 from core.jobs import read_job
 from core.messages import Message
-from core.privacy import PersonalColumn
+from core.privacy import PersonalColumn, mask
 from core.schema import slug
 from core.store import Home
 
@@ -63,6 +63,11 @@ class Look:
     personal: tuple[PersonalColumn, ...] = ()
     """Columns that look like personal data."""
 
+    def masked_sample(self) -> list[list[str]]:
+        """The sample with the values of personal columns masked, so that a form may be shown to others."""
+        hidden = {self.columns.index(hit.column) for hit in self.personal}
+        return [[mask(value) if place in hidden else value for place, value in enumerate(row)] for row in self.sample]
+
 
 @dataclass(frozen=True)
 class SavedMapping:
@@ -92,6 +97,11 @@ def look_at(path: Path, role: str) -> Look:
     except MappingError as error:
         question = error.message
         guesses = _by_hand(preview, part)
+    personal = tuple(find_personal(preview))
+    hidden = {hit.column for hit in personal}
+    guesses = tuple(
+        (name, replace(guess, samples=tuple(map(mask, guess.samples))) if hidden & set(guess.source) else guess) for name, guess in guesses
+    )
     needed = {"events": ("user_id", "event_time"), "items": ("item_id",), "users": ("user_id",)}[role]
     if {"order_number", "days_since_prior_order"} <= {name for name, _guess in guesses}:
         needed = ("user_id",)
@@ -125,7 +135,7 @@ def look_at(path: Path, role: str) -> Look:
         guesses,
         default,
         question,
-        tuple(find_personal(preview)),
+        personal,
     )
 
 

@@ -74,11 +74,26 @@ def _role(role: str, path: Path, files: Files, dataset: str | None) -> tuple[dic
             size=look.bytes / 1e6,
         )
     )
-    sample = pd.DataFrame(look.sample[:6], columns=list(look.columns))
+    shown = look.masked_sample()
+    if look.personal and st.toggle(_("Show personal values in the preview"), key=f"show-personal-{role}-{path.name}"):
+        shown = look.sample
+    sample = pd.DataFrame(shown[:6], columns=list(look.columns))
     st.dataframe(sample, hide_index=True, height=frame.fitting(len(sample), 248))
-    if look.question:
-        st.warning(plain(said(look.question)))
     saved = _saved(role, path, look, dataset)
+    found = {name for name, _guess in look.columns_guessed}
+    if look.question and not saved and not found & set(look.needed):
+        st.error(plain(said(look.question)))
+        place = st.expander(_("It is a log all the same: choose its columns by hand"))
+    else:
+        if look.question:
+            st.warning(plain(said(look.question)))
+        place = st.container()
+    with place:
+        return _chosen(role, path, files, look, saved)
+
+
+def _chosen(role: str, path: Path, files: Files, look: intake.Look, saved: intake.SavedMapping | None) -> tuple[dict[str, Any], list[str]]:
+    """Draw what a person decides of one file: columns, personal data, words, the order of dates."""
     chosen = _columns_form(role, path, look, saved)
     record: dict[str, Any] = {"columns": {}}
     replaced, left_out = personal_form(role, path, look, chosen, saved)

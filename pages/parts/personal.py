@@ -65,7 +65,13 @@ def personal_form(
         )
     if unused:
         listed = ", ".join(f"{plain(hit.column)} ({said(intake.personal_words(hit))})" for hit in unused)
-        st.caption(_("Never stored, as nothing uses it: {columns}. In rows that are put aside its values are masked.", columns=listed))
+        st.info(
+            _(
+                "This file holds personal data that nothing here uses, so it is never stored: {columns}. "
+                "In rows that are put aside its values are masked.",
+                columns=listed,
+            )
+        )
     return replaced, left_out
 
 
