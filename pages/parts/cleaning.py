@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.pipeline.intake import RULES
+from pages.parts import controls
 from pages.parts.text import _, plain
 from pages.parts.words import rule_sentence, rule_word
 
@@ -29,7 +30,7 @@ def cleaning_form() -> dict[str, Any]:
     with st.expander(_("Cleaning rules")):
         st.caption(_("Rows that a rule takes are put aside, never deleted: each can be read and downloaded after the import."))
         open_rules = [rule for rule in RULES if not rule.fixed]
-        for cell, rule in zip(_cells(len(open_rules)), open_rules, strict=True):
+        for cell, rule in zip(controls.cells(len(open_rules)), open_rules, strict=True):
             with cell:
                 on = st.toggle(rule_word(rule.id), value=rule.usual, key=f"rule-on-{rule.id}", help=plain(rule_sentence(rule.id)))
                 numbers = {
@@ -51,8 +52,3 @@ def cleaning_form() -> dict[str, Any]:
         fixed = ", ".join(rule_word(rule.id) for rule in RULES if rule.fixed)
         st.caption(_("Always on, as such rows cannot be placed in the log: {rules}.", rules=fixed))
     return given
-
-
-def _cells(number: int) -> list[Any]:
-    """Three cells to a row, filled row by row."""
-    return [cell for _row in range(-(-number // 3)) for cell in st.columns(3, gap="medium")][:number]

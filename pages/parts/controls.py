@@ -1,5 +1,7 @@
 """Widgets that return core values."""
 
+from typing import Any
+
 import streamlit as st
 
 from core.pipeline import screens
@@ -81,6 +83,11 @@ def segment(table: list[dict[str, object]], label: str, key: str) -> int | None:
     names = {int(str(row["segment_id"])): str(row["name"]) for row in table}
     chosen = st.selectbox(label, list(names), format_func=names.__getitem__, key=key, index=None, placeholder=_("Choose a segment"))
     return None if chosen is None else int(chosen)
+
+
+def cells(number: int, columns: int = 3, place: Any = st) -> list[Any]:
+    """Places for so many widgets, filled row by row, so that a note below one moves the whole next row."""
+    return [cell for _row in range(-(-number // columns)) for cell in place.columns(columns, gap="medium")][:number]
 
 
 def failure(sentence: str, log_id: str) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.pipeline import intake
 from core.schema import EVENT_TYPES
-from pages.parts import frame, state
+from pages.parts import controls, frame, state
 from pages.parts.personal import personal_form
 from pages.parts.text import _, percent, plain, said, whole
 from pages.parts.words import column_word, event_word
@@ -158,16 +158,14 @@ def _columns_form(role: str, path: Path, look: intake.Look, saved: intake.SavedM
     others = [name for name in every if name not in shown_first]
     first = st.container()
     rest = st.expander(_("Other columns ({n})", n=whole(len(others)))) if others else first
-    grids = {True: first.columns(3), False: rest.columns(3)}
-    for canonical in [*shown_first, *others]:
-        is_first = canonical in shown_first
-        place = (shown_first if is_first else others).index(canonical)
+    cells = [*controls.cells(len(shown_first), place=first), *controls.cells(len(others), place=rest)]
+    for cell, canonical in zip(cells, [*shown_first, *others], strict=True):
         source, confidence, samples = columns.get(canonical, ([], 0.0, ()))
         joined = " + ".join(source)
         choices = [NONE, *look.columns, *([joined] if len(source) > 1 else [])]
         shown = plain(", ".join(samples[:3]))
         note = _("sure to {confidence}; for example {values}", confidence=percent(confidence, 0), values=shown)
-        with grids[is_first][place % 3]:
+        with cell:
             value = st.selectbox(
                 column_word(canonical) + (" *" if canonical in look.needed else ""),
                 choices,
@@ -194,10 +192,10 @@ def _events_form(look: intake.Look, path: Path, chosen: dict[str, list[str]], sa
     words = intake.event_words(path, chosen["event_type"][0], look) if len(chosen["event_type"]) == 1 else []
     if words:
         st.markdown(_("**Which word is which act?**"))
-    cells, given = st.columns(4), dict(known)
-    for place, (word, kind, count) in enumerate(words):
+    given = dict(known)
+    for cell, (word, kind, count) in zip(controls.cells(len(words), 4), words, strict=True):
         meant = known.get(word, kind)
-        with cells[place % 4]:
+        with cell:
             value = st.selectbox(
                 plain(word),
                 list(EVENT_TYPES),
