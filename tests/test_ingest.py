@@ -299,6 +299,33 @@ def test_an_appended_file_is_read_in_the_order_of_the_rows_before(ingest: Ingest
     assert any("as in the rows before" in warning for warning in record["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("usual", "odd"),
+    [
+        ("2024-03-0{n} 10:00:00", "1709460000"),
+        ("2024-03-0{n}T10:00:00Z", "1709460000000"),
+        ("17092{n}0000", "2024-03-03 10:00:00"),
+        ("17092{n}0000", "1709460000000"),
+        ("17092{n}0000000", "1709460000"),
+        ("2{n}/03/2024 10:00", "2024-03-03 10:00:00"),
+    ],
+)
+def test_a_time_in_another_form_is_read_when_it_can_mean_only_one_time_and_told(
+    ingest: Ingest, dataset: Dataset, usual: str, odd: str
+) -> None:
+    rows = "".join(f"u{n},a,view,{usual.format(n=n)},1\n" for n in range(1, 6))
+    record = ingest(HEADER + rows, HEADER + f"odd,a,view,{odd},1\n")
+    assert record["rows_kept"] == 6
+    assert query(dataset, "SELECT event_time FROM main.events WHERE user_id = 'odd'") == [(datetime(2024, 3, 3, 10),)]
+    assert any("1 time is written in another form" in warning for warning in record["warnings"])
+
+
+def test_a_unit_that_a_person_gave_holds_for_every_time(ingest: Ingest) -> None:
+    rows = "".join(f"u{n},a,view,17092{n}0000,1\n" for n in range(1, 6))
+    record = ingest(HEADER + rows + "odd,a,view,1709460000000,1\n", mapping={"events": {"columns": {}, "time_unit": "s"}})
+    assert (record["rows_kept"], record["rows_quarantined"]) == (5, 1)
+
+
 def test_a_given_time_format_settles_it(ingest: Ingest, dataset: Dataset) -> None:
     ingest(HEADER + "u1,a,view,03/04/2024 10:00,1\n", mapping={"events": {"columns": {}, "time_format": "%d/%m/%Y %H:%M"}})
     assert events(dataset, "event_time") == [(datetime(2024, 4, 3, 10),)]

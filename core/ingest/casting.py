@@ -74,7 +74,13 @@ _BODIES = {
     rf" THEN timezone('UTC', try_strptime(regexp_replace(x, ' *(GMT|UTC|Z)$', ' +0000'), {_NAMED_ZONED}))"
     rf" ELSE in_zone(try_strptime(regexp_replace(x, ' (GMT|UTC) (\d{{4}})$', ' \2'), {_NAMED})) END",
 }
-"""Ways to read a time; `x` is text. Year-first text is read whatever the way, because it can mean only one thing."""
+"""Ways to read a time; `x` is text. Year-first text and epoch numbers are read beside it, because they can mean only one thing."""
+_ELSE = "CASE WHEN regexp_matches(x, '^1[0-9]{9}([0-9]{3}){0,2}$') THEN TRY(make_timestamp(CAST(rpad(x, 16, '0') AS BIGINT))) END"
+"""Seconds, milliseconds and microseconds of the years 2001 to 2033 differ in length."""
+_NUMBERS_ALONE = ("days", "month_days", "excel", "nanoseconds")
+"""Ways in which any number is a time."""
+_EPOCH_SPAN = "TIMESTAMP '1973-03-03' AND TIMESTAMP '5138-11-16'"
+"""Where an epoch number lies that is read in its own unit; a thousandth or a thousandfold of it lies outside."""
 
 _FORMAT = re.compile(r"^[%\w \t/:.,+()年月日时分秒-]+$")
 """A person's format becomes part of a statement, because strptime wants a constant; no quote can pass this."""
@@ -90,6 +96,8 @@ class TimeReading:
     kind: str
     unit: str | None = None
     warning: Message | None = None
+    given: bool = False
+    """Whether a person said it, so that no value is read in another form."""
 
 
 def decide_time(
@@ -108,9 +116,9 @@ def decide_time(
         MappingError: No known form fits most of the values, or dates are day-first or month-first and nothing says which.
     """
     if time_format is not None:
-        return TimeReading("given")
+        return TimeReading("given", given=True)
     if unit is not None:
-        return TimeReading({"days": "days", "ns": "nanoseconds"}.get(unit, "epoch"), unit)
+        return TimeReading({"days": "days", "ns": "nanoseconds"}.get(unit, "epoch"), unit, given=True)
     row = connection.execute(
         r"""
         WITH times AS (SELECT event_time AS t FROM raw WHERE event_time IS NOT NULL USING SAMPLE 20000 ROWS (reservoir, 7))
@@ -223,8 +231,29 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
     )
     connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_iso(x) AS ({_ISO_CAST})")
     body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
-    fallback = "" if reading.kind == "iso" else f", CASE WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN ({_ISO_CAST}) END"
-    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_time(x) AS COALESCE({body}{fallback}, NULL)")
+    if reading.kind == "epoch" and not reading.given:
+        body = f"CASE WHEN {body} BETWEEN {_EPOCH_SPAN} THEN {body} END"
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_usual(x) AS ({body})")
+    other = "CAST(NULL AS TIMESTAMP)" if reading.kind in _NUMBERS_ALONE or reading.given else _ELSE
+    year_first = "" if reading.kind == "iso" else f"WHEN regexp_matches(x, '^[0-9]{{4}}[-/][0-9]{{1,2}}[-/]') THEN ({_ISO_CAST})"
+    connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_other(x) AS CASE {year_first} WHEN true THEN {other} END")
+    connection.execute("CREATE OR REPLACE TEMP MACRO parse_time(x) AS COALESCE(parse_usual(x), parse_other(x))")
+
+
+def count_other_times(connection: Connection, reading: TimeReading) -> int:
+    """Count times of `raw` that are read in another form than most, because they can mean only one thing."""
+    if reading.kind == "epoch":
+        usual = {"s": 10, "ms": 13, "us": 16}[reading.unit or "s"]
+        likely = f"strlen(event_time) <> {usual} OR contains(event_time, '-')"
+    else:
+        likely = "strlen(event_time) IN (10, 13, 16)" + ("" if reading.kind == "iso" else " OR substr(event_time, 5, 1) IN ('-', '/')")
+    return int(
+        scalar(
+            connection,
+            f"SELECT count(*) FROM (SELECT event_time FROM raw WHERE {likely})"  # noqa: S608 - fixed expressions only
+            " WHERE parse_usual(event_time) IS NULL AND parse_other(event_time) IS NOT NULL",
+        )
+    )
 
 
 _MONEY = (

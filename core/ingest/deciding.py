@@ -6,7 +6,15 @@ from typing import Any
 import pyarrow as pa
 
 from core.ingest import cleaning
-from core.ingest.casting import RELATIVE_START, TimeReading, decide_decimal, decide_time, make_number_macros, make_time_macros
+from core.ingest.casting import (
+    RELATIVE_START,
+    TimeReading,
+    count_other_times,
+    decide_decimal,
+    decide_time,
+    make_number_macros,
+    make_time_macros,
+)
 from core.ingest.event_words import read_words
 from core.ingest.ids import are_whole
 from core.ingest.layouts import find_layout
@@ -41,6 +49,12 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     if reading.warning:
         warnings.append(reading.warning)
     make_time_macros(connection, reading, zone, time_format)
+    if columns and (others := count_other_times(connection, reading)):
+        warnings.append(
+            say("{n} times are written in another form than the rest; they are read as the only time that they can mean.", n=others)
+            if others > 1
+            else say("1 time is written in another form than the rest; it is read as the only time that it can mean.")
+        )
     decimal, note = decide_decimal(connection)
     if note:
         warnings.append(note)
