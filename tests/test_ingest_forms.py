@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,19 @@ def test_uploads_keep_their_names_and_harm_nothing(tmp_path: Path) -> None:
         assert (path.name, path.parent.parent) == (kept, home.path / "uploads")
     intake.release_uploads(home)
     assert len(list((home.path / "uploads").glob("*/*"))) == len(names)
+
+
+def test_later_lines_of_an_order_take_the_buyer_from_its_other_lines(load: Load, dataset: Dataset) -> None:
+    lines = [
+        "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku",
+        "#3,bob@example.com,paid,2024-03-03 10:00:00 +0100,1,Blue shirt,20.00,SH-1",
+        "#3,,,,2,Socks,10.00,SO-1",
+        "#2,ann@example.com,paid,2024-03-02 11:00:00 +0100,1,Blue shirt,20.00,SH-1",
+        "#2,eve@example.com,paid,2024-03-02 11:00:00 +0100,1,Blue shirt,20.00,SH-1",
+        "#2,,paid,2024-03-02 11:00:00 +0100,1,Socks,10.00,SO-1",
+        "#1,,paid,2024-03-01 12:00:00 +0100,1,Blue shirt,20.00,SH-1",
+    ]
+    record = load("\n".join(lines))
+    assert rows(dataset, "user_id, item_id, event_time")[1] == ("bob@example.com", "SO-1", datetime(2024, 3, 3, 9))
+    assert (record["rows_kept"], record["rows_quarantined"]) == (4, 2), "an order of two buyers, and one of none, tell nothing"
+    assert any("1 line of an order lacks user_id" in warning for warning in record["warnings"])

@@ -20,7 +20,7 @@ from core.ingest.ids import are_whole
 from core.ingest.layouts import find_layout
 from core.ingest.mapping import RoleMapping
 from core.ingest.names import plain_name
-from core.ingest.orders import join_lines, merge_heads
+from core.ingest.orders import fill_orders, join_lines, merge_heads
 from core.ingest.outliers import take_far_prices, take_other_currencies, take_strangers
 from core.ingest.robots import catch_robots
 from core.ingest.watching import Tick, part_of
@@ -34,6 +34,7 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     connection, warnings = work.connection, work.warnings
     time_format, unit = part.time_format, part.time_unit
     join_lines(work)
+    fill_orders(work)
     if "event_time" not in columns and "order_number" in columns:
         cleaning.place_orders(connection, RELATIVE_START)
         warnings.append(

@@ -1,4 +1,4 @@
-"""Exports that keep orders and their lines in two files: the lines learn from their order who bought and when."""
+"""Lines of orders learn who bought and when: from the orders' own file, or from the other lines of their order."""
 
 from core.ingest.work import Work
 from core.messages import say
@@ -56,6 +56,43 @@ def join_lines(work: Work) -> None:
             n=orders,
         )
     )
+
+
+def fill_orders(work: Work) -> None:
+    """Fill who bought and when on later lines of an order from its other lines, where all of those agree.
+
+    Shop exports often write the buyer on the first line of an order alone.
+    """
+    connection = work.connection
+    for name in ("user_id", "event_time"):
+        files = [
+            s.index for s in work.sources if s.role == "events" and {name, "order_id", "item_id"} <= s.mapping.columns.keys()
+        ]  # lines of an order, each with its item
+        if not files:
+            continue
+        column = identifier(name)
+        places: dict[str, object] = {"files": files}
+        lacking = f"{column} IS NULL AND order_id IS NOT NULL AND list_contains($files, source_file)"
+        if not scalar(connection, f"SELECT count(*) FROM (SELECT 1 FROM raw WHERE {lacking} LIMIT 1)", places):  # noqa: S608 - fixed names only
+            continue
+        connection.execute(
+            f"CREATE TEMP TABLE known AS SELECT source_file, order_id, min({column}) AS {column} FROM raw"  # noqa: S608 - fixed names only
+            f" WHERE order_id IN (SELECT order_id FROM raw WHERE {lacking}) AND list_contains($files, source_file)"
+            f" GROUP BY source_file, order_id HAVING count(DISTINCT {column}) = 1",
+            places,
+        )
+        lines = scalar(connection, f"SELECT count(*) FROM raw SEMI JOIN known USING (source_file, order_id) WHERE {lacking}", places)  # noqa: S608 - fixed names only
+        connection.execute(
+            f"UPDATE raw_cells SET {column} = known.{column} FROM known WHERE raw_cells.{column} IS NULL"  # noqa: S608 - fixed names only
+            " AND raw_cells.source_file = known.source_file AND raw_cells.order_id = known.order_id"
+        )
+        connection.execute("DROP TABLE known")
+        if lines:
+            work.warnings.append(
+                say("{n} lines of orders lack {column}; they took it from the other lines of their order.", n=lines, column=name)
+                if lines > 1
+                else say("1 line of an order lacks {column}; it took it from the other lines of its order.", column=name)
+            )
 
 
 def merge_heads(work: Work) -> None:
