@@ -152,13 +152,14 @@ def bring_back(home: Home, name: str, version: str) -> dict[str, Any]:
     return {"dataset": name, "version": version, "runs": returned, "warnings": warnings}
 
 
-def outdated(screen: Screen) -> list[str]:
-    """Name the kinds of the pinned runs that were made from another version than the one on screen."""
-    found = []
-    for kind, run in screen.runs:
-        made_from = screen.dataset.run_manifest(kind, run).get("inputs", {}).get("version")
+def outdated(screen: Screen) -> dict[str, str]:
+    """Return the kinds of the pinned runs that were made from another version than the one on screen, with that version."""
+    found = {}
+    pinned = dict(screen.runs)
+    for kind in (name for name in RUN_KINDS if name in pinned):
+        made_from = screen.dataset.run_manifest(kind, pinned[kind]).get("inputs", {}).get("version")
         if made_from and made_from != screen.version:
-            found.append(kind)
+            found[kind] = str(made_from)
     return found
 
 

@@ -48,7 +48,7 @@ def card(here: Screen, found: Portrait) -> None:
             (
                 _("Purchase chance"),
                 chance(score["propensity"]) if score else "–",
-                note or _("not computed yet"),
+                "  \n".join(part for part in (note or _("not computed yet"), frame.made_from(here, "propensity")) if part),
                 _("Calibrated chance within the horizon; the range is its 95% interval."),
             ),
             (
@@ -70,9 +70,12 @@ def card(here: Screen, found: Portrait) -> None:
     with left:
         if found.segment:
             row = segments_shown(here).set_index("segment_id").loc[int(found.segment["segment_id"])]
-            st.markdown(
-                f"**{_('Segment')}**: {plain(row['name'])} · " + _("certainty {share}", share=percent(found.segment["certainty"], 0))
-            )
+            told = [
+                plain(row["name"]),
+                _("certainty {share}", share=percent(found.segment["certainty"], 0)),
+                frame.made_from(here, "atlas"),
+            ]
+            st.markdown(f"**{_('Segment')}**: " + " · ".join(part for part in told if part))
             st.caption(plain(row["traits"]))
         if len(found.reasons):
             st.markdown(f"**{_('What moves this chance')}**")
@@ -143,6 +146,7 @@ def next_items(here: Screen, found: Portrait) -> None:
         else:
             st.caption(_("There is no list for this shopper."))
         return
+    _of_version(here, "recommendations")
     table = found.recommendations.head(10)
     table = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
     frame.table(
@@ -164,6 +168,7 @@ def likeness(here: Screen, found: Portrait) -> None:
         else:
             st.caption(_("This shopper has no text profile, so none can be compared."))
         return
+    _of_version(here, "profiles")
     if "segment_id" in near:
         names = segment_names_shown(here)
         near = near.assign(segment=[names.get(segment, "–") for segment in near["segment_id"]])
@@ -193,6 +198,11 @@ def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:
 def short_value(value: object) -> str:
     """A feature's value as people read it."""
     return number(float(value), 2) if isinstance(value, float) and abs(value) < 1000 else short(float(str(value)))
+
+
+def _of_version(here: Screen, kind: str) -> None:
+    if told := frame.made_from(here, kind):
+        st.caption(told)
 
 
 def _draw(here: Screen) -> None:
