@@ -6,11 +6,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.ingest.rules import RULES, settle_rules
 from core.pipeline import outcomes, screens, shoppers
 from core.store import Home
 from pages.parts import cleaning
+from pages.parts.words import rule_word
 from tests.page_worlds import NASTY, tiny_home
 from tests.worlds import at, publish_world
 
@@ -229,6 +231,40 @@ def test_switched_rules_and_their_numbers_reach_the_mapping_of_the_import(tmp_pa
     assert mapping.rules == {"null_item": False, "duplicates": {"seconds": 5}, "robots": {"per_day": 400}}
     settled = settle_rules(mapping.rules)
     assert not settled["null_item"].on and settled["robots"].parameters["per_day"] == 400
+
+
+LOG = """user_id,item_id,event_type,event_time,price,currency
+u1,a,view,2024-03-01 10:00:00,1.50,USD
+u1,a,view,2024-03-01 10:00:00,1.50,USD
+,b,view,2024-03-02 10:00:00,2.50,USD
+,c,cart,2024-03-02 11:00:00,a_long_word_in_the_place_of_a_price,USD
+u2,a,purchase,2024-03-04 12:00:00,1.50,EUR
+u3,a,purchase,2024-03-05 12:00:00,-1.50,USD
+"""
+
+
+@pytest.fixture(scope="module")
+def soiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of which several rules took rows."""
+    folder = tmp_path_factory.mktemp("soiled")
+    (folder / "log.csv").write_text(LOG, encoding="utf-8")
+    ingest_log(Home(folder / "home").dataset("soiled", create=True), IngestRequest((folder / "log.csv",)))
+    return folder / "home"
+
+
+@pytest.mark.parametrize(("lang", "name"), [("en", "“No shopper id”"), ("zh", "“没有顾客编号”")])
+def test_the_notes_of_the_import_call_rules_by_their_names(lang: str, name: str, soiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = words(open_page("data", soiled, monkeypatch, lang)).replace("\\", "")
+    assert name in shown
+    assert not [rule.id for rule in RULES if "_" in rule.id and rule.id in shown]
+
+
+def test_the_data_page_lists_each_rule_with_its_first_rows_whole(soiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = words(open_page("data", soiled, monkeypatch)).replace("\\", "")
+    lines = shown.splitlines()
+    place = lines.index("- **No shopper id** · No user id. Switched off, rows with a session id are kept under that session.")
+    assert lines[place + 1 : place + 3] == [f"    - {line}" for line in LOG.splitlines()[3:5]]
+    assert all(f"- **{rule_word(rule.id)}** · {rule.description}" in lines for rule in RULES)
 
 
 def test_every_number_of_every_rule_has_a_word() -> None:
