@@ -1,5 +1,6 @@
 """The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from pages.parts.text import _, day, percent, plain, said, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
+DATE_HYPHEN = re.compile(r"(?<=\d)-(?=\d)")
 ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
@@ -77,7 +79,7 @@ def header(here: Screen) -> None:
         )
     if model := screens.model_name(profiles):
         parts.append(_("model {model}", model=plain(model)))
-    parts = [part.replace("-", "\u2011") if part[:1].isdigit() else part for part in parts]  # dates do not break
+    parts = [DATE_HYPHEN.sub("\u2011", part) for part in parts]  # dates do not break
     st.markdown(
         " ".join(badges) + ("  " if badges else "") + " · ".join(f":gray[{part}]" if place else part for place, part in enumerate(parts)),
         width="stretch",
@@ -182,12 +184,14 @@ def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
                 st.code(answer.sql, language="sql")
 
 
-def tiles(figures: list[tuple[str, str, str | None, str | None]], columns: int = 4) -> None:
-    """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped."""
-    for start in range(0, len(figures), columns):
-        row = figures[start : start + columns]
-        for cell, (label, value, note, explanation) in zip(st.columns(columns), row, strict=False):
-            with cell.container(border=True, height="stretch"):
+def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]]) -> None:
+    """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped.
+
+    The style sheet `screen.css` sets them four to a row, or as many as there is room for; `key` is unique on its page.
+    """
+    with st.container(key=f"tiles-{key}"):
+        for label, value, note, explanation in figures:
+            with st.container(border=True, height="stretch"):
                 st.metric(label, plain(value), help=explanation)
                 if note:
                     st.caption(note)

@@ -44,6 +44,7 @@ def card(here: Screen, found: Portrait) -> None:
         band = band_word(str(score.get("band", "")))
         note = _("range {low} – {high}, {band}", low=plain(chance(score["low"])), high=plain(chance(score["high"])), band=band)
     frame.tiles(
+        "shopper",
         [
             (
                 _("Purchase chance"),
@@ -64,7 +65,7 @@ def card(here: Screen, found: Portrait) -> None:
                 None,
             ),
             (_("Revenue"), amount(facts["revenue"]), _("since {day}", day=day(facts["first_event"], here.zone)), None),
-        ]
+        ],
     )
     left, right = st.columns(2, gap="large")
     with left:
