@@ -1,0 +1,26 @@
+"""A narrow window: every figure of every tile is readable, and tiles still stand side by side."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
+
+CUT = """
+() => [...document.querySelectorAll('[data-testid=stMetricValue] *, [data-testid=stMetricLabel] *')]
+  .filter(part => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflow === 'hidden')
+  .map(part => part.textContent)
+"""
+
+
+@pytest.mark.parametrize("width", [700, 900, 1200])
+@pytest.mark.parametrize(("place", "tiles"), [("", 4), ("overview", 8), ("shopper", 4)])
+def test_no_figure_of_a_tile_is_cut(place: str, tiles: int, width: int, address: str, window: Callable[[], Page]) -> None:
+    page = window()
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{address}/{place}?dataset=known")
+    page.locator("[data-testid=stMetricValue]").nth(tiles - 1).wait_for()
+    assert page.evaluate(CUT) == []
+    lefts = page.eval_on_selector_all("[data-testid=stMetric]", "tiles => tiles.map(tile => tile.getBoundingClientRect().left)")
+    assert 2 <= len(set(lefts)) <= 4
