@@ -1,9 +1,9 @@
-"""A narrow window: every figure of every tile is readable, and tiles still stand side by side."""
+"""What our style sheet does: in a narrow window figures stay whole, and a form that failed leaves no empty frame."""
 
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -24,3 +24,13 @@ def test_no_figure_of_a_tile_is_cut(place: str, tiles: int, width: int, address:
     assert page.evaluate(CUT) == []
     lefts = page.eval_on_selector_all("[data-testid=stMetric]", "tiles => tiles.map(tile => tile.getBoundingClientRect().left)")
     assert 2 <= len(set(lefts)) <= 4
+
+
+def test_a_file_without_a_row_leaves_no_empty_frame_above_the_error(address: str, window: Callable[[], Page]) -> None:
+    page = window()
+    page.goto(f"{address}/?dataset=known")
+    page.locator("[data-testid=stFileUploader] input").first.set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": b""})
+    expect(page.get_by_test_id("stAlertContentError")).to_be_visible()
+    frame = page.locator("[data-testid=stExpander]", has_text="x.csv")
+    expect(frame).to_have_count(1)
+    expect(frame).not_to_be_visible()
