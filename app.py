@@ -20,8 +20,9 @@ def main() -> None:
     st.set_page_config(page_title="Shopper Atlas", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     state.begin()
     state.put("routed", True)
-    if (words := ASSETS / f"{state.language()}.css").is_file():
-        st.html(words)
+    for sheet in (ASSETS / "screen.css", ASSETS / f"{state.language()}.css"):
+        if sheet.is_file():
+            st.html(sheet)
     st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     routes = {
         _("Data"): [

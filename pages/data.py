@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.pipeline import screens
+from core.pipeline import quality, screens
 from pages.parts import doubts, frame, jobs, state, versions
 from pages.parts.importing import import_form
 from pages.parts.quality import accounting, coverage, quarantine
@@ -11,12 +11,12 @@ from pages.parts.text import _
 
 here = frame.begin(_("Data"), _("Can this log be trusted, and what was removed from it?"))
 if here:
-    if {"atlas", "propensity", "recommendations"} - dict(here.runs).keys() and not jobs.live_job(state.home()):
+    missing = {"atlas", "propensity", "recommendations"} - dict(here.runs).keys()
+    if missing and not jobs.live_job(state.home()) and not state.ask(quality.outdated, here):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(_("The log is ready. Profiles, map, purchase chances and recommendations are one click away."), width="stretch")
             if st.button(_("Compute everything"), type="primary", key="compute"):
                 jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
-    versions.outdated(here)
     there = versions.chosen(here)
     accounting(there, state.ask(screens.manifest, there))
     coverage(there)

@@ -16,6 +16,9 @@ from core.ingest.date_order import weigh_date_order
 from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.ingest.report import quality_report
+from core.ingest.report_page import report_page
+from core.ingest.report_words import gap_days_sentence, partial_day_sentence
+from core.ingest.rules import RULES
 from core.store import Dataset, Home
 
 HEADER = "user_id,item_id,event_type,event_time,price\n"
@@ -567,8 +570,35 @@ def test_the_report_adds_up(ingest: Ingest, dataset: Dataset) -> None:
     assert report["users"]["one_event_share"] == 1.0
 
 
+def test_the_report_as_a_page_calls_rules_by_their_names(ingest: Ingest, dataset: Dataset) -> None:
+    ingest("user_id,item_id,event_type,event_time,price,currency\n,a,view,2024-03-01 10:00:00,1,USD\nu1,a,view,2024-03-02 10:00:00,1,EUR\n")
+    with dataset.log().history() as connection:
+        page = report_page(quality_report(connection, dataset.manifest()))
+    assert "1 row was quarantined by rule “No shopper id”." in page and "switch the rule “Another currency” on" in page
+    assert not [rule.id for rule in RULES if "_" in rule.id and rule.id in page]
+
+
+@pytest.mark.parametrize(
+    ("events", "begin", "end", "told"),
+    [
+        (1, "00:00", "00:00", "1 event, at 00:00; 1,000 on a usual day."),
+        (2, "00:00", "00:00", "2 events, all at 00:00; 1,000 on a usual day."),
+        (1500, "09:00", "21:30", "09:00 to 21:30: 1,500 events, 1,000 on a usual day."),
+    ],
+)
+def test_a_day_covered_in_part_is_told_in_words_that_fit_its_events(events: int, begin: str, end: str, told: str) -> None:
+    day = {"day": "2024-03-01", "from": begin, "to": end, "events": events, "usual_events": 1000}
+    assert partial_day_sentence(day).endswith(told)
+
+
+def test_days_without_events_are_counted_in_words_that_fit() -> None:
+    assert gap_days_sentence([], 2) == "No day without events."
+    assert gap_days_sentence(["2024-03-01"], 2) == "1 day without events: 2024-03-01"
+    assert gap_days_sentence(["2024-03-01", "2024-03-02", "2024-03-04"], 2) == "3 days without events: 2024-03-01, 2024-03-02 …"
+
+
 def test_nothing_is_published_when_nothing_is_left(ingest: Ingest, dataset: Dataset) -> None:
-    with pytest.raises(EmptyLogError, match="null_user 2"):
+    with pytest.raises(EmptyLogError, match="of 2 read, “No shopper id”: 2"):
         ingest(HEADER + ",a,view,2024-03-01 10:00:00,1\n,b,view,2024-03-01 10:00:00,1\n")
     assert dataset.versions() == []
     assert list((dataset.path / "versions").iterdir()) == []

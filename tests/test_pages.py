@@ -6,12 +6,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.ingest.rules import RULES, settle_rules
 from core.pipeline import outcomes, screens, shoppers
 from core.store import Home
 from pages.parts import cleaning
+from pages.parts.words import rule_word
 from tests.page_worlds import NASTY, tiny_home
+from tests.worlds import at, publish_world
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("data", "overview", "map", "shopper", "propensity", "recommendations", "audiences")
@@ -46,7 +49,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_empty_home_offers_the_sample_on_every_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(page, tmp_path, monkeypatch)
     assert not app.exception and not app.error
-    assert [b.label for b in app.button if b.key == "empty-sample"] == ["Use the sample data"]
+    assert [b.label for b in app.button if b.key and b.key.startswith("empty-")] == ["Use the sample data", "Load a log"]
+
+
+def test_load_a_log_on_an_empty_page_leads_to_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("map", tmp_path, monkeypatch)
+    app.button(key="empty-load").click().run()
+    assert not app.exception and app.title[0].value == "Data"
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -85,6 +94,42 @@ def test_choosing_a_time_zone_moves_days_and_keeps_totals(tmp_path: Path, monkey
     app.selectbox(key="zone-choice").set_value("Asia/Shanghai").run()
     assert "time zone Asia/Shanghai" in words(app)
     assert [metric.value for metric in app.metric] == before
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs made from v0001, whose last event is of 2024-03-12; the data on screen is v0002, which reaches a week further."""
+    home = tiny_home(tmp_path_factory.mktemp("grown"))
+    events = [{"user_id": f"u{n:03d}", "item_id": f"i{n % 6}", "event_type": "view", "event_time": at(n + 7)} for n in range(12)]
+    publish_world(home, events, [{"item_id": f"i{n}", "title": f"Thing {n}"} for n in range(6)])
+    return home
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_names_once_what_was_computed_from_which_older_version(page: str, grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(page, grown, monkeypatch)
+    assert not app.exception and not app.error, words(app)
+    told = "profiles, map and segments, purchase chances, recommendations computed from v0001; the data on screen is v0002."
+    assert words(app).count(told) == 1
+    assert words(app).count("the data on screen is") == 1 and not app.warning
+    assert [b.label for b in app.button if b.label == "Compute everything"] == ["Compute everything"]
+
+
+def test_a_chance_is_dated_by_the_end_of_the_log_that_it_was_computed_from(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = words(open_page("overview", grown, monkeypatch)).replace("\u2011", "-")
+    assert "2024-03-08 – 2024-03-19" in shown
+    assert "chance of purchase within 7 days from 2024-03-12" in shown
+
+
+def test_a_shopper_says_beside_each_result_that_it_is_of_an_older_version(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("shopper", grown, monkeypatch)
+    segment = next(text.value for text in app.markdown if text.value.startswith("**Segment**"))
+    chance = next(text.value for text in app.caption if text.value.startswith("range"))
+    assert segment.endswith("computed from v0001") and chance.endswith("computed from v0001")
+
+
+def test_results_of_the_version_on_screen_need_no_word(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "computed from" not in words(open_page("shopper", tiny, monkeypatch))
 
 
 def test_a_button_on_the_data_page_starts_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +231,40 @@ def test_switched_rules_and_their_numbers_reach_the_mapping_of_the_import(tmp_pa
     assert mapping.rules == {"null_item": False, "duplicates": {"seconds": 5}, "robots": {"per_day": 400}}
     settled = settle_rules(mapping.rules)
     assert not settled["null_item"].on and settled["robots"].parameters["per_day"] == 400
+
+
+LOG = """user_id,item_id,event_type,event_time,price,currency
+u1,a,view,2024-03-01 10:00:00,1.50,USD
+u1,a,view,2024-03-01 10:00:00,1.50,USD
+,b,view,2024-03-02 10:00:00,2.50,USD
+,c,cart,2024-03-02 11:00:00,a_long_word_in_the_place_of_a_price,USD
+u2,a,purchase,2024-03-04 12:00:00,1.50,EUR
+u3,a,purchase,2024-03-05 12:00:00,-1.50,USD
+"""
+
+
+@pytest.fixture(scope="module")
+def soiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of which several rules took rows."""
+    folder = tmp_path_factory.mktemp("soiled")
+    (folder / "log.csv").write_text(LOG, encoding="utf-8")
+    ingest_log(Home(folder / "home").dataset("soiled", create=True), IngestRequest((folder / "log.csv",)))
+    return folder / "home"
+
+
+@pytest.mark.parametrize(("lang", "name"), [("en", "“No shopper id”"), ("zh", "“没有顾客编号”")])
+def test_the_notes_of_the_import_call_rules_by_their_names(lang: str, name: str, soiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = words(open_page("data", soiled, monkeypatch, lang)).replace("\\", "")
+    assert name in shown
+    assert not [rule.id for rule in RULES if "_" in rule.id and rule.id in shown]
+
+
+def test_the_data_page_lists_each_rule_with_its_first_rows_whole(soiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = words(open_page("data", soiled, monkeypatch)).replace("\\", "")
+    lines = shown.splitlines()
+    place = lines.index("- **No shopper id** · No user id. Switched off, rows with a session id are kept under that session.")
+    assert lines[place + 1 : place + 3] == [f"    - {line}" for line in LOG.splitlines()[3:5]]
+    assert all(f"- **{rule_word(rule.id)}** · {rule.description}" in lines for rule in RULES)
 
 
 def test_every_number_of_every_rule_has_a_word() -> None:

@@ -151,6 +151,17 @@ def test_the_catalogue_holds_no_sentence_that_is_no_longer_used() -> None:
     assert not sorted(used - msgids())
 
 
+def test_the_waterfall_gives_each_step_a_line_with_its_name_and_figure_at_one_size() -> None:
+    figure = charts.waterfall(
+        ["Rows read", "No shopper id", "Rows kept"], [30604, -334, 30270], ["absolute", "relative", "total"], charts.LIGHT
+    )
+    assert figure.data[0].orientation == "h" and figure.data[0].text is None, "text in bars shrinks with them"
+    left, right = figure.layout.yaxis, figure.layout.yaxis2
+    assert list(left.ticktext) == ["Rows read", "No shopper id", "Rows kept"] and list(right.ticktext) == ["30,604", "-334", "30,270"]
+    assert list(left.tickvals) == list(right.tickvals) and left.range == right.range
+    assert left.tickfont.size == right.tickfont.size
+
+
 @pytest.mark.parametrize("look", [charts.LIGHT, charts.DARK], ids=["light", "dark"])
 def test_text_reaches_4_5_and_marks_reach_3_on_their_ground(look: charts.Look) -> None:
     for ground in (look.ground, look.panel):
@@ -183,7 +194,7 @@ def test_the_server_listens_here_only_and_tells_nobody() -> None:
 
 def test_nothing_draws_raw_html_or_a_fetched_icon() -> None:
     for path in [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]:
-        source = path.read_text(encoding="utf-8").replace("st.html(words)", "")  # our own style sheet, a file
+        source = path.read_text(encoding="utf-8").replace("st.html(sheet)", "")  # our own style sheets, files
         assert "unsafe_allow_html" not in source and "st.html" not in source, path
         assert 'page_icon=":material' not in source and "https://" not in source, path
 

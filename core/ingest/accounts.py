@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.ingest import cleaning
-from core.ingest.report_words import rule_name
+from core.ingest.report_words import quoted_rule, rule_name
 from core.ingest.rules import RULES, Setting
 from core.ingest.staging import Source
 from core.ingest.work import Work
@@ -208,12 +208,13 @@ def _doubts_of(source: Source) -> Iterator[Message]:
 
 
 def _set_aside(rule: str, n: int) -> Message:
+    name = quoted_rule(rule)
     if rule == "duplicates":
-        return say("{n} rows were merged by rule {rule}.", n=n, rule=rule) if n > 1 else say("1 row was merged by rule {rule}.", rule=rule)
+        return say("{n} rows were merged by rule {rule}.", n=n, rule=name) if n > 1 else say("1 row was merged by rule {rule}.", rule=name)
     return (
-        say("{n} rows were quarantined by rule {rule}.", n=n, rule=rule)
+        say("{n} rows were quarantined by rule {rule}.", n=n, rule=name)
         if n > 1
-        else say("1 row was quarantined by rule {rule}.", rule=rule)
+        else say("1 row was quarantined by rule {rule}.", rule=name)
     )
 
 

@@ -22,6 +22,7 @@ from core.ingest.mapping import RoleMapping
 from core.ingest.names import plain_name
 from core.ingest.orders import fill_orders, join_lines, merge_heads
 from core.ingest.outliers import take_far_prices, take_other_currencies, take_strangers
+from core.ingest.report_words import quoted_rule
 from core.ingest.robots import catch_robots
 from core.ingest.watching import Tick, part_of
 from core.ingest.work import Work
@@ -186,10 +187,11 @@ def _mixed_currencies(work: Work, columns: set[str]) -> str | None:
         return None
     work.warnings.append(
         say(
-            "Prices are in {count} currencies: {currencies}. They are added up as they stand; switch the rule currency_mix on "
+            "Prices are in {count} currencies: {currencies}. They are added up as they stand; switch the rule {rule} on "
             "to keep the currency of the first row alone.",
             count=len(found),
             currencies=", ".join(f"{currency} ({n})" for currency, n in found[:8]),
+            rule=quoted_rule("currency_mix"),
         )
     )
     return place
@@ -234,7 +236,7 @@ def judge_rows(work: Work, daily: bool, tick: Tick) -> list[dict[str, Any]]:
     found = catch_robots(connection, robots.parameters, part_of(tick, 1, 2))
     if found:
         named = ", ".join(f"{user['user_id']} ({user['rows']})" for user in found[:5]) + (" …" if len(found) > 5 else "")
-        warnings.append(say("Acts faster than a person's were set aside (rule robots): {users}.", users=named))
+        warnings.append(say("Acts faster than a person's were set aside (rule {rule}): {users}.", rule=quoted_rule("robots"), users=named))
     return found
 
 

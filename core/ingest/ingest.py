@@ -20,12 +20,13 @@ from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.other_tables import set_other_tables_aside
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
 from core.ingest.reading import FilePreview, inspect_files
+from core.ingest.report_words import quoted_rule
 from core.ingest.rules import settle_rules
 from core.ingest.scratch import Scratch, check_room, scratch_below
 from core.ingest.staging import prepare_staging, stage_file
 from core.ingest.watching import Tick, part_of
 from core.ingest.work import IngestRequest, Work, ticker
-from core.messages import say
+from core.messages import joined, say
 from core.schema import Progress, silent
 from core.store import EVENTS_FILE, TABLES_SQL, THREADS, Connection, Dataset, scalar
 
@@ -310,15 +311,17 @@ def _name_files(work: Work) -> None:
 def _refuse_empty(work: Work, counts: dict[str, int]) -> None:
     read = sum(s.rows for s in work.sources if s.role == "events")
     broken = sum(s.account.broken for s in work.sources if s.role == "events")
-    why = ", ".join(f"{rule} {n}" for rule, n in sorted({**counts, "broken_row": broken}.items(), key=lambda pair: -pair[1]) if n)
+    most_first = sorted({**counts, "broken_row": broken}.items(), key=lambda pair: -pair[1])
+    why = [say("{rule}: {n}", rule=quoted_rule(rule), n=n) for rule, n in most_first if n]
     names = ", ".join(s.preview.name for s in work.sources if s.role == "events")
     used = ", ".join(f"{key} = {'+'.join(value)}" for key, value in work.mapping.events.columns.items())
     if counts.get("null_user") == read and "session_id" in work.mapping.events.columns:
         raise EmptyLogError(
-            "No row of {files} has a user in {column}, but rows have sessions; switch the rule null_user off to take each session "
+            "No row of {files} has a user in {column}, but rows have sessions; switch the rule {rule} off to take each session "
             "as a user, or map another column to user_id.",
             files=names,
             column="+".join(work.mapping.events.columns["user_id"]),
+            rule=quoted_rule("null_user"),
         )
     if not why:
         raise EmptyLogError(
@@ -331,7 +334,7 @@ def _refuse_empty(work: Work, counts: dict[str, int]) -> None:
         "No row of {files} is left: of {read} read, {why}. The mapping was {mapping}; correct it or the file.",
         files=names,
         read=read,
-        why=why,
+        why=joined(why),
         mapping=used,
     )
 

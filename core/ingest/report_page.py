@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
-from core.ingest.report_words import gate_sentence, kind_name, level_name, rule_name, shape_name
+from core.ingest.report_words import (
+    gap_days_sentence,
+    gate_sentence,
+    kind_name,
+    level_name,
+    partial_day_sentence,
+    rule_name,
+    shape_name,
+)
 from core.messages import Message, say
 
 Tell = Callable[[str], str]
@@ -176,20 +184,7 @@ class _Page:
         )
         ends = sorted(totals)
         axis = f'<text x="0" y="156">{ends[0]}</text><text x="800" y="156" text-anchor="end">{ends[-1]}</text>' if ends else ""
-        notes = [
-            say(
-                "{day} is covered in part only, {begin} to {end}: {n:,} events, {usual:,} on a usual day.",
-                day=p["day"],
-                begin=p["from"],
-                end=p["to"],
-                n=p["events"],
-                usual=p["usual_events"],
-            )
-            for p in partial.values()
-        ]
-        gaps = report["gap_days"]
-        listed = ", ".join(gaps[:20]) + (" …" if len(gaps) > 20 else "")
-        notes.append(say("{n:,} days without events: {days}", n=len(gaps), days=listed) if gaps else say("No day without events."))
+        notes = [*(partial_day_sentence(day) for day in partial.values()), gap_days_sentence(report["gap_days"], 20)]
         told = "".join(f"<p>{self.say(note)}</p>" for note in notes)
         bars += f'<line class="axis" x1="0" x2="800" y1="140.5" y2="140.5"/>{axis}'
         return f'<svg viewBox="0 0 800 160" role="img">{bars}<text x="400" y="156" text-anchor="middle">{legend}</text></svg>{told}'

@@ -1,4 +1,4 @@
-"""Words of the quality report: what its rules, gates, shapes and kinds of events are called."""
+"""Words of the notes and of the quality report: what rules, gates, shapes and kinds of events are called."""
 
 from typing import Any
 
@@ -25,9 +25,57 @@ def rule_name(rule: str) -> Message:
         "bad_dwell": say("Unreadable dwell time"),
         "negative_dwell": say("Negative dwell time"),
         "dwell_cap": say("Dwell time cut to the cap"),
+        "order_heads": say("Orders joined to their lines"),
         "robots": say("Robots"),
+        "no_catalogue": say("Item outside the catalogue"),
+        "price_outliers": say("Price far from the item's others"),
+        "currency_mix": say("Another currency"),
     }
     return names.get(rule, Message(rule, {}))
+
+
+def quoted_rule(rule: str) -> Message:
+    """What a rule is called, in quotation marks, as it stands inside a sentence."""
+    return say("“{name}”", name=rule_name(rule))
+
+
+def partial_day_sentence(day: Row) -> Message:
+    """Which part of a day the log covers, and how many events that are against a usual day."""
+    if day["events"] == 1:
+        return say(
+            "{day} is covered in part only: 1 event, at {time}; {usual:,} on a usual day.",
+            day=day["day"],
+            time=day["from"],
+            usual=day["usual_events"],
+        )
+    if day["from"] == day["to"]:
+        return say(
+            "{day} is covered in part only: {n:,} events, all at {time}; {usual:,} on a usual day.",
+            day=day["day"],
+            n=day["events"],
+            time=day["from"],
+            usual=day["usual_events"],
+        )
+    return say(
+        "{day} is covered in part only, {begin} to {end}: {n:,} events, {usual:,} on a usual day.",
+        day=day["day"],
+        begin=day["from"],
+        end=day["to"],
+        n=day["events"],
+        usual=day["usual_events"],
+    )
+
+
+def gap_days_sentence(days: list[str], shown: int) -> Message:
+    """How many days have no event, and the first of them."""
+    if not days:
+        return say("No day without events.")
+    listed = ", ".join(days[:shown]) + (" …" if len(days) > shown else "")
+    return (
+        say("{n:,} days without events: {days}", n=len(days), days=listed)
+        if len(days) > 1
+        else say("1 day without events: {days}", days=listed)
+    )
 
 
 def gate_sentence(record: Row) -> Message:

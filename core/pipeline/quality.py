@@ -10,7 +10,7 @@ from core.ingest.drift import compare_versions
 from core.ingest.outliers import flag_events, preview_near_duplicates
 from core.ingest.report import quality_report
 from core.ingest.report_page import Tell, report_page
-from core.ingest.report_words import gate_sentence, level_name, shape_name
+from core.ingest.report_words import gap_days_sentence, gate_sentence, level_name, partial_day_sentence, rule_name, shape_name
 from core.messages import say, with_messages
 from core.pipeline.screens import Screen
 from core.schema import RUN_KINDS
@@ -19,14 +19,17 @@ from core.store import EVENTS_FILE, Dataset, Home, reading
 __all__ = [
     "Version",
     "bring_back",
+    "gap_days_sentence",
     "gate_sentence",
     "level_name",
     "mapping_text",
     "outdated",
+    "partial_day_sentence",
     "quality",
     "report_html",
     "report_json",
     "report_of",
+    "rule_name",
     "shape_name",
     "stricter_rules",
     "versions",
@@ -166,13 +169,14 @@ def bring_back(home: Home, name: str, version: str) -> dict[str, Any]:
     return {"dataset": name, "version": version, "runs": returned, "warnings": warnings}
 
 
-def outdated(screen: Screen) -> list[str]:
-    """Name the kinds of the pinned runs that were made from another version than the one on screen."""
-    found = []
-    for kind, run in screen.runs:
-        made_from = screen.dataset.run_manifest(kind, run).get("inputs", {}).get("version")
+def outdated(screen: Screen) -> dict[str, str]:
+    """Return the kinds of the pinned runs that were made from another version than the one on screen, with that version."""
+    found: dict[str, str] = {}
+    pinned = dict(screen.runs)
+    for kind in (name for name in RUN_KINDS if name in pinned):
+        made_from = screen.dataset.run_manifest(kind, pinned[kind]).get("inputs", {}).get("version")
         if made_from and made_from != screen.version:
-            found.append(kind)
+            found[kind] = str(made_from)
     return found
 
 

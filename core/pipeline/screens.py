@@ -155,9 +155,20 @@ def horizon_days(record: dict[str, Any]) -> float:
     return float("nan")
 
 
-def log_end(record: dict[str, Any]) -> str:
-    """Return the time of the last event, ISO."""
-    return str(record["last_event"])
+def made_as_of(screen: Screen, kind: str) -> str | None:
+    """Return the time as of which the pinned run of a kind was made, ISO: its cutoff, or the end of the log of its own version.
+
+    None when there is no run, or its version is no longer there.
+    """
+    record = run_manifest(screen, kind)
+    if record is None:
+        return None
+    if record.get("cutoff"):
+        return str(record["cutoff"])
+    try:
+        return str(screen.dataset.manifest(record.get("inputs", {}).get("version") or screen.version)["last_event"])
+    except NotFoundError:
+        return None
 
 
 def model_name(record: dict[str, Any]) -> str:

@@ -276,7 +276,7 @@ def quality_figures(manifest: dict[str, Any]) -> None:
         if isinstance(metrics.get(name), int | float)
     ]
     if tiles:
-        frame.tiles(tiles)
+        frame.tiles("map-quality", tiles)
     frame.notes(metrics.get("warnings", []))
     st.caption(frame.took(manifest))
 

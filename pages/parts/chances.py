@@ -50,6 +50,7 @@ def cards(manifest: dict[str, Any]) -> None:
     loss, loss_note = frame.estimate(ours.get("log_loss"), number)
     area, area_note = frame.estimate(ours.get("auc"), number)
     frame.tiles(
+        "chances",
         [
             (_("AUC"), area, area_note, _("Chance that a random buyer ranks above a random other; 0.5 is guessing.")),
             (
@@ -74,7 +75,7 @@ def cards(manifest: dict[str, Any]) -> None:
                 ),
                 None,
             ),
-        ]
+        ],
     )
     windows = manifest.get("windows") or {}
     if windows.get("test"):
@@ -151,7 +152,7 @@ def depth_choice(here: Screen) -> None:
                 None,
             ),
         ]
-    frame.tiles(tiles)
+    frame.tiles("depth", tiles)
 
 
 def distribution(here: Screen, manifest: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ def encoder_card(manifest: dict[str, Any] | None) -> None:
         return
     st.markdown(f":gray[{_('Checkpoint')}] &nbsp; **{plain(card['checkpoint'])}**")
     frame.tiles(
+        "encoder",
         [
             (
                 _("Size"),
@@ -49,7 +50,7 @@ def encoder_card(manifest: dict[str, Any] | None) -> None:
                 _("{n} texts", n=whole(card.get("truncated_texts"))),
                 _("Texts longer than the model reads; their end is cut off."),
             ),
-        ]
+        ],
     )
     if why := card.get("why"):
         st.caption(_("Why this model: {why}", why=plain(said(why))))

@@ -1,5 +1,6 @@
 """The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from pages.parts.text import _, day, percent, plain, said, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
+DATE_HYPHEN = re.compile(r"(?<=\d)-(?=\d)")
 ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
@@ -26,11 +28,17 @@ STAGE_WORDS = {
     "propensity": "Purchase chances have not been trained for this data set yet.",
     "recommendations": "Recommendations have not been ranked for this data set yet.",
 }
+KIND_WORDS = {
+    "profiles": "profiles",
+    "atlas": "map and segments",
+    "propensity": "purchase chances",
+    "recommendations": "recommendations",
+}
 SOURCES = {"sample": "sample data", "synthetic": "synthetic data"}
 
 
 def begin(title: str, question: str) -> Screen | None:
-    """Draw title, question, header and running jobs; returns the pinned dataset, or None after drawing the empty state."""
+    """Draw title, question, header, running jobs and what is out of date; returns the pinned dataset, or None after the empty state."""
     if not state.flag("routed"):  # the first address of a fresh server is taken for an old-style page: begin with the frame
         st.switch_page("app.py", query_params={**st.query_params.to_dict(), "page": urlsplit(st.context.url or "").path.strip("/")})
     here = state.screen()
@@ -41,6 +49,8 @@ def begin(title: str, question: str) -> Screen | None:
     jobs.panel()
     if here is None:
         empty()
+    else:
+        outdated(here)
     return here
 
 
@@ -51,8 +61,6 @@ def header(here: Screen) -> None:
     profiles = state.ask(screens.run_manifest, here, "profiles") or {}
     config = propensity.get("config", {})
     badges = [f":orange-badge[{_(SOURCES[word])}]" for word in screens.kinds_of_data(manifest)]
-    if state.ask(quality.outdated, here):
-        badges.append(f":red-badge[{_('results out of date')}]")
     parts = [
         f"**{plain(here.name)}**",
         _("{rows} rows kept", rows=whole(manifest.get("rows_kept"))),
@@ -61,18 +69,17 @@ def header(here: Screen) -> None:
     ]
     if propensity:
         horizon = screens.horizon_days(propensity)
-        cutoff = propensity.get("cutoff") or screens.log_end(manifest)
         parts.append(
             _(
                 "chance of {act} within {days:g} days from {date}",
                 act=event_word(config.get("act", "purchase")),
                 days=horizon,
-                date=day(cutoff, here.zone),
+                date=day(state.ask(screens.made_as_of, here, "propensity"), here.zone),
             )
         )
     if model := screens.model_name(profiles):
         parts.append(_("model {model}", model=plain(model)))
-    parts = [part.replace("-", "\u2011") if part[:1].isdigit() else part for part in parts]  # dates do not break
+    parts = [DATE_HYPHEN.sub("\u2011", part) for part in parts]  # dates do not break
     st.markdown(
         " ".join(badges) + ("  " if badges else "") + " · ".join(f":gray[{part}]" if place else part for place, part in enumerate(parts)),
         width="stretch",
@@ -93,14 +100,14 @@ def empty() -> None:
         with st.container(horizontal=True):
             if st.button(_("Use the sample data"), type="primary", disabled=busy, key="empty-sample"):
                 jobs.start(["samples"], _("Loading the samples"))
-            st.page_link(state.flag("first_page"), label=_("Load a log"))
+            if st.button(_("Load a log"), key="empty-load"):
+                st.switch_page(state.flag("first_page"))
 
 
 def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str, Any] | None:
     """Return the manifest of a run; when the stage has not run, draw the button that runs it and return None."""
     manifest: dict[str, Any] | None = state.ask(screens.run_manifest, here, kind)
     if manifest is not None:
-        stale(here, manifest)
         return manifest
     with st.container(border=True):
         st.write(_(STAGE_WORDS[kind]))
@@ -115,17 +122,29 @@ def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str
     return None
 
 
-def stale(here: Screen, manifest: dict[str, Any]) -> None:
-    """Say when a run was made from an older version of the data."""
-    made_from = manifest.get("inputs", {}).get("version")
-    if made_from and made_from != here.version:
-        st.warning(
-            _(
-                "This was computed from {old}, the data on screen is {new}. Compute it again to bring it up to date.",
-                old=plain(made_from),
-                new=plain(here.version),
-            )
+def outdated(here: Screen) -> None:
+    """Say in one line which results were made from which other version than the one on screen, and offer to compute them again."""
+    found: dict[str, str] = state.ask(quality.outdated, here)
+    if not found:
+        return
+    kinds_of: dict[str, list[str]] = {}
+    for kind, version in found.items():
+        kinds_of.setdefault(version, []).append(_(KIND_WORDS[kind]))
+    made = "; ".join(
+        _("{kinds} computed from {version}", kinds=", ".join(kinds), version=plain(version)) for version, kinds in kinds_of.items()
+    )
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            _(":orange[Out of date:] {made}; the data on screen is {version}.", made=made, version=plain(here.version)), width="stretch"
         )
+        if st.button(_("Compute everything"), type="primary", key="compute-again", disabled=jobs.live_job(state.home()) is not None):
+            jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
+
+
+def made_from(here: Screen, kind: str) -> str:
+    """Say which version a result was computed from when that is not the one on screen, else ''."""
+    version = state.ask(quality.outdated, here).get(kind)
+    return _("computed from {version}", version=plain(version)) if version else ""
 
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
@@ -165,12 +184,14 @@ def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
                 st.code(answer.sql, language="sql")
 
 
-def tiles(figures: list[tuple[str, str, str | None, str | None]], columns: int = 4) -> None:
-    """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped."""
-    for start in range(0, len(figures), columns):
-        row = figures[start : start + columns]
-        for cell, (label, value, note, explanation) in zip(st.columns(columns), row, strict=False):
-            with cell.container(border=True, height="stretch"):
+def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]]) -> None:
+    """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped.
+
+    The style sheet `screen.css` sets them four to a row, or as many as there is room for; `key` is unique on its page.
+    """
+    with st.container(key=f"tiles-{key}"):
+        for label, value, note, explanation in figures:
+            with st.container(border=True, height="stretch"):
                 st.metric(label, plain(value), help=explanation)
                 if note:
                     st.caption(note)

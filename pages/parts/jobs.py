@@ -69,13 +69,15 @@ def _watch(place: str, only: str | None = None) -> None:
 
 def _progress(job: Job, place: str) -> None:
     with st.container(border=True):
-        words, button = st.columns([6, 1], vertical_alignment="center")
         stage = _(STAGES[job.stage]) if job.stage in STAGES else job.stage
         waits = job.state == "queued"
-        words.markdown(
-            f"**{plain(said(job.title))}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting")))
-        )
-        if button.button(_("Cancel"), key=f"cancel-{place}-{job.job_id}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**{plain(said(job.title))}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting"))),
+                width="stretch",
+            )
+            cancelled = st.button(_("Cancel"), key=f"cancel-{place}-{job.job_id}")
+        if cancelled:
             try:
                 cancel_job(state.home(), job.job_id)
             except CoreError as error:
@@ -97,8 +99,8 @@ def _ended(job: Job, dismissed: set[str]) -> None:
             st.info(f"**{plain(said(job.title))}** – " + _("cancelled"))
         else:
             st.error(f"**{plain(said(job.title))}** – " + plain(said(job.error or _("It stopped without a word."))))
-        words, button = st.columns([6, 1], vertical_alignment="center")
-        words.caption(_("The last good result stays on screen. Log id: {id}", id=plain(job.job_id)))
-        if button.button(_("Dismiss"), key=f"dismiss-{job.job_id}"):
-            state.put("dismissed_jobs", dismissed | {job.job_id})
-            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(_("The last good result stays on screen. Log id: {id}", id=plain(job.job_id)), width="stretch")
+            if st.button(_("Dismiss"), key=f"dismiss-{job.job_id}"):
+                state.put("dismissed_jobs", dismissed | {job.job_id})
+                st.rerun()

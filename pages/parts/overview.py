@@ -23,6 +23,7 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
     row = now.table.to_pylist()[0]
     old = before.table.to_pylist()[0] if before else None
     frame.tiles(
+        "figures",
         [
             (
                 _("Shoppers"),
@@ -62,7 +63,7 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
                 _("Sum of purchases, before refunds, in the log's own currency."),
             ),
             (_("Average order value"), amount(_ratio(row)), _ratio_change(row, old) or _no_prices(row), _("Revenue ÷ orders.")),
-        ]
+        ],
     )
 
 

@@ -44,11 +44,12 @@ def card(here: Screen, found: Portrait) -> None:
         band = band_word(str(score.get("band", "")))
         note = _("range {low} – {high}, {band}", low=plain(chance(score["low"])), high=plain(chance(score["high"])), band=band)
     frame.tiles(
+        "shopper",
         [
             (
                 _("Purchase chance"),
                 chance(score["propensity"]) if score else "–",
-                note or _("not computed yet"),
+                "  \n".join(part for part in (note or _("not computed yet"), frame.made_from(here, "propensity")) if part),
                 _("Calibrated chance within the horizon; the range is its 95% interval."),
             ),
             (
@@ -64,15 +65,18 @@ def card(here: Screen, found: Portrait) -> None:
                 None,
             ),
             (_("Revenue"), amount(facts["revenue"]), _("since {day}", day=day(facts["first_event"], here.zone)), None),
-        ]
+        ],
     )
     left, right = st.columns(2, gap="large")
     with left:
         if found.segment:
             row = segments_shown(here).set_index("segment_id").loc[int(found.segment["segment_id"])]
-            st.markdown(
-                f"**{_('Segment')}**: {plain(row['name'])} · " + _("certainty {share}", share=percent(found.segment["certainty"], 0))
-            )
+            told = [
+                plain(row["name"]),
+                _("certainty {share}", share=percent(found.segment["certainty"], 0)),
+                frame.made_from(here, "atlas"),
+            ]
+            st.markdown(f"**{_('Segment')}**: " + " · ".join(part for part in told if part))
             st.caption(plain(row["traits"]))
         if len(found.reasons):
             st.markdown(f"**{_('What moves this chance')}**")
@@ -143,6 +147,7 @@ def next_items(here: Screen, found: Portrait) -> None:
         else:
             st.caption(_("There is no list for this shopper."))
         return
+    _of_version(here, "recommendations")
     table = found.recommendations.head(10)
     table = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
     frame.table(
@@ -164,6 +169,7 @@ def likeness(here: Screen, found: Portrait) -> None:
         else:
             st.caption(_("This shopper has no text profile, so none can be compared."))
         return
+    _of_version(here, "profiles")
     if "segment_id" in near:
         names = segment_names_shown(here)
         near = near.assign(segment=[names.get(segment, "–") for segment in near["segment_id"]])
@@ -193,6 +199,11 @@ def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:
 def short_value(value: object) -> str:
     """A feature's value as people read it."""
     return number(float(value), 2) if isinstance(value, float) and abs(value) < 1000 else short(float(str(value)))
+
+
+def _of_version(here: Screen, kind: str) -> None:
+    if told := frame.made_from(here, kind):
+        st.caption(told)
 
 
 def _draw(here: Screen) -> None:

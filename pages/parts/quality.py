@@ -10,7 +10,7 @@ import streamlit as st
 from core.pipeline import quality, screens
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, day, language, percent, plain, whole
+from pages.parts.text import _, language, percent, plain, said, whole
 from pages.parts.words import event_word, rule_sentence, rule_word
 
 COVERAGE = {
@@ -31,6 +31,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
     counts = state.ask(screens.counts, here)
     read, kept = manifest.get("rows_read"), manifest.get("rows_kept")
     frame.tiles(
+        "rows",
         [
             (_("Rows read"), whole(read), _from_files(len(manifest.get("sources", [])) or 1), None),
             (
@@ -41,7 +42,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
             ),
             (_("Shoppers"), whole(counts["users"]), None, None),
             (_("Items with events"), whole(counts["items"]), _("{n} in the catalogue", n=whole(counts["catalogue"])), None),
-        ]
+        ],
     )
     frame.notes(manifest.get("warnings", []), _("Notes of the import ({n})"))
     frame.notes(manifest.get("earlier_warnings", []), _("Notes of earlier imports ({n})"))
@@ -50,7 +51,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
     with left:
         st.subheader(_("From rows read to rows kept"))
         steps = state.ask(quality.quality, here)["waterfall"]
-        labels = [_step_word(step["step"]) for step in steps]
+        labels = [rule_word(step["step"]) for step in steps]
         values = [step["rows"] for step in steps]
         kinds = ["absolute", *["relative"] * (len(steps) - 2), "total"]
         frame.chart(
@@ -61,22 +62,22 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
         )
     with right:
         st.subheader(_("Cleaning rules"))
-        shown = rules.assign(rule=[rule_word(rule) for rule in rules["rule"]], meaning=[rule_sentence(rule) for rule in rules["rule"]])
         frame.table(
-            shown,
+            rules.assign(rule=[rule_word(rule) for rule in rules["rule"]]),
             height=300,
             key="rules",
-            column_order=["rule", "rows", "share", "state", "meaning", "example"],
+            column_order=["rule", "rows", "share", "state"],
             column_config={
-                "rule": _("Rule"),
-                "meaning": st.column_config.TextColumn(_("What it does"), width="medium"),
+                "rule": st.column_config.TextColumn(_("Rule"), width="medium"),
                 "rows": st.column_config.NumberColumn(_("Rows"), format="localized"),
                 "share": st.column_config.NumberColumn(_("Share"), format="percent"),
                 "state": _("State"),
-                "example": st.column_config.TextColumn(_("Examples"), width="large"),
             },
         )
-        frame.take_away(rules, "rules")
+        told = ["  ⏎  ".join(examples) for examples in rules["examples"]]
+        frame.take_away(rules.drop(columns="examples").assign(example=told), "rules")
+        if len(rules):
+            _meanings(rules)
 
 
 def coverage(here: Screen) -> None:
@@ -100,22 +101,9 @@ def coverage(here: Screen) -> None:
         kinds = {kind: event_word(kind) for kind in table["event_type"].unique()} | {"events": _("events")}
         frame.chart(charts.days(table, kinds, state.look()), days, "events-per-day", _("Events per day, by kind"))
         gaps = pd.date_range(table["day"].min(), table["day"].max()).difference(pd.to_datetime(table["day"]))
-        if len(gaps):
-            first = ", ".join(day(gap.to_pydatetime()) for gap in gaps[:5])
-            st.caption(_("{n} days without events: {days}", n=whole(len(gaps)), days=first + (" …" if len(gaps) > 5 else "")))
-        else:
-            st.caption(_("No day without events."))
+        st.caption(plain(said(quality.gap_days_sentence([f"{gap:%Y-%m-%d}" for gap in gaps], 5))))
         for partial in state.ask(quality.quality, here)["partial_days"]:
-            st.caption(
-                _(
-                    "{day} is covered in part only, {begin} to {end}: {n} events, {usual} on a usual day.",
-                    day=partial["day"],
-                    begin=partial["from"],
-                    end=partial["to"],
-                    n=whole(partial["events"]),
-                    usual=whole(partial["usual_events"]),
-                )
-            )
+            st.caption(plain(said(quality.partial_day_sentence(partial))))
 
 
 def quarantine(here: Screen) -> None:
@@ -184,8 +172,14 @@ def _state_word(rule: dict[str, Any]) -> str:
     return _("{now}; earlier imports: other numbers", now=now)
 
 
-def _step_word(step: str) -> str:
-    return {"rows_read": _("read"), "rows_kept": _("kept")}.get(step) or rule_word(step)
+def _meanings(rules: pd.DataFrame) -> None:
+    """List what each rule does, with its first rows whole: a cell of a table would cut both."""
+    lines = []
+    for row in rules.to_dict("records"):
+        lines.append(f"- **{plain(rule_word(row['rule']))}** · {rule_sentence(row['rule'])}")
+        lines += [f"    - {plain(example)}" for example in row["examples"]]
+    with st.expander(_("What each rule does, and the first rows it took")):
+        st.markdown("\n".join(lines))
 
 
 def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
@@ -201,8 +195,8 @@ def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
             "rows": int(r["count"]),
             "share": int(r["count"]) / read if read else 0.0,
             "state": _state_word(r),
-            "example": "  ⏎  ".join(text or "" for text in (examples.get(r["id"]) or {}).get("examples", [])),
+            "examples": [text for text in (examples.get(r["id"]) or {}).get("examples", []) if text],
         }
         for r in recorded
     ]
-    return pd.DataFrame(rows, columns=["rule", "rows", "share", "state", "example"]).sort_values("rows", ascending=False, kind="stable")
+    return pd.DataFrame(rows, columns=["rule", "rows", "share", "state", "examples"]).sort_values("rows", ascending=False, kind="stable")

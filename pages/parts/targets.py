@@ -168,6 +168,7 @@ def _figures(found: outcomes.Audience, margin: float) -> None:
         else _("give cost and margin")
     )
     frame.tiles(
+        "audience",
         [
             (_("Shoppers"), whole(size.everyone.users), _("{n} in the file", n=whole(size.exported.users)), None),
             (
@@ -178,7 +179,7 @@ def _figures(found: outcomes.Audience, margin: float) -> None:
             ),
             (_("Holdout"), whole(size.holdout_users), detect, _("Drawn by a hash of the id: the same shoppers stay out each time.")),
             (_("Expected value"), value, even, _("Expected buyers × margin − contacts × cost, of the shoppers in the file.")),
-        ]
+        ],
     )
     if size.without_consent is not None:
         st.caption(_("{n} shoppers without consent are left out of the file.", n=whole(size.without_consent)))

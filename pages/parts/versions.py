@@ -11,13 +11,6 @@ from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.text import _, day, minute, plain, said
 
-KIND_WORDS = {
-    "profiles": "profiles",
-    "atlas": "map and segments",
-    "propensity": "purchase chances",
-    "recommendations": "recommendations",
-}
-
 
 def chosen(here: Screen) -> Screen:
     """Draw the list of versions when there are several, and return the one to look at; results belong to the current one."""
@@ -56,21 +49,6 @@ def chosen(here: Screen) -> Screen:
             key=f"version-{here.name}-{here.version}",
         )
     return here if looked_at == here.version else _earlier(here, looked_at)
-
-
-def outdated(here: Screen) -> None:
-    """Say which results were made from another version than the one on screen, and offer to compute them again."""
-    kinds = state.ask(quality.outdated, here)
-    if not kinds:
-        return
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        listed = ", ".join(_(KIND_WORDS[kind]) for kind in kinds)
-        st.markdown(
-            _(":orange[Out of date:] {kinds} were made from another version than {version}.", kinds=listed, version=plain(here.version)),
-            width="stretch",
-        )
-        if st.button(_("Compute everything"), type="primary", key="compute-again", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
 
 
 def _earlier(here: Screen, version: str) -> Screen:

@@ -1,8 +1,9 @@
 """Screen words of the codes that core tables carry; each is a msgid of the catalogues."""
 
 from core.pipeline.intake import RULES
+from core.pipeline.quality import rule_name
 from core.pipeline.shoppers import feature_words
-from pages.parts.text import _, language
+from pages.parts.text import _, language, said
 
 EVENT_WORDS = {
     "impression": "impression",
@@ -66,26 +67,6 @@ COLUMN_WORDS = {
     "occupation": "Occupation",
     "education": "Education",
 }
-RULE_WORDS = {
-    "broken_row": "Broken line",
-    "other_table": "Another table, or its header",
-    "null_user": "No shopper id",
-    "bad_time": "Unreadable time",
-    "time_out_of_range": "Time out of range",
-    "null_item": "No item id",
-    "bad_price": "Unreadable price",
-    "negative_price": "Negative price",
-    "bad_quantity": "Unreadable quantity",
-    "bad_dwell": "Unreadable dwell time",
-    "negative_dwell": "Negative dwell time",
-    "dwell_cap": "Dwell time cut to the cap",
-    "duplicates": "Exact or near duplicates",
-    "order_heads": "Orders joined to their lines",
-    "robots": "Robots",
-    "no_catalogue": "Item outside the catalogue",
-    "price_outliers": "Price far from the item's others",
-    "currency_mix": "Another currency",
-}
 
 
 def column_word(column: str) -> str:
@@ -95,7 +76,7 @@ def column_word(column: str) -> str:
 
 def rule_word(rule: str) -> str:
     """The name of a cleaning rule in the chosen language."""
-    return _(RULE_WORDS[rule]) if rule in RULE_WORDS else rule
+    return said(rule_name(rule))
 
 
 def rule_sentence(rule: str) -> str:

@@ -170,22 +170,38 @@ def heat(grid: npt.NDArray[np.float64], rows: Sequence[str], columns: Sequence[s
 
 
 def waterfall(labels: Sequence[str], values: Sequence[float], kinds: Sequence[str], look: Look) -> go.Figure:
-    """From rows read to rows kept; `kinds` are `absolute`, `relative` or `total`."""
-    figure = empty_figure(look, height=280)
+    """From rows read to rows kept, a step a line, first on top; `kinds` are `absolute`, `relative` or `total`.
+
+    The figures are the labels of a second axis on the right: both axes take the room that their words need, at one size.
+    """
+    figure = empty_figure(look, height=40 + 30 * max(len(labels), 2))
+    places = list(range(len(labels)))
     figure.add_waterfall(
-        x=[hover(name) for name in labels],
-        y=list(values),
+        x=list(values),
+        y=places,
+        orientation="h",
         measure=list(kinds),
         connector={"line": {"color": look.line}},
         increasing={"marker": {"color": PALETTE[0]}},
         decreasing={"marker": {"color": PALETTE[1]}},
         totals={"marker": {"color": PALETTE[0]}},
-        text=[f"{value:,.0f}" for value in values],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{x}<br>%{y:,}<extra></extra>",
+        customdata=[[hover(name), f"{value:,.0f}"] for name, value in zip(labels, values, strict=True)],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )
-    figure.update_layout(showlegend=False, margin={"t": 32})
+    figure.add_scatter(x=[None], y=[None], yaxis="y2", hoverinfo="skip")  # an axis without a trace is not drawn
+    side = {"tickvals": places, "range": [len(labels) - 0.5, -0.5], "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        showlegend=False,
+        yaxis={**side, "ticktext": [hover(name) for name in labels], "tickfont": {"color": look.ink}},
+        yaxis2={
+            **side,
+            "ticktext": [f"{value:,.0f}" for value in values],
+            "tickfont": {"color": look.ink},
+            "side": "right",
+            "overlaying": "y",
+        },
+        xaxis={"showticklabels": False, "rangemode": "tozero"},
+    )
     return figure
 
 

@@ -1,0 +1,36 @@
+"""What our style sheet does: in a narrow window figures stay whole, and a form that failed leaves no empty frame."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
+
+CUT = """
+() => [...document.querySelectorAll('[data-testid=stMetricValue] *, [data-testid=stMetricLabel] *')]
+  .filter(part => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflow === 'hidden')
+  .map(part => part.textContent)
+"""
+
+
+@pytest.mark.parametrize("width", [700, 900, 1200])
+@pytest.mark.parametrize(("place", "tiles"), [("", 4), ("overview", 8), ("shopper", 4)])
+def test_no_figure_of_a_tile_is_cut(place: str, tiles: int, width: int, address: str, window: Callable[[], Page]) -> None:
+    page = window()
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{address}/{place}?dataset=known")
+    page.locator("[data-testid=stMetricValue]").nth(tiles - 1).wait_for()
+    assert page.evaluate(CUT) == []
+    lefts = page.eval_on_selector_all("[data-testid=stMetric]", "tiles => tiles.map(tile => tile.getBoundingClientRect().left)")
+    assert 2 <= len(set(lefts)) <= 4
+
+
+def test_a_file_without_a_row_leaves_no_empty_frame_above_the_error(address: str, window: Callable[[], Page]) -> None:
+    page = window()
+    page.goto(f"{address}/?dataset=known")
+    page.locator("[data-testid=stFileUploader] input").first.set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": b""})
+    expect(page.get_by_test_id("stAlertContentError")).to_be_visible()
+    frame = page.locator("[data-testid=stExpander]", has_text="x.csv")
+    expect(frame).to_have_count(1)
+    expect(frame).not_to_be_visible()
