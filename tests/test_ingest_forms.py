@@ -183,7 +183,7 @@ def test_both_orders_of_day_and_month_in_one_log_are_told(load: Load) -> None:
 
 def test_a_log_whose_users_are_all_empty_points_to_its_sessions(load: Load, dataset: Dataset) -> None:
     log = "user_id,session_id,item_id,event,time\nNA,s1,a,view,2024-01-03 10:00:00\nNA,s2,b,view,2024-01-04 10:00:00\n"
-    with pytest.raises(EmptyLogError, match="null_user off"):
+    with pytest.raises(EmptyLogError, match="rule “No shopper id” off"):
         load(log)
     load(log, mapping={"events": {"columns": {}}, "rules": {"null_user": False}})
     assert rows(dataset, "user_id") == [("session:s1",), ("session:s2",)]

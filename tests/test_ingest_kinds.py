@@ -469,7 +469,7 @@ def test_an_archive_that_is_odd_is_refused(
         (
             "user_id,item_id,event_time\n" + "".join(f"u{i},,2024-03-01 10:{i:02d}:00\n" for i in range(40)),
             EmptyLogError,
-            ["null_item 40"],
+            ["“No item id”: 40"],
         ),
     ],
 )

@@ -100,7 +100,7 @@ def empty() -> None:
         with st.container(horizontal=True):
             if st.button(_("Use the sample data"), type="primary", disabled=busy, key="empty-sample"):
                 jobs.start(["samples"], _("Loading the samples"))
-            if st.button(_("Load a log"), key="empty-load"):
+            if st.button(_("Load a log"), type="primary", key="empty-load"):
                 st.switch_page(state.flag("first_page"))
 
 
