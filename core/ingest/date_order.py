@@ -1,5 +1,6 @@
 """Day-first or month-first: what the values of a log decide between them, and what only a person can say."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -30,6 +31,8 @@ class DateOrder:
     """A date that is two different days, or '' when there is none."""
     spans: dict[str, tuple[date, date] | None]
     """Order → first and last day when all are read so; None when none can be."""
+    days: dict[str, date]
+    """Order → the day that the example is then; empty without an example."""
     found: str | None
     """The order that something other than a number above 12 decides, or None."""
     why: Message | None
@@ -72,7 +75,7 @@ def weigh_date_order(connection: Connection, today: date) -> DateOrder:
             )
         elif found := _by_rows(connection):
             why = say("Dates such as {example} are {order}: only so do the rows follow one another.", example=example, order=word(found))
-    return DateOrder(int(first), int(second), example, spans, found, why)
+    return DateOrder(int(first), int(second), example, spans, _days_of(example), found, why)
 
 
 def settle_date_order(weighed: DateOrder, given: str | None, known: str | None = None) -> tuple[str, Message | None]:
@@ -123,6 +126,16 @@ def settle_date_order(weighed: DateOrder, given: str | None, known: str | None =
 def word(order: str) -> Message:
     """An order in words."""
     return say("day-first") if order == "day_first" else say("month-first")
+
+
+def _days_of(example: str) -> dict[str, date]:
+    found = re.match(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{2,4})", example)
+    if found is None:
+        return {}
+    a, b, year = map(int, found.groups())
+    if len(found.group(3)) == 2:
+        year += 1900 if year > 69 else 2000
+    return {"day_first": date(year, b, a), "month_first": date(year, a, b)}
 
 
 def _unreadable(order: str, n: int) -> Message | None:

@@ -13,6 +13,8 @@ _EXAMPLES = 3
 _POINTS: Final = (("p10", 0.1), ("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99))
 _MOST_GAPS = 1000
 _MOST_PERIODS = 60
+OF_PURCHASES: Final = ("quantity", "revenue", "order_id")
+"""Columns that only purchases and refunds have."""
 _OTHER_DAYS = 3
 """So many whole days must show when a day usually begins and ends before the first or last is called partial."""
 
@@ -35,10 +37,10 @@ def quality_report(connection: Connection, manifest: Row, *, zone: str | None = 
 
     Returns:
         waterfall (step, rows: read, each rule that took rows below zero, kept; they sum up to 0 with kept negated),
-        accounting_closes, rules (with three examples each), nulls by column, nulls_by_period (unit, and for each period and
-        column the share of events without a value), days (day, event_type, events), gap_days,
-        partial_days, event_mix, event_words, duplicates, catalogue, users and items (percentiles of events), labels by
-        horizon with their gates, drift, sources, warnings.
+        accounting_closes, rules (with three examples each), nulls by column (of all events, or of purchases and refunds),
+        nulls_by_period (unit, and for each period and column the share without a value, None where there is nothing to have
+        one), days (day, event_type, events), gap_days, partial_days, event_mix, event_words, duplicates, catalogue, users and
+        items (percentiles of events), robots, labels by horizon with their gates, drift, sources, warnings, earlier_warnings.
     """
     make_slots(connection)
     make_people(connection)
@@ -137,20 +139,29 @@ def _examples(connection: Connection, rule: str) -> list[Row]:
     return [{"source_file": f, "source_row": n, "reason": reason, "text": text} for f, n, reason, text in found]
 
 
+def _missing(column: str, kind: str) -> str:
+    """An expression over events: `count` of those without a value, or the `of` that it is a share of; what belongs to purchases alone
+    is missing on purchases and refunds alone."""
+    name, bought = identifier(column), "event_type IN ('purchase', 'refund')"
+    if kind == "of":
+        return f"count(*) FILTER ({bought})" if column in OF_PURCHASES else "count(*)"
+    return f"count(*) FILTER ({bought} AND {name} IS NULL)" if column in OF_PURCHASES else f"count(*) - count({name})"
+
+
 def _nulls(connection: Connection, present: set[str]) -> list[Row]:
     names = [name for name in EVENTS if name not in ("source_file", "source_row")]
-    counts = ", ".join(f"count({identifier(name)})" for name in names)
-    row = connection.execute(f"SELECT count(*), {counts} FROM main.events").fetchone()  # noqa: S608 - fixed names and numbers only
+    counts = ", ".join(f"{_missing(name, 'count')}, {_missing(name, 'of')}" for name in names)
+    row = connection.execute(f"SELECT {counts} FROM main.events").fetchone()  # noqa: S608 - fixed names and numbers only
     assert row is not None
-    total = row[0]
     return [
         {
             "column": name,
             "present": name in present or name == "session_id",
-            "nulls": total - count,
-            "share": (total - count) / total if total else 0.0,
+            "nulls": missing,
+            "share": missing / total if total else 0.0,
+            "of": "purchases" if name in OF_PURCHASES else "events",
         }
-        for name, count in zip(names, row[1:], strict=True)
+        for name, missing, total in zip(names, row[::2], row[1::2], strict=True)
     ]
 
 
@@ -162,7 +173,7 @@ def _nulls_by_period(connection: Connection, present: set[str], zone: str) -> Ro
     unit = next((unit for unit, days in (("day", 1), ("week", 7)) if span / days < _MOST_PERIODS), "month")
     if not names:
         return {"unit": unit, "periods": []}
-    shares = ", ".join(f"1 - count({identifier(name)}) / count(*) AS {identifier(name)}" for name in names)
+    shares = ", ".join(f"{_missing(name, 'count')} / nullif({_missing(name, 'of')}, 0) AS {identifier(name)}" for name in names)
     found = _rows(
         connection,
         f"SELECT CAST(date_trunc('{unit}', {_LOCAL.format(time='event_time')}) AS DATE) AS period, count(*) AS events, {shares}"  # noqa: S608 - fixed names only

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import CoreError
-from core.jobs import start_job
+from core.jobs import Job, list_jobs, start_job
 from core.pipeline import intake
 from core.schema import slug
 from pages.parts import jobs, state
@@ -43,8 +43,11 @@ def import_form() -> None:
     """Draw the way from files to a dataset: choose, map, import."""
     home = state.home()
     intake.release_uploads(home)
-    if _is_running():
+    last = _last_import()
+    if last and last.is_live:
+        jobs.follow(last)
         return
+    place = st.container()
     turn = int(state.flag("import-turn") or 0)  # what was typed or dropped is gone after an import: its fields have new keys
     by_path = st.radio(
         _("Files"),
@@ -84,9 +87,11 @@ def import_form() -> None:
             elif typed[role].strip():
                 several = role == "events"
                 found[role] = tuple(intake.allowed_paths(home, typed[role])) if several else (intake.allowed_path(home, typed[role]),)
+        if last and not found:
+            with place:
+                _outcome(last)
         if "events" not in found:
             if found:
-                state.drop("import-job")
                 st.info(_("An event log is needed as well."))
             return
         files = Files(found["events"], *(found[role][0] if role in found else None for role in ("items", "users")))
@@ -97,19 +102,19 @@ def import_form() -> None:
     _start(files, record, files.events[0].name)
 
 
-def _is_running() -> bool:
-    """Draw what became of the import that this window started last: its progress, or how it ended."""
-    if not (last := state.flag("import-job")):
-        return False
-    job_id, name = last
-    job = jobs.follow(job_id)
-    if job is None:
-        return jobs.live_job(state.home()) is not None
+def _last_import() -> Job | None:
+    """The import that this window started last."""
+    job_id = (state.flag("import-job") or ("", ""))[0]
+    return next((job for job in list_jobs(state.home()) if job.job_id == job_id), None)
+
+
+def _outcome(job: Job) -> None:
+    """Say how an import ended, where it was started; the form for the next one stands below."""
     if job.state == "done":
+        name = state.flag("import-job")[1]
         st.success(_("{name} is loaded. [Its report stands at the top of this page.](#top)", name=plain(name)))
     elif job.state == "failed":
         st.error(plain(said(job.error or _("It stopped without a word."))))
-    return False
 
 
 def _start(files: Files, record: dict[str, Any], shown: str) -> None:

@@ -45,13 +45,9 @@ def live_job(home: Home, dataset: str | None = None) -> Job | None:
     return next((job for job in list_jobs(home) if job.is_live and (dataset is None or dataset in job.argv)), None)
 
 
-def follow(job_id: str) -> Job | None:
-    """Draw how a job of this window comes on, where it was started; returns it when it has ended, None while it runs or is forgotten."""
-    job = next((job for job in list_jobs(state.home()) if job.job_id == job_id), None)
-    if job is None or not job.is_live:
-        return job
-    _watch("here", job_id)
-    return None
+def follow(job: Job) -> None:
+    """Draw how a job comes on, where it was started."""
+    _watch("here", job.job_id)
 
 
 @st.fragment(run_every=1.0)

@@ -41,12 +41,15 @@ def mapping_form(files: Files, dataset: str | None = None) -> dict[str, Any]:
     record: dict[str, Any] = {}
     pseudonyms: list[str] = []
     for role, path in files.roles():
+        look = intake.look_at(path, role)  # before its frame, which would stand empty above an error
         several = len(files.events) if role == "events" else 1
-        name = plain(path.name) if several == 1 else _("{name} and {n} more files", name=plain(path.name), n=whole(several - 1))
+        name, more = plain(path.name), several - 1
+        if more:
+            name = _("{name} and 1 more file", name=name) if more == 1 else _("{name} and {n} more files", name=name, n=whole(more))
         with st.expander(_(ROLE_WORDS[role]) + f" · {name}", expanded=role == "events"):
             if several > 1:
                 _other_files(files.events)
-            record[role], replaced = _role(role, path, files, dataset)
+            record[role], replaced = _role(role, path, files, look, dataset)
             pseudonyms += replaced
     if pseudonyms:
         record["pseudonyms"] = list(dict.fromkeys(pseudonyms))
@@ -64,8 +67,7 @@ CARRIED = ("time_unit", "time_format", "time_zone", "dwell_unit", "whole_ids")
 """What a saved mapping says besides columns and words, and holds for the next file of its shape, too."""
 
 
-def _role(role: str, path: Path, files: Files, dataset: str | None) -> tuple[dict[str, Any], list[str]]:
-    look = intake.look_at(path, role)
+def _role(role: str, path: Path, files: Files, look: intake.Look, dataset: str | None) -> tuple[dict[str, Any], list[str]]:
     st.caption(
         _(
             "{rows} rows, {columns} columns, {size:.1f} MB",
@@ -225,7 +227,10 @@ def _date_order_form(files: Files, chosen: dict[str, list[str]], saved: intake.S
         intake.DATE_ORDERS,
         index=intake.DATE_ORDERS.index(before) if before else None,
         format_func=lambda order: _("Day first") if order == "day_first" else _("Month first"),
-        captions=[_("The log then runs {span}.", span=spans[order]) for order in intake.DATE_ORDERS],
+        captions=[
+            _("This one is then {day}, and the log runs {span}.", day=f"{doubt.days[order]:%Y-%m-%d}", span=spans[order])
+            for order in intake.DATE_ORDERS
+        ],
         horizontal=True,
         key=f"date-order-{files.events[0].name}",
     )

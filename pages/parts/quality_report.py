@@ -28,10 +28,10 @@ def quality_report(here: Screen) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         _nulls(report)
-        _nulls_in_time(report)
     with right:
         _labels(here, report)
         _spread(report)
+    _nulls_in_time(report)
     if report["drift"]:
         _drift(report["drift"])
     _downloads(here)
@@ -50,6 +50,7 @@ def _nulls(report: dict[str, Any]) -> None:
     )
     figure.update_xaxes(tickformat=".0%", range=[0, 1.08])
     frame.chart(figure, pd.DataFrame(report["nulls"]), "nulls", _("Empty values by column"))
+    st.caption(_("Quantity, value of the line and order id are missing only on purchases and refunds, and are counted on those."))
     if absent:
         st.caption(_("Not in the files: {columns}.", columns=absent))
 
@@ -57,7 +58,7 @@ def _nulls(report: dict[str, Any]) -> None:
 def _nulls_in_time(report: dict[str, Any]) -> None:
     found = report["nulls_by_period"]
     rows = pd.DataFrame(found["periods"])
-    names = [name for name in rows.columns if name not in ("period", "events") and rows[name].max() > 0]
+    names = [name for name in rows.columns if name not in ("period", "events") and (rows[name].fillna(0) > 0).any()]
     if len(rows) < 2 or not names:
         return
     st.subheader(_("Empty values in time"))
@@ -100,13 +101,16 @@ def _labels(here: Screen, report: dict[str, Any]) -> None:
 
 def _spread(report: dict[str, Any]) -> None:
     st.subheader(_("Events of each shopper and item"))
+    shown = ("p10", "p50", "p90", "p99", "max")
     parts = ((_("Shoppers"), report["users"], "events_per_user"), (_("Items"), report["items"], "events_per_item"))
-    rows = pd.DataFrame([{"what": name, **part[key], "once": part["one_event_share"]} for name, part, key in parts])
+    rows = pd.DataFrame(
+        [{"what": name, **{point: part[key][point] for point in shown}, "once": part["one_event_share"]} for name, part, key in parts]
+    )
     config: dict[str, Any] = {point: st.column_config.NumberColumn(point, format="localized") for point in rows.columns[1:-1]}
     config |= {
         "what": _("Events of each"),
         "max": st.column_config.NumberColumn(_("most"), format="localized"),
-        "once": st.column_config.NumberColumn(_("With one event"), format="percent"),
+        "once": st.column_config.NumberColumn(_("Only one"), format="percent"),
     }
     frame.table(rows, height=200, key="spread", column_config=config)
     duplicates = report["duplicates"]

@@ -79,9 +79,9 @@ def missing(frame: pd.DataFrame, columns: Sequence[tuple[str, str]], label: str,
         label: Word of the share.
         look: Colours of the theme.
     """
-    figure = empty_figure(look, height=90 + 24 * len(columns))
+    figure = empty_figure(look, height=130 + 24 * len(columns))
     figure.add_heatmap(
-        z=[[100 * share for share in frame[name]] for name, _word in columns],
+        z=[list(100 * pd.to_numeric(frame[name])) for name, _word in columns],
         x=pd.to_datetime(frame["period"]),
         y=[hover(word) for _name, word in columns],
         zmin=0,
@@ -89,7 +89,7 @@ def missing(frame: pd.DataFrame, columns: Sequence[tuple[str, str]], label: str,
         colorscale=list(look.ramp),
         ygap=1.5,
         colorbar={
-            "title": {"text": hover(label), "side": "right"},
+            "title": {"text": hover(label)},
             "ticksuffix": "%",
             "outlinewidth": 0,
             "thickness": 10,
