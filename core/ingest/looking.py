@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from core.ingest.reading import FilePreview, inspect_files
+from core.ingest.preview import FilePreview
+from core.ingest.reading import inspect_files
 from core.ingest.records import Accounting, read_table
 from core.ingest.scratch import scratch_below
 
