@@ -10,7 +10,7 @@ from core.ingest import publishing
 from core.ingest.ids import make_whole
 from core.ingest.mapping import RoleMapping
 from core.ingest.personal import Shield, make_shield
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 from core.ingest.staging import fetch_lines, stage_file
 from core.ingest.watching import Tick
 from core.ingest.work import Work, ticker

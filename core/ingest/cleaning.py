@@ -1,4 +1,4 @@
-"""Cast the staged text, give every row its fate (kept, quarantined by a rule, merged), and spread rows into acts.
+"""Cast the staged text, set rows that fail a rule aside, and spread the others into acts.
 
 No rule looks at later events: cutting the end off a file leaves the fate of earlier rows as it was. Only the forms of
 times, numbers and words are decided on the whole log.
@@ -12,7 +12,7 @@ from core.ingest.clock_changes import count_odd_hours
 from core.ingest.lean import create_lean
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.rules import Setting
-from core.ingest.watching import Tick, execute_watched
+from core.ingest.watching import Tick
 from core.store import Connection, identifier, scalar
 
 FEW_WORDS = 40
@@ -252,44 +252,6 @@ def is_daily(connection: Connection, zone: str) -> bool:
     return bool(row and row[0] and (row[1] or row[2]))
 
 
-def merge_duplicates(connection: Connection, seconds: float, tick: Tick) -> None:
-    """Merge rows equal in all columns into the first; with `seconds`, also repeats of one act so soon after the one before."""
-    execute_watched(
-        connection,
-        """
-        INSERT INTO fates
-        WITH good AS (SELECT source_file, source_row, user_id, event_time, digest FROM rows WHERE rule IS NULL),
-        twice AS (SELECT digest, event_time FROM good GROUP BY digest, event_time HAVING count(*) > 1),
-        numbered AS (
-            SELECT good.*, row_number() OVER same AS place,
-                   first_value(source_file) OVER same AS file, first_value(source_row) OVER same AS row
-            FROM good SEMI JOIN twice USING (digest, event_time)
-            WINDOW same AS (PARTITION BY user_id, event_time, digest ORDER BY source_file, source_row))
-        SELECT source_file, source_row, 'merged', 'duplicates',
-               'equal to row ' || row || CASE WHEN file < source_file THEN ' of ' || name ELSE '' END
-        FROM numbered JOIN file_names ON index = file WHERE place > 1
-        """,
-        None,
-        tick,
-    )
-    if seconds > 0:
-        execute_watched(
-            connection,
-            """
-            INSERT INTO fates
-            WITH good AS (SELECT * FROM rows ANTI JOIN fates USING (source_file, source_row)),
-            spaced AS (
-                SELECT source_file, source_row, event_time - lag(event_time) OVER (
-                    PARTITION BY user_id, item_id, purchase_item_id, kind ORDER BY event_time, source_file, source_row) AS gap
-                FROM good)
-            SELECT source_file, source_row, 'merged', 'duplicates', 'repeats the act before within ' || $seconds || ' s'
-            FROM spaced WHERE gap <= to_microseconds(CAST($seconds * 1000000 AS BIGINT))
-            """,
-            {"seconds": seconds},
-            tick,
-        )
-
-
 def spread_acts(connection: Connection, wide: bool, several: bool = False) -> None:
     """Make the view `acts`: one row per event of the rows that were kept.
 
@@ -327,59 +289,6 @@ def spread_acts(connection: Connection, wide: bool, several: bool = False) -> No
         FROM kept WHERE item_id IS NOT NULL OR purchase_item_id IS NULL
         {bought if wide else ""}{others if several else ""}
         """  # noqa: S608 - fixed names and numbers only
-    )
-
-
-def join_previous(connection: Connection, keeps_sessions: bool) -> None:
-    """Put the events of the attached version `previous` before the new acts; acts that it already holds are merged.
-
-    A repeat is recognised by all columns of an event but session and source; the n-th repeat in the new file meets the
-    n-th in the old version, so that honest repeats of a log that knows only days stay as many as they are.
-    """
-    connection.execute("CREATE TABLE joined AS SELECT * FROM acts")
-    connection.execute("DROP VIEW acts")
-    connection.execute("ALTER TABLE joined RENAME TO acts")
-    connection.execute(
-        """
-        CREATE TABLE known_acts AS
-        WITH numbered AS (
-            SELECT hash(user_id, item_id, CAST(event_type AS VARCHAR), dwell_seconds, position, quantity, price, revenue, query,
-                   order_id) AS digest, *
-            FROM acts),
-        before AS (
-            SELECT user_id, event_time,
-                   hash(user_id, item_id, CAST(event_type AS VARCHAR), dwell_seconds, position, quantity, price, revenue, query,
-                   order_id) AS digest, count(*) AS n
-            FROM previous.events GROUP BY ALL),
-        placed AS (
-            SELECT user_id, event_time, digest, event_type, source_file, source_row,
-                   row_number() OVER (PARTITION BY user_id, event_time, digest ORDER BY source_file, source_row, event_type) AS place
-            FROM numbered)
-        SELECT placed.source_file, placed.source_row, placed.event_type FROM placed JOIN before USING (user_id, event_time, digest)
-        WHERE placed.place <= before.n
-        """
-    )
-    connection.execute(
-        "DELETE FROM acts USING known_acts k WHERE acts.source_file = k.source_file AND acts.source_row = k.source_row"
-        " AND acts.event_type = k.event_type"
-    )
-    connection.execute(
-        """
-        INSERT INTO fates
-        SELECT DISTINCT source_file, source_row, 'merged', 'duplicates', 'already in the dataset'
-        FROM known_acts ANTI JOIN acts USING (source_file, source_row)
-        """
-    )
-    connection.execute("DROP TABLE known_acts")
-    connection.execute(
-        """
-        INSERT INTO acts BY NAME
-        SELECT user_id, item_id, CAST(CAST(event_type AS VARCHAR) AS event_type) AS event_type, event_time,
-               CASE WHEN $keeps THEN session_id END AS session_id,
-               dwell_seconds, position, quantity, price, revenue, query, order_id, source_file, source_row
-        FROM previous.events
-        """,
-        {"keeps": keeps_sessions},
     )
 
 

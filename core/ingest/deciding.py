@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+<<<<<<< HEAD
 from core.ingest import cleaning
 from core.ingest.casting import (
     RELATIVE_START,
@@ -15,6 +16,10 @@ from core.ingest.casting import (
     make_number_macros,
     make_time_macros,
 )
+=======
+from core.ingest import cleaning, merging
+from core.ingest.casting import RELATIVE_START, TimeReading, decide_decimal, decide_time, make_number_macros, make_time_macros
+>>>>>>> work-b
 from core.ingest.event_words import read_words
 from core.ingest.ids import are_whole
 from core.ingest.layouts import find_layout
@@ -226,7 +231,7 @@ def judge_rows(work: Work, daily: bool, tick: Tick) -> list[dict[str, Any]]:
             )
         )
     elif duplicates.on:
-        cleaning.merge_duplicates(connection, duplicates.parameters["seconds"], part_of(tick, 0, 2))
+        merging.merge_duplicates(connection, duplicates.parameters["seconds"], part_of(tick, 0, 2))
     _judge_doubtful(work)
     if not robots.on:
         return []

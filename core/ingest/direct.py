@@ -14,7 +14,7 @@ import numpy.typing as npt
 from core.ingest.decoding import raw_blocks
 from core.ingest.dialect import BLANKS
 from core.ingest.paths import literal_path
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 from core.ingest.records import MAX_SPAN, Accounting
 from core.ingest.signs import MARKS, count_controls, count_marked
 from core.ingest.watching import Tick, execute_watched

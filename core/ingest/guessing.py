@@ -10,7 +10,7 @@ from core.ingest.guessing_times import weekday_column
 from core.ingest.guessing_values import guess_users, guess_values
 from core.ingest.mapping import Guess, Role, RoleMapping
 from core.ingest.names import plain_name
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 
 
 def guess_logs(previews: list[FilePreview], given: RoleMapping) -> list[RoleMapping]:

@@ -6,7 +6,7 @@ from typing import Final
 from core.ingest.likeness import DATE, is_number, is_time, samples_of, share_of, words_share
 from core.ingest.mapping import Guess, Role, RoleMapping
 from core.ingest.names import DEMOGRAPHIC_INDEX, EVENT_INDEX, name_scores, plain_name
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 from core.schema import slug
 
 _SURE: Final = 0.99

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from core.ingest.casting import DAY_MONTH
 from core.ingest.date_order import DateOrder, weigh_date_order
-from core.ingest.reading import FilePreview, inspect_files
+from core.ingest.preview import FilePreview
+from core.ingest.reading import inspect_files
 from core.ingest.records import Accounting, read_table
 from core.ingest.scratch import scratch_below
 

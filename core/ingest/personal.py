@@ -11,7 +11,7 @@ from typing import Any, Final
 from core.errors import MappingError
 from core.ingest.dialect import BLANKS, COLONS
 from core.ingest.mapping import Mapping, RoleMapping
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 from core.messages import Message, say
 from core.privacy import PersonalColumn, detect_personal_columns, looks_like, mask, mask_inside, pseudonym
 from core.store import Connection, Dataset

@@ -1,96 +1,25 @@
 """Look at a file before it is read: kind, checksum, encoding, dialect, columns and a sample."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.artifacts import sha256_of
 from core.errors import FileError
 from core.ingest.decoding import SAMPLE, Scan, scan_text
 from core.ingest.dialect import find_dialect, header_names, split_lines
 from core.ingest.json_rows import find_layout, read_json_rows
-from core.ingest.kinds import changed, file_kind
+from core.ingest.kinds import file_kind
+from core.ingest.preview import SAMPLE_ROWS, FilePreview, check_stamp, one_column, stamp_of
+from core.ingest.reading_parquet import inspect_parquet
 from core.ingest.scratch import Scratch, scratch_below
 from core.ingest.sheets import read_sheets, sheet_checksum
 from core.ingest.text_table import MAX_COLUMNS, Row, TextTable, too_wide, write_texts
 from core.ingest.unpacking import unpack_zip
 from core.messages import Message, say
 
-SAMPLE_ROWS = 50
-
 LOOK_ROWS = 20_000
 """Rows converted for a look at a file."""
-
-
-@dataclass(frozen=True)
-class FilePreview:
-    """What can be said of a file without casting a value."""
-
-    path: Path
-    """What is read: the file itself, or what was unpacked or converted from it."""
-    kind: str
-    """csv, csv.gz, csv.zst, parquet, json, jsonl (also .gz, .zst) or workbook."""
-    bytes: int
-    sha256: str
-    delimiter: str | None
-    """None for Parquet; " " stands for runs of blanks."""
-    encoding: str | None
-    has_header: bool
-    columns: tuple[str, ...]
-    """Names from the file, from the mapping's header, or column_1 … column_n."""
-    sample: list[list[str]]
-    """At most 50 rows as text, "" for null."""
-    row_estimate: int
-    """Exact for Parquet; physical lines without header for text."""
-    skip: int = 0
-    """Physical lines before the header or first record."""
-    types: tuple[str, ...] = ()
-    """Parquet's own types."""
-    routes: tuple[tuple[int, ...], ...] = ()
-    """Where each column lies in Parquet: its place, and its places inside structures."""
-    is_converted: bool = False
-    """Whether `path` is a text table (`text_table`) made of the file."""
-    broken: int = 0
-    """Rows of a converted file that are no rows."""
-    blank: int = 0
-    """Blank rows of a converted file."""
-    origin: Path | None = None
-    """The file that a person gave."""
-    member: str = ""
-    """Table inside the file: a path in an archive, a sheet of a workbook."""
-    stamp: tuple[int, int] = (0, 0)
-    """Size and time of the given file when it was looked at."""
-    notes: tuple[Message, ...] = ()
-    """What a person should know of how it was read."""
-
-    @property
-    def name(self) -> str:
-        """File name for screens; the full path is nobody's business there."""
-        given = (self.origin or self.path).name
-        return f"{given}/{self.member}" if self.member else given
-
-    @property
-    def given(self) -> Path:
-        """The file that a person gave."""
-        return self.origin or self.path
-
-    def check_unchanged(self) -> None:
-        """Compare the given file with what it was when it was looked at.
-
-        Raises:
-            FileError: It changed or vanished.
-        """
-        if self.origin is not None:
-            check_stamp(self.origin, self.stamp)
-
-    def values(self, column: str) -> list[str]:
-        """Sample values of a column that are not empty."""
-        place = self.columns.index(column)
-        return [row[place].strip() for row in self.sample if row[place].strip()]
 
 
 def inspect_files(
@@ -143,29 +72,6 @@ def inspect_file(
         return inspect_files(path, scratch=scratch, header=header, delimiter=delimiter, encoding=encoding, most=LOOK_ROWS)[0]
 
 
-def stamp_of(path: Path) -> tuple[int, int]:
-    """Return size and time of the last change, to notice a file that grows or is replaced.
-
-    Raises:
-        FileError: The file is gone.
-    """
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise FileError("{file} vanished while it was read; put it back and try again.", file=path.name) from error
-    return stat.st_size, stat.st_mtime_ns
-
-
-def check_stamp(path: Path, stamp: tuple[int, int]) -> None:
-    """Compare a file with its stamp of before.
-
-    Raises:
-        FileError: It changed or vanished.
-    """
-    if stamp_of(path) != stamp:
-        raise changed(path.name)
-
-
 def _inspect(
     path: Path,
     kind: str,
@@ -177,7 +83,7 @@ def _inspect(
     most: int | None,
 ) -> list[FilePreview]:
     if kind == "parquet":
-        return [_inspect_parquet(path)]
+        return [inspect_parquet(path)]
     if kind == "workbook":
         return _inspect_workbook(path, scratch, header, most)
     if kind.startswith("json"):
@@ -301,7 +207,7 @@ class _Spread:
 
 def _converted(table: TextTable, path: Path, kind: str, sha256: str, member: str, notes: tuple[Message, ...]) -> FilePreview:
     if len(table.columns) < 2:
-        raise _one_column(member or path.name, table.columns)
+        raise one_column(member or path.name, table.columns)
     if not table.rows:
         raise FileError("{file} holds no rows; export it again.", file=member or path.name)
     columns = header_names(list(table.columns))
@@ -320,12 +226,6 @@ def _converted(table: TextTable, path: Path, kind: str, sha256: str, member: str
         broken=table.broken,
         member=member,
         notes=notes,
-    )
-
-
-def _one_column(name: str, columns: tuple[str, ...]) -> FileError:
-    return FileError(
-        "{file} has only the column {column}; an event log needs at least user and time.", file=name, column=", ".join(columns)
     )
 
 
@@ -373,65 +273,3 @@ def guessed_encoding(name: str, scan: Scan) -> tuple[Message, ...]:
             example=scan.example,
         ),
     )
-
-
-def _inspect_parquet(path: Path) -> FilePreview:
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, count = file.schema_arrow, file.metadata.num_rows
-            groups = file.num_row_groups
-            picks = sorted({0, groups // 2, groups - 1}) if groups else []
-            tables = [next(file.iter_batches(batch_size=SAMPLE_ROWS, row_groups=[g]), None) for g in picks]
-    except (pa.ArrowException, OSError) as error:
-        raise FileError("{file} is a damaged Parquet file ({error}); export it again.", file=path.name, error=str(error)[:120]) from error
-    if count == 0:
-        raise FileError("{file} holds no rows; export it again.", file=path.name)
-    if len(schema.names) < 2:
-        raise _one_column(path.name, tuple(schema.names))
-    if len(schema.names) > MAX_COLUMNS:
-        raise too_wide(path.name, len(schema.names))
-    sample_rows: list[dict[str, Any]] = []
-    for batch in tables:
-        if batch is not None:
-            sample_rows.extend(batch.to_pylist()[: max(1, SAMPLE_ROWS // len(tables))])
-    leaves = [leaf for place, field in enumerate(schema) for leaf in _leaves(field, (place,))]
-    if len(leaves) > MAX_COLUMNS:
-        raise too_wide(path.name, len(leaves))
-    sample = [[_shown(_inner(row, schema, route)) for _name, _kind, route in leaves] for row in sample_rows]
-    names: list[str] = []
-    for place, (name, _kind, _route) in enumerate(leaves, start=1):
-        names.append(name if name and name not in names else f"{name or 'column'}_{place}")
-    return FilePreview(
-        path=path,
-        kind="parquet",
-        bytes=path.stat().st_size,
-        sha256=sha256_of(path),
-        delimiter=None,
-        encoding=None,
-        has_header=True,
-        columns=tuple(names),
-        sample=sample[:SAMPLE_ROWS],
-        row_estimate=count,
-        types=tuple(kind for _name, kind, _route in leaves),
-        routes=tuple(route for _name, _kind, route in leaves),
-    )
-
-
-def _leaves(field: pa.Field, route: tuple[int, ...]) -> list[tuple[str, str, tuple[int, ...]]]:
-    """Return name, type and place of a column, or of each column of a structure, named as `user.id`."""
-    if not pa.types.is_struct(field.type) or len(route) > 4:
-        return [(field.name, str(field.type), route)]
-    inner = [leaf for place in range(field.type.num_fields) for leaf in _leaves(field.type.field(place), (*route, place))]
-    return [(f"{field.name}.{name}", kind, way) for name, kind, way in inner]
-
-
-def _inner(row: dict[str, Any], schema: pa.Schema, route: tuple[int, ...]) -> Any:
-    field, value = schema.field(route[0]), row[schema.names[route[0]]]
-    for place in route[1:]:
-        field = field.type.field(place)
-        value = None if value is None else value.get(field.name)
-    return value
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else str(value)

@@ -18,7 +18,7 @@ import pyarrow.csv as pc
 from core.errors import FileError
 from core.ingest.decoding import decoded_blocks
 from core.ingest.dialect import BLANKS, COLONS, split_lines
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 from core.ingest.signs import MARKS, count_controls, count_marked
 
 MAX_LINE = 2 << 20

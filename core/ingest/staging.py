@@ -16,7 +16,7 @@ from core.ingest.lean import create_view
 from core.ingest.mapping import EVENT_COLUMNS, RoleMapping
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.paths import literal_path
-from core.ingest.reading import FilePreview
+from core.ingest.preview import FilePreview
 from core.ingest.records import Accounting, Batch, read_records, read_table, table_schema
 from core.ingest.watching import Tick, execute_watched, part_of
 from core.schema import ITEM_ATTRIBUTES

@@ -19,7 +19,8 @@ from core.ingest.looking import count_words, open_dates
 from core.ingest.mapping import Guess, Mapping, Role, allowed_columns
 from core.ingest.paths import WILD, files_of
 from core.ingest.personal import SHARED, find_personal, kind_words
-from core.ingest.reading import FilePreview, inspect_file
+from core.ingest.preview import FilePreview
+from core.ingest.reading import inspect_file
 from core.jobs import read_job
 from core.messages import Message
 from core.privacy import PersonalColumn, mask
