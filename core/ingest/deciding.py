@@ -5,8 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-<<<<<<< HEAD
-from core.ingest import cleaning
+from core.ingest import cleaning, merging
 from core.ingest.casting import (
     RELATIVE_START,
     TimeReading,
@@ -16,10 +15,6 @@ from core.ingest.casting import (
     make_number_macros,
     make_time_macros,
 )
-=======
-from core.ingest import cleaning, merging
-from core.ingest.casting import RELATIVE_START, TimeReading, decide_decimal, decide_time, make_number_macros, make_time_macros
->>>>>>> work-b
 from core.ingest.event_words import read_words
 from core.ingest.ids import are_whole
 from core.ingest.layouts import find_layout

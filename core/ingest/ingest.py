@@ -10,13 +10,8 @@ import duckdb
 
 from core.artifacts import read_json
 from core.errors import EmptyLogError, FileError, MappingError, StorageError
-<<<<<<< HEAD
-from core.ingest import cleaning, publishing
-from core.ingest.accounts import columns_present, count_events, joined_robots, rule_records, warn_of_clock, warn_of_rows, warn_of_rules
-=======
 from core.ingest import cleaning, merging, publishing
-from core.ingest.accounts import columns_present, count_events, rule_records, warn_of_clock, warn_of_rows
->>>>>>> work-b
+from core.ingest.accounts import columns_present, count_events, joined_robots, rule_records, warn_of_clock, warn_of_rows, warn_of_rules
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
@@ -24,13 +19,9 @@ from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
 from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.other_tables import set_other_tables_aside
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
-<<<<<<< HEAD
-from core.ingest.reading import FilePreview, inspect_files
-from core.ingest.report_words import quoted_rule
-=======
 from core.ingest.preview import FilePreview
 from core.ingest.reading import inspect_files
->>>>>>> work-b
+from core.ingest.report_words import quoted_rule
 from core.ingest.rules import settle_rules
 from core.ingest.scratch import Scratch, check_room, scratch_below
 from core.ingest.staging import prepare_staging, stage_file
