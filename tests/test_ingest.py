@@ -668,3 +668,23 @@ def test_names_with_brackets_and_stars_are_names(ingest: Ingest, dataset: Datase
     record = ingest(path)
     assert (record["rows_kept"], record["rows_quarantined"]) == (1, 1)
     assert query(dataset, "SELECT text FROM main.quarantine") == [('{"user_id": null, "item_id": "b", "event_time": "2024-03-02"}',)]
+
+
+def test_the_report_tells_when_values_are_missing_and_of_what(ingest: Ingest, dataset: Dataset) -> None:
+    rows = ["user_id,item_id,event_type,event_time,price,quantity,dwell_seconds"]
+    rows += [f"u{n},a,view,2024-03-01 0{n}:00:00,5,,30" for n in range(4)]
+    rows += [f"u{n},a,view,2024-03-02 0{n}:00:00,,,{'' if n else 30}" for n in range(4)]
+    rows += ["u1,a,purchase,2024-03-02 05:00:00,5,2,", "u2,a,purchase,2024-03-02 06:00:00,5,,"]
+    manifest = ingest("\n".join(rows) + "\n")
+    with dataset.log().history() as connection:
+        report = quality_report(connection, manifest)
+    nulls = {row["column"]: (row["nulls"], row["share"], row["of"]) for row in report["nulls"]}
+    assert nulls["price"] == (4, 0.4, "events")
+    assert nulls["quantity"] == (1, 0.5, "purchases"), "a view has no quantity to lack"
+    assert nulls["dwell_seconds"] == (5, 0.5, "events")
+    periods = report["nulls_by_period"]
+    assert periods["unit"] == "day"
+    first, second = periods["periods"]
+    assert (first["period"], first["price"], first["quantity"], first["dwell_seconds"]) == ("2024-03-01", 0.0, None, 0.0)
+    assert (second["price"], second["quantity"]) == (pytest.approx(4 / 6), 0.5)
+    assert second["dwell_seconds"] == pytest.approx(5 / 6)

@@ -173,7 +173,7 @@ def _nulls_by_period(connection: Connection, present: set[str], zone: str) -> Ro
     unit = next((unit for unit, days in (("day", 1), ("week", 7)) if span / days < _MOST_PERIODS), "month")
     if not names:
         return {"unit": unit, "periods": []}
-    shares = ", ".join(f"{_missing(name, 'count')} / nullif({_missing(name, 'of')}, 0) AS {identifier(name)}" for name in names)
+    shares = ", ".join(f"({_missing(name, 'count')}) / nullif({_missing(name, 'of')}, 0) AS {identifier(name)}" for name in names)
     found = _rows(
         connection,
         f"SELECT CAST(date_trunc('{unit}', {_LOCAL.format(time='event_time')}) AS DATE) AS period, count(*) AS events, {shares}"  # noqa: S608 - fixed names only

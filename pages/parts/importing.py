@@ -53,9 +53,11 @@ def import_form() -> None:
         _("Files"),
         [False, True],
         format_func=lambda p: _("Path on this machine") if p else _("Upload files"),
+        index=int(bool(state.flag("by-path"))),  # the choice outlives the import, during which it is not drawn
         horizontal=True,
         key="import-way",
     )
+    state.put("by-path", by_path)
     uploads: dict[str, Any] = dict.fromkeys(ROLE_WORDS)
     typed = dict.fromkeys(ROLE_WORDS, "")
     if by_path:
