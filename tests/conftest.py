@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and how tests are dealt out to two processes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +10,13 @@ from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.store import Dataset, Home, Log
 from tests.worlds import publish_world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, and all browser tests: they share what is dear to make."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if folder == "tests" else folder))
 
 
 @pytest.fixture
