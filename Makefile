@@ -61,12 +61,13 @@ run: setup
 test: setup-dev browser
 	@$(MAKE) --no-print-directory check
 
+# Two processes share the cores; a third thread would only wait, spinning, for one.
 check:
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 bench: setup
 	$(PY) -m benchmarks.bench_chain

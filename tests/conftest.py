@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and how tests are dealt out to two processes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from core.store import Log
+from core.ingest.ingest import IngestRequest, ingest_log
+from core.ingest.mapping import Mapping
+from core.store import Dataset, Home, Log
 from tests.worlds import publish_world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, and all browser tests: they share what is dear to make."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(item.path.stem if folder == "tests" else folder))
 
 
 @pytest.fixture
@@ -18,3 +27,29 @@ def make_log(tmp_path: Path) -> Callable[..., Log]:
         return publish_world(tmp_path / "home", events, **more)
 
     return make
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """A dataset without a version, in a fresh home."""
+    return Home(tmp_path / "home").dataset("shop", create=True)
+
+
+@pytest.fixture
+def ingest(tmp_path: Path, dataset: Dataset) -> Callable[..., dict[str, Any]]:
+    """A function that ingests logs (paths, or the texts of files of a `kind`) and returns the manifest; each row must have its fate."""
+
+    def run(*logs: str | bytes | Path, kind: str = "csv", mapping: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        paths = []
+        for number, log in enumerate(logs):
+            path = log if isinstance(log, Path) else tmp_path / f"log{number}.{kind}"
+            if not isinstance(log, Path):
+                path.write_bytes(log.encode() if isinstance(log, str) else log)
+            paths.append(path)
+        record = ingest_log(dataset, IngestRequest(tuple(paths), mapping=Mapping.from_json(mapping) if mapping else None, **more))
+        assert record["rows_read"] == record["rows_kept"] + record["rows_quarantined"] + record["rows_merged"]
+        with dataset.log().history() as connection:
+            assert connection.execute("SELECT count(*) FROM main.quarantine").fetchone() == (record["rows_quarantined"],)
+        return record
+
+    return run

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -81,7 +82,7 @@ def judge(case: Case, folder: Path) -> Verdict:
         return Verdict("refused", str(error))
     truth = Counter(case.truth)
     missing, foreign = truth - loaded.events, loaded.events - truth
-    usual = ingest_bytes(case.clean, folder / "clean" / "log.csv").warnings if loaded.warnings else ()
+    usual = _usual_warnings(case.clean) if loaded.warnings else ()
     said = [warning for warning in loaded.warnings if warning not in usual]
     if not missing and not foreign:
         return Verdict(OUTCOMES[1] if said else OUTCOMES[0], " | ".join(map(str, said)))
@@ -96,6 +97,12 @@ def judge(case: Case, folder: Path) -> Verdict:
         f"lost {lost[:3]} ({len(lost)})\n    foreign {list(foreign)[:3]} ({foreign.total()})"
         f"\n    set aside {len(loaded.quarantined)}; said {[str(warning) for warning in said]}",
     )
+
+
+@lru_cache(maxsize=4)  # damages of one seed have the same clean file
+def _usual_warnings(clean: bytes) -> tuple[Message, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        return ingest_bytes(clean, Path(folder) / "clean" / "log.csv").warnings
 
 
 def _not_set_aside(missing: list[Event], marks: list[str], quarantined: tuple[str, ...]) -> list[Event]:

@@ -55,6 +55,21 @@ def good(tmp_path: Path) -> Path:
     return write(tmp_path / "good.csv", HEADER + "".join(ROWS))
 
 
+@pytest.fixture(scope="module")
+def good_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the good log is the dataset `d`."""
+    folder = tmp_path_factory.mktemp("good")
+    log = write(folder / "good.csv", HEADER + "".join(ROWS))
+    assert main(["ingest", "--dataset", "d", "--events", str(log), "--home", str(folder / "home")]) == 0
+    return folder / "home"
+
+
+@pytest.fixture
+def loaded(good_home: Path, tmp_path: Path) -> Path:
+    """A copy of the good home, where `cli` works."""
+    return shutil.copytree(good_home, tmp_path / "home")
+
+
 def write(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
@@ -156,8 +171,7 @@ def test_a_dataset_name_is_never_a_path(cli: Cli, tmp_path: Path, good: Path, na
         (("audience", "--rule", "[]"), ""),
     ],
 )
-def test_a_question_that_cannot_be_answered_is_refused_in_a_sentence(cli: Cli, good: Path, words: tuple[str, ...], sentence: str) -> None:
-    assert cli("ingest", "--dataset", "d", "--events", good)[0] == 0
+def test_a_question_that_cannot_be_answered_is_refused_in_a_sentence(cli: Cli, loaded: Path, words: tuple[str, ...], sentence: str) -> None:
     status, told = cli(words[0], "--dataset", "d", *words[1:])
     assert (status, sentence in told["error"]) == (2, True), told
 
@@ -240,8 +254,7 @@ def test_a_cutoff_equals_a_file_that_ends_there(cli: Cli, tmp_path: Path, cutoff
     assert [name for name in made["full"] if made["full"][name] != made["cut"][name]] == []
 
 
-def test_damaged_files_are_told_and_running_again_mends_them(cli: Cli, tmp_path: Path, good: Path) -> None:
-    assert cli("ingest", "--dataset", "d", "--events", good)[0] == 0
+def test_damaged_files_are_told_and_running_again_mends_them(cli: Cli, tmp_path: Path, loaded: Path) -> None:
     assert cli("map", "--dataset", "d", "--blocks", "counts")[0] == 0
     dataset = Home(tmp_path / "home").dataset("d")
     users = dataset.run_path("atlas") / "users.parquet"
@@ -273,8 +286,9 @@ def test_damaged_files_are_told_and_running_again_mends_them(cli: Cli, tmp_path:
 
 
 @pytest.mark.parametrize("pointer", [b"", b"[]", b'{"version": 5, "runs": {}}', b'{"version": "v9999", "runs": {}}', None])
-def test_a_lost_pointer_is_told_and_a_new_ingest_mends_it(cli: Cli, tmp_path: Path, good: Path, pointer: bytes | None) -> None:
-    assert cli("ingest", "--dataset", "d", "--events", good)[0] == 0
+def test_a_lost_pointer_is_told_and_a_new_ingest_mends_it(
+    cli: Cli, tmp_path: Path, good: Path, loaded: Path, pointer: bytes | None
+) -> None:
     current = tmp_path / "home" / "datasets" / "d" / "CURRENT"
     if pointer is None:
         current.unlink()
@@ -289,8 +303,7 @@ def test_a_lost_pointer_is_told_and_a_new_ingest_mends_it(cli: Cli, tmp_path: Pa
     assert cli("quality", "--dataset", "d")[0] == 0
 
 
-def test_a_pointer_to_a_run_that_is_gone_reads_as_a_stage_that_was_not_run(cli: Cli, tmp_path: Path, good: Path) -> None:
-    assert cli("ingest", "--dataset", "d", "--events", good)[0] == 0
+def test_a_pointer_to_a_run_that_is_gone_reads_as_a_stage_that_was_not_run(cli: Cli, tmp_path: Path, loaded: Path) -> None:
     assert cli("profile", "--dataset", "d", "--blocks", "counts")[0] == 0
     shutil.rmtree(tmp_path / "home" / "datasets" / "d" / "runs" / "profiles-0001")
     status, told = cli("export", "--dataset", "d", "--out", tmp_path / "out")
@@ -371,9 +384,8 @@ SLOW_VERB = (
 
 
 @pytest.mark.parametrize("how", ["killed", "cancelled"])
-def test_a_worker_that_is_ended_while_it_writes_publishes_nothing(cli: Cli, tmp_path: Path, good: Path, how: str) -> None:
+def test_a_worker_that_is_ended_while_it_writes_publishes_nothing(cli: Cli, tmp_path: Path, loaded: Path, how: str) -> None:
     home = Home(tmp_path / "home")
-    assert cli("ingest", "--dataset", "d", "--events", good)[0] == 0
     assert cli("profile", "--dataset", "d", "--blocks", "counts")[0] == 0
     before = home.dataset("d").current()
     job_id = wait_until_over(home, start_job(home, ["jobs"], "Map")).job_id

@@ -13,43 +13,16 @@ import pytest
 
 from core.errors import EmptyLogError, FileError, MappingError
 from core.ingest.date_order import weigh_date_order
-from core.ingest.ingest import IngestRequest, ingest_log
-from core.ingest.mapping import Mapping
 from core.ingest.report import quality_report
 from core.ingest.report_page import report_page
 from core.ingest.report_words import gap_days_sentence, partial_day_sentence
 from core.ingest.rules import RULES
-from core.store import Dataset, Home
+from core.store import Dataset
 
 HEADER = "user_id,item_id,event_type,event_time,price\n"
 FILES = Path(__file__).parent / "files"
 
 Ingest = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    return Home(tmp_path / "home").dataset("shop", create=True)
-
-
-@pytest.fixture
-def ingest(tmp_path: Path, dataset: Dataset) -> Ingest:
-    """Ingest a text as a CSV file (or files by path) and return the manifest."""
-
-    def run(*texts: str | Path, mapping: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        paths = []
-        for number, text in enumerate(texts):
-            path = text if isinstance(text, Path) else tmp_path / f"log{number}.csv"
-            if isinstance(text, str):
-                path.write_text(text, encoding="utf-8")
-            paths.append(path)
-        request = IngestRequest(tuple(paths), mapping=Mapping.from_json(mapping) if mapping else None, **more)
-        record = ingest_log(dataset, request)
-        assert record["rows_read"] == record["rows_kept"] + record["rows_quarantined"] + record["rows_merged"]
-        assert len(query(dataset, "SELECT 1 FROM main.quarantine")) == record["rows_quarantined"]
-        return record
-
-    return run
 
 
 def query(dataset: Dataset, sql: str) -> list[tuple[Any, ...]]:

@@ -8,39 +8,12 @@ import pytest
 
 from core.errors import MappingError
 from core.ingest.guessing import guess_mapping
-from core.ingest.ingest import IngestRequest, ingest_log
-from core.ingest.mapping import Mapping
 from core.ingest.reading import inspect_file
-from core.store import Dataset, Home
+from core.store import Dataset
 
 EXPORTS = Path(__file__).parent / "files" / "exports"
 
 Ingest = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    return Home(tmp_path / "home").dataset("shop", create=True)
-
-
-@pytest.fixture
-def ingest(tmp_path: Path, dataset: Dataset) -> Ingest:
-    """Ingest exports by name, or a text as a CSV file, and return the manifest."""
-
-    def run(*files: str, mapping: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        paths = []
-        for number, file in enumerate(files):
-            if "\n" in file:
-                path = tmp_path / f"log{number}.csv"
-                path.write_text(file, encoding="utf-8")
-            else:
-                path = EXPORTS / file
-            paths.append(path)
-        record = ingest_log(dataset, IngestRequest(tuple(paths), mapping=Mapping.from_json(mapping) if mapping else None, **more))
-        assert record["rows_read"] == record["rows_kept"] + record["rows_quarantined"] + record["rows_merged"]
-        return record
-
-    return run
 
 
 def events(dataset: Dataset, columns: str) -> list[tuple[Any, ...]]:
@@ -86,7 +59,7 @@ EXPECTED: dict[str, tuple[dict[str, int], tuple[Any, ...]]] = {
 @pytest.mark.parametrize("name", list(EXPECTED))
 def test_an_export_is_understood_without_a_mapping(ingest: Ingest, dataset: Dataset, name: str) -> None:
     kinds, first = EXPECTED[name]
-    record = ingest(name)
+    record = ingest(EXPORTS / name)
     assert record["event_types"] == kinds
     assert events(dataset, "user_id, item_id, CAST(event_type AS VARCHAR), CAST(event_time AS VARCHAR)")[0] == first
 
@@ -108,7 +81,7 @@ def test_every_export_has_a_test() -> None:
 def test_the_total_of_an_order_is_not_taken_for_that_of_its_lines(
     ingest: Ingest, dataset: Dataset, name: str, orders: list[str] | None, revenues: list[float]
 ) -> None:
-    ingest(name)
+    ingest(EXPORTS / name)
     rows = events(dataset, "order_id, CAST(revenue AS DOUBLE)")
     assert [revenue for _, revenue in rows] == revenues
     assert orders is None or [order for order, _ in rows] == orders
@@ -131,7 +104,7 @@ def test_guesses_carry_a_confidence_and_values_of_their_own_column(path: Path) -
 
 
 def test_flags_side_by_side_give_one_event_each(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest("flags.csv")
+    record = ingest(EXPORTS / "flags.csv")
     assert record["event_types"] == {"impression": 1, "click": 3, "favourite": 1, "cart": 1, "purchase": 1}
     assert events(dataset, "user_id, item_id, CAST(event_type AS VARCHAR), CAST(dwell_seconds AS INTEGER)")[1:4] == [
         ("u1", "b", "click", 30),
@@ -150,7 +123,7 @@ def test_a_person_may_translate_a_flag_by_the_name_of_its_column(ingest: Ingest)
 
 
 def test_lines_learn_from_their_orders_who_bought_and_when(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest("instacart_orders.csv", "instacart_order_products.csv")
+    record = ingest(EXPORTS / "instacart_orders.csv", EXPORTS / "instacart_order_products.csv")
     assert (record["rows_read"], record["rows_kept"], record["rows_merged"], record["relative_time"]) == (12, 7, 5, True)
     assert events(dataset, "user_id, item_id, CAST(event_time AS VARCHAR)")[3:5] == [
         ("2", "32792", "2000-01-11 10:00:00"),
@@ -168,8 +141,8 @@ def test_an_order_without_lines_and_a_line_without_order_are_set_aside(ingest: I
 
 
 def test_the_mapping_of_orders_and_lines_is_offered_again(ingest: Ingest, dataset: Dataset) -> None:
-    first = ingest("instacart_orders.csv", "instacart_order_products.csv")
-    again = ingest("instacart_orders.csv", "instacart_order_products.csv", mapping=first["mapping"])
+    first = ingest(EXPORTS / "instacart_orders.csv", EXPORTS / "instacart_order_products.csv")
+    again = ingest(EXPORTS / "instacart_orders.csv", EXPORTS / "instacart_order_products.csv", mapping=first["mapping"])
     assert again["event_types"] == first["event_types"]
 
 

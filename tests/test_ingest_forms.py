@@ -12,31 +12,12 @@ import pytest
 
 from core.errors import EmptyLogError, FileError
 from core.ingest.ingest import IngestRequest, ingest_log
-from core.ingest.mapping import Mapping
 from core.ingest.paths import files_of, strays_of
 from core.pipeline import intake
 from core.store import Dataset, Home
 
-Load = Callable[..., dict[str, Any]]
+Ingest = Callable[..., dict[str, Any]]
 MOMENTS = ("2024-01-03 10:22:11", "2024-01-13 18:05:09", "2024-02-01 00:00:00")
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    return Home(tmp_path / "home").dataset("shop", create=True)
-
-
-@pytest.fixture
-def load(tmp_path: Path, dataset: Dataset) -> Load:
-    def run(data: str | bytes | Path, name: str = "log.csv", mapping: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        path = data if isinstance(data, Path) else tmp_path / name
-        if not isinstance(data, Path):
-            path.write_bytes(data.encode() if isinstance(data, str) else data)
-        record = ingest_log(dataset, IngestRequest((path,), mapping=Mapping.from_json(mapping) if mapping else None, **more))
-        assert record["rows_read"] == record["rows_kept"] + record["rows_quarantined"] + record["rows_merged"]
-        return record
-
-    return run
 
 
 def rows(dataset: Dataset, columns: str, table: str = "events") -> list[tuple[Any, ...]]:
@@ -59,13 +40,13 @@ def rows(dataset: Dataset, columns: str, table: str = "events") -> list[tuple[An
         ("45294.432071759256", "45304.7535763889", "45323"),
     ],
 )
-def test_times_of_other_tools_are_read_to_the_second(load: Load, dataset: Dataset, spelled: tuple[str, ...]) -> None:
-    load("user_id,item_id,event,time\n" + "".join(f"u{i},a,view,{time}\n" for i, time in enumerate(spelled)))
+def test_times_of_other_tools_are_read_to_the_second(ingest: Ingest, dataset: Dataset, spelled: tuple[str, ...]) -> None:
+    ingest("user_id,item_id,event,time\n" + "".join(f"u{i},a,view,{time}\n" for i, time in enumerate(spelled)))
     assert [str(time) for (time,) in rows(dataset, "event_time")] == list(MOMENTS)
 
 
-def test_a_zone_behind_a_date_with_a_month_by_name_is_no_part_of_the_year(load: Load, dataset: Dataset) -> None:
-    load("user_id,item_id,event,time\nu1,a,view,03-Jan-2024\nu2,a,view,13-Jan-2024\n")
+def test_a_zone_behind_a_date_with_a_month_by_name_is_no_part_of_the_year(ingest: Ingest, dataset: Dataset) -> None:
+    ingest("user_id,item_id,event,time\nu1,a,view,03-Jan-2024\nu2,a,view,13-Jan-2024\n")
     assert [str(time) for (time,) in rows(dataset, "event_time")] == ["2024-01-03 00:00:00", "2024-01-13 00:00:00"]
 
 
@@ -73,22 +54,22 @@ def test_a_zone_behind_a_date_with_a_month_by_name_is_no_part_of_the_year(load: 
     ("spelled", "price"),
     [("USD 1825.34", "1825.3400"), ("1825.34 EUR", "1825.3400"), ("Rs. 400.50", "400.5000"), ("400.50元", "400.5000"), ("$1.50", "1.5000")],
 )
-def test_prices_with_the_name_of_a_currency_are_prices(load: Load, dataset: Dataset, spelled: str, price: str) -> None:
-    load("user_id,item_id,event,time,price\n" + "".join(f"u{i},a,view,2024-01-0{i} 10:00:00,{spelled}\n" for i in (1, 2, 3)))
+def test_prices_with_the_name_of_a_currency_are_prices(ingest: Ingest, dataset: Dataset, spelled: str, price: str) -> None:
+    ingest("user_id,item_id,event,time,price\n" + "".join(f"u{i},a,view,2024-01-0{i} 10:00:00,{spelled}\n" for i in (1, 2, 3)))
     assert {str(value) for (value,) in rows(dataset, "price")} == {price}
 
 
 @pytest.mark.parametrize("blank", ["\u202f", "\u00a0", " ", "’"])
-def test_numbers_grouped_by_any_blank_are_numbers(load: Load, dataset: Dataset, blank: str) -> None:
+def test_numbers_grouped_by_any_blank_are_numbers(ingest: Ingest, dataset: Dataset, blank: str) -> None:
     lines = "".join(f"u{i};a;view;0{i}/01/2024 10:22:11;1{blank}825,34 €\n" for i in (1, 2)) + "u3;a;view;13/01/2024 10:22:11;2,00 €\n"
-    load("Client;Référence;Événement;Date;Prix\n" + lines)
+    ingest("Client;Référence;Événement;Date;Prix\n" + lines)
     assert [str(value) for (value,) in rows(dataset, "price")] == ["1825.3400", "1825.3400", "2.0000"]
 
 
 @pytest.mark.parametrize("decimal", ["point", "comma"])
-def test_plain_numbers_mean_the_same_beside_grouped_ones(load: Load, dataset: Dataset, decimal: str) -> None:
+def test_plain_numbers_mean_the_same_beside_grouped_ones(ingest: Ingest, dataset: Dataset, decimal: str) -> None:
     prices = ["12", "1,234.50", "0.5"] if decimal == "point" else ["12", "1.234,50", "0,5"]
-    load("user_id;item_id;event;time;price\n" + "".join(f"u{i};a;view;2024-01-0{i + 1};{p}\n" for i, p in enumerate(prices)))
+    ingest("user_id;item_id;event;time;price\n" + "".join(f"u{i};a;view;2024-01-0{i + 1};{p}\n" for i, p in enumerate(prices)))
     assert [str(value) for (value,) in rows(dataset, "price")] == ["12.0000", "1234.5000", "0.5000"]
 
 
@@ -101,18 +82,18 @@ def test_plain_numbers_mean_the_same_beside_grouped_ones(load: Load, dataset: Da
         ("Client,Référence,Événement,Date", "cp1252"),
     ],
 )
-def test_a_header_alone_tells_the_encoding(load: Load, dataset: Dataset, header: str, encoding: str) -> None:
+def test_a_header_alone_tells_the_encoding(ingest: Ingest, dataset: Dataset, header: str, encoding: str) -> None:
     more = ",3" if header.count(",") == 4 else ""
-    load(f"{header}\n001,7,view,2024-01-03 10:00:00{more}\n002,8,cart,2024-01-13 10:00:00{more}\n".encode(encoding))
+    ingest(f"{header}\n001,7,view,2024-01-03 10:00:00{more}\n002,8,cart,2024-01-13 10:00:00{more}\n".encode(encoding))
     assert rows(dataset, "user_id, item_id, CAST(event_type AS VARCHAR)") == [("001", "7", "view"), ("002", "8", "cart")]
 
 
-def test_each_element_of_a_list_inside_an_object_is_an_act(load: Load, dataset: Dataset) -> None:
+def test_each_element_of_a_list_inside_an_object_is_an_act(ingest: Ingest, dataset: Dataset) -> None:
     sessions = [
         {"session": 7, "events": [{"aid": 1, "ts": 1683014470003, "type": "clicks"}, {"aid": 2, "ts": 1683014536003, "type": "orders"}]},
         {"session": 8, "events": [{"aid": 3, "ts": 1683014618003, "type": "carts"}]},
     ]
-    record = load("".join(json.dumps(s) + "\n" for s in sessions), "otto.jsonl")
+    record = ingest("".join(json.dumps(s) + "\n" for s in sessions), kind="jsonl")
     assert rows(dataset, "user_id, item_id, CAST(event_type AS VARCHAR)") == [
         ("7", "1", "click"),
         ("7", "2", "purchase"),
@@ -122,7 +103,7 @@ def test_each_element_of_a_list_inside_an_object_is_an_act(load: Load, dataset: 
     assert any("objects 2, rows 3" in warning for warning in record["warnings"])
 
 
-def test_products_of_an_order_stand_under_the_names_of_other_acts(load: Load, dataset: Dataset) -> None:
+def test_products_of_an_order_stand_under_the_names_of_other_acts(ingest: Ingest, dataset: Dataset) -> None:
     acts = [
         {"userId": "u1", "timestamp": "2024-01-03T10:00:00Z", "event": "Product Viewed", "properties": {"product_id": "a", "price": 5}},
         {
@@ -136,12 +117,12 @@ def test_products_of_an_order_stand_under_the_names_of_other_acts(load: Load, da
             },
         },
     ]
-    load("".join(json.dumps(act) + "\n" for act in acts), "segment.jsonl")
+    ingest("".join(json.dumps(act) + "\n" for act in acts), kind="jsonl")
     found = rows(dataset, "item_id, CAST(event_type AS VARCHAR), CAST(revenue AS DOUBLE), order_id")
     assert found == [("a", "view", None, None), ("a", "purchase", 5.0, "o1"), ("b", "purchase", 20.0, "o1")]
 
 
-def test_structures_of_parquet_become_columns_with_ids_whole(load: Load, dataset: Dataset, tmp_path: Path) -> None:
+def test_structures_of_parquet_become_columns_with_ids_whole(ingest: Ingest, dataset: Dataset, tmp_path: Path) -> None:
     table = pa.table(
         {
             "user": pa.array([{"id": 9007199254740993}, None, {"id": 5}], pa.struct([("id", pa.int64())])),
@@ -151,7 +132,7 @@ def test_structures_of_parquet_become_columns_with_ids_whole(load: Load, dataset
         }
     )
     pq.write_table(table, tmp_path / "log.parquet")
-    load(tmp_path / "log.parquet", mapping={"events": {"columns": {"user_id": "user.id"}}})
+    ingest(tmp_path / "log.parquet", mapping={"events": {"columns": {"user_id": "user.id"}}})
     assert rows(dataset, "user_id, item_id, CAST(price AS DOUBLE)") == [
         ("9007199254740993", "4611686018427387905", 2.5),
         ("5", "4611686018427387905", 2.5),
@@ -159,51 +140,51 @@ def test_structures_of_parquet_become_columns_with_ids_whole(load: Load, dataset
     assert [rule for (rule,) in rows(dataset, "rule", "quarantine")] == ["null_user"]
 
 
-def test_two_colons_divide_columns(load: Load, dataset: Dataset) -> None:
-    load(
+def test_two_colons_divide_columns(ingest: Ingest, dataset: Dataset) -> None:
+    ingest(
         "1::1193::5::978300760\n1::661::3::978302109\n2::914::3::\n",
-        "ratings.dat",
-        {"events": {"header": ["user_id", "movie_id", "rating", "timestamp"]}},
+        kind="dat",
+        mapping={"events": {"header": ["user_id", "movie_id", "rating", "timestamp"]}},
     )
     assert rows(dataset, "user_id, item_id") == [("1", "1193"), ("1", "661")]
     assert rows(dataset, "source_line, text", "quarantine") == [(3, "2::914::3::")]
 
 
-def test_ids_that_a_formula_protects_lose_it_and_rounded_ids_are_told(load: Load, dataset: Dataset) -> None:
-    record = load('user_id,item_id,event,time\n"=""001""",8.61380E+12,view,2024-01-03\n"=""7""",8.61380E+12,cart,2024-01-04\n')
+def test_ids_that_a_formula_protects_lose_it_and_rounded_ids_are_told(ingest: Ingest, dataset: Dataset) -> None:
+    record = ingest('user_id,item_id,event,time\n"=""001""",8.61380E+12,view,2024-01-03\n"=""7""",8.61380E+12,cart,2024-01-04\n')
     assert rows(dataset, "user_id") == [("001",), ("7",)]
     assert any("Values of item_id look like 8.61E+12, 2 of them" in warning for warning in record["warnings"])
 
 
-def test_both_orders_of_day_and_month_in_one_log_are_told(load: Load) -> None:
+def test_both_orders_of_day_and_month_in_one_log_are_told(ingest: Ingest) -> None:
     days = ["13/01/2024", "14/01/2024", "15/01/2024", "01/16/2024", "01/02/2024"]
-    record = load("user_id,item_id,event,time\n" + "".join(f"u{i},a,view,{day}\n" for i, day in enumerate(days)))
+    record = ingest("user_id,item_id,event,time\n" + "".join(f"u{i},a,view,{day}\n" for i, day in enumerate(days)))
     assert any("both forms stand in the log" in warning for warning in record["warnings"])
 
 
-def test_a_log_whose_users_are_all_empty_points_to_its_sessions(load: Load, dataset: Dataset) -> None:
+def test_a_log_whose_users_are_all_empty_points_to_its_sessions(ingest: Ingest, dataset: Dataset) -> None:
     log = "user_id,session_id,item_id,event,time\nNA,s1,a,view,2024-01-03 10:00:00\nNA,s2,b,view,2024-01-04 10:00:00\n"
     with pytest.raises(EmptyLogError, match="rule “No shopper id” off"):
-        load(log)
-    load(log, mapping={"events": {"columns": {}}, "rules": {"null_user": False}})
+        ingest(log)
+    ingest(log, mapping={"events": {"columns": {}}, "rules": {"null_user": False}})
     assert rows(dataset, "user_id") == [("session:s1",), ("session:s2",)]
 
 
-def test_lines_and_merged_rows_are_named(load: Load, dataset: Dataset) -> None:
+def test_lines_and_merged_rows_are_named(ingest: Ingest, dataset: Dataset) -> None:
     log = (
         'user_id,item_id,event,time,title\nu1,a,view,2024-01-03 10:00:00,"two\nlines"\nu1,a,view,soon,x\nu2,b,cart,2024-01-04 10:00:01,y\n'
     )
-    load(log + "u2,b,cart,2024-01-04 10:00:01,y\nu3,c\n")
+    ingest(log + "u2,b,cart,2024-01-04 10:00:01,y\nu3,c\n")
     assert rows(dataset, "source_row, source_line, rule", "quarantine") == [(2, 4, "bad_time"), (5, 7, "broken_row")]
     assert rows(dataset, "source_row, rule, reason", "merged") == [(4, "duplicates", "equal to row 3")]
 
 
-def test_an_overlapping_file_and_the_same_file_again_name_every_merged_row(load: Load, dataset: Dataset, tmp_path: Path) -> None:
+def test_an_overlapping_file_and_the_same_file_again_name_every_merged_row(ingest: Ingest, dataset: Dataset, tmp_path: Path) -> None:
     log = "user_id,item_id,event,time\nu1,a,view,2024-01-03 10:00:00\nu2,b,cart,2024-01-04 10:00:00\n"
     (tmp_path / "one.csv").write_text(log, encoding="utf-8")
     (tmp_path / "again.csv").write_text(log, encoding="utf-8")
     (tmp_path / "later.csv").write_text(log + "u3,c,view,2024-01-05 10:00:00\n", encoding="utf-8")
-    load(tmp_path / "one.csv")
+    ingest(tmp_path / "one.csv")
     record = ingest_log(dataset, IngestRequest((tmp_path / "again.csv", tmp_path / "later.csv"), append=True))
     assert (record["rows_read"], record["rows_kept"], record["rows_merged"]) == (7, 3, 4)
     assert len(rows(dataset, "1", "merged")) == 4
@@ -248,7 +229,7 @@ def test_uploads_keep_their_names_and_harm_nothing(tmp_path: Path) -> None:
     assert len(list((home.path / "uploads").glob("*/*"))) == len(names)
 
 
-def test_later_lines_of_an_order_take_the_buyer_from_its_other_lines(load: Load, dataset: Dataset) -> None:
+def test_later_lines_of_an_order_take_the_buyer_from_its_other_lines(ingest: Ingest, dataset: Dataset) -> None:
     lines = [
         "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku",
         "#3,bob@example.com,paid,2024-03-03 10:00:00 +0100,1,Blue shirt,20.00,SH-1",
@@ -258,7 +239,7 @@ def test_later_lines_of_an_order_take_the_buyer_from_its_other_lines(load: Load,
         "#2,,paid,2024-03-02 11:00:00 +0100,1,Socks,10.00,SO-1",
         "#1,,paid,2024-03-01 12:00:00 +0100,1,Blue shirt,20.00,SH-1",
     ]
-    record = load("\n".join(lines))
+    record = ingest("\n".join(lines))
     assert rows(dataset, "user_id, item_id, event_time")[1] == ("bob@example.com", "SO-1", datetime(2024, 3, 3, 9))
     assert (record["rows_kept"], record["rows_quarantined"]) == (4, 2), "an order of two buyers, and one of none, tell nothing"
     assert any("1 line of an order lacks user_id" in warning for warning in record["warnings"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store import EVENTS_FILE, TABLES_SQL, Home, Log
@@ -29,34 +30,33 @@ def publish_world(
     rows = [dict(event) for event in events]
     target = Home(home).dataset(dataset, create=True)
     with target.new_version() as draft:
-        connection = duckdb.connect(str(draft.path / EVENTS_FILE))
-        connection.execute(TABLES_SQL)
-        connection.begin()  # one transaction: a commit for each row costs more than the row
         for number, row in enumerate(rows, start=1):
             row.setdefault("source_file", 0)
             row.setdefault("source_row", number)
-            connection.execute(
-                "INSERT INTO events VALUES ($user_id, $item_id, $event_type, $event_time, $session_id, $dwell_seconds, $position,"
-                " $quantity, $price, $revenue, $query, $order_id, $source_file, $source_row)",
-                {column: row.get(column) for column in EVENTS},
-            )
         listed = {item["item_id"]: item for item in items}
-        seen = {r["item_id"] for r in rows if r.get("item_id") is not None}
-        for item_id in sorted(seen | listed.keys()):
-            first = min((r["event_time"] for r in rows if r.get("item_id") == item_id), default=None)
-            values = [listed.get(item_id, {}).get(attribute) for attribute in ITEM_ATTRIBUTES]
-            connection.execute(
-                "INSERT INTO items BY NAME SELECT ? AS item_id, ? AS in_catalogue, ? AS first_seen, ? AS title, ? AS category, ? AS brand,"
-                " ? AS price, ? AS description, ? AS image",
-                [item_id, item_id in listed, first, *values],
-            )
+        first_seen: dict[str, datetime] = {}
+        for row in rows:
+            if (item_id := row.get("item_id")) is not None:
+                first_seen[item_id] = min(row["event_time"], first_seen.get(item_id, row["event_time"]))
+        catalogue = [
+            {"item_id": item_id, "in_catalogue": item_id in listed, "first_seen": first_seen.get(item_id)}
+            | {attribute: listed.get(item_id, {}).get(attribute) for attribute in ITEM_ATTRIBUTES}
+            for item_id in sorted(first_seen.keys() | listed.keys())
+        ]
         attributes = sorted({name for values in (users or {}).values() for name in values})
+        people = [
+            {"user_id": user_id} | {name: (users or {}).get(user_id, {}).get(name) for name in attributes}
+            for user_id in sorted({row["user_id"] for row in rows})
+        ]
+        connection = duckdb.connect(str(draft.path / EVENTS_FILE))
+        connection.execute(TABLES_SQL)
         columns = "".join(f', "{name}" VARCHAR' for name in attributes)
         connection.execute(f"CREATE TABLE users (user_id VARCHAR{columns})")
-        for user_id in sorted({r["user_id"] for r in rows}):
-            values = [(users or {}).get(user_id, {}).get(name) for name in attributes]
-            connection.execute(f"INSERT INTO users VALUES (?{', ?' * len(attributes)})", [user_id, *values])
-        connection.commit()
+        acts = [{column: row.get(column) for column in EVENTS} for row in rows]
+        for table, kept in (("events", acts), ("items", catalogue), ("users", people)):
+            if kept:  # one statement for a table: one for each row costs seconds
+                connection.register("rows", pa.Table.from_pylist(kept))
+                connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows")
         connection.close()
         times = [row["event_time"] for row in rows]
         draft.record = {
