@@ -1,0 +1,367 @@
+"""Sequence profiles: a behaviour transformer learns, without labels, to foresee the acts of this very log.
+
+It learns four things at once: the next item, among those that the batch asks for, corrected for how often each is asked
+for (Yi et al. 2019, Sampling-bias-corrected neural modeling); hidden items from what came before them and the rest of
+their act; the kind of the next act; how long until it. Items are read by their text vectors and, when they are frequent, a vector of
+their own, so a new item with a text is understood at once.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from core.artifacts import read_arrays, write_arrays, write_json
+from core.encoder.behaviour import GAP_BUCKETS, MASKED_PRICE, UNKNOWN_PRICE, Acts, Behaviour, Shape
+from core.encoder.histories import Histories
+from core.encoder.items import ItemVectors
+from core.encoder.network import choose_device
+from core.errors import GateError
+from core.messages import say
+from core.schema import Progress, silent
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+FREQUENT_FROM = 20
+"""Acts from which an item gets a vector of its own; below, its text says more than its few acts."""
+MOST_FREQUENT = 20_000
+TOKENS = 4096
+"""Acts in a batch."""
+MOST_ASKED = 1024
+"""Items that a batch's next-item question chooses among."""
+FEWEST_ACTS = 1_000
+"""Acts that are followed by another, below which there is nothing to learn from."""
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """How the transformer is trained."""
+
+    epochs: int = 3
+    rate: float = 3e-3
+    """Largest step of AdamW (Loshchilov & Hutter 2019), warmed up and brought down along a cosine."""
+    masked: float = 0.1
+    """Share of items hidden from the input and asked for."""
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 1
+    """Of a processor. Small products on two threads cost three times the work of one when the machine is busy."""
+    width: int = 64
+    layers: int = 2
+
+
+@dataclass(frozen=True)
+class SequenceEncoder:
+    """A trained transformer and what it must know to read a log."""
+
+    network: Behaviour = field(repr=False)
+    frequent: list[str] = field(repr=False)
+    """Items with a vector of their own, in the order of their rows from 1."""
+    price_edges: Floats
+    """Nine deciles of the prices that it learned from."""
+    device: str
+    card: dict[str, Any] = field(repr=False)
+
+
+def train_sequence(
+    histories: Histories, items: ItemVectors, options: SequenceOptions | None = None, progress: Progress = silent
+) -> SequenceEncoder:
+    """Train on every history given; none of them may reach past the cutoff of what the profiles are for.
+
+    Args:
+        histories: Read with `items.item_ids`.
+        items: Text vectors as of the same cutoff; an item without text is read by its own vector alone.
+        options: How.
+        progress: Told the share of acts done.
+
+    Raises:
+        GateError: Fewer than FEWEST_ACTS acts are followed by another.
+    """
+    options = options or SequenceOptions()
+    followed = int(np.maximum(histories.lengths - 1, 0).sum())
+    if followed < FEWEST_ACTS:
+        raise GateError(
+            "There are {have} acts with one after them, {need} are needed to learn how acts follow one another.",
+            have=followed,
+            need=FEWEST_ACTS,
+        )
+    encoder = make_encoder(histories, items, options)
+    network, rng = encoder.network, np.random.default_rng(options.seed)
+    source = _Source(histories, items, encoder)
+    generator = torch.Generator().manual_seed(options.seed)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.01)
+    batches = _batches(histories.lengths, network.shape.segment, least=2)
+    total = options.epochs * sum(len(users) * pieces * width for users, pieces, width in batches)
+    planned = max(1, options.epochs * sum(pieces for _, pieces, _ in batches))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, total_steps=planned + 1, pct_start=0.1)
+    done, losses = 0, []
+    with _threads(options.threads), torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        network.train()
+        for _epoch in range(options.epochs):
+            told = np.zeros(5)
+            for place in rng.permutation(len(batches)):
+                users, pieces, width = batches[int(place)]
+                memory, remembered = None, None
+                for block in source.segments(users, pieces, width, options.masked, generator):
+                    vectors = source.vectors(block.items)
+                    hidden, memory = network(block.acts, vectors, memory, remembered)
+                    remembered = block.acts.is_there
+                    loss, parts = _loss(network, source, block, hidden, generator)
+                    optimiser.zero_grad(set_to_none=True)
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                    optimiser.step()
+                    schedule.step()
+                    told += parts
+                    done += len(users) * width
+                    progress(done / total, say("learning how acts follow one another, {done:,} of {total:,}", done=done, total=total))
+            losses.append(
+                {"next_item": told[0] / max(told[1], 1), "next_kind": told[2] / max(told[4], 1), "gap": told[3] / max(told[4], 1)}
+            )
+    network.eval()
+    encoder.card.update({"losses": losses, "acts": len(histories.item), "left_out": histories.left_out, "epochs": options.epochs})
+    return encoder
+
+
+def make_encoder(histories: Histories, items: ItemVectors, options: SequenceOptions) -> SequenceEncoder:
+    """Build the network for a log with random weights; `train_sequence` teaches it, and it is the twin that a trained one must beat."""
+    counts = np.bincount(histories.item[histories.item >= 0], minlength=len(items.item_ids))
+    often = np.flatnonzero(counts >= FREQUENT_FROM)
+    often = often[np.argsort(-counts[often], kind="stable")][:MOST_FREQUENT]
+    known = histories.price[~np.isnan(histories.price)]
+    edges = np.quantile(known, np.linspace(0.1, 0.9, 9)).astype(np.float32) if len(known) else np.zeros(9, np.float32)
+    dim = items.vectors.shape[1] if len(items.vectors) else 0
+    shape = Shape(text_dim=dim, frequent=len(often), width=options.width, layers=options.layers)
+    device = choose_device(options.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        network = Behaviour(shape).to(device)
+    parameters = sum(p.numel() for p in network.parameters())
+    card = {"shape": asdict(shape), "parameters": parameters, "frequent": len(often), "device": device, "values": 2 * shape.width}
+    return SequenceEncoder(network.eval(), [items.item_ids[int(row)] for row in often], edges, device, card)
+
+
+def sequence_profiles(
+    encoder: SequenceEncoder, histories: Histories, items: ItemVectors, threads: int = 1, progress: Progress = silent
+) -> Floats:
+    """Encode each user: the state after the newest act, and the mean of the newest segment's states, each of length 1.
+
+    Args:
+        encoder: From `train_sequence`.
+        histories: Of any cutoff not before the one that it learned from.
+        items: Text vectors as of the same cutoff, of the model that it learned with.
+        threads: Of a processor.
+        progress: Told the share of acts done.
+
+    Returns:
+        (U, 2 · width) float32; zeros for a user without an act.
+    """
+    network = encoder.network
+    width = network.shape.width
+    profiles = np.zeros((len(histories.user_ids), 2 * width), np.float32)
+    source = _Source(histories, items, encoder)
+    batches = _batches(histories.lengths, network.shape.segment, least=1)
+    total, done = max(1, sum(len(users) * pieces * size for users, pieces, size in batches)), 0
+    with _threads(threads), torch.inference_mode():
+        for users, pieces, size in batches:
+            memory, remembered, hidden = None, None, None
+            for block in source.segments(users, pieces, size, 0.0, None):
+                hidden, memory = network(block.acts, source.vectors(block.items), memory, remembered)
+                remembered = block.acts.is_there
+                done += len(users) * size
+            assert hidden is not None
+            assert remembered is not None
+            share = remembered[..., None].float()
+            mean = (hidden * share).sum(1) / share.sum(1)
+            both = torch.cat([nn.functional.normalize(hidden[:, -1], dim=-1), nn.functional.normalize(mean, dim=-1)], dim=1)
+            profiles[users] = both.float().cpu().numpy()
+            progress(done / total, say("reading histories, {done:,} of {total:,} acts", done=done, total=total))
+    return profiles
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One segment of some users."""
+
+    acts: Acts
+    items: Ints
+    """Catalogue rows of the block's distinct items (K,)."""
+    current: Tensor
+    """Catalogue row of each act's item (B, S), -1 for none."""
+    following: Tensor
+    """The same of the act after it."""
+    kind: Tensor
+    """Kind of the act after it (B, S), -1 where there is none."""
+    gap: Tensor
+    """Bucket of the time until it (B, S)."""
+
+
+class _Source:
+    """Turns histories into blocks for a network."""
+
+    def __init__(self, histories: Histories, items: ItemVectors, encoder: SequenceEncoder) -> None:
+        self.histories, self.device = histories, encoder.device
+        rows = {item: place for place, item in enumerate(encoder.frequent, 1)}
+        self.own = torch.tensor([rows.get(item, 0) for item in items.item_ids], dtype=torch.long, device=self.device)
+        self.text = None
+        if encoder.network.shape.text_dim:
+            texts = np.vstack([items.vectors, np.zeros((1, items.vectors.shape[1]), np.float32)])
+            self.text, self.text_row = (
+                torch.from_numpy(texts).to(self.device),
+                torch.from_numpy(items.index.astype(np.int64)).to(self.device),
+            )
+        self.network = encoder.network
+        h = histories
+        price = np.searchsorted(encoder.price_edges, h.price, side="right")
+        self.columns = {
+            "item": h.item.astype(np.int64),
+            "kind": h.kind.astype(np.int64),
+            "price": np.where(np.isnan(h.price), UNKNOWN_PRICE, price).astype(np.int64),
+            "gap": np.minimum(np.log2(1 + h.gap), GAP_BUCKETS - 1).astype(np.int64),
+        }
+        known = ~np.isnan(h.dwell)
+        self.numbers = np.stack(
+            [
+                np.log1p(h.gap) / 10,
+                np.log1p(np.where(known, np.maximum(h.dwell, 0), 0)) / 5,
+                known.astype(np.float32),
+                np.where(np.isnan(h.position), 0, 1 / np.maximum(np.nan_to_num(h.position, nan=1.0), 1)),
+            ],
+            axis=1,
+        ).astype(np.float32)
+        counts = np.bincount(h.item[h.item >= 0], minlength=max(1, len(items.item_ids)))
+        self.log_share = torch.from_numpy(np.log((counts + 1) / (counts.sum() + len(counts))).astype(np.float32)).to(self.device)
+
+    def vectors(self, rows: Ints) -> Tensor:
+        """Vectors of catalogue rows (K, width)."""
+        places = torch.from_numpy(rows).to(self.device)
+        text = self.text[self.text_row[places]] if self.text is not None else None
+        vectors: Tensor = self.network.items(text, self.own[places])
+        return vectors
+
+    def segments(self, users: Ints, pieces: int, width: int, masked: float, generator: torch.Generator | None) -> Iterator[_Block]:
+        """Yield the histories of some users, `width` acts at a time, so that all end with the last segment."""
+        starts, lengths = self.histories.starts[users], self.histories.lengths[users]
+        kept = np.minimum(lengths, pieces * width)
+        ends = starts + lengths
+        for piece in range(pieces):
+            place = np.arange(piece * width, (piece + 1) * width) - pieces * width  # -(pieces * width) … -1
+            at = ends[:, None] + place[None, :]  # (B, S)
+            there = place[None, :] >= -kept[:, None]
+            has_next = there & (place[None, :] < -1)
+            here, after = np.where(there, at, 0), np.where(has_next, at + 1, 0)
+            item = np.where(there, self.columns["item"][here], -1)
+            distinct = np.unique(item[item >= 0])
+            local = np.where(item >= 0, np.searchsorted(distinct, np.maximum(item, 0)), len(distinct))
+            hide = np.zeros(item.shape, bool)
+            if masked and generator is not None:
+                hide = (torch.rand(item.shape, generator=generator).numpy() < masked) & (item >= 0)
+            price = np.where(hide, MASKED_PRICE, self.columns["price"][here])
+            acts = Acts(
+                item=self._tensor(local),
+                masked=self._tensor(hide),
+                kind=self._tensor(self.columns["kind"][here]),
+                price=self._tensor(price),
+                gap=self._tensor(self.columns["gap"][here]),
+                numbers=self._tensor(self.numbers[here] * there[..., None].astype(np.float32)),
+                is_there=self._tensor(there),
+            )
+            following = np.where(has_next, self.columns["item"][after], -1)
+            kind = np.where(has_next, self.columns["kind"][after], -1)
+            yield _Block(
+                acts, distinct, *(self._tensor(x) for x in (item, following, kind, np.where(has_next, self.columns["gap"][after], 0)))
+            )
+
+    def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+
+def _loss(
+    network: Behaviour, source: _Source, block: _Block, hidden: Tensor, generator: torch.Generator
+) -> tuple[Tensor, npt.NDArray[np.float64]]:
+    """Loss of a block; beside it the sums of the item, kind and gap losses with how many acts each is of."""
+    asks, hides = block.following >= 0, block.acts.masked
+    states = torch.cat([network.next_item(hidden[asks]), network.same_item(hidden[hides])])
+    wanted = torch.cat([block.following[asks], block.current[hides]])
+    if len(wanted) > 2 * MOST_ASKED:
+        chosen = torch.randperm(len(wanted), generator=generator)[: 2 * MOST_ASKED].to(wanted.device)
+        states, wanted = states[chosen], wanted[chosen]
+    told = np.zeros(5)
+    loss = hidden.sum() * 0
+    if len(wanted):
+        choices, right = torch.unique(wanted, return_inverse=True)
+        among = nn.functional.normalize(source.vectors(choices.cpu().numpy()), dim=-1)
+        scores = nn.functional.normalize(states, dim=-1) @ among.T * network.sharpness.exp()  # (asked, choices)
+        item_loss = nn.functional.cross_entropy(scores - source.log_share[choices][None], right)
+        loss = loss + item_loss
+        told[:2] = float(item_loss.detach()) * len(wanted), len(wanted)
+    follows = block.kind >= 0
+    if bool(follows.any()):
+        after = hidden[follows]
+        kind_loss = nn.functional.cross_entropy(network.next_kind(after), block.kind[follows])
+        gap_loss = nn.functional.cross_entropy(network.next_gap(after), block.gap[follows])
+        loss = loss + 0.3 * kind_loss + 0.3 * gap_loss
+        told[2:] = float(kind_loss.detach()) * len(after), float(gap_loss.detach()) * len(after), len(after)
+    return loss, told
+
+
+def _batches(lengths: Ints, segment: int, least: int) -> list[tuple[Ints, int, int]]:
+    """Group users of like length into (users, segments, acts in a segment), so that little is padding."""
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] >= least]
+    batches: list[tuple[Ints, int, int]] = []
+    at = 0
+    while at < len(order):
+        width = min(segment, _rounded(int(lengths[order[at]])))
+        users = max(1, TOKENS // width)
+        part = order[at : at + users]
+        longest = int(lengths[part[-1]])
+        width = min(segment, _rounded(longest))
+        batches.append((part.astype(np.int64), -(-longest // width), width))
+        at += users
+    return batches
+
+
+def _rounded(length: int) -> int:
+    return max(4, -(-length // 4) * 4)
+
+
+@contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def save_sequence(folder: Path, encoder: SequenceEncoder) -> None:
+    """Write sequence_model.safetensors and sequence_model.json."""
+    weights = {name: value.detach().cpu().numpy() for name, value in encoder.network.state_dict().items()}
+    write_arrays(folder / "sequence_model.safetensors", weights | {"price_edges": encoder.price_edges})
+    write_json(folder / "sequence_model.json", {"shape": asdict(encoder.network.shape), "frequent": encoder.frequent, "card": encoder.card})
+
+
+def load_sequence(folder: Path, device: str = "auto") -> SequenceEncoder:
+    """Read what `save_sequence` wrote.
+
+    Raises:
+        StorageError: A file is missing or damaged.
+    """
+    arrays = read_arrays(folder / "sequence_model.safetensors")
+    record = json.loads((folder / "sequence_model.json").read_text(encoding="utf-8"))
+    where = choose_device(device)
+    network = Behaviour(Shape(**record["shape"]))
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items() if name != "price_edges"})
+    return SequenceEncoder(network.to(where).eval(), record["frequent"], arrays["price_edges"], where, record["card"])

@@ -1,0 +1,196 @@
+"""Histories as arrays, the behaviour transformer that reads them, and the probe that judges blocks of a profile."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from core.encoder.histories import KINDS, Histories, read_histories
+from core.encoder.items import ItemVectors
+from core.encoder.probe import probe_blocks
+from core.encoder.sequence import (
+    FEWEST_ACTS,
+    SequenceEncoder,
+    SequenceOptions,
+    load_sequence,
+    make_encoder,
+    save_sequence,
+    sequence_profiles,
+    train_sequence,
+)
+from core.errors import GateError
+from core.store import Log
+from tests.worlds import at
+
+MakeLog = Callable[..., Log]
+ITEMS = 24
+
+
+def event(user: str, item: str | None, kind: str, days: float, **more: Any) -> dict[str, Any]:
+    return {"user_id": user, "item_id": item, "event_type": kind, "event_time": at(days), **more}
+
+
+def circle(users: int = 60, length: int = 40, seed: int = 0) -> tuple[Histories, ItemVectors]:
+    """Users who walk through the items in a circle, half of them backwards, starting anywhere: only the order tells what comes next."""
+    rng = np.random.default_rng(seed)
+    start, way = rng.integers(0, ITEMS, users), np.where(np.arange(users) % 2, 1, -1)
+    item = ((start[:, None] + way[:, None] * np.arange(length)) % ITEMS).astype(np.int32).ravel()
+    n, nothing = users * length, np.full(users * length, np.nan, np.float32)
+    vectors = rng.standard_normal((ITEMS, 16)).astype(np.float32)
+    items = ItemVectors(
+        [f"i{k:02d}" for k in range(ITEMS)],
+        np.arange(ITEMS, dtype=np.int32),
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        [f"text {k:02d}" for k in range(ITEMS)],
+    )
+    gap = np.full(n, 3600, np.float32)
+    gap[::length] = 0
+    starts = np.arange(0, n + 1, length, dtype=np.int64)
+    names = [f"u{k:03d}" for k in range(users)]
+    return Histories(names, starts, item, np.zeros(n, np.int8), gap, nothing, nothing, nothing, 0), items
+
+
+@pytest.fixture(scope="module")
+def walked() -> tuple[SequenceEncoder, Histories, ItemVectors]:
+    histories, items = circle()
+    return train_sequence(histories, items, SequenceOptions(epochs=60, rate=1e-2)), histories, items
+
+
+def test_histories_are_the_acts_of_each_user_in_order_before_the_cutoff(make_log: MakeLog) -> None:
+    log = make_log(
+        [
+            event("b", "y", "view", 2, dwell_seconds=30, position=3, price=9),
+            event("b", "x", "cart", 1),
+            event("b", "x", "impression", 1.5),
+            event("a", None, "search", 3),
+            event("a", "new", "purchase", 5, price=7),
+            event("c", "x", "impression", 1),
+            event("b", "x", "view", 9),
+        ],
+        items=[{"item_id": "x", "price": 4}],
+    )
+    with log.history(at(6)) as connection:
+        found = read_histories(connection, ["x", "y"])
+    assert found.user_ids == ["a", "b", "c"] and found.starts.tolist() == [0, 2, 4, 4]
+    assert found.item.tolist() == [-1, -1, 0, 1]
+    assert [KINDS[kind] for kind in found.kind] == ["search", "purchase", "cart", "view"]
+    assert found.gap.tolist() == [0, 2 * 86400, 0, 86400]
+    assert found.price[1:].tolist() == [7, 4, 9] and np.isnan(found.price[0])
+    assert found.dwell[3] == 30 and found.position[3] == 3 and np.isnan(found.dwell[:3]).all()
+    with log.history(at(6)) as connection:
+        newest = read_histories(connection, ["x", "y"], most=1)
+    assert newest.starts.tolist() == [0, 1, 2, 2] and newest.item.tolist() == [-1, 1] and newest.left_out == 2
+
+
+def test_later_events_change_no_profile(make_log: MakeLog, walked: tuple[SequenceEncoder, Histories, ItemVectors]) -> None:
+    encoder, _, items = walked
+    early = [event(f"u{n % 7}", f"i{n % ITEMS:02d}", "view", 1 + n / 50) for n in range(200)]
+    late = [event(f"u{n % 9}", f"i{n % 5:02d}", "purchase", 8 + n / 50) for n in range(100)]
+    profiles = []
+    for events in (early, early + late):
+        log = make_log(events)
+        with log.history(at(4.5)) as connection:
+            histories = read_histories(connection, items.item_ids)
+        profiles.append(sequence_profiles(encoder, histories, items))
+    assert np.array_equal(*profiles)
+
+
+def direction(profiles: npt.NDArray[np.float32], histories: Histories) -> float:
+    """AUC of a linear probe for the way that users walk, learned on half of them."""
+    ways = (np.arange(len(histories.user_ids)) % 2 == 1)[:, None]
+    half = len(ways) // 2
+    row = probe_blocks({"x": profiles[:half]}, {"x": profiles[half:]}, [("x",)], ways[:half], ways[half:], np.random.default_rng(0))
+    return row[0].auc
+
+
+def test_it_learns_the_order_of_acts_which_its_untaught_twin_and_a_shuffled_history_do_not_tell(
+    walked: tuple[SequenceEncoder, Histories, ItemVectors],
+) -> None:
+    encoder, _, items = walked
+    others, _ = circle(users=120, seed=5)
+    rng = np.random.default_rng(1)
+    users = np.repeat(np.arange(len(others.user_ids)), others.lengths)
+    mixed = replace(others, item=others.item[np.lexsort((rng.random(len(users)), users))])
+    taught = sequence_profiles(encoder, others, items)
+    assert encoder.card["losses"][-1]["next_item"] < 0.5 * encoder.card["losses"][0]["next_item"]
+    assert direction(taught, others) > 0.95
+    assert direction(sequence_profiles(encoder, mixed, items), others) < 0.75
+    assert not np.allclose(taught, sequence_profiles(encoder, mixed, items), atol=0.01)
+
+
+def test_training_twice_gives_the_same_and_a_saved_one_reads_alike(tmp_path: Path) -> None:
+    histories, items = circle(users=40, length=30)
+    options = SequenceOptions(epochs=2)
+    one, two = (train_sequence(histories, items, options) for _ in range(2))
+    profiles = sequence_profiles(one, histories, items)
+    assert np.array_equal(profiles, sequence_profiles(two, histories, items))
+    assert profiles.shape == (40, 2 * options.width) and profiles.dtype == np.float32
+    assert np.allclose(np.linalg.norm(profiles.reshape(40, 2, -1), axis=2), 1, atol=1e-5)
+    save_sequence(tmp_path, one)
+    assert np.array_equal(profiles, sequence_profiles(load_sequence(tmp_path), histories, items))
+    assert not np.array_equal(profiles, sequence_profiles(make_encoder(histories, items, options), histories, items))
+
+
+def test_a_profile_does_not_depend_on_who_else_is_encoded(walked: tuple[SequenceEncoder, Histories, ItemVectors]) -> None:
+    encoder, histories, items = walked
+    alone = Histories(
+        histories.user_ids[:1],
+        histories.starts[:2],
+        *(getattr(histories, name)[: histories.starts[1]] for name in ("item", "kind", "gap", "dwell", "position", "price")),
+        left_out=0,
+    )
+    assert np.allclose(sequence_profiles(encoder, alone, items)[0], sequence_profiles(encoder, histories, items)[0], atol=1e-4)
+
+
+def test_what_lies_before_the_newest_segment_is_remembered(walked: tuple[SequenceEncoder, Histories, ItemVectors]) -> None:
+    encoder, _, items = walked
+    length = 2 * encoder.network.shape.segment
+    histories, _ = circle(users=3, length=length)
+    other = histories.item.copy()
+    other[:8] = (other[:8] + 7) % ITEMS  # of the first user, a segment and more before the end
+    before, after = (sequence_profiles(encoder, replace(histories, item=item), items) for item in (histories.item, other))
+    assert not np.allclose(before[0], after[0], atol=1e-4) and np.allclose(before[1:], after[1:], atol=1e-5)
+
+
+def test_a_user_without_acts_has_zeros_and_a_new_item_is_read_by_its_text(walked: tuple[SequenceEncoder, Histories, ItemVectors]) -> None:
+    encoder, _, items = walked
+    nothing = np.full(1, np.nan, np.float32)
+    one = Histories(
+        ["a", "b"],
+        np.array([0, 1, 1]),
+        np.array([ITEMS], np.int32),
+        np.zeros(1, np.int8),
+        np.zeros(1, np.float32),
+        nothing,
+        nothing,
+        nothing,
+        0,
+    )
+    grown = [
+        ItemVectors([*items.item_ids, "new"], np.append(items.index, text).astype(np.int32), items.vectors, items.texts) for text in (3, 4)
+    ]
+    first, second = (sequence_profiles(encoder, one, catalogue) for catalogue in grown)
+    assert not first[1].any() and first[0].any()
+    assert not np.allclose(first[0], second[0], atol=1e-3)
+
+
+def test_too_few_acts_are_refused_with_both_numbers() -> None:
+    histories, items = circle(users=5, length=10)
+    with pytest.raises(GateError, match=f"45 acts.*{FEWEST_ACTS} are needed"):
+        train_sequence(histories, items)
+
+
+def test_the_probe_tells_what_a_block_adds_and_that_noise_adds_nothing() -> None:
+    rng = np.random.default_rng(3)
+    signal, more, noise = (rng.standard_normal((1200, 4)) for _ in range(3))
+    labels = np.stack([signal[:, k] + more[:, k] + rng.standard_normal(1200) > 0 for k in range(4)], axis=1)
+    train, test = ({"a": signal[part], "b": more[part], "noise": noise[part]} for part in (slice(0, 600), slice(600, 1200)))
+    rows = probe_blocks(train, test, [("a",), ("a", "b"), ("a", "noise"), ("noise",)], labels[:600], labels[600:], rng)
+    assert rows[0].gain == 0 and rows[0].targets == 4
+    assert rows[1].gain_low > 0.03
+    assert rows[2].gain_low < 0.005 and abs(rows[2].gain) < 0.02
+    assert rows[3].low < 0.55 and rows[3].gain_high < 0
