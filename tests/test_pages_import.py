@@ -72,6 +72,15 @@ def test_a_correlation_matrix_is_refused_with_what_it_lacks(form: Callable[..., 
     assert app.button(key="import").disabled
 
 
+def test_a_log_with_words_of_its_own_is_proposed_by_its_values(form: Callable[..., AppTest]) -> None:
+    rows = "".join(f"b{n % 5},2024-03-0{n} 10:00:00,view,a{n % 3}\n" for n in range(1, 9))
+    app = form("Besucherin,Wannwars,Tatwort,Dingsda\n" + rows)
+    assert not app.error and "shows no column" in app.warning[0].value
+    chosen = {name: app.selectbox(key=f"map-events-log.csv-{name}").value for name in ("user_id", "event_time", "event_type", "item_id")}
+    assert chosen == {"user_id": "Besucherin", "event_time": "Wannwars", "event_type": "Tatwort", "item_id": "Dingsda"}
+    assert any("please check" in caption.value for caption in app.caption)
+
+
 def test_personal_values_are_masked_in_the_preview_until_asked_for(form: Callable[..., AppTest]) -> None:
     rows = "".join(f"u{n},a,view,2024-03-0{n} 10:00:00,anna.{n}@example.org\n" for n in range(1, 9))
     app = form(HEADER.strip() + ",email\n" + rows)

@@ -15,8 +15,9 @@ from core.ingest import rules
 from core.ingest.date_order import ORDERS, DateOrder
 from core.ingest.event_words import translate_words
 from core.ingest.guessing import guess_mapping
+from core.ingest.guessing_values import guess_values
 from core.ingest.looking import count_words, open_dates
-from core.ingest.mapping import Guess, Mapping, Role, allowed_columns
+from core.ingest.mapping import Guess, Mapping, Role, RoleMapping, allowed_columns
 from core.ingest.paths import WILD, files_of
 from core.ingest.personal import SHARED, find_personal, kind_words
 from core.ingest.preview import FilePreview
@@ -329,13 +330,23 @@ def _inspected(path: Path, _size: int, _time: int) -> FilePreview:
 
 
 def _by_hand(preview: FilePreview, role: Role) -> tuple[tuple[str, Guess], ...]:
-    """Columns whose names say what they are, when the file as a whole could not be guessed."""
-    found = []
+    """Columns whose names or values say what they may be, when the file as a whole could not be guessed.
+
+    Events without anything like a time are no log, so nothing is proposed for them.
+    """
+    found = {}
     for column in preview.columns:
         name = slug(column)
         if name in allowed_columns(role):
-            found.append((name, Guess(name, (column,), 0.6, tuple(dict.fromkeys(preview.values(column)))[:3])))
-    return tuple(found)
+            found[name] = Guess(name, (column,), 0.6, tuple(dict.fromkeys(preview.values(column)))[:3])
+    if role == "events":
+        taken = {guess.source[0] for guess in found.values()}
+        free = [column for column in preview.columns if column not in taken]
+        by_values = guess_values(role, RoleMapping(), free, {column: preview.values(column) for column in preview.columns})
+        found = {guess.canonical: replace(guess, confidence=min(guess.confidence, 0.5)) for guess in by_values} | found
+        if "event_time" not in found:
+            return ()
+    return tuple(found.items())
 
 
 @lru_cache(maxsize=32)

@@ -92,6 +92,7 @@ def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(
     colours = page.eval_on_selector_all(".js-plotly-plot .scatterlayer path.point", "marks => [...new Set(marks.map(m => m.style.fill))]")
     assert len(colours) >= 2, "segments have colours of their own"
     page.get_by_role("button", name="Save as audience").first.click()
+    expect(page.get_by_text("Saved. It stands on the page Audiences.")).to_be_visible()
 
     page.get_by_role("link", name="Audiences", exact=True).click()
     expect(page.get_by_text("when saved on")).to_be_visible()
