@@ -5,7 +5,7 @@ import streamlit as st
 from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
-from pages.parts.encoder_card import encoder_card
+from pages.parts.encoder_card import encoder_card, sequence_card
 from pages.parts.text import _, whole
 from pages.parts.traits import segments_shown
 
@@ -28,4 +28,6 @@ if here and manifest:
     segment_detail(here, everyone, segments)
     st.subheader(_("How far this map can be trusted"))
     quality_figures(state.ask(screens.run_manifest, here, "atlas"))
-    encoder_card(state.ask(screens.run_manifest, here, "profiles"))
+    profiles = state.ask(screens.run_manifest, here, "profiles")
+    encoder_card(profiles)
+    sequence_card(profiles)

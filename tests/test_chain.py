@@ -8,10 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from core.__main__ import main
+from core.artifacts import read_arrays
 from core.store import Home
 from tests.worlds import DAY_ONE
 
@@ -129,6 +131,22 @@ def test_a_cutoff_equals_a_file_without_the_later_rows(cli: Cli, shop: Path, tmp
 
 
 @pytest.mark.slow
+def test_the_sequence_block_is_the_same_without_the_later_rows_and_draws_a_map(cli: Cli, shop: Path, home: Path, tmp_path: Path) -> None:
+    cutoff = (DAY_ONE + timedelta(days=45)).strftime("%Y-%m-%d")
+    lines = shop.read_text(encoding="utf-8").splitlines(keepends=True)
+    cut = tmp_path / "early.csv"
+    cut.write_text("".join([lines[0], *(line for line in lines[1:] if line.split(",")[3] < cutoff)]), encoding="utf-8")
+    blocks, asked = [], ("--blocks", "counts,sequence")
+    for name, path in (("whole_shop", shop), ("early_shop", cut)):
+        assert cli("ingest", "--dataset", name, "--events", str(path))[0] == 0
+        status, told = cli("profile", "--dataset", name, "--cutoff", cutoff, *asked)
+        assert status == 0, told
+        blocks.append(read_arrays(Home(home).dataset(name).run_path("profiles", told["run"]) / "sequence.safetensors")["sequence"])
+    assert np.array_equal(*blocks) and blocks[0].any(axis=1).all()
+    status, told = cli("map", "--dataset", "whole_shop", "--cutoff", cutoff, *asked)
+    assert status == 0, told
+
+
 def test_a_run_with_a_cutoff_does_not_change_what_is_on_screen(cli: Cli, shop: Path, home: Path) -> None:
     assert cli("ingest", "--dataset", "still", "--events", str(shop))[0] == 0
     assert cli("profile", "--dataset", "still", "--cutoff", "2024-04-01", "--blocks", "counts")[0] == 0

@@ -29,19 +29,24 @@ class SpaceOptions:
     """Counted features are strongly correlated: 16 directions keep about nine tenths of their variance."""
     text_dimensions: int = 32
     """Pooled text profiles have few strong directions; the rest is noise that blurs neighbours."""
+    sequence_weight: float = 1.0
+    sequence_dimensions: int = 32
 
 
-def profile_space(counts: pa.Table, text: Vectors | None = None, options: SpaceOptions | None = None) -> Vectors:
-    """Join the counts and text blocks of every user into one space for Euclidean and cosine comparison.
+def profile_space(
+    counts: pa.Table, text: Vectors | None = None, sequence: Vectors | None = None, options: SpaceOptions | None = None
+) -> Vectors:
+    """Join the blocks of every user's profile into one space for Euclidean and cosine comparison.
 
     Counts: each column is replaced by the normal score of its rank (ties share one, missing values stand in the
-    middle), which tames the heavy tails of behaviour logs; then principal axes. Text: unit vectors, centred, principal
-    axes; a user without texts stands in the middle. Each block is scaled to its weight in mean squared length.
+    middle), which tames the heavy tails of behaviour logs; then principal axes. Text and sequence: centred, principal
+    axes; a user without them stands in the middle. Each block is scaled to its weight in mean squared length.
     The result does not depend on the number of threads.
 
     Args:
         counts: user_id and numeric columns, one row per user; other columns are ignored.
         text: (U, D) float32, in the order of `counts`, zero rows for users without texts; None without texts.
+        sequence: (U, S) float32, the same for states of the behaviour transformer.
         options: Weights and dimensions.
 
     Returns:
@@ -52,6 +57,8 @@ def profile_space(counts: pa.Table, text: Vectors | None = None, options: SpaceO
         blocks = [_scaled(principal_axes(_normal_scores(counts), chosen.counts_dimensions), chosen.counts_weight)]
         if text is not None and text.shape[1]:
             blocks.append(_scaled(principal_axes(_centred(text), chosen.text_dimensions), chosen.text_weight))
+        if sequence is not None:
+            blocks.append(_scaled(principal_axes(_centred(sequence), chosen.sequence_dimensions), chosen.sequence_weight))
     joined = np.concatenate(blocks, axis=1)
     if joined.shape[1] < 2:
         joined = np.pad(joined, ((0, 0), (0, 2 - joined.shape[1])))

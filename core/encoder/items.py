@@ -82,6 +82,12 @@ def encode_items(
     return ItemVectors(item_ids, index, centred(raw, centre), texts, centre, {**chosen.card, **counts, "centred": centre is not None})
 
 
+def without_texts(connection: Connection) -> ItemVectors:
+    """The items of a catalogue that no text describes, or whose texts nobody asked for."""
+    item_ids: list[str] = item_texts(connection)["item_id"].to_pylist()
+    return ItemVectors(item_ids, np.full(len(item_ids), -1, np.int32), np.zeros((0, 0), np.float32), [])
+
+
 def centred(vectors: npt.NDArray[np.float32], centre: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
     """Take a centre (D,) out of unit vectors (N, D) and make them unit again; without one, return them as they are."""
     if centre is None:

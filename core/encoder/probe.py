@@ -85,8 +85,9 @@ def probe_blocks(
 
 def _scaled(train: npt.NDArray[np.floating], test: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
     values = train.astype(np.float64)
-    mean = np.nan_to_num(np.nanmean(np.where(np.isfinite(values), values, np.nan), axis=0))
-    filled = np.where(np.isfinite(values), values, mean)
+    known = np.isfinite(values)
+    mean = np.where(known, values, 0).sum(0) / np.maximum(known.sum(0), 1)
+    filled = np.where(known, values, mean)
     spread = filled.std(0)
     scale = np.where(spread > 1e-9, spread, np.inf) * np.sqrt(values.shape[1])
     test_filled = np.where(np.isfinite(test), test, mean)

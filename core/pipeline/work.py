@@ -24,13 +24,14 @@ from core.pipeline.predicting import predict
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
-from core.store import Dataset, Home
+from core.store import Dataset, Home, Log, RunDraft
 
 if TYPE_CHECKING:
-    pass
+    from core.encoder.items import ItemVectors
 
 __all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice"]
 
+PROFILE_BLOCKS = ("counts", "text", "sequence")
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "sample"
 
 
@@ -93,8 +94,8 @@ def profile(
     from core.features import compute_features
 
     options = options or ProfileOptions()
-    if unknown := set(options.blocks) - {"counts", "text"}:
-        raise CoreError("There is no profile block {block!r}; choose from counts, text.", block=min(unknown))
+    if unknown := set(options.blocks) - set(PROFILE_BLOCKS):
+        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
     inputs, config = (
         {"version": dataset.version_path().name},
         {"blocks": list(options.blocks), "model": options.model, "device": options.device},
@@ -104,7 +105,7 @@ def profile(
             dataset.point_to("profiles", found)
         return about(dataset, "profiles", found, reused=True)
     began, log = time.time(), dataset.log(cutoff)
-    texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.9))
+    texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.3 if "sequence" in options.blocks else 0.9))
     progress(0.02, say("counting what each shopper did"))
     with log.history() as connection:
         counts = compute_features(connection, log.until)
@@ -120,8 +121,34 @@ def profile(
             empty = int((~text[1].any(axis=1)).sum())
             draft.record |= {"card": vectors.card, "users_without_text": empty}
         elif "text" in options.blocks:
-            draft.record["warnings"] = [say("No item has a text (title, category, brand or description), so profiles hold counts only.")]
+            nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
+            draft.record["warnings"].append(nothing)
+        if "sequence" in options.blocks:
+            _add_sequence(log, vectors, options, draft, part_of(progress, 0.3, 1.0))
     return about(dataset, "profiles", draft.run_id)
+
+
+def _add_sequence(log: Log, vectors: "ItemVectors | None", options: ProfileOptions, draft: RunDraft, progress: Progress) -> None:
+    """Train a behaviour transformer on the history and keep it with what it says of every user; a log too small for it says so."""
+    from core.encoder.histories import read_histories
+    from core.encoder.items import without_texts
+    from core.encoder.sequence import SequenceOptions, save_sequence, sequence_profiles, train_sequence
+
+    began = time.process_time()
+    with log.history() as connection:
+        items = vectors or without_texts(connection)
+        histories = read_histories(connection, items.item_ids)
+    try:
+        encoder = train_sequence(histories, items, SequenceOptions(device=options.device), part_of(progress, 0.0, 0.9))
+    except GateError as error:
+        draft.record["warnings"].append(say("Profiles hold no sequence: {why}", why=error.message))
+        return
+    profiles = sequence_profiles(encoder, histories, items, progress=part_of(progress, 0.9, 1.0))
+    empty = int((~profiles.any(axis=1)).sum())
+    encoder.card.update({"cpu_seconds": round(time.process_time() - began, 1), "users_without_acts": empty})
+    save_sequence(draft.path, encoder)
+    write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles})
+    draft.record["sequence"] = encoder.card
 
 
 def draw_map(
@@ -149,7 +176,9 @@ def draw_map(
             dataset.point_to("atlas", found)
         return about(dataset, "atlas", found, reused=True)
     counts = read_table(profiles / "counts.parquet")
-    text = read_arrays(profiles / "text.safetensors")["text"] if (profiles / "text.safetensors").is_file() else None
+    text, sequence = (
+        read_arrays(path)[block] if (path := profiles / f"{block}.safetensors").is_file() else None for block in ("text", "sequence")
+    )
     previous = None
     if cutoff is None:
         with suppress(NotFoundError, StorageError):  # none yet, or a damaged one, which this run replaces
@@ -158,7 +187,7 @@ def draw_map(
     with log.history() as connection:
         atlas = build_atlas(
             counts.column("user_id").to_pylist(),
-            profile_space(counts, text),
+            profile_space(counts, text, sequence),
             counts,
             connection,
             cutoff=log.until,

@@ -1,4 +1,4 @@
-"""The card of the text model: what read the item texts, why this one, and how much of them it could not read."""
+"""Cards of what made the profiles: the text model, how much of the texts it could not read, and the behaviour transformer."""
 
 from typing import Any
 
@@ -54,3 +54,34 @@ def encoder_card(manifest: dict[str, Any] | None) -> None:
     )
     if why := card.get("why"):
         st.caption(_("Why this model: {why}", why=plain(said(why))))
+
+
+def sequence_card(manifest: dict[str, Any] | None) -> None:
+    """Draw the card of the behaviour transformer, when a profiles run has one."""
+    card = (manifest or {}).get("sequence")
+    if not card:
+        return
+    st.subheader(_("Behaviour transformer behind the profiles"))
+    st.caption(_("It learned from this log alone, without labels, to foresee the next act: which item, which kind, after how long."))
+    first, last = card["losses"][0]["next_item"], card["losses"][-1]["next_item"]
+    frame.tiles(
+        "sequence",
+        [
+            (
+                _("Acts read"),
+                whole(card["acts"]),
+                _("{n} older ones of busy shoppers left out", n=whole(card["left_out"])) if card["left_out"] else None,
+                None,
+            ),
+            (_("Size"), _("{n} parameters", n=whole(card["parameters"])), _("{n} numbers for a shopper", n=whole(card["values"])), None),
+            (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), _("{n} passes over the log", n=card["epochs"]), None),
+            (
+                _("Surprise at the next item"),
+                f"{first:.2f} → {last:.2f}",
+                _("first → last pass; lower is better"),
+                _("Mean loss in nats among the items that a batch asks for."),
+            ),
+        ],
+    )
+    if empty := card.get("users_without_acts"):
+        st.caption(_("{n} shoppers have no act of their own, so it says nothing of them.", n=whole(empty)))
