@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from core.encoder.encode import load_encoder
 from core.encoder.histories import Histories, read_histories
-from core.encoder.items import encode_items
+from core.encoder.items import encode_items, without_texts
 from core.encoder.pooling import pool_text_profiles
 from core.encoder.probe import probe_blocks
 from core.encoder.sequence import SequenceOptions, make_encoder, sequence_profiles, train_sequence
@@ -65,7 +65,7 @@ def main() -> None:
     rng = np.random.default_rng(arguments.seed)
     with log.history() as connection:
         texts = sorted(set(item_texts(connection)["text"].drop_null().to_pylist()))
-    model = load_encoder("auto", texts, "auto", cache)
+    model = load_encoder("auto", texts, "auto", cache) if texts else None
     options = SequenceOptions(epochs=arguments.epochs, seed=arguments.seed)
     earlier = cutoff - horizon
     with log.history(earlier) as connection:
@@ -76,9 +76,9 @@ def main() -> None:
     for at in (earlier, cutoff):
         with log.history(at) as connection:
             counts = matrix_of(compute_features(connection, at))
-            items = encode_items(connection, cache, encoder=model)
-            assert items is not None
-            users, text = pool_text_profiles(connection, at, items)
+            described = encode_items(connection, cache, encoder=model) if model else None
+            items = described or without_texts(connection)
+            text = pool_text_profiles(connection, at, described)[1] if described else None
             histories = read_histories(connection, items.item_ids)
         if encoder is None or twin is None:
             began = time.process_time()
@@ -89,13 +89,14 @@ def main() -> None:
                 print(f"  epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items()))
         began = time.process_time()
         sequence = sequence_profiles(encoder, histories, items)
-        print(f"encoded {len(histories.item):,} acts of {len(users):,} users: {time.process_time() - began:.0f} CPU s")
+        print(f"encoded {len(histories.item):,} acts of {len(histories.user_ids):,} users: {time.process_time() - began:.0f} CPU s")
         values = np.sign(counts.values) * np.log1p(np.abs(counts.values))
-        assert counts.user_ids == users == histories.user_ids
+        users = histories.user_ids
+        assert counts.user_ids == users
         blocks.append(
             {
                 "counts": values,
-                "text": text,
+                **({"text": text} if text is not None else {}),
                 "sequence": sequence,
                 "untaught": sequence_profiles(twin, histories, items),
                 "shuffled": sequence_profiles(encoder, shuffled(histories, rng), items),
@@ -107,7 +108,8 @@ def main() -> None:
         for user, category in zip(table["user_id"].to_pylist(), table["category"].to_pylist(), strict=True):
             found[rows[user], columns[category]] = True
         labels.append(found)
-    for row in probe_blocks(blocks[0], blocks[1], SETS, labels[0], labels[1], rng):
+    sets = [names for names in SETS if set(names) <= blocks[0].keys()]
+    for row in probe_blocks(blocks[0], blocks[1], sets, labels[0], labels[1], rng):
         gain = f"{row.gain:+.4f} [{row.gain_low:+.4f}, {row.gain_high:+.4f}]"
         auc = f"AUC {row.auc:.4f} [{row.low:.4f}, {row.high:.4f}]"
         print(f"{' + '.join(row.blocks):28s} {auc}  against {SETS[0][0]} {gain}  ({row.targets} targets)")
