@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,22 @@ def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
     with report.stage("profile", 0.0, 1.0):
         return work.profile(
             home, home.dataset(arguments.dataset), cutoff=_cutoff(arguments), options=_profile_options(arguments), progress=report
+        )
+
+
+def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.judging import judge_blocks
+
+    horizon = None if arguments.horizon == "auto" else parse_horizon(arguments.horizon)
+    with report.stage("blocks", 0.0, 1.0):
+        return judge_blocks(
+            home,
+            home.dataset(arguments.dataset),
+            cutoff=_cutoff(arguments),
+            horizon=horizon,
+            options=replace(_profile_options(arguments), blocks=("counts", "text", "sequence")),
+            seed=arguments.seed,
+            progress=report,
         )
 
 
@@ -208,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
+    blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     predict = add("predict", _predict, "Train and score: the calibrated chance that each shopper acts within the horizon.", heavy=True)
     predict.add_argument("--act", default="purchase", choices=ACTS)
@@ -218,9 +236,9 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
     _add_files(run, required=False)
-    for verb_parser in (profile, draw, predict, recommend, run):
+    for verb_parser in (profile, blocks, draw, predict, recommend, run):
         _add_model(verb_parser)
-    for verb_parser in (predict, recommend, run):
+    for verb_parser in (blocks, predict, recommend, run):
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
         verb_parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")

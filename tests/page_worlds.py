@@ -46,7 +46,13 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             draft.path / "counts.parquet", pa.table({"user_id": user_ids, "events_all": np.full(n, 4), "recency_days": rng.random(n)})
         )
         write_arrays(draft.path / "text.safetensors", {"text": rng.standard_normal((n, 8)).astype(np.float32)})
-        draft.record |= {"card": {"name": "test-model"}}
+        card = {"acts": 960, "left_out": 3, "parameters": 1234, "values": 128, "cpu_seconds": 2.5, "epochs": 3, "users_without_acts": 1}
+        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": [{"next_item": 6.5}, {"next_item": 5.25}]}}
+    with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
+        names, auc = ["counts", "untaught", "counts + text + sequence"], np.array([0.7, 0.6, 0.75])
+        bounds = {"low": auc - 0.01, "high": auc + 0.01, "gain": auc - 0.7, "gain_low": auc - 0.71, "gain_high": auc - 0.69}
+        write_table(draft.path / "blocks.parquet", pa.table({"blocks": names, "auc": auc, **bounds}))
+        draft.record |= {"of": "categories", "targets": 4, "users": n, "judged_at": "2024-03-13T00:00:00"}
     with target.new_run("atlas", inputs=inputs, config={}, cutoff=None) as draft:
         users = {
             "user_id": user_ids,

@@ -147,6 +147,25 @@ def test_the_sequence_block_is_the_same_without_the_later_rows_and_draws_a_map(c
     assert status == 0, told
 
 
+def test_the_blocks_of_a_profile_are_judged_without_a_look_ahead(cli: Cli, shop: Path, home: Path, tmp_path: Path) -> None:
+    cutoff = (DAY_ONE + timedelta(days=45)).strftime("%Y-%m-%d")
+    lines = shop.read_text(encoding="utf-8").splitlines(keepends=True)
+    cut = tmp_path / "earlier.csv"
+    cut.write_text("".join([lines[0], *(line for line in lines[1:] if line.split(",")[3] < cutoff)]), encoding="utf-8")
+    told = []
+    for name, path in (("judged", shop), ("judged_early", cut)):
+        assert cli("ingest", "--dataset", name, "--events", str(path))[0] == 0
+        status, result = cli("blocks", "--dataset", name, "--cutoff", cutoff, "--horizon", "7d")
+        assert status == 0, result
+        told.append(result)
+    assert told[0]["rows"] == told[1]["rows"] and told[0]["of"] == "categories"
+    rows = {row["blocks"]: row for row in told[0]["rows"]}
+    assert rows["counts"]["gain"] == 0 and rows["counts"]["targets"] == 4
+    assert rows["counts + text"]["gain_low"] > 0, "each shopper of this shop keeps to a shelf, and texts tell which"
+    assert all(row["low"] <= row["auc"] <= row["high"] for row in rows.values())
+    assert cli("blocks", "--dataset", "judged", "--cutoff", cutoff, "--horizon", "7d")[1]["reused"]
+
+
 def test_a_run_with_a_cutoff_does_not_change_what_is_on_screen(cli: Cli, shop: Path, home: Path) -> None:
     assert cli("ingest", "--dataset", "still", "--events", str(shop))[0] == 0
     assert cli("profile", "--dataset", "still", "--cutoff", "2024-04-01", "--blocks", "counts")[0] == 0

@@ -266,3 +266,13 @@ def test_the_data_page_lists_each_rule_with_its_first_rows_whole(soiled: Path, m
 def test_every_number_of_every_rule_has_a_word() -> None:
     named = {f"{rule.id}.{name}" for rule in RULES if not rule.fixed for name in rule.parameters}
     assert named == cleaning.PARAMETER_WORDS.keys()
+
+
+def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("map", tiny_home(tmp_path, users=240), monkeypatch)
+    assert not app.exception and not app.error, words(app)
+    table = next(frame.value for frame in app.dataframe if "gain" in frame.value)
+    assert table["blocks"].tolist() == ["counts", "the same, untaught", "counts + texts + behaviour transformer"]
+    assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.050 [+0.040, +0.060]"]
+    assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
+    assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)

@@ -59,7 +59,7 @@ def probe_blocks(
         test_labels: The same for the test (M, T).
         rng: For folds and bootstrap; every set meets the same draws.
     """
-    judged = (test_labels.sum(0) >= FEWEST) & ((~test_labels).sum(0) >= FEWEST) & labels.any(0) & ~labels.all(0)
+    judged = can_judge(labels, test_labels)
     labels, test_labels = labels[:, judged], test_labels[:, judged]
     scaled = {name: _scaled(train[name], test[name]) for name in train}
     folds = rng.permutation(len(labels)) % FOLDS
@@ -81,6 +81,13 @@ def probe_blocks(
             Probed(names, auc, float(low), float(high), auc - first_auc, float(gain_low), float(gain_high), labels.shape[1], penalty)
         )
     return found
+
+
+def can_judge(labels: Bools, test_labels: Bools) -> Bools:
+    """Which targets (T,) have enough of both kinds: FEWEST in the test, and in every fold of the training rows most likely some."""
+    enough = [(found.sum(0) >= FEWEST) & ((~found).sum(0) >= FEWEST) for found in (labels, test_labels)]
+    both: Bools = enough[0] & enough[1]
+    return both
 
 
 def _scaled(train: npt.NDArray[np.floating], test: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:

@@ -8,15 +8,15 @@ import pyarrow as pa
 from core.store import Connection, Log, fetch
 
 
-def top_categories(connection: Connection, n: int = 40) -> list[str]:
-    """Name the `n` categories with most purchase lines in history, ties by name."""
+def top_categories(connection: Connection, n: int = 40, act: str = "purchase") -> list[str]:
+    """Name the `n` categories with most acts of a kind in history, ties by name."""
     rows = connection.execute(
         """
         SELECT category FROM history JOIN catalogue USING (item_id)
-        WHERE event_type = 'purchase' AND category IS NOT NULL
+        WHERE event_type::VARCHAR = $act AND category IS NOT NULL
         GROUP BY category ORDER BY count(*) DESC, category LIMIT $n
         """,
-        {"n": n},
+        {"n": n, "act": act},
     ).fetchall()
     return [str(row[0]) for row in rows]
 

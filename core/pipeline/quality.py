@@ -13,7 +13,7 @@ from core.ingest.report_page import Tell, report_page
 from core.ingest.report_words import gap_days_sentence, gate_sentence, level_name, partial_day_sentence, rule_name, shape_name
 from core.messages import say, with_messages
 from core.pipeline.screens import Screen
-from core.schema import RUN_KINDS
+from core.schema import RESULTS, RUN_KINDS
 from core.store import EVENTS_FILE, Dataset, Home, reading
 
 __all__ = [
@@ -170,10 +170,10 @@ def bring_back(home: Home, name: str, version: str) -> dict[str, Any]:
 
 
 def outdated(screen: Screen) -> dict[str, str]:
-    """Return the kinds of the pinned runs that were made from another version than the one on screen, with that version."""
+    """Return the kinds of the pinned results that were made from another version than the one on screen, with that version."""
     found: dict[str, str] = {}
     pinned = dict(screen.runs)
-    for kind in (name for name in RUN_KINDS if name in pinned):
+    for kind in (name for name in RESULTS if name in pinned):
         made_from = screen.dataset.run_manifest(kind, pinned[kind]).get("inputs", {}).get("version")
         if made_from and made_from != screen.version:
             found[kind] = str(made_from)

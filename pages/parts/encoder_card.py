@@ -2,10 +2,21 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from pages.parts import frame
-from pages.parts.text import _, percent, plain, said, whole
+from core.pipeline import screens
+from core.pipeline.screens import Screen
+from pages.parts import frame, jobs, state
+from pages.parts.text import _, day, interval, number, percent, plain, said, whole
+
+BLOCK_WORDS = {
+    "counts": "counts",
+    "text": "texts",
+    "sequence": "behaviour transformer",
+    "untaught": "the same, untaught",
+    "shuffled": "transformer on shuffled acts",
+}
 
 
 def encoder_card(manifest: dict[str, Any] | None) -> None:
@@ -85,3 +96,64 @@ def sequence_card(manifest: dict[str, Any] | None) -> None:
     )
     if empty := card.get("users_without_acts"):
         st.caption(_("{n} shoppers have no act of their own, so it says nothing of them.", n=whole(empty)))
+
+
+def blocks_table(here: Screen) -> None:
+    """Draw what each block of the profile adds on this log, or the button that measures it."""
+    st.subheader(_("What each block of the profile adds"))
+    manifest = state.ask(screens.run_manifest, here, "blocks")
+    if manifest is None:
+        st.caption(
+            _(
+                "A linear model foretells who acts in which category from counts, texts and the order of acts, alone and together, and "
+                "says with intervals what each adds on this log. It trains the behaviour transformer: minutes for a million acts."
+            )
+        )
+        _measure(here, _("Measure"))
+        return
+    made_from = manifest.get("inputs", {}).get("version")
+    if made_from != here.version:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(_("computed from {version}", version=plain(made_from)), width="content")
+            _measure(here, _("Measure again"))
+    rows = state.ask(screens.run_table, here, "blocks", "blocks").to_pandas()
+    shown = pd.DataFrame(
+        {
+            "blocks": [" + ".join(_(BLOCK_WORDS[name]) for name in names.split(" + ")) for names in rows["blocks"]],
+            "auc": [number(value) for value in rows["auc"]],
+            "interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)],
+            "gain": [
+                f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]" if place else "–"
+                for place, (gain, low, high) in enumerate(zip(rows["gain"], rows["gain_low"], rows["gain_high"], strict=True))
+            ],
+        }
+    )
+    frame.table(
+        shown,
+        height=400,
+        key="blocks",
+        column_config={
+            "blocks": _("Blocks"),
+            "auc": _("AUC"),
+            "interval": _("95% interval"),
+            "gain": _("Against counts alone"),
+        },
+    )
+    config = manifest.get("config", {})
+    said_of = _("categories") if manifest.get("of") == "categories" else _("acts")
+    st.caption(
+        _(
+            "Mean AUC over {n} {targets} within {days:g} days from {day}, {users} shoppers; chance is 0.5.",
+            n=whole(manifest.get("targets")),
+            targets=said_of,
+            days=float(config.get("horizon_hours", 0)) / 24,
+            day=day(manifest.get("judged_at"), here.zone),
+            users=whole(manifest.get("users")),
+        )
+    )
+    frame.take_away(rows, "blocks")
+
+
+def _measure(here: Screen, label: str) -> None:
+    if st.button(label, key="measure-blocks", disabled=jobs.live_job(state.home()) is not None):
+        jobs.start(["blocks", "--dataset", here.name], _("Measuring the blocks of {name}", name=here.name))

@@ -16,6 +16,7 @@ STAGES = {
     "ingest": "reading and cleaning the log",
     "profile": "encoding shoppers",
     "map": "drawing the map",
+    "blocks": "measuring the blocks of the profile",
     "predict": "training purchase chances",
     "recommend": "ranking recommendations",
 }
