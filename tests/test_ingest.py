@@ -661,3 +661,11 @@ def test_the_report_tells_when_values_are_missing_and_of_what(ingest: Ingest, da
     assert (first["period"], first["price"], first["quantity"], first["dwell_seconds"]) == ("2024-03-01", 0.0, None, 0.0)
     assert (second["price"], second["quantity"]) == (pytest.approx(4 / 6), 0.5)
     assert second["dwell_seconds"] == pytest.approx(5 / 6)
+
+
+def test_events_far_outside_the_bulk_are_named_and_kept(ingest: Ingest) -> None:
+    usual = "".join(f"u{n % 9},a,view,2024-03-{1 + n % 28:02d} 10:{n % 60:02d}:00,1\n" for n in range(400))
+    assert not any("outside the bulk" in warning for warning in ingest(HEADER + usual)["warnings"])
+    record = ingest(HEADER + usual + "u1,a,view,2021-03-01 10:00:00,1\n")
+    assert record["rows_kept"] == 401
+    assert any("1 event lies far outside the bulk of the log, 2024-03-01 to 2024-03-28: on 2021-03-01" in w for w in record["warnings"])

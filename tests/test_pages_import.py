@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.store import Home
-from tests.test_pages import open_page, words
+from tests.test_pages import PAGES, open_page, words
 
 HEADER = "user_id,item_id,event_type,event_time\n"
 
@@ -171,3 +171,22 @@ def test_stricter_rules_count_what_they_would_take(tmp_path: Path, monkeypatch: 
     )
     assert table["rows"].tolist() == [1, 2, 2, 1]
     assert "price 500" in table["examples"].iloc[3]
+
+
+def test_rows_with_a_session_but_no_shopper_are_asked_about(form: Callable[..., AppTest], started: Started) -> None:
+    rows = "".join(f"{'' if n % 3 else f'u{n}'},s{n},a,view,2024-03-0{n} 10:00:00\n" for n in range(1, 9))
+    app = form("user_id,session_id,item_id,event_type,event_time\n" + rows)
+    question = app.radio(key="sessions-log.csv")
+    assert "6 of 8 rows" in question.label and question.value is False
+    question.set_value(True).run()
+    app.button(key="import").click().run()
+    assert Mapping.from_json(started[0][1]).rules == {"null_user": False}
+
+
+def test_relative_days_are_named_on_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "orders.csv"
+    lines = [f"u{n % 4},{n // 4 + 1},{7 if n >= 4 else ''},p{n}" for n in range(12)]
+    log.write_text("user_id,order_number,days_since_prior_order,product_id\n" + "\n".join(lines), encoding="utf-8")
+    ingest_log(Home(tmp_path / "home").dataset("shop", create=True), IngestRequest(events=(log,)))
+    for page in PAGES:
+        assert "relative days, no calendar dates" in words(open_page(page, tmp_path / "home", monkeypatch)), page

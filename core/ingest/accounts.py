@@ -142,6 +142,40 @@ def warn_of_clock(work: Work, zone: str, odd_hours: tuple[int, int]) -> None:
         )
 
 
+def warn_of_strays(connection: Connection) -> Iterator[Message]:
+    """Say how many events lie farther from the bulk of the log (all but the outer halves of a per cent) than the bulk is long."""
+    row = connection.execute(
+        """
+        WITH days AS (SELECT day, sum(events) AS n FROM final.daily GROUP BY day),
+        shares AS (SELECT day, n, sum(n) OVER (ORDER BY day) / sum(n) OVER () AS share FROM days),
+        bulk AS (SELECT min(day) FILTER (share > 0.005) AS begin, min(day) FILTER (share >= 0.995) AS ended FROM shares),
+        strays AS (SELECT day, n, begin, ended, greatest(ended - begin, 7) AS span FROM days CROSS JOIN bulk)
+        SELECT CAST(sum(n) AS BIGINT), min(day), max(day), any_value(begin), any_value(ended) FROM strays
+        WHERE day < begin - CAST(span AS INTEGER) OR day > ended + CAST(span AS INTEGER)
+        """
+    ).fetchone()
+    if row and row[0]:
+        n, first, last, begin, ended = row
+        yield (
+            say(
+                "{n} events lie far outside the bulk of the log, {begin} to {end}: the first on {first}, the last on {last}. "
+                "Check their times.",
+                n=n,
+                begin=begin,
+                end=ended,
+                first=first,
+                last=last,
+            )
+            if n > 1
+            else say(
+                "1 event lies far outside the bulk of the log, {begin} to {end}: on {first}. Check its time.",
+                begin=begin,
+                end=ended,
+                first=first,
+            )
+        )
+
+
 def _doubts_of(source: Source) -> Iterator[Message]:
     file, account = source.preview.name, source.account
     yield from source.preview.notes

@@ -11,7 +11,16 @@ import duckdb
 from core.artifacts import read_json
 from core.errors import EmptyLogError, FileError, MappingError, StorageError
 from core.ingest import cleaning, merging, publishing
-from core.ingest.accounts import columns_present, count_events, joined_robots, rule_records, warn_of_clock, warn_of_rows, warn_of_rules
+from core.ingest.accounts import (
+    columns_present,
+    count_events,
+    joined_robots,
+    rule_records,
+    warn_of_clock,
+    warn_of_rows,
+    warn_of_rules,
+    warn_of_strays,
+)
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
@@ -216,6 +225,7 @@ def _build(
     warn_of_clock(work, shape.zone, odd_hours)
     records = rule_records(rules, counts, totals["rows_read"], before, merged_files, daily)
     warnings.extend(warn_of_rules(records))
+    warnings.extend(warn_of_strays(connection))
     earlier = [*before.get("earlier_warnings", []), *before.get("warnings", [])]
     return {
         **totals,

@@ -137,8 +137,8 @@ def run_record(screen: Screen, kind: str, name: str) -> dict[str, Any] | None:
 
 
 def kinds_of_data(record: dict[str, Any]) -> list[str]:
-    """Return `sample` and `synthetic` as far as the manifest of a version says so."""
-    return [word for word in ("sample", "synthetic") if record.get(word)]
+    """Return `sample`, `synthetic` and `relative_time` as far as the manifest of a version says so."""
+    return [word for word in ("sample", "synthetic", "relative_time") if record.get(word)]
 
 
 def horizon_days(record: dict[str, Any]) -> float:

@@ -34,7 +34,7 @@ KIND_WORDS = {
     "propensity": "purchase chances",
     "recommendations": "recommendations",
 }
-SOURCES = {"sample": "sample data", "synthetic": "synthetic data"}
+SOURCES = {"sample": "sample data", "synthetic": "synthetic data", "relative_time": "relative days, no calendar dates"}
 
 
 def begin(title: str, question: str) -> Screen | None:

@@ -126,7 +126,7 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     zone = cells[1].selectbox(_("Time zone of times that carry none"), ZONES, key="import-zone")
     gap = cells[2].number_input(_("Session gap, minutes"), 1, 1440, 30, key="import-gap")
     everything = cells[3].checkbox(_("Compute everything afterwards"), value=True, key="import-all")
-    rules = cleaning_form()
+    rules = cleaning_form() | ({"null_user": False} if record["events"].get("sessions_as_users") else {})
     appends = _append_choice(name) if name in home.datasets() else False
     mapping_record: dict[str, Any] = {}
     if is_complete(record):

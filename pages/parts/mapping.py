@@ -108,6 +108,7 @@ def _chosen(role: str, path: Path, files: Files, look: intake.Look, saved: intak
     if role == "events":
         record |= _events_form(look, path, chosen, saved)
         record |= _date_order_form(files, chosen, saved)
+        record |= _sessions_form(look, path, chosen)
     if missing := [name for name in look.needed if name not in chosen]:
         st.info(_("Still to choose: {columns}", columns=", ".join(column_word(name) for name in missing)))
         record["missing"] = [*missing, *record.get("missing", [])]
@@ -240,11 +241,38 @@ def _date_order_form(files: Files, chosen: dict[str, list[str]], saved: intake.S
     return {"date_order": order}
 
 
+def _sessions_form(look: intake.Look, path: Path, chosen: dict[str, list[str]]) -> dict[str, Any]:
+    """Ask what becomes of rows that have a session but no shopper, where the sample shows some."""
+    user, session = chosen.get("user_id", []), chosen.get("session_id", [])
+    if len(user) != 1 or len(session) != 1 or user == session:
+        return {}
+    at, of = look.columns.index(user[0]), look.columns.index(session[0])
+    lacking = sum(1 for row in look.sample if not row[at].strip() and row[of].strip())
+    if not lacking:
+        return {}
+    keeps = st.radio(
+        _(
+            "{n} of {all} rows of the sample have a session but no shopper. What shall become of such rows?",
+            n=lacking,
+            all=len(look.sample),
+        ),
+        [False, True],
+        format_func=lambda keeps: _("Keep each session as a shopper of its own") if keeps else _("Put them aside"),
+        horizontal=True,
+        key=f"sessions-{path.name}",
+    )
+    return {"sessions_as_users": True} if keeps else {}
+
+
+FORM_NOTES = ("missing", "sessions_as_users")
+"""What the form keeps in a part of the record for itself."""
+
+
 def settled(files: Files, record: dict[str, Any]) -> dict[str, Any]:
     """Return the mapping as `--map` takes it: without the form's own notes, and with null for what shall stay empty."""
     paths = dict(files.roles())
     return {
-        part: intake.pin_left_out(paths[part], part, {key: value for key, value in held.items() if key != "missing"})
+        part: intake.pin_left_out(paths[part], part, {key: value for key, value in held.items() if key not in FORM_NOTES})
         if part in paths
         else held
         for part, held in record.items()
