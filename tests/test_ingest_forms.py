@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,11 @@ def test_later_lines_of_an_order_take_the_buyer_from_its_other_lines(ingest: Ing
     assert rows(dataset, "user_id, item_id, event_time")[1] == ("bob@example.com", "SO-1", datetime(2024, 3, 3, 9))
     assert (record["rows_kept"], record["rows_quarantined"]) == (4, 2), "an order of two buyers, and one of none, tell nothing"
     assert any("1 line of an order lacks user_id" in warning for warning in record["warnings"])
+
+
+def test_an_amount_on_a_view_is_the_price_of_the_item(ingest: Ingest, dataset: Dataset) -> None:
+    record = ingest("uid,iid,behavior,ts,amount\nu1,a,view,2024-03-01 10:00:00,5.50\nu1,a,purchase,2024-03-01 10:05:00,11.00\n")
+    assert rows(dataset, "event_type, price, revenue") == [("view", Decimal("5.5000"), None), ("purchase", None, Decimal("11.0000"))]
+    assert "price" in record["columns_present"] and any("taken as the price" in warning for warning in record["warnings"])
+    ingest("uid,iid,ts,amount\nu1,a,2024-03-01 10:00:00,5.50\n", mapping={"events": {"columns": {}, "default_event_type": "purchase"}})
+    assert rows(dataset, "price, revenue") == [(None, Decimal("5.5000"))]

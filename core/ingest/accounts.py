@@ -70,6 +70,8 @@ def columns_present(columns: set[str], shape: cleaning.Shape) -> set[str]:
         present.add("revenue")
     if {"revenue", "quantity"} <= columns:
         present.add("price")
+    if shape.amount_is_price:
+        present.add("price")
     if shape.wide:
         present.add("item_id")
     return present
@@ -84,6 +86,8 @@ def warn_of_rows(work: Work, columns: set[str], shape: cleaning.Shape, counts: d
         )
     if columns and not shape.has_price and {"revenue", "quantity"} <= columns:
         warnings.append(say("The log has no unit price; price = amount / quantity."))
+    if shape.amount_is_price:
+        warnings.append(say("The log has no unit price; on acts other than purchases the amount is taken as the price of the item."))
     if "session_id" in columns and work.mapping.events.columns.get("user_id") == work.mapping.events.columns.get("session_id"):
         warnings.append(say("The log has no user column; each session is taken as a user of its own."))
     for name in ("user_id", "item_id"):

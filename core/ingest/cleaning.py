@@ -34,6 +34,8 @@ class Shape:
     """Event type of all rows, or None when a column says it."""
     has_price: bool
     has_revenue: bool
+    amount_is_price: bool
+    """There is an amount, no price and no quantity: on acts other than purchases the amount is the item's price."""
     cancel_orders: bool
     """Orders whose number starts with C are cancellations."""
     zone: str
@@ -134,7 +136,8 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
         valued AS (
             SELECT * REPLACE (
                 COALESCE(price,
-                         CASE WHEN NOT $price_known AND quantity <> 0 THEN CAST(abs(revenue / quantity) AS DECIMAL(18, 4)) END) AS price,
+                         CASE WHEN NOT $price_known AND quantity <> 0 THEN CAST(abs(revenue / quantity) AS DECIMAL(18, 4))
+                              WHEN $amount_is_price AND kind NOT IN ('purchase', 'refund') THEN revenue END) AS price,
                 CASE WHEN kind IN ('purchase', 'refund') OR $wide
                      THEN COALESCE(revenue, TRY_CAST(COALESCE(quantity, 1) * price AS DECIMAL(18, 4))) END AS revenue,
                 CASE WHEN dwell >= 0 THEN CASE WHEN $dwell_cap THEN least(dwell, CAST($cap AS DECIMAL(12, 3))) ELSE dwell END END AS dwell),
@@ -159,6 +162,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
             "cancel_orders": shape.cancel_orders,
             "has_items": shape.has_items,
             "price_known": shape.has_price,
+            "amount_is_price": shape.amount_is_price,
             "earliest": earliest,
             "latest": latest,
             "cap": rules["dwell_cap"].parameters["seconds"],
@@ -217,7 +221,7 @@ def _absent(shape: Shape) -> dict[str, str]:
     numbers = {
         "dwell": "dwell_seconds" in has,
         "quantity": "quantity" in has,
-        "price": shape.has_price or {"revenue", "quantity"} <= has,
+        "price": shape.has_price or {"revenue", "quantity"} <= has or shape.amount_is_price,
         "revenue": shape.has_price or shape.has_revenue,
     }
     flags = {

@@ -81,6 +81,9 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
         default_event=None if "event_type" in columns else part.default_event_type or "view",
         has_price="price" in columns,
         has_revenue="revenue" in columns,
+        amount_is_price="revenue" in columns
+        and not {"price", "quantity"} & columns
+        and any(record["event_type"] not in ("purchase", "refund") for record in words),
         cancel_orders=cancels,
         zone=zone,
         columns=frozenset(columns),
