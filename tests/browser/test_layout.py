@@ -29,6 +29,7 @@ def test_no_figure_of_a_tile_is_cut(place: str, tiles: int, width: int, address:
 def test_a_file_without_a_row_leaves_no_empty_frame_above_the_error(address: str, window: Callable[[], Page]) -> None:
     page = window()
     page.goto(f"{address}/?dataset=known")
-    page.locator("[data-testid=stFileUploader] input").first.set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": b""})
+    box = page.get_by_role("region", name="Events").locator('input[type="file"]')
+    box.set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": b""})
     expect(page.get_by_test_id("stAlertContentError")).to_be_visible()
     expect(page.locator("[data-testid=stExpander]", has_text="x.csv")).to_have_count(0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from core.artifacts import is_whole
 from core.jobs import Job, list_jobs
 from core.store import Home
 from tests.browser.conftest import SHOPPERS
@@ -64,7 +65,11 @@ def test_a_second_window_sees_a_running_job_and_cancels_it_and_the_last_good_res
         expect(page.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
     assert [job.state for job in jobs_of(home, "known")] == ["cancelled"]
 
-    assert Home(home).dataset("known").current() == before
+    dataset = Home(home).dataset("known")
+    after = dataset.current()
+    assert after["version"] == before["version"] and after["runs"].keys() == before["runs"].keys()
+    for kind, run in after["runs"].items():  # a stage that had ended before the cancel stands, whole
+        assert is_whole(dataset.run_path(kind, run))
     expect(second.get_by_text(f"{SHOPPERS} of {SHOPPERS} shoppers are drawn.")).to_be_visible()
     expect(first.get_by_text("The last good result stays on screen.")).to_be_visible()
     first.get_by_role("button", name="Dismiss").click()
