@@ -6,7 +6,6 @@ their act; the kind of the next act; how long until it. Items are read by their 
 their own, so a new item with a text is understood at once.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from core.artifacts import read_arrays, write_arrays, write_json
+from core.artifacts import read_arrays, read_json, write_arrays, write_json
 from core.encoder.behaviour import GAP_BUCKETS, MASKED_PRICE, UNKNOWN_PRICE, Acts, Behaviour, Shape
 from core.encoder.histories import Histories
 from core.encoder.items import ItemVectors
@@ -360,7 +359,7 @@ def load_sequence(folder: Path, device: str = "auto") -> SequenceEncoder:
         StorageError: A file is missing or damaged.
     """
     arrays = read_arrays(folder / "sequence_model.safetensors")
-    record = json.loads((folder / "sequence_model.json").read_text(encoding="utf-8"))
+    record = read_json(folder / "sequence_model.json")
     where = choose_device(device)
     network = Behaviour(Shape(**record["shape"]))
     network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items() if name != "price_edges"})
