@@ -276,3 +276,20 @@ def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, 
     assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.050 [+0.040, +0.060]"]
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
     assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)
+
+
+def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("shopper", tiny, monkeypatch)
+    app.text_input(key="shopper-id").set_value("u001").run()
+    assert "- Has ordered once" in words(app)
+    ordered = next(b for b in app.button if b.key == "evidence-0")
+    assert ordered.label == "events: 1"
+    ordered.click().run()
+    assert "Events behind the statement" in words(app)
+    assert list(next(t.value for t in app.dataframe if "event_type" in t.value)["event_type"]) == ["purchase"]
+    app.button(key="evidence-close").click().run()
+    assert "Events behind the statement" not in words(app)
+    app.get("button_group")[0].set_value(["view", "cart"]).run()
+    assert not app.exception and "- Has ordered once" not in words(app) and "- Has not bought yet" in words(app)
+    app.text_input(key="shopper-id").set_value("u003").run()
+    assert not app.exception

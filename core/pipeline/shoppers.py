@@ -21,7 +21,6 @@ MOST_POINTS = 20_000
 """More drawn points make a lasso wait for seconds; above, a stratified sample lies over a density of everyone."""
 LEAST_USERS = 200
 """Below, a partition into segments says nothing (FEATURES, minimum-data gates)."""
-MOST_EVENTS = 500
 TRAIT_WORDS = names.WORDS
 """(kind, code) of a trait → its English word in a name, and the end of "… as often <end>"."""
 
@@ -48,13 +47,6 @@ SELECT category, count(*) AS n, count(*) / sum(count(*)) OVER () AS share, any_v
        count(*) / sum(count(*)) OVER () / any_value(share_all) AS lift
 FROM acts JOIN overall USING (category) WHERE user_id = $user_id
 GROUP BY category ORDER BY n DESC, category LIMIT 8
-"""
-TIMELINE_SQL = """
-SELECT h.event_time, h.event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_time, h.event_type::VARCHAR AS event_type, h.item_id,
-       c.title, c.category, h.price::DOUBLE AS price, h.revenue::DOUBLE AS revenue, h.dwell_seconds::DOUBLE AS dwell_seconds, h.query
-FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
-WHERE h.user_id = $user_id
-ORDER BY h.event_time DESC, h.source_file DESC, h.source_row DESC, h.event_type LIMIT $rows
 """
 
 
@@ -217,12 +209,11 @@ def draw_user(screen: Screen, seed: int, segment_id: int | None = None) -> str:
 
 @dataclass(frozen=True)
 class Portrait:
-    """One shopper: figures, tastes, history, chance, segment, recommendations."""
+    """One shopper: figures, tastes, chance, segment, recommendations."""
 
     user_id: str
     facts: dict[str, Any]
     affinity: pd.DataFrame
-    timeline: pd.DataFrame
     score: dict[str, Any] | None
     segment: dict[str, Any] | None
     reasons: pd.DataFrame
@@ -237,7 +228,6 @@ def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
     with screen.log.history() as connection:
         facts = fetch(connection, FACTS_SQL, bound).to_pylist()[0]
         affinity = fetch(connection, AFFINITY_SQL, bound).to_pandas()
-        timeline = fetch(connection, TIMELINE_SQL, {**bound, "zone": screen.zone, "rows": MOST_EVENTS}).to_pandas()
     last = facts["last_purchase"]
     place = _row(screens.run_table(screen, "atlas", "users"), user_id)
     segment = None
@@ -248,7 +238,6 @@ def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
         user_id,
         facts,
         affinity,
-        timeline,
         _row(screens.run_table(screen, "propensity", "scores"), user_id),
         segment,
         _rows(screens.run_table(screen, "propensity", "reasons"), user_id),

@@ -184,6 +184,11 @@ def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
                 st.code(answer.sql, language="sql")
 
 
+def download_text(label: str, text: str, name: str, mime: str, ending: str) -> None:
+    """Offer a text as a file."""
+    st.download_button(label, text, file_name=f"{name}.{ending}", mime=mime, key=f"text-{name}", on_click="ignore")
+
+
 def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]]) -> None:
     """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped.
 

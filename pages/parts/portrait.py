@@ -1,17 +1,19 @@
-"""The parts of the Shopper page: search, card, timeline, recommendations, nearest others."""
+"""The parts of the Shopper page: search, figures, recommendations, nearest others."""
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import shoppers
+from core.pipeline import cards, shoppers
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
-from pages.parts.text import _, amount, chance, day, hover, minute, number, percent, plain, short, whole
+from pages.parts.text import _, amount, chance, day, number, percent, plain, short, whole
 from pages.parts.traits import segment_names_shown, segments_shown
-from pages.parts.words import EVENT_WORDS, band_word, event_word, feature_word, reasons_shown
+from pages.parts.words import band_word, feature_word, reasons_shown
 
 LEAST_EVENTS = 3
 
@@ -96,48 +98,6 @@ def card(here: Screen, found: Portrait) -> None:
             )
 
 
-def history(found: Portrait) -> None:
-    """Timeline picture and table, newest first."""
-    st.subheader(_("History"))
-    table = found.timeline
-    kinds = [kind for kind in EVENT_WORDS if kind in set(table["event_type"])]
-    names = table["title"].fillna(table["item_id"]).fillna(table["query"]).fillna("")
-    cards = [
-        f"{hover(event_word(kind))}<br>{hover(name)}<br>{minute(time.to_pydatetime())}"
-        for kind, name, time in zip(table["event_type"], names, table["local_time"], strict=True)
-    ]
-    frame.chart(
-        charts.timeline(table.assign(card=cards), [(kind, event_word(kind)) for kind in kinds], state.look()),
-        table,
-        "timeline",
-        _("History"),
-    )
-    if len(table) >= shoppers.MOST_EVENTS:
-        st.caption(_("The newest {n} events are shown.", n=whole(shoppers.MOST_EVENTS)))
-    columns = [
-        c
-        for c in ("local_time", "event_type", "title", "item_id", "category", "price", "revenue", "dwell_seconds", "query")
-        if table[c].notna().any()
-    ]
-    frame.table(
-        table.assign(event_type=[event_word(kind) for kind in table["event_type"]]),
-        column_order=columns,
-        height=260,
-        key="events",
-        column_config={
-            "local_time": st.column_config.DatetimeColumn(_("Time"), format="YYYY-MM-DD HH:mm"),
-            "event_type": _("Kind of event"),
-            "title": _("Item title"),
-            "item_id": _("Item id"),
-            "category": _("Category"),
-            "price": st.column_config.NumberColumn(_("Unit price"), format="%.2f"),
-            "revenue": st.column_config.NumberColumn(_("Value of the line"), format="%.2f"),
-            "dwell_seconds": st.column_config.NumberColumn(_("Dwell time, s"), format="%.0f"),
-            "query": _("Search query"),
-        },
-    )
-
-
 def next_items(here: Screen, found: Portrait) -> None:
     """The first ten recommendations with their reasons."""
     st.subheader(_("Recommendations"))
@@ -173,17 +133,30 @@ def likeness(here: Screen, found: Portrait) -> None:
     if "segment_id" in near:
         names = segment_names_shown(here)
         near = near.assign(segment=[names.get(segment, "–") for segment in near["segment_id"]])
+    near = near.merge(state.ask(cards.likeness, here, found.user_id, tuple(near["user_id"])), on="user_id", how="left")
+    near = near.assign(why=[_why(row) for row in near.to_dict("records")])
     frame.table(
         near,
-        column_order=["user_id", "similarity", "segment"],
+        column_order=["user_id", "similarity", "why", "segment"],
         key="near",
         column_config={
             "user_id": _("Shopper id"),
             "similarity": st.column_config.NumberColumn(_("Similarity"), format="%.3f"),
+            "why": st.column_config.TextColumn(_("In common"), width="large"),
             "segment": _("Segment"),
         },
     )
-    frame.take_away(near, "nearest")
+    frame.take_away(near.drop(columns=["categories"]), "nearest")
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """What a shopper has in common with the one on the page; empty when profiles are alike without a common category or item."""
+    told = []
+    if (names := row["categories"]) is not None and not isinstance(names, float) and len(names):
+        told.append(_("{categories} (overlap {share})", categories=" + ".join(names), share=percent(row["overlap"], 0)))
+    if row["items"] == row["items"] and row["items"]:
+        told.append(_("same items: {n}", n=whole(row["items"])))
+    return " · ".join(told)
 
 
 def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:

@@ -1,0 +1,94 @@
+"""What is read of one shopper: her acts with their items, how all shoppers' acts spread, and what others have in common with her."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from core.store import Connection, fetch
+
+TOUCHES = ("view", "click", "favourite", "share", "cart", "purchase")
+"""Acts with an item that show interest; an impression was not her doing, a refund or a removal takes interest back."""
+ACTS_SQL = """
+WITH acts AS (
+    SELECT h.event_time, h.event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_time, h.event_type::VARCHAR AS event_type, h.item_id,
+           c.title, c.category, c.brand, c.price AS item_price, h.price::DOUBLE AS price, h.revenue::DOUBLE AS revenue,
+           h.dwell_seconds::DOUBLE AS dwell_seconds, h.query, h.order_id, h.source_file, h.source_row
+    FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id WHERE h.user_id = $user_id
+), asked AS (
+    SELECT DISTINCT category, item_price FROM acts WHERE category IS NOT NULL AND item_price IS NOT NULL
+), levels AS (
+    SELECT asked.category, asked.item_price, count(*) AS shelf,
+           avg(CASE WHEN c.price < asked.item_price THEN 1.0 WHEN c.price = asked.item_price THEN 0.5 ELSE 0.0 END) AS price_level
+    FROM asked JOIN catalogue c ON c.category = asked.category AND c.price IS NOT NULL GROUP BY ALL
+)
+SELECT acts.* EXCLUDE (item_price), CASE WHEN shelf >= 5 THEN price_level END AS price_level
+FROM acts LEFT JOIN levels ON levels.category = acts.category AND levels.item_price = acts.item_price
+ORDER BY event_time, source_file, source_row, event_type
+"""
+ALIKE_SQL = """
+WITH acts AS (
+    SELECT h.user_id, h.item_id, c.category FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
+    WHERE list_contains($users, h.user_id) AND h.item_id IS NOT NULL
+          AND h.event_type::VARCHAR IN ('view', 'click', 'favourite', 'share', 'cart', 'purchase')
+), tastes AS (
+    SELECT user_id, category, count(*) / sum(count(*)) OVER (PARTITION BY user_id) AS share FROM acts
+    WHERE category IS NOT NULL GROUP BY user_id, category
+), common AS (
+    SELECT other.user_id, category, least(other.share, own.share) AS share FROM tastes other JOIN tastes own USING (category)
+    WHERE own.user_id = $user_id AND other.user_id <> $user_id
+), items AS (
+    SELECT user_id, count(*) AS items FROM (SELECT DISTINCT user_id, item_id FROM acts WHERE user_id <> $user_id)
+    WHERE item_id IN (SELECT item_id FROM acts WHERE user_id = $user_id) GROUP BY user_id
+), spoken AS (
+    SELECT user_id, sum(share) AS overlap, list(category ORDER BY share DESC, category)[1:2] AS categories FROM common GROUP BY user_id
+)
+SELECT user_id, coalesce(overlap, 0) AS overlap, coalesce(categories, []) AS categories, coalesce(items, 0) AS items
+FROM spoken FULL JOIN items USING (user_id) ORDER BY user_id
+"""
+SHARES_SQL = """
+SELECT c.category, c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id
+WHERE h.event_type::VARCHAR IN ('view', 'click', 'favourite', 'share', 'cart', 'purchase') GROUP BY ALL
+"""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of all shoppers' acts, 0-1, that a category or a brand has."""
+
+    of: Mapping[str, Mapping[str, float]]
+
+
+def acts_of(connection: Connection, user_id: str, zone: str) -> pa.Table:
+    """Read the events of a shopper with what the catalogue says of their items, oldest first.
+
+    Columns: event_time (UTC), local_time, event_type, item_id, title, category, brand, price, revenue, dwell_seconds, query,
+    order_id, source_file, source_row, price_level (share of the items of its category that are cheaper; NULL below five items).
+
+    Args:
+        connection: Has the views `history` and `catalogue`.
+        user_id: Whose.
+        zone: Time zone of `local_time`.
+    """
+    return fetch(connection, ACTS_SQL, {"user_id": user_id, "zone": zone})
+
+
+def shares_of_all(connection: Connection) -> Shares:
+    """Count how all shoppers' acts with items spread over categories and over brands."""
+    counts: dict[str, Counter[str]] = {"category": Counter(), "brand": Counter()}
+    for row in fetch(connection, SHARES_SQL).to_pylist():
+        for column, counter in counts.items():
+            if row[column] is not None:
+                counter[row[column]] += row["n"]
+    return Shares({column: {word: n / counter.total() for word, n in counter.items()} for column, counter in counts.items()})
+
+
+def why_alike(connection: Connection, user_id: str, others: Sequence[str]) -> pa.Table:
+    """Compare what shoppers touched with what one of them did.
+
+    Returns:
+        user_id, overlap (share of acts that the two spread over categories alike, 0-1), categories (the two that make most of
+        it), items (different items that both touched); those without anything in common are left out.
+    """
+    return fetch(connection, ALIKE_SQL, {"user_id": user_id, "users": [user_id, *others]})
