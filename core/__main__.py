@@ -98,6 +98,14 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
         return work.draw_map(home, dataset, cutoff=cutoff, options=_profile_options(arguments), seed=arguments.seed, progress=report)
 
 
+def _word(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.screens import writer_setting
+    from core.pipeline.wording import word_map
+
+    with report.stage("word", 0.0, 1.0):
+        return word_map(home.dataset(arguments.dataset), arguments.writer or writer_setting(), arguments.language, report)
+
+
 def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     out = _out(arguments)
     options = PredictOptions(
@@ -227,6 +235,9 @@ def _parser() -> argparse.ArgumentParser:
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
+    word = add("word", _word, "Let a language model word the segments of the map, from their facts alone.", heavy=True)
+    word.add_argument("--writer", metavar="W", help="local:FOLDER, or https://host/v1#MODEL (default: SHOPPER_ATLAS_WRITER)")
+    word.add_argument("--language", default="en", choices=("en", "zh"))
     predict = add("predict", _predict, "Train and score: the calibrated chance that each shopper acts within the horizon.", heavy=True)
     predict.add_argument("--act", default="purchase", choices=ACTS)
     predict.add_argument("--category", metavar="C|all", help="a category, or all of them: chance to buy in it")

@@ -8,6 +8,7 @@ from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment
 from pages.parts.encoder_card import blocks_table, encoder_card, sequence_card
 from pages.parts.text import _, whole
 from pages.parts.traits import segments_shown
+from pages.parts.wording import wording_section
 
 here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
 manifest = frame.needs(here, "atlas") if here else None
@@ -26,6 +27,7 @@ if here and manifest:
     selection(here, everyone, inside)
     segment_table(here, segments)
     segment_detail(here, everyone, segments)
+    wording_section(here, segments)
     st.subheader(_("How far this map can be trusted"))
     quality_figures(state.ask(screens.run_manifest, here, "atlas"))
     profiles = state.ask(screens.run_manifest, here, "profiles")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
 
 WORDS = [
     *("red", "blue", "green", "summer", "dress", "shirt", "smart", "phone", "case", "tea"),
@@ -34,4 +34,22 @@ def save_tiny_encoder(folder: Path, seed: int = 0, words: list[str] = WORDS) -> 
         initializer_range=0.5,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_writer(folder: Path, seed: int = 0) -> Path:
+    """Save a causal language model of random weights, which writes nonsense, with a tokenizer of single signs."""
+    folder.mkdir(parents=True)
+    signs = [*'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789{}":,.%- ']
+    tokenizer = Tokenizer(
+        models.WordLevel({"<end>": 0, "<unk>": 1, **{sign: n for n, sign in enumerate(signs, start=2)}}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "unk_token": "<unk>"}'
+    )
+    torch.manual_seed(seed)
+    config = GPT2Config(vocab_size=len(signs) + 2, n_positions=512, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+    GPT2LMHeadModel(config).save_pretrained(folder)
     return folder

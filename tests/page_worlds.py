@@ -69,6 +69,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             "kind": "category",
             "code": "C1",
             "trait": "C1",
+            "text": "2.0× as often favour C1 (50% against 25% of all shoppers; n = 3)",
             "lift": 2.0,
             "low": 1.5,
             "high": 2.6,

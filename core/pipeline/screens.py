@@ -4,6 +4,7 @@ Light by contract: DuckDB, Arrow and NumPy only, so that the screen process answ
 """
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,18 @@ from core.errors import NotFoundError
 from core.insights import overview
 from core.insights.overview import Period
 from core.insights.statement import Answer, ask
+from core.messages import revived
 from core.schema import RUN_KINDS
 from core.store import Dataset, Home, Log, fetch, reading, scalar
 from core.windows import parse_horizon
 
 QUARANTINE_PAGE = 200
 """Rows of the quarantine shown at once; all of them download."""
+
+WRITER = "SHOPPER_ATLAS_WRITER"
+"""Environment variable by which whoever runs Shopper Atlas names a language model that words segments (see `wording.writers`)."""
+WORDING = "segment_wording_{language}"
+"""Name under which its words are saved."""
 
 MIX_SQL = """
 SELECT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, event_type::VARCHAR AS event_type, count(*) AS events
@@ -274,3 +281,24 @@ def _raw(screen: Screen, sql: str, parameters: dict[str, object]) -> pa.Table:
 def audit(screen: Screen, record: dict[str, Any]) -> None:
     """Add a line to the audit trail of the home."""
     Home(screen.home).append_audit(record)
+
+
+def writer_setting() -> str:
+    """Return the language model that may word segments, "" when none is set."""
+    return os.environ.get(WRITER, "").strip()
+
+
+def segment_wording(screen: Screen, language: str) -> dict[str, Any] | None:
+    """Return what a language model worded for the pinned map: writer, segments (id as text → name, description, facts, refused).
+
+    None when nothing was worded in that language, or for another map than the pinned one.
+    """
+    record = revived(screen.dataset.saved(WORDING.format(language=language)))
+    return record if record and record.get("atlas") == screen.run_id("atlas") else None
+
+
+def take_wording(screen: Screen, language: str) -> None:
+    """Give the segments of the pinned map the names that a language model worded, as if a person had given them."""
+    found = segment_wording(screen, language) or {"segments": {}}
+    names = {key: worded["name"] for key, worded in found["segments"].items() if worded["name"]}
+    screen.dataset.save("segment_names", {**(screen.dataset.saved("segment_names") or {}), **names})

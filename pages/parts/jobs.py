@@ -17,6 +17,7 @@ STAGES = {
     "profile": "encoding shoppers",
     "map": "drawing the map",
     "blocks": "measuring the blocks of the profile",
+    "word": "wording the segments",
     "predict": "training purchase chances",
     "recommend": "ranking recommendations",
 }
