@@ -98,6 +98,13 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
         return work.draw_map(home, dataset, cutoff=cutoff, options=_profile_options(arguments), seed=arguments.seed, progress=report)
 
 
+def _estimate(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.estimating import estimates
+    from core.pipeline.screens import open_screen
+
+    return estimates(open_screen(home, arguments.dataset))
+
+
 def _word(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.screens import writer_setting
     from core.pipeline.wording import word_map
@@ -232,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     quality = add("quality", _quality, "Print the quality report of a dataset.", heavy=False)
     quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
+    add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import streamlit as st
 
 from core.insights.statement import Answer
-from core.pipeline import quality, screens
+from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
-from pages.parts.text import _, day, percent, plain, said, whole
+from pages.parts.text import _, day, duration, percent, plain, said, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
@@ -114,12 +114,26 @@ def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str
         if jobs.live_job(state.home(), here.name):
             st.caption(_("It is being computed; progress is shown above."))
             return None
+        st.caption(cost(here))
         with st.container(horizontal=True):
             if st.button(_("Compute everything"), type="primary", key=f"run-all-{kind}"):
                 jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
             if st.button(_("Only this step"), key=f"run-{kind}"):
                 jobs.start(argv or [STAGE_VERBS[kind], "--dataset", here.name], _("Computing {name}", name=here.name))
     return None
+
+
+def cost(here: Screen) -> str:
+    """Say what computing everything will cost, and what the guess rests on."""
+    guess = state.ask(estimating.estimate, here)
+    values = {"time": duration(guess.seconds), "memory": guess.peak_mb / 1000}
+    if guess.runs:
+        return _("Everything takes about {time} and {memory:.1f} GB of memory, going by earlier runs on this machine.", **values)
+    return _(
+        "Everything takes about {time} and {memory:.1f} GB of memory on a machine of two cores; "
+        "after the first run the guess is this machine's own.",
+        **values,
+    )
 
 
 def outdated(here: Screen) -> None:
