@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from core.artifacts import write_table
 from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.ingest.rules import RULES, settle_rules
-from core.pipeline import outcomes, screens, shoppers
+from core.pipeline import cards, outcomes, screens, shoppers
 from core.store import Home
 from pages.parts import cleaning
 from pages.parts.words import rule_word
@@ -293,3 +296,25 @@ def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, m
     assert not app.exception and "- Has ordered once" not in words(app) and "- Has not bought yet" in words(app)
     app.text_input(key="shopper-id").set_value("u003").run()
     assert not app.exception
+
+
+def test_a_shopper_shows_the_segments_of_earlier_maps_one_for_each_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path, users=240)
+    dataset = Home(home).dataset("tiny")
+    first = dataset.run_path("atlas")
+    table = pq.read_table(first / "users.parquet")
+    moved = table.set_column(table.column_names.index("segment_id"), "segment_id", pc.subtract(1, table["segment_id"]).cast("int32"))
+    for cutoff, users in ((at(5), moved), (at(5), table), (at(7), moved.filter(pc.not_equal(moved["user_id"], "u003")))):
+        with dataset.new_run("atlas", inputs={"version": "v0001"}, config={}, cutoff=cutoff, make_current=False) as draft:
+            write_table(draft.path / "users.parquet", users)
+            write_table(draft.path / "segments.parquet", pq.read_table(first / "segments.parquet"))
+    screen = screens.open_screen(Home(home), "tiny")
+    past = cards.segment_history(screen, "u001")
+    assert list(past["segment_id"]) == [1, 0, 1] and list(past["run"]) == ["atlas-0003", "atlas-0004", "atlas-0001"]
+    assert list(past["as_of"].dt.to_pydatetime())[:2] == [at(5), at(7)]
+    assert len(cards.segment_history(screen, "u003")) == 2, "the map of day 7 did not see her"
+    (dataset.run_path("atlas", "atlas-0003") / "users.parquet").write_bytes(b"damaged")
+    assert len(cards.segment_history(screen, "u001")) == 3, "the one before it, of the same reading, stands in"
+    app = open_page("shopper", home, monkeypatch)
+    app.text_input(key="shopper-id").set_value("u001").run()
+    assert not app.exception and [e.label for e in app.expander if "earlier maps" in e.label] == ["Segments on earlier maps (3)"]

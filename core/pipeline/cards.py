@@ -1,8 +1,13 @@
 """What the Shopper page reads of one shopper: her acts, the card made of them, and what the most alike ones share with her."""
 
+from datetime import datetime
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from core.errors import CoreError
 from core.insights import shopper
 from core.insights.profile_card import Clock, Statement, profile_card
 from core.insights.shopper import Shares
@@ -10,6 +15,8 @@ from core.pipeline import screens
 from core.pipeline.screens import Screen
 
 DAY = 86_400
+MOST_MAPS = 24
+"""Maps looked back on for the segments of one shopper."""
 
 
 def acts(screen: Screen, user_id: str) -> pa.Table:
@@ -36,3 +43,32 @@ def likeness(screen: Screen, user_id: str, others: tuple[str, ...]) -> pd.DataFr
     with screen.log.history() as connection:
         found: pd.DataFrame = shopper.why_alike(connection, user_id, others).to_pandas()
     return found
+
+
+def segment_history(screen: Screen, user_id: str) -> pd.DataFrame:
+    """Return in which segment each map of the dataset saw a shopper, oldest reading first.
+
+    Returns:
+        as_of (UTC, end of what the map had seen), segment_id, name (found then, or given by people for the current map's segments),
+        certainty, run; of several maps of one reading the newest counts. Segment ids are kept from map to map.
+    """
+    dataset, rows = screen.dataset, dict[str, dict[str, Any]]()
+    for run_id in dataset.runs("atlas")[-MOST_MAPS:]:
+        try:
+            record = dataset.run_manifest("atlas", run_id)
+            folder = dataset.run_path("atlas", run_id)
+            found = pq.read_table(folder / "users.parquet", filters=[("user_id", "=", user_id)]).to_pylist()
+            names = {row["segment_id"]: row["name"] for row in pq.read_table(folder / "segments.parquet").to_pylist()}
+            as_of = record["cutoff"] or dataset.log(version=record["inputs"]["version"]).until.isoformat()
+        except (CoreError, OSError, KeyError, pa.ArrowInvalid):  # a damaged map, or one of a version that is gone
+            continue
+        if found:
+            segment = int(found[0]["segment_id"])
+            rows[as_of] = {
+                "as_of": datetime.fromisoformat(as_of),
+                "segment_id": segment,
+                "name": names.get(segment, str(segment)),
+                "certainty": float(found[0]["certainty"]),
+                "run": run_id,
+            }
+    return pd.DataFrame([rows[key] for key in sorted(rows)], columns=["as_of", "segment_id", "name", "certainty", "run"])

@@ -80,6 +80,7 @@ def card(here: Screen, found: Portrait) -> None:
             ]
             st.markdown(f"**{_('Segment')}**: " + " · ".join(part for part in told if part))
             st.caption(plain(row["traits"]))
+            _segments_before(here, found.user_id)
         if len(found.reasons):
             st.markdown(f"**{_('What moves this chance')}**")
             for row in found.reasons.sort_values("place").head(5).to_dict("records"):
@@ -172,6 +173,25 @@ def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:
 def short_value(value: object) -> str:
     """A feature's value as people read it."""
     return number(float(value), 2) if isinstance(value, float) and abs(value) < 1000 else short(float(str(value)))
+
+
+def _segments_before(here: Screen, user_id: str) -> None:
+    """Tell in which segments earlier maps saw a shopper, once there is more than one map."""
+    past: pd.DataFrame = state.ask(cards.segment_history, here, user_id)
+    if len(past) < 2:
+        return
+    current = segment_names_shown(here)
+    with st.expander(_("Segments on earlier maps ({n})", n=len(past))):
+        for row in past.iloc[::-1].to_dict("records"):
+            name = current.get(int(row["segment_id"]), row["name"])
+            st.markdown(
+                _(
+                    "- {day}: {segment}, certainty {share}",
+                    day=day(row["as_of"].to_pydatetime(), here.zone),
+                    segment=plain(name),
+                    share=percent(row["certainty"], 0),
+                )
+            )
 
 
 def _of_version(here: Screen, kind: str) -> None:
