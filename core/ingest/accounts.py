@@ -10,6 +10,7 @@ from core.ingest.rules import RULES, Setting
 from core.ingest.staging import Source
 from core.ingest.work import Work
 from core.messages import Message, joined, say
+from core.schema import EVENTS
 from core.store import Connection, scalar
 
 
@@ -51,21 +52,7 @@ def _share(part: int | None, whole: int | None) -> float | None:
 
 def columns_present(columns: set[str], shape: cleaning.Shape) -> set[str]:
     """Canonical event columns that the log really had, with values that follow from others."""
-    events = {
-        "user_id",
-        "event_time",
-        "event_type",
-        "item_id",
-        "session_id",
-        "dwell_seconds",
-        "position",
-        "quantity",
-        "price",
-        "revenue",
-        "query",
-        "order_id",
-    }
-    present = (columns & events) | {"event_type", "event_time"}
+    present = (columns & set(EVENTS)) | {"event_type", "event_time"}
     if "price" in columns:
         present.add("revenue")
     if {"revenue", "quantity"} <= columns:

@@ -6,25 +6,8 @@ from typing import Any
 from core.ingest.lean import create_lean, create_view
 from core.ingest.names import DEMOGRAPHICS
 from core.ingest.watching import Tick, execute_watched, part_of
-from core.schema import ITEM_ATTRIBUTES
+from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
-
-EVENT_COLUMNS = (
-    "user_id",
-    "item_id",
-    "event_type",
-    "event_time",
-    "session_id",
-    "dwell_seconds",
-    "position",
-    "quantity",
-    "price",
-    "revenue",
-    "query",
-    "order_id",
-    "source_file",
-    "source_row",
-)
 
 
 def order_events(
@@ -88,7 +71,7 @@ def _number_sessions(connection: Connection, gap_minutes: int, tick: Tick) -> No
 
 def write_events(connection: Connection, tick: Tick) -> None:
     """Insert `ordered` into final.events."""
-    names = ", ".join(EVENT_COLUMNS)
+    names = ", ".join(EVENTS)
     execute_watched(
         connection,
         f"""

@@ -15,9 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.insights.shopper import TOUCHES, Shares
+from core.insights.shopper import Shares
 from core.messages import Message, joined, say
 from core.metrics import wilson
+from core.schema import INTEREST_TYPES
 
 LEAST_ACTS = 3
 """Fewer acts are no habit."""
@@ -88,7 +89,7 @@ def profile_card(acts: pa.Table, shares: Shares, until: datetime, clock: Clock =
 
 def _tastes(rows: Sequence[Mapping[str, Any]], shares: Shares, column: str) -> Iterator[Statement]:
     """Tell categories or brands that surely take a larger share of her acts than of all shoppers', the most surprising first."""
-    places = _grouped(rows, column, TOUCHES)
+    places = _grouped(rows, column, INTEREST_TYPES)
     total = sum(map(len, places.values()))
     strengths = {}
     for word, found in places.items():
@@ -123,7 +124,7 @@ def _tastes(rows: Sequence[Mapping[str, Any]], shares: Shares, column: str) -> I
 def _item(rows: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
     """Tell the item that she came back to on most days."""
     best: tuple[int, int, str] | None = None
-    places = _grouped(rows, "item_id", TOUCHES)
+    places = _grouped(rows, "item_id", INTEREST_TYPES)
     for item, found in places.items():
         days = len({rows[place]["local_time"].date() for place in found})
         if days >= LEAST_ACTS and (best is None or (days, len(found), best[2]) > (best[0], best[1], item)):
@@ -137,7 +138,7 @@ def _item(rows: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
 
 
 def _price(rows: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
-    found = _places(rows, TOUCHES, lambda row: row["price_level"] is not None)
+    found = _places(rows, INTEREST_TYPES, lambda row: row["price_level"] is not None)
     if len(found) < LEAST_SPREAD:
         return
     level = fmean(rows[place]["price_level"] for place in found)

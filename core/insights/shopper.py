@@ -8,8 +8,6 @@ import pyarrow as pa
 
 from core.store import Connection, fetch
 
-TOUCHES = ("view", "click", "favourite", "share", "cart", "purchase")
-"""Acts with an item that show interest; an impression was not her doing, a refund or a removal takes interest back."""
 ACTS_SQL = """
 WITH acts AS (
     SELECT h.event_time, h.event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_time, h.event_type::VARCHAR AS event_type, h.item_id,

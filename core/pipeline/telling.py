@@ -16,7 +16,9 @@ def about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> 
     """What a verb tells about a run: its manifest without what only machines read."""
     manifest = dataset.run_manifest(kind, run_id)
     kept = {key: value for key, value in manifest.items() if key not in FOR_MACHINES}
-    return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, "warnings": manifest.get("warnings", [])}
+    users = manifest.get("users") or (manifest.get("metrics") or {}).get("users")
+    pace = {"seconds_per_1000_users": round(1000 * manifest["seconds"] / users, 2)} if users and manifest.get("seconds") else {}
+    return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, **pace, "warnings": manifest.get("warnings", [])}
 
 
 def fitting_horizon(log: Log) -> timedelta:
