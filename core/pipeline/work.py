@@ -124,11 +124,13 @@ def profile(
             nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
             draft.record["warnings"].append(nothing)
         if "sequence" in options.blocks:
-            _add_sequence(log, vectors, options, draft, part_of(progress, 0.3, 1.0))
+            _add_sequence(home, log, vectors, options, draft, part_of(progress, 0.3, 1.0))
     return about(dataset, "profiles", draft.run_id)
 
 
-def _add_sequence(log: Log, vectors: "ItemVectors | None", options: ProfileOptions, draft: RunDraft, progress: Progress) -> None:
+def _add_sequence(
+    home: Home, log: Log, vectors: "ItemVectors | None", options: ProfileOptions, draft: RunDraft, progress: Progress
+) -> None:
     """Train a behaviour transformer on the history and keep it with what it says of every user; a log too small for it says so."""
     from core.encoder.histories import read_histories
     from core.encoder.items import without_texts
@@ -139,7 +141,9 @@ def _add_sequence(log: Log, vectors: "ItemVectors | None", options: ProfileOptio
         items = vectors or without_texts(connection)
         histories = read_histories(connection, items.item_ids)
     try:
-        encoder = train_sequence(histories, items, SequenceOptions(device=options.device), part_of(progress, 0.0, 0.9))
+        encoder = train_sequence(
+            histories, items, SequenceOptions(device=options.device), part_of(progress, 0.0, 0.9), home.path / "cache" / "trainings"
+        )
     except GateError as error:
         draft.record["warnings"].append(say("Profiles hold no sequence: {why}", why=error.message))
         return
