@@ -228,7 +228,7 @@ def time_naive(log: Log, chosen: argparse.Namespace) -> None:
     with log.history() as connection:
         vectors = encode_items(connection, encoder=encoder)
         assert vectors is not None
-        pool_text_profiles(connection, log.until, vectors)
+        pool_text_profiles(connection, vectors)
     ours = time.process_time() - cpu
     read_histories(halves[1])
     estimated = naive * total / read

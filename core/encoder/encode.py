@@ -149,6 +149,13 @@ def encode_texts(
         ModelError: One text alone does not fit in memory.
         StorageError: The cache cannot be written.
     """
+    return encode_counted(encoder, texts, cache, progress)[0]
+
+
+def encode_counted(
+    encoder: TextEncoder, texts: Sequence[str], cache: Path | None = None, progress: Progress = silent
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Do as `encode_texts`, and tell how many distinct texts the cache did not hold."""
     distinct = list(dict.fromkeys(texts))
     keys = text_keys(distinct)
     store = VectorCache(cache / "vectors" / encoder.cache_name) if cache is not None else None
@@ -176,9 +183,9 @@ def encode_texts(
     known = say("1 distinct text") if len(distinct) == 1 else say("{n:,} distinct texts", n=len(distinct))
     progress(1.0, say("{texts}, {new:,} of them new", texts=known, new=len(missing)))
     if len(distinct) == len(texts):
-        return vectors
+        return vectors, len(missing)
     place = {text: row for row, text in enumerate(distinct)}
-    return vectors[[place[text] for text in texts]]
+    return vectors[[place[text] for text in texts]], len(missing)
 
 
 def _choose_model(model: str, texts: list[str], cache: Path) -> tuple[Checkpoint, Tokens, Message]:
