@@ -297,6 +297,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", default="counts,text", help="blocks of the profile")
     parser.add_argument("--model", default="auto", help="auto, a Hugging Face name, or a folder")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument(
+        "--retrain", type=_share, default=0.1, metavar="SHARE", help="of new acts, above which the behaviour transformer is trained anew"
+    )
     parser.add_argument("--seed", type=_seed, default=0)
 
 
@@ -313,7 +316,8 @@ def _ingest_options(arguments: argparse.Namespace) -> IngestOptions:
 
 
 def _profile_options(arguments: argparse.Namespace) -> ProfileOptions:
-    return ProfileOptions(blocks=tuple(arguments.blocks.split(",")), model=arguments.model, device=arguments.device)
+    blocks = tuple(arguments.blocks.split(","))
+    return ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device, retrain=arguments.retrain)
 
 
 def _cutoff(arguments: argparse.Namespace) -> datetime | None:

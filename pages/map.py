@@ -5,9 +5,10 @@ import streamlit as st
 from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
+from pages.parts.changes import changes_since
 from pages.parts.encoder_card import blocks_table, encoder_card, sequence_card
 from pages.parts.text import _, whole
-from pages.parts.traits import segments_shown
+from pages.parts.traits import segment_names_shown, segments_shown
 from pages.parts.wording import wording_section
 
 here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
@@ -28,6 +29,7 @@ if here and manifest:
     segment_table(here, segments)
     segment_detail(here, everyone, segments)
     wording_section(here, segments)
+    changes_since(here, segment_names_shown(here))
     st.subheader(_("How far this map can be trusted"))
     quality_figures(state.ask(screens.run_manifest, here, "atlas"))
     profiles = state.ask(screens.run_manifest, here, "profiles")

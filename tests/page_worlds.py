@@ -48,6 +48,16 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         write_arrays(draft.path / "text.safetensors", {"text": rng.standard_normal((n, 8)).astype(np.float32)})
         card = {"acts": 960, "left_out": 3, "parameters": 1234, "values": 128, "cpu_seconds": 2.5, "epochs": 3, "users_without_acts": 1}
         draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": [{"next_item": 6.5}, {"next_item": 5.25}]}}
+        cosine = [0.5, 0.99, *[1.0] * (n - 2)]
+        change = ["changed", "changed", *["same"] * (n - 2)]
+        write_table(draft.path / "drift.parquet", pa.table({"user_id": user_ids, "change": change, "text_cosine": cosine}))
+        draft.record["update"] = {
+            "after": {"run": "profiles-0000", "version": "v0000"},
+            "compared": ["text"],
+            "users": {"same": n - 2, "changed": 2, "new": 0, "gone": 0},
+            "texts": {"encoded": 1, "kept": 5},
+            "sequence": {"network": "kept", "why": None, "encoded": 2, "kept": n - 2},
+        }
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts + text + sequence"], np.array([0.7, 0.6, 0.75])
         bounds = {"low": auc - 0.01, "high": auc + 0.01, "gain": auc - 0.7, "gain_low": auc - 0.71, "gain_high": auc - 0.69}
@@ -78,7 +88,12 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             "share_all": 0.25,
         }
         write_table(draft.path / "traits.parquet", pa.Table.from_pylist([{"segment_id": s, **trait} for s in (0, 1)]))
-        draft.record |= {"metrics": {"stability": 0.95, "silhouette": 0.2, "warnings": []}}
+        before = [2, *segment[1:-1].tolist(), None]  # the first came from a segment that is no more, the last is new
+        move = ["moved", *["stayed"] * (n - 2), "new"]
+        ids = {"from_segment": pa.array(before, pa.int32()), "to_segment": pa.array(segment.tolist(), pa.int32())}
+        write_table(draft.path / "moves.parquet", pa.table({"user_id": user_ids, **ids, "move": move}))
+        told = {"after": {"run": "atlas-0000", "version": "v0000"}, "stayed": n - 2, "moved": 1, "new": 1, "gone": 0}
+        draft.record |= {"moves": told, "metrics": {"stability": 0.95, "silhouette": 0.2, "warnings": []}}
     label = (chance > 0.5).astype(int)
     with target.new_run("propensity", inputs=inputs, config={"act": "purchase", "horizon_hours": 168.0}, cutoff=None) as draft:
         scores = {

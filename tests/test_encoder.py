@@ -77,7 +77,7 @@ def test_vectors_are_unit_and_equal_those_of_one_text_at_a_time(tiny: Path, tmp_
     assert np.allclose(vectors, [one_by_one(encoder, text) for text in texts], atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_a_text_has_the_same_bits_whatever_is_encoded_with_it(tiny: Path, tmp_path: Path, precision: str) -> None:
     encoder, texts = opened(tiny, tmp_path, precision=precision), sentences(400)
     whole = encode_texts(encoder, texts)
@@ -223,6 +223,15 @@ def test_a_folder_that_is_no_text_encoder_is_a_sentence(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read as a tokenizer"):
         load_encoder(str(folder), ["red"], cache=tmp_path)
+
+
+def test_int8_keeps_the_direction_and_is_for_processors_alone(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = sentences(60)
+    exact, small = (encode_texts(opened(tiny, tmp_path, precision=precision), texts) for precision in ("fp32", "int8"))
+    assert (exact * small).sum(1).min() > 0.99 and not np.array_equal(exact, small)
+    monkeypatch.setattr(encode, "choose_device", lambda device: "cuda")
+    with pytest.raises(ModelError, match="int8 is for processors"):
+        opened(tiny, tmp_path, precision="int8")
 
 
 @pytest.mark.parametrize(("option", "value"), [("device", "tpu"), ("precision", "int3")])

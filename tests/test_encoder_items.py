@@ -110,7 +110,7 @@ def test_items_and_profiles_ignore_what_comes_after_the_cutoff(make_log: MakeLog
         with log.history(at(5) if number else log.until) as connection:
             vectors = encode_items(connection, tmp_path / str(number), model=str(tiny), device="cpu")
             assert vectors is not None
-            seen.append((vectors, *pool_text_profiles(connection, at(5), vectors)))
+            seen.append((vectors, *pool_text_profiles(connection, vectors)))
     (short, short_users, short_profiles), (long, long_users, long_profiles) = seen
     assert short.item_ids == long.item_ids and np.array_equal(short.vectors, long.vectors)
     assert short_users == long_users == ["u", "v"] and np.array_equal(short_profiles, long_profiles)
@@ -127,7 +127,7 @@ def test_a_profile_is_the_weighted_pool_of_what_was_touched(make_log: MakeLog) -
         event("y", "no text", "purchase", 60),
     ]
     with make_log(events).history() as connection:
-        users, profiles = pool_text_profiles(connection, at(60), axes("a", "b"), half_life_days=60)
+        users, profiles = pool_text_profiles(connection, axes("a", "b"), half_life_days=60)
     assert users == ["u", "v", "w", "x", "y"] and profiles.dtype == np.float32
     a, b = np.log1p(EVENT_WEIGHTS["purchase"] * 0.5), np.log1p(2 * EVENT_WEIGHTS["view"])
     assert profiles[0] == pytest.approx(np.array([a, b]) / np.hypot(a, b), abs=1e-6)
@@ -138,8 +138,8 @@ def test_a_profile_is_the_weighted_pool_of_what_was_touched(make_log: MakeLog) -
 def test_stronger_and_newer_acts_move_a_profile_further(make_log: MakeLog) -> None:
     events = [event("act", "a", "view", 1), event("act", "b", "purchase", 1), event("age", "a", "cart", 1), event("age", "b", "cart", 50)]
     with make_log(events).history() as connection:
-        _, profiles = pool_text_profiles(connection, at(60), axes("a", "b"))
-        _, only_views = pool_text_profiles(connection, at(60), axes("a", "b"), weights={"view": 1.0})
+        _, profiles = pool_text_profiles(connection, axes("a", "b"))
+        _, only_views = pool_text_profiles(connection, axes("a", "b"), weights={"view": 1.0})
     assert (profiles[:, 1] > profiles[:, 0]).all()
     assert only_views.tolist() == [[1, 0], [0, 0]]
 
@@ -152,7 +152,7 @@ def test_profiles_do_not_depend_on_the_order_of_rows(make_log: MakeLog) -> None:
     profiles = []
     for number, order in enumerate((events, events[::-1])):
         with make_log(order, dataset=f"d{number}").history() as connection:
-            profiles.append(pool_text_profiles(connection, at(60), vectors)[1])
+            profiles.append(pool_text_profiles(connection, vectors)[1])
     assert np.array_equal(*profiles)
 
 
@@ -161,7 +161,7 @@ def test_profiles_do_not_depend_on_the_order_of_rows(make_log: MakeLog) -> None:
 )
 def test_impossible_weights_are_refused(make_log: MakeLog, options: dict[str, Any]) -> None:
     with make_log([event("u", "a", "view", 1)]).history() as connection, pytest.raises(RuleError):
-        pool_text_profiles(connection, at(60), axes("a"), **options)
+        pool_text_profiles(connection, axes("a"), **options)
 
 
 def test_the_card_and_vectors_of_a_loaded_encoder_serve_several_cutoffs(make_log: MakeLog, tiny: Path, tmp_path: Path) -> None:

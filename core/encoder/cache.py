@@ -7,8 +7,10 @@ name is damaged and is removed, and its texts are encoded again.
 
 import hashlib
 import logging
+import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from core.errors import StorageError
 _log = logging.getLogger(__name__)
 
 KEY_BYTES = 32
+STALE_SECONDS = 3600
+"""Drafts older than this belong to writers that died."""
 
 
 def text_keys(texts: Sequence[str]) -> npt.NDArray[Any]:
@@ -79,6 +83,10 @@ class VectorCache:
         for path in shards:
             if path != whole:
                 path.unlink(missing_ok=True)
+        for draft in self._folder.glob(".*"):  # of writers that were killed
+            with suppress(OSError):
+                if time.time() - draft.stat().st_mtime > STALE_SECONDS:
+                    draft.unlink()
 
     def _shards(self) -> list[Path]:
         return sorted(self._folder.glob("*.safetensors")) if self._folder.is_dir() else []

@@ -10,13 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.artifacts import read_arrays, read_table, write_arrays, write_table
-from core.encoder.encode import TextEncoder, encode_texts, load_encoder
+from core.encoder.encode import TextEncoder, encode_counted, load_encoder
 from core.encoder.texts import item_texts
 from core.schema import Progress, silent
 from core.store import Connection
 
 ITEMS_FILE = "items.parquet"
 VECTORS_FILE = "item_vectors.safetensors"
+CENTRE_DRIFT = 0.02
+"""How far a catalogue's centre may move, against its length, before all vectors are moved after it."""
 CENTRE_FROM = 32
 """A mean of fewer texts than this is no centre of a language, only noise; such catalogues stay as they are."""
 
@@ -37,6 +39,8 @@ class ItemVectors:
     """What was taken out of every vector before it was made unit again (D,); do the same to a query's vector."""
     card: dict[str, Any] = field(default_factory=dict, repr=False)
     """The encoder's card for this catalogue."""
+    encoded: int = 0
+    """Texts that the cache did not hold."""
 
 
 def encode_items(
@@ -47,6 +51,7 @@ def encode_items(
     device: str = "auto",
     precision: str = "auto",
     encoder: TextEncoder | None = None,
+    kept_centre: npt.NDArray[np.float32] | None = None,
     progress: Progress = silent,
 ) -> ItemVectors | None:
     """Encode the catalogue's distinct texts as of the connection's cutoff.
@@ -58,6 +63,8 @@ def encode_items(
         device: See load_encoder.
         precision: See load_encoder.
         encoder: One that was loaded before, so that several cutoffs of one run share one model.
+        kept_centre: Centre of an earlier catalogue of this log and model: it serves while the new one is within CENTRE_DRIFT of
+            it, so that a few new items do not move the vectors of all others.
         progress: Told the share of tokens done.
 
     Returns:
@@ -76,10 +83,13 @@ def encode_items(
     chosen = encoder or load_encoder(model, texts, device, cache, precision)
     place = {text: row for row, text in enumerate(texts)}
     index = np.array([-1 if text is None else place[text] for text in per_item], np.int32)
-    raw = encode_texts(chosen, texts, cache, progress)
+    raw, encoded = encode_counted(chosen, texts, cache, progress)
     centre = raw.mean(0, dtype=np.float64).astype(np.float32) if chosen.checkpoint.centred and len(texts) >= CENTRE_FROM else None
+    if centre is not None and kept_centre is not None and np.linalg.norm(centre - kept_centre) <= CENTRE_DRIFT * np.linalg.norm(centre):
+        centre = kept_centre
     counts = {"items": len(item_ids), "items_without_text": int((index < 0).sum()), "distinct_texts": len(texts)}
-    return ItemVectors(item_ids, index, centred(raw, centre), texts, centre, {**chosen.card, **counts, "centred": centre is not None})
+    card = {**chosen.card, **counts, "centred": centre is not None}
+    return ItemVectors(item_ids, index, centred(raw, centre), texts, centre, card, encoded)
 
 
 def without_texts(connection: Connection) -> ItemVectors:

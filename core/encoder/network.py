@@ -12,17 +12,19 @@ import torch
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
+from core.encoder.int8 import quantise
 from core.encoder.models import Checkpoint
 from core.errors import ModelError
 
 _log = logging.getLogger(__name__)
 
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
 DEVICES = ("auto", "cuda", "mps", "cpu")
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}
 _NATIVE_BF16 = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "arm_bf16", "sve_bf16")
 """Processor features that multiply bfloat16 in hardware; without one, bf16 is emulated and slower than fp32."""
-
+_NATIVE_INT8 = ("avx512_vnni", "avx_vnni", "amx_int8", "avx10_2", "dot", "i8mm")
+"""The same for products of 8-bit integers."""
 
 _WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
@@ -53,6 +55,12 @@ def multiplies_bf16(device: str) -> bool:
     return device == "cpu" and any(capabilities.get(feature) for feature in _NATIVE_BF16)
 
 
+def multiplies_int8(device: str) -> bool:
+    """Whether a processor multiplies 8-bit integers in hardware."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return device == "cpu" and any(capabilities.get(feature) for feature in _NATIVE_INT8)
+
+
 def open_network(checkpoint: Checkpoint, device: str, precision: str) -> Any:
     """Load the weights for inference.
 
@@ -79,7 +87,7 @@ def open_network(checkpoint: Checkpoint, device: str, precision: str) -> Any:
         ) from error
     if getattr(network.config, "is_encoder_decoder", False):
         raise ModelError("The model {name!r} is an encoder-decoder; name an encoder such as all-MiniLM-L6-v2.", name=checkpoint.name)
-    return network.to(device).eval()
+    return quantise(network).eval() if precision == "int8" else network.to(device).eval()
 
 
 def hidden_size(folder: Path) -> int:

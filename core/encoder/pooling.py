@@ -1,7 +1,6 @@
 """Users as weighted pools of the texts they touched: no forward pass for each event."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -32,11 +31,14 @@ _BLOCK_USERS = 20_000
 # any order and on any number of threads. ln(1 + w) keeps one item bought weekly from drowning everything else.
 _PAIRS_SQL = """
 CREATE OR REPLACE TEMP TABLE text_pairs AS
-WITH weighted AS (
-    SELECT history.user_id, history.item_id,
-           sum(CAST(weight * pow(0.5, epoch(CAST($cutoff AS TIMESTAMP) - event_time) / 86400.0 / $half_life) AS DECIMAL(18, 9))) AS weight
-    FROM history JOIN text_weights USING (event_type)
-    WHERE item_id IS NOT NULL
+WITH acts AS (
+    SELECT user_id, item_id, event_time, weight FROM history JOIN text_weights USING (event_type) WHERE item_id IS NOT NULL
+), newest AS (
+    SELECT user_id, max(event_time) AS event_time FROM acts GROUP BY user_id
+), weighted AS (
+    SELECT acts.user_id, acts.item_id,
+           sum(CAST(weight * pow(0.5, epoch(newest.event_time - acts.event_time) / 86400.0 / $half_life) AS DECIMAL(18, 9))) AS weight
+    FROM acts JOIN newest USING (user_id)
     GROUP BY ALL
 )
 SELECT user_row, text_row, sum(CAST(ln(1 + CAST(weighted.weight AS DOUBLE)) AS DECIMAL(18, 9))) AS weight
@@ -49,7 +51,6 @@ ORDER BY user_row, text_row
 
 def pool_text_profiles(
     connection: Connection,
-    cutoff: datetime,
     item_vectors: ItemVectors,
     half_life_days: float = HALF_LIFE_DAYS,
     weights: Mapping[str, float] | None = None,
@@ -57,11 +58,11 @@ def pool_text_profiles(
     """Pool each user's item texts, weighted by act and recency, into one unit vector.
 
     w(user, item) = ln(1 + sum over events of weight(act) * 0.5 ** (age / half-life)); the profile is the unit vector
-    along the sum of w * vector. Memory is bounded by blocks of users.
+    along the sum of w * vector. Ages count back from the user's own newest act, so a profile changes when its user acts or
+    the texts do, never because time goes by for others. Memory is bounded by blocks of users.
 
     Args:
         connection: From Log.history(cutoff).
-        cutoff: First instant not seen; ages count back from here.
         item_vectors: From encode_items at the same cutoff.
         half_life_days: Age at which an act counts half, above 0.
         weights: By event type, at least 0; absent types count nothing. Default EVENT_WEIGHTS.
@@ -92,7 +93,7 @@ def pool_text_profiles(
         "text_weights",
         {"event_type": pa.array(list(chosen), pa.string()), "weight": pa.array(list(chosen.values()), pa.float64())},
     )
-    connection.execute(_PAIRS_SQL, {"cutoff": cutoff, "half_life": float(half_life_days)})
+    connection.execute(_PAIRS_SQL, {"half_life": float(half_life_days)})
     for start in range(0, len(users), _BLOCK_USERS):
         end = min(start + _BLOCK_USERS, len(users))
         profiles[start:end] = _pool_block(connection, start, end, item_vectors.vectors)

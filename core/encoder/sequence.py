@@ -6,6 +6,7 @@ their act; the kind of the next act; how long until it. Items are read by their 
 their own, so a new item with a text is understood at once.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,11 +18,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from core import __version__
 from core.artifacts import read_arrays, read_json, write_arrays, write_json
 from core.encoder.behaviour import GAP_BUCKETS, MASKED_PRICE, UNKNOWN_PRICE, Acts, Behaviour, Shape
 from core.encoder.histories import Histories
 from core.encoder.items import ItemVectors
 from core.encoder.network import choose_device
+from core.encoder.resuming import Resumption, Training, key_of
 from core.errors import GateError
 from core.messages import say
 from core.schema import Progress, silent
@@ -71,7 +74,11 @@ class SequenceEncoder:
 
 
 def train_sequence(
-    histories: Histories, items: ItemVectors, options: SequenceOptions | None = None, progress: Progress = silent
+    histories: Histories,
+    items: ItemVectors,
+    options: SequenceOptions | None = None,
+    progress: Progress = silent,
+    checkpoints: Path | None = None,
 ) -> SequenceEncoder:
     """Train on every history given; none of them may reach past the cutoff of what the profiles are for.
 
@@ -80,8 +87,10 @@ def train_sequence(
         items: Text vectors as of the same cutoff; an item without text is read by its own vector alone.
         options: How.
         progress: Told the share of acts done.
+        checkpoints: Folder where an interrupted training is kept and found again; on a processor it ends with the same bits.
 
     Raises:
+        StorageError: A checkpoint cannot be written.
         GateError: Fewer than FEWEST_ACTS acts are followed by another.
     """
     options = options or SequenceOptions()
@@ -93,42 +102,65 @@ def train_sequence(
             need=FEWEST_ACTS,
         )
     encoder = make_encoder(histories, items, options)
-    network, rng = encoder.network, np.random.default_rng(options.seed)
-    source = _Source(histories, items, encoder)
-    generator = torch.Generator().manual_seed(options.seed)
+    network, source = encoder.network, _Source(histories, items, encoder)
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.01)
     batches = _batches(histories.lengths, network.shape.segment, least=2)
     total = options.epochs * sum(len(users) * pieces * width for users, pieces, width in batches)
     planned = max(1, options.epochs * sum(pieces for _, pieces, _ in batches))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, total_steps=planned + 1, pct_start=0.1)
-    done, losses = 0, []
+    rng, generator = np.random.default_rng(options.seed), torch.Generator().manual_seed(options.seed)
+    training = Training(network, optimiser, schedule, rng, generator)
+    resumption = Resumption(checkpoints, _key(histories, items, options) if checkpoints else "")
     with _threads(options.threads), torch.random.fork_rng():
         torch.manual_seed(options.seed)
         network.train()
-        for _epoch in range(options.epochs):
-            told = np.zeros(5)
-            for place in rng.permutation(len(batches)):
-                users, pieces, width = batches[int(place)]
-                memory, remembered = None, None
-                for block in source.segments(users, pieces, width, options.masked, generator):
-                    vectors = source.vectors(block.items)
-                    hidden, memory = network(block.acts, vectors, memory, remembered)
-                    remembered = block.acts.is_there
-                    loss, parts = _loss(network, source, block, hidden, generator)
-                    optimiser.zero_grad(set_to_none=True)
-                    loss.backward()
-                    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-                    optimiser.step()
-                    schedule.step()
-                    told += parts
-                    done += len(users) * width
-                    progress(done / total, say("learning how acts follow one another, {done:,} of {total:,}", done=done, total=total))
-            losses.append(
-                {"next_item": told[0] / max(told[1], 1), "next_kind": told[2] / max(told[4], 1), "gap": told[3] / max(told[4], 1)}
-            )
+        resumed = training.done if resumption.restore(training) else 0
+        if resumption.was_damaged:
+            progress(0.0, say("the checkpoint of an interrupted training is damaged; training starts again"))
+        while training.epoch < options.epochs:
+            if training.place == 0:
+                training.order = [int(place) for place in rng.permutation(len(batches))]
+            for place in training.order[training.place :]:
+                _learn_batch(training, source, batches[place], options.masked, progress, total)
+                resumption.save(training)
+            items_told, kinds_told = max(training.told[1], 1), max(training.told[4], 1)
+            told = training.told
+            training.losses.append({"next_item": told[0] / items_told, "next_kind": told[2] / kinds_told, "gap": told[3] / kinds_told})
+            training.epoch, training.place, training.told = training.epoch + 1, 0, [0.0] * 5
     network.eval()
-    encoder.card.update({"losses": losses, "acts": len(histories.item), "left_out": histories.left_out, "epochs": options.epochs})
+    encoder.card.update({"losses": training.losses, "acts": len(histories.item), "left_out": histories.left_out, "epochs": options.epochs})
+    encoder.card.update({"resumed_at_act": resumed, "checkpoint_damaged": resumption.was_damaged})
+    resumption.finish()
     return encoder
+
+
+def _learn_batch(
+    training: Training, source: "_Source", batch: tuple[Ints, int, int], masked: float, progress: Progress, total: int
+) -> None:
+    """Read some users segment by segment, with one step of the optimiser after each."""
+    users, pieces, width = batch
+    network, generator = source.network, training.generator
+    memory, remembered = None, None
+    for block in source.segments(users, pieces, width, masked, generator):
+        hidden, memory = network(block.acts, source.vectors(block.items), memory, remembered)
+        remembered = block.acts.is_there
+        loss, parts = _loss(network, source, block, hidden, generator)
+        training.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        training.optimiser.step()
+        training.schedule.step()
+        training.told = [float(before + part) for before, part in zip(training.told, parts, strict=True)]
+        training.done += len(users) * width
+        progress(training.done / total, say("learning how acts follow one another, {done:,} of {total:,}", done=training.done, total=total))
+    training.place += 1
+
+
+def _key(histories: Histories, items: ItemVectors, options: SequenceOptions) -> str:
+    """All that a training is made from."""
+    arrays = [getattr(histories, name) for name in ("starts", "item", "kind", "gap", "dwell", "position", "price")]
+    words = [json.dumps(asdict(options), sort_keys=True), choose_device(options.device), __version__, *items.item_ids]
+    return key_of([*arrays, items.index, items.vectors], *words)
 
 
 def make_encoder(histories: Histories, items: ItemVectors, options: SequenceOptions) -> SequenceEncoder:

@@ -29,7 +29,9 @@ EVENT_TABLES = {
 }
 RUN_TABLES = {
     "features": ("profiles", "counts.parquet"),
+    "profile_drift": ("profiles", "drift.parquet"),
     "segments": ("atlas", "users.parquet"),
+    "segment_moves": ("atlas", "moves.parquet"),
     "segment_table": ("atlas", "segments.parquet"),
     "segment_traits": ("atlas", "traits.parquet"),
     "propensity": ("propensity", "scores.parquet"),

@@ -31,6 +31,14 @@ class ProfileOptions:
     blocks: tuple[str, ...] = ("counts", "text")
     model: str = "auto"
     device: str = "auto"
+    retrain: float = 0.1
+    """Share of new acts above which an append trains the behaviour transformer anew; up to it the earlier one reads on."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a profiles run is found by."""
+        kept = {"retrain": self.retrain} if "sequence" in self.blocks else {}
+        return {"blocks": list(self.blocks), "model": self.model, "device": self.device, **kept}
 
 
 @dataclass(frozen=True)

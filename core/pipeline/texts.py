@@ -27,8 +27,22 @@ class TextProfiles:
     The model is chosen once, on the catalogue at the end of the log, so that vectors of all cutoffs share one space.
     """
 
-    def __init__(self, home: Home, log: Log, options: ProfileOptions, progress: Progress = silent) -> None:
+    def __init__(
+        self,
+        home: Home,
+        log: Log,
+        options: ProfileOptions,
+        progress: Progress = silent,
+        kept_centre: tuple[str, npt.NDArray[np.float32]] | None = None,
+    ) -> None:
         """Check that a named model is at hand, before anything is counted or torch is loaded.
+
+        Args:
+            home: Whose cache holds vectors.
+            log: Whose texts are read.
+            options: Which model reads them.
+            progress: Told the share of tokens done.
+            kept_centre: Fingerprint of an earlier version's model and its centre, which stays while the catalogue's is near it.
 
         Raises:
             ModelError: It is not.
@@ -36,6 +50,7 @@ class TextProfiles:
         if "text" in options.blocks and options.model not in ("auto", *OUR_MODELS):
             find_checkpoint(options.model, home.path / "cache")
         self._home, self._log, self._options, self._progress = home, log, options, progress
+        self._kept_centre = kept_centre
         self._vectors: dict[datetime, ItemVectors | None] = {}
         self._encoder: TextEncoder | None = None
 
@@ -56,9 +71,13 @@ class TextProfiles:
             self._encoder = load_encoder(self._options.model, texts, self._options.device, cache)
         if cutoff not in self._vectors:
             with self._log.history(cutoff) as connection:
-                vectors = encode_items(connection, cache, encoder=self._encoder, progress=self._progress)
+                vectors = encode_items(connection, cache, encoder=self._encoder, kept_centre=self._centre(), progress=self._progress)
             self._vectors[cutoff] = vectors if vectors is not None and len(vectors.vectors) else None
         return self._vectors[cutoff]
+
+    def _centre(self) -> npt.NDArray[np.float32] | None:
+        fingerprint, centre = self._kept_centre or ("", None)
+        return centre if self._encoder is not None and self._encoder.card["fingerprint"] == fingerprint else None
 
     def __call__(self, cutoff: datetime) -> Profiles | None:
         from core.encoder.pooling import pool_text_profiles
@@ -67,4 +86,4 @@ class TextProfiles:
         if vectors is None:
             return None
         with self._log.history(cutoff) as connection:
-            return pool_text_profiles(connection, cutoff, vectors)
+            return pool_text_profiles(connection, vectors)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
@@ -23,11 +23,9 @@ from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions
 from core.pipeline.predicting import predict
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
+from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_moves, tell_update
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
-from core.store import Dataset, Home, Log, RunDraft
-
-if TYPE_CHECKING:
-    from core.encoder.items import ItemVectors
+from core.store import Dataset, Home
 
 __all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice"]
 
@@ -96,16 +94,15 @@ def profile(
     options = options or ProfileOptions()
     if unknown := set(options.blocks) - set(PROFILE_BLOCKS):
         raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
-    inputs, config = (
-        {"version": dataset.version_path().name},
-        {"blocks": list(options.blocks), "model": options.model, "device": options.device},
-    )
+    inputs, config = {"version": dataset.version_path().name}, options.config
     if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("profiles", found)
         return about(dataset, "profiles", found, reused=True)
     began, log = time.time(), dataset.log(cutoff)
-    texts = TextProfiles(home, log, options, part_of(progress, 0.1, 0.3 if "sequence" in options.blocks else 0.9))
+    earlier = earlier_run(dataset, "profiles", config) if cutoff is None else None
+    share = 0.3 if "sequence" in options.blocks else 0.9
+    texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_centre(earlier))
     progress(0.02, say("counting what each shopper did"))
     with log.history() as connection:
         counts = compute_features(connection, log.until)
@@ -123,32 +120,11 @@ def profile(
         elif "text" in options.blocks:
             nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
             draft.record["warnings"].append(nothing)
+        read = None
         if "sequence" in options.blocks:
-            _add_sequence(log, vectors, options, draft, part_of(progress, 0.3, 1.0))
+            read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 1.0))
+        tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
     return about(dataset, "profiles", draft.run_id)
-
-
-def _add_sequence(log: Log, vectors: "ItemVectors | None", options: ProfileOptions, draft: RunDraft, progress: Progress) -> None:
-    """Train a behaviour transformer on the history and keep it with what it says of every user; a log too small for it says so."""
-    from core.encoder.histories import read_histories
-    from core.encoder.items import without_texts
-    from core.encoder.sequence import SequenceOptions, save_sequence, sequence_profiles, train_sequence
-
-    began = time.process_time()
-    with log.history() as connection:
-        items = vectors or without_texts(connection)
-        histories = read_histories(connection, items.item_ids)
-    try:
-        encoder = train_sequence(histories, items, SequenceOptions(device=options.device), part_of(progress, 0.0, 0.9))
-    except GateError as error:
-        draft.record["warnings"].append(say("Profiles hold no sequence: {why}", why=error.message))
-        return
-    profiles = sequence_profiles(encoder, histories, items, progress=part_of(progress, 0.9, 1.0))
-    empty = int((~profiles.any(axis=1)).sum())
-    encoder.card.update({"cpu_seconds": round(time.process_time() - began, 1), "users_without_acts": empty})
-    save_sequence(draft.path, encoder)
-    write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles})
-    draft.record["sequence"] = encoder.card
 
 
 def draw_map(
@@ -199,6 +175,7 @@ def draw_map(
         write_table(draft.path / "users.parquet", atlas.users)
         write_table(draft.path / "segments.parquet", atlas.segments)
         write_table(draft.path / "traits.parquet", atlas.traits)
+        tell_moves(draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
         draft.record |= {
             "users": atlas.users.num_rows,
             "segments": atlas.segments.num_rows,
@@ -379,11 +356,7 @@ def peak_memory_mb() -> float:
 
 
 def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions) -> Path:
-    inputs, config = (
-        {"version": dataset.version_path().name},
-        {"blocks": list(options.blocks), "model": options.model, "device": options.device},
-    )
-    found = dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff)
+    found = dataset.find_run("profiles", inputs={"version": dataset.version_path().name}, config=options.config, cutoff=cutoff)
     if found is None:
         raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
     return dataset.run_path("profiles", found)

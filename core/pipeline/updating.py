@@ -1,0 +1,197 @@
+"""Profiles after an append: what of the earlier version still holds, and what changed since.
+
+Only the run at the end of the log keeps anything; a run as of a cutoff is made from its own history alone, so that it is the
+same, bit for bit, in whichever home and after whichever append (docs/decisions/0012).
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from core.artifacts import is_whole, read_arrays, read_table, write_arrays, write_table
+from core.errors import GateError, NotFoundError, StorageError
+from core.messages import Message, say
+from core.pipeline.options import ProfileOptions
+from core.schema import Progress, part_of
+from core.store import Dataset, Home, Log, RunDraft
+
+if TYPE_CHECKING:
+    from core.encoder.items import ItemVectors
+    from core.encoder.updating import Pair
+
+TEXT_SPACE = ("fingerprint", "precision", "device")
+"""What of a text model's card must be equal for two vectors to lie in one space."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The newest run of a kind at the end of an earlier version."""
+
+    run: str
+    version: str
+    folder: Path
+    record: dict[str, Any]
+    is_continued: bool
+    """Whether the version now holds all files of events of that one."""
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {"run": self.run, "version": self.version}
+
+
+def earlier_run(dataset: Dataset, kind: str, config: dict[str, Any] | None = None) -> Earlier | None:
+    """Find the newest whole run of a kind at the end of a version before the current one; with a config, one of that config."""
+    version = dataset.version_path().name
+    for run in reversed(dataset.runs(kind)):
+        try:
+            record = dataset.run_manifest(kind, run)
+            made_from = str(record["inputs"]["version"])
+            wanted = config is None or record.get("config") == config
+            if wanted and record.get("cutoff") is None and made_from < version and is_whole(dataset.run_path(kind, run)):
+                return Earlier(run, made_from, dataset.run_path(kind, run), record, _continues(dataset, made_from))
+        except (StorageError, NotFoundError, KeyError):  # damaged, or of a version that is no longer there
+            continue
+    return None
+
+
+def _continues(dataset: Dataset, version: str) -> bool:
+    now, before = dataset.manifest(), dataset.manifest(version)
+    known = {source.get("sha256") for source in now.get("sources", []) if source["role"] == "events"}
+    kept = all(source.get("sha256") in known for source in before.get("sources", []) if source["role"] == "events")
+    return kept and datetime.fromisoformat(before["last_event"]) <= datetime.fromisoformat(now["last_event"])
+
+
+def kept_centre(earlier: Earlier | None) -> tuple[str, npt.NDArray[np.float32]] | None:
+    """The fingerprint of the earlier text model and the centre that its vectors were moved by, when there is one."""
+    if earlier is None or not earlier.is_continued or not (earlier.folder / "item_vectors.safetensors").is_file():
+        return None
+    centre = read_arrays(earlier.folder / "item_vectors.safetensors").get("centre")
+    return None if centre is None else (str(earlier.record["card"]["fingerprint"]), centre)
+
+
+def add_sequence(
+    home: Home,
+    log: Log,
+    vectors: "ItemVectors | None",
+    options: ProfileOptions,
+    draft: RunDraft,
+    earlier: Earlier | None,
+    progress: Progress,
+) -> dict[str, Any] | None:
+    """Add what a behaviour transformer says of every user: the one of the earlier run while that holds, else one trained anew.
+
+    A log too small to learn from says so.
+
+    Returns:
+        {"network": kept or trained, "why", "encoded", "kept"}; None when nothing was added.
+    """
+    from core.encoder.histories import read_histories
+    from core.encoder.items import without_texts
+    from core.encoder.sequence import SequenceOptions, load_sequence, save_sequence, train_sequence
+    from core.encoder.updating import Former, history_keys, update_profiles
+
+    began = time.process_time()
+    with log.history() as connection:
+        items = vectors or without_texts(connection)
+        histories = read_histories(connection, items.item_ids)
+    former, why = None, _why_trained(earlier, vectors, len(histories.item) + histories.left_out, options.retrain)
+    if why is None and earlier is not None:
+        encoder = load_sequence(earlier.folder, options.device)
+        arrays = read_arrays(earlier.folder / "sequence.safetensors")
+        former = Former(
+            read_table(earlier.folder / "counts.parquet", ["user_id"])["user_id"].to_pylist(), arrays["keys"], arrays["sequence"]
+        )
+    else:
+        try:
+            encoder = train_sequence(
+                histories, items, SequenceOptions(device=options.device), part_of(progress, 0.0, 0.9), home.path / "cache" / "trainings"
+            )
+        except GateError as error:
+            draft.record["warnings"].append(say("Profiles hold no sequence: {why}", why=error.message))
+            return None
+        if encoder.card["checkpoint_damaged"]:
+            draft.record["warnings"].append(say("The checkpoint of an interrupted training was damaged; it was trained from the start."))
+    keys = history_keys(histories, items)
+    profiles, encoded = update_profiles(encoder, histories, items, keys, former, part_of(progress, 0.9, 1.0))
+    empty = int((~profiles.any(axis=1)).sum())
+    encoder.card.update({"cpu_seconds": round(time.process_time() - began, 1), "users_without_acts": empty})
+    if former is None:
+        encoder.card["acts_learned_from"] = len(histories.item) + histories.left_out
+    save_sequence(draft.path, encoder)
+    write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles, "keys": keys})
+    draft.record["sequence"] = encoder.card
+    kept = len(profiles) - encoded
+    return {"network": "trained" if former is None else "kept", "why": why, "encoded": encoded, "kept": kept}
+
+
+def _why_trained(earlier: Earlier | None, vectors: "ItemVectors | None", acts: int, limit: float) -> Message | None:
+    """Say why the earlier network does not hold, or None while it does."""
+    if earlier is None or "acts_learned_from" not in (earlier.record.get("sequence") or {}):
+        return say("there is no earlier network")
+    if not earlier.is_continued:
+        return say("the log of {version} is not a part of this one", version=earlier.version)
+    if not _is_same_space(earlier, vectors):
+        return say("item texts are read by another model, or about another centre, than in {version}", version=earlier.version)
+    learned = int(earlier.record["sequence"]["acts_learned_from"])
+    growth = acts / learned - 1
+    if growth > limit:
+        return say("{growth:.1%} more acts than it learned from, above the limit of {limit:.0%}", growth=growth, limit=limit)
+    return None
+
+
+def _is_same_space(earlier: Earlier, vectors: "ItemVectors | None") -> bool:
+    """Whether texts of both runs have vectors in one space, bit for bit."""
+    card = earlier.record.get("card") or {}
+    if vectors is None or not card:
+        return vectors is None and not card
+    if any(card.get(name) != vectors.card.get(name) for name in TEXT_SPACE):
+        return False
+    centre = read_arrays(earlier.folder / "item_vectors.safetensors").get("centre")
+    return bool(np.array_equal(centre, vectors.centre)) if centre is not None and vectors.centre is not None else centre is vectors.centre
+
+
+def tell_update(
+    draft: RunDraft,
+    user_ids: list[str],
+    vectors: "ItemVectors | None",
+    text: npt.NDArray[np.float32] | None,
+    sequence: dict[str, Any] | None,
+    earlier: Earlier | None,
+) -> None:
+    """Write how many texts and histories were encoded and, after an earlier version, how far each shopper's profile moved."""
+    from core.encoder.updating import CHANGES, profile_drift
+
+    told: dict[str, Any] = {"sequence": sequence}
+    if vectors is not None:
+        told["texts"] = {"encoded": vectors.encoded, "kept": len(vectors.texts) - vectors.encoded}
+    if earlier is not None:
+        blocks: dict[str, Pair] = {}
+        if text is not None and vectors is not None and _is_same_space(earlier, vectors):
+            blocks["text"] = (read_arrays(earlier.folder / "text.safetensors")["text"], text)
+        if sequence is not None and sequence["network"] == "kept":
+            now, before = (read_arrays(folder / "sequence.safetensors")["sequence"] for folder in (draft.path, earlier.folder))
+            blocks["sequence"] = (before, now)
+        former_ids = read_table(earlier.folder / "counts.parquet", ["user_id"])["user_id"].to_pylist()
+        drift = profile_drift(former_ids, user_ids, blocks)
+        write_table(draft.path / "drift.parquet", drift)
+        changes = drift["change"].to_pylist()
+        told |= {"after": earlier.told, "compared": sorted(blocks), "users": {change: changes.count(change) for change in CHANGES}}
+    draft.record["update"] = told
+
+
+def tell_moves(draft: RunDraft, users: pa.Table, earlier: Earlier | None) -> None:
+    """Write who changed segment since the map of an earlier version."""
+    from core.atlas.moves import MOVES, segment_moves
+
+    if earlier is None:
+        return
+    moves = segment_moves(read_table(earlier.folder / "users.parquet", ["user_id", "segment_id"]), users)
+    write_table(draft.path / "moves.parquet", moves)
+    found = moves["move"].to_pylist()
+    draft.record["moves"] = {"after": earlier.told, **{move: found.count(move) for move in MOVES}}
