@@ -5,7 +5,7 @@ import streamlit as st
 from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
-from pages.parts.encoder_card import blocks_table, encoder_card, sequence_card
+from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, sequence_card
 from pages.parts.text import _, whole
 from pages.parts.traits import segments_shown
 
@@ -31,4 +31,5 @@ if here and manifest:
     profiles = state.ask(screens.run_manifest, here, "profiles")
     encoder_card(profiles)
     sequence_card(profiles)
+    graph_card(profiles)
     blocks_table(here)
