@@ -23,6 +23,7 @@ from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.pipeline import targeting, work
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
+from core.pipeline.profiling import blocks_in_use
 from core.schema import ACTS
 from core.store import Home
 from core.windows import parse_horizon, parse_time
@@ -70,12 +71,12 @@ def _quality(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     with report.stage("profile", 0.0, 1.0):
         return work.profile(
-            home, home.dataset(arguments.dataset), cutoff=_cutoff(arguments), options=_profile_options(arguments), progress=report
+            home, home.dataset(arguments.dataset), cutoff=_cutoff(arguments), options=_profile_options(arguments, home), progress=report
         )
 
 
 def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.judging import judge_blocks
+    from core.pipeline.judging import OFFERED, judge_blocks
 
     horizon = None if arguments.horizon == "auto" else parse_horizon(arguments.horizon)
     with report.stage("blocks", 0.0, 1.0):
@@ -84,7 +85,7 @@ def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
             home.dataset(arguments.dataset),
             cutoff=_cutoff(arguments),
             horizon=horizon,
-            options=replace(_profile_options(arguments), blocks=("counts", "text", "sequence")),
+            options=replace(_profile_options(arguments, home), blocks=OFFERED),
             seed=arguments.seed,
             progress=report,
         )
@@ -93,9 +94,9 @@ def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
 def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     dataset, cutoff = home.dataset(arguments.dataset), _cutoff(arguments)
     with report.stage("profile", 0.0, 0.5):
-        work.profile(home, dataset, cutoff=cutoff, options=_profile_options(arguments), progress=report)
+        work.profile(home, dataset, cutoff=cutoff, options=_profile_options(arguments, home), progress=report)
     with report.stage("map", 0.5, 1.0):
-        return work.draw_map(home, dataset, cutoff=cutoff, options=_profile_options(arguments), seed=arguments.seed, progress=report)
+        return work.draw_map(home, dataset, cutoff=cutoff, options=_profile_options(arguments, home), seed=arguments.seed, progress=report)
 
 
 def _estimate(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -127,7 +128,7 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
             home.dataset(arguments.dataset),
             cutoff=_cutoff(arguments),
             options=options,
-            profile=_profile_options(arguments),
+            profile=_profile_options(arguments, home),
             out=out,
             progress=report,
         )
@@ -148,7 +149,7 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
             home.dataset(arguments.dataset),
             cutoff=_cutoff(arguments),
             options=options,
-            profile=_profile_options(arguments),
+            profile=_profile_options(arguments, home),
             out=out,
             progress=report,
         )
@@ -195,7 +196,7 @@ def _run(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
         ingest=ingest,
         cutoff=_cutoff(arguments),
         horizon=parse_horizon(arguments.horizon) if arguments.horizon != "auto" else None,
-        profile=_profile_options(arguments),
+        profile=_profile_options(arguments, home),
         seed=arguments.seed,
         report=report,
     )
@@ -294,7 +295,7 @@ def _add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive), such as 2017-12-01")
-    parser.add_argument("--blocks", default="counts,text", help="blocks of the profile")
+    parser.add_argument("--blocks", help="blocks of the profile, such as counts,text; default: those of the profiles on screen")
     parser.add_argument("--model", default="auto", help="auto, a Hugging Face name, or a folder")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument(
@@ -315,8 +316,13 @@ def _ingest_options(arguments: argparse.Namespace) -> IngestOptions:
     )
 
 
-def _profile_options(arguments: argparse.Namespace) -> ProfileOptions:
-    blocks = tuple(arguments.blocks.split(","))
+def _profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions:
+    """What was asked for; blocks that nobody named are those of the profiles on screen, so that one choice serves all stages."""
+    blocks = ProfileOptions.blocks
+    if arguments.blocks is not None:
+        blocks = tuple(arguments.blocks.split(","))
+    elif arguments.dataset in home.datasets():
+        blocks = blocks_in_use(home.dataset(arguments.dataset))
     return ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device, retrain=arguments.retrain)
 
 

@@ -6,7 +6,7 @@ from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
 from pages.parts.changes import changes_since
-from pages.parts.encoder_card import blocks_table, encoder_card, sequence_card
+from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, sequence_card
 from pages.parts.text import _, whole
 from pages.parts.traits import segment_names_shown, segments_shown
 from pages.parts.wording import wording_section
@@ -35,4 +35,5 @@ if here and manifest:
     profiles = state.ask(screens.run_manifest, here, "profiles")
     encoder_card(profiles)
     sequence_card(profiles)
+    graph_card(profiles)
     blocks_table(here)

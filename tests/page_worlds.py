@@ -47,7 +47,6 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         )
         write_arrays(draft.path / "text.safetensors", {"text": rng.standard_normal((n, 8)).astype(np.float32)})
         card = {"acts": 960, "left_out": 3, "parameters": 1234, "values": 128, "cpu_seconds": 2.5, "epochs": 3, "users_without_acts": 1}
-        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": [{"next_item": 6.5}, {"next_item": 5.25}]}}
         cosine = [0.5, 0.99, *[1.0] * (n - 2)]
         change = ["changed", "changed", *["same"] * (n - 2)]
         write_table(draft.path / "drift.parquet", pa.table({"user_id": user_ids, "change": change, "text_cosine": cosine}))
@@ -58,11 +57,20 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             "texts": {"encoded": 1, "kept": 5},
             "sequence": {"network": "kept", "why": None, "encoded": 2, "kept": n - 2},
         }
+        nodes, edges = {"item": 6, "category": 3}, {"item": 40, "category": 20}
+        graph = {"users": n, "nodes": nodes, "edges": edges, "values": 4, "kept_share": 0.4, "cpu_seconds": 0.2}
+        losses = [{"next_item": 6.5}, {"next_item": 5.25}]
+        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
-        names, auc = ["counts", "untaught", "counts + text + sequence"], np.array([0.7, 0.6, 0.75])
+        names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
+        kinds = ["equal", "equal", "without text", "chosen"]
         bounds = {"low": auc - 0.01, "high": auc + 0.01, "gain": auc - 0.7, "gain_low": auc - 0.71, "gain_high": auc - 0.69}
-        write_table(draft.path / "blocks.parquet", pa.table({"blocks": names, "auc": auc, **bounds}))
-        draft.record |= {"of": "categories", "targets": 4, "users": n, "judged_at": "2024-03-13T00:00:00"}
+        behind = {"behind": 0.75 - auc, "behind_low": 0.74 - auc, "behind_high": 0.76 - auc}
+        told = {"blocks": names, "weighing": kinds, "weights": ["1", "1", "1", "1 · 0.5"], "auc": auc}
+        write_table(draft.path / "blocks.parquet", pa.table({**told, **bounds, **behind}))
+        weights = {"weights": {"counts": 1.0, "text": 0.5, "graph": 0.0}, "weights_at": "2024-03-06T00:00:00"}
+        anyone = {"counts": 0.8, "auc": 0.81, "gain": 0.01, "gain_low": -0.01, "gain_high": 0.03}
+        draft.record |= {"of": "categories", "targets": 4, "users": n, "judged_at": "2024-03-13T00:00:00", **weights, "anyone": anyone}
     with target.new_run("atlas", inputs=inputs, config={}, cutoff=None) as draft:
         users = {
             "user_id": user_ids,

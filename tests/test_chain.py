@@ -131,17 +131,18 @@ def test_a_cutoff_equals_a_file_without_the_later_rows(cli: Cli, shop: Path, tmp
 
 
 @pytest.mark.slow
-def test_the_sequence_block_is_the_same_without_the_later_rows_and_draws_a_map(cli: Cli, shop: Path, home: Path, tmp_path: Path) -> None:
+def test_learned_blocks_are_the_same_without_the_later_rows_and_draws_a_map(cli: Cli, shop: Path, home: Path, tmp_path: Path) -> None:
     cutoff = (DAY_ONE + timedelta(days=45)).strftime("%Y-%m-%d")
     lines = shop.read_text(encoding="utf-8").splitlines(keepends=True)
     cut = tmp_path / "early.csv"
     cut.write_text("".join([lines[0], *(line for line in lines[1:] if line.split(",")[3] < cutoff)]), encoding="utf-8")
-    blocks, asked = [], ("--blocks", "counts,sequence")
+    blocks, asked = [], ("--blocks", "counts,sequence,graph")
     for name, path in (("whole_shop", shop), ("early_shop", cut)):
         assert cli("ingest", "--dataset", name, "--events", str(path))[0] == 0
         status, told = cli("profile", "--dataset", name, "--cutoff", cutoff, *asked)
         assert status == 0, told
-        blocks.append(read_arrays(Home(home).dataset(name).run_path("profiles", told["run"]) / "sequence.safetensors")["sequence"])
+        folder = Home(home).dataset(name).run_path("profiles", told["run"])
+        blocks.append(np.hstack([read_arrays(folder / f"{block}.safetensors")[block] for block in ("sequence", "graph")]))
     assert np.array_equal(*blocks) and blocks[0].any(axis=1).all()
     status, told = cli("map", "--dataset", "whole_shop", "--cutoff", cutoff, *asked)
     assert status == 0, told
@@ -159,11 +160,33 @@ def test_the_blocks_of_a_profile_are_judged_without_a_look_ahead(cli: Cli, shop:
         assert status == 0, result
         told.append(result)
     assert told[0]["rows"] == told[1]["rows"] and told[0]["of"] == "categories"
-    rows = {row["blocks"]: row for row in told[0]["rows"]}
+    assert told[0]["weights"] == told[1]["weights"]
+    rows = {row["blocks"]: row for row in told[0]["rows"] if row["weighing"] == "equal"}
     assert rows["counts"]["gain"] == 0 and rows["counts"]["targets"] == 4
     assert rows["counts + text"]["gain_low"] > 0, "each shopper of this shop keeps to a shelf, and texts tell which"
-    assert all(row["low"] <= row["auc"] <= row["high"] for row in rows.values())
+    assert all(row["low"] <= row["auc"] <= row["high"] for row in told[0]["rows"])
+    best = told[0]["rows"][-1]
+    assert best["weighing"] == "chosen" and best["gain_low"] > 0 and told[0]["weights_auc"] >= told[0]["best_subset_auc"]
     assert cli("blocks", "--dataset", "judged", "--cutoff", cutoff, "--horizon", "7d")[1]["reused"]
+
+
+def test_weights_of_blocks_never_see_the_window_that_judges_them(cli: Cli, shop: Path, home: Path, tmp_path: Path) -> None:
+    cutoff, judged = (DAY_ONE + timedelta(days=days) for days in (45, 38))
+    lines = shop.read_text(encoding="utf-8").splitlines(keepends=True)
+    thinned = tmp_path / "thinned.csv"
+    early = [line for line in lines[1:] if line.split(",")[3] < judged.strftime("%Y-%m-%d")]
+    late = [line for line in lines[1:] if line.split(",")[3] >= judged.strftime("%Y-%m-%d")]
+    thinned.write_text("".join([lines[0], *early, *late[::2]]), encoding="utf-8")
+    told = []
+    for name, path in (("kept_whole", shop), ("thinned", thinned)):
+        assert cli("ingest", "--dataset", name, "--events", str(path))[0] == 0
+        status, result = cli("blocks", "--dataset", name, "--cutoff", cutoff.strftime("%Y-%m-%d"), "--horizon", "7d")
+        assert status == 0, result
+        told.append(result)
+    same = ("weights", "weights_auc", "best_subset", "best_subset_auc", "weights_at")
+    assert [told[0][name] for name in same] == [told[1][name] for name in same]
+    assert told[0]["sequence"]["losses"] == told[1]["sequence"]["losses"] and told[0]["graph"]["edges"] == told[1]["graph"]["edges"]
+    assert told[0]["rows"] != told[1]["rows"], "half of the judged purchases are gone, and the figures say so"
 
 
 def test_a_run_with_a_cutoff_does_not_change_what_is_on_screen(cli: Cli, shop: Path, home: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from core.encoder.histories import KINDS, Histories, read_histories
 from core.encoder.items import ItemVectors
-from core.encoder.probe import probe_blocks
+from core.encoder.probe import equal, probe_blocks
 from core.encoder.sequence import (
     FEWEST_ACTS,
     SequenceEncoder,
@@ -103,7 +103,7 @@ def direction(profiles: npt.NDArray[np.float32], histories: Histories) -> float:
     """AUC of a linear probe for the way that users walk, learned on half of them."""
     ways = (np.arange(len(histories.user_ids)) % 2 == 1)[:, None]
     half = len(ways) // 2
-    row = probe_blocks({"x": profiles[:half]}, {"x": profiles[half:]}, [("x",)], ways[:half], ways[half:], np.random.default_rng(0))
+    row = probe_blocks({"x": profiles[:half]}, {"x": profiles[half:]}, [equal("x")], ways[:half], ways[half:], np.random.default_rng(0))
     return row[0].auc
 
 
@@ -189,7 +189,7 @@ def test_the_probe_tells_what_a_block_adds_and_that_noise_adds_nothing() -> None
     signal, more, noise = (rng.standard_normal((1200, 4)) for _ in range(3))
     labels = np.stack([signal[:, k] + more[:, k] + rng.standard_normal(1200) > 0 for k in range(4)], axis=1)
     train, test = ({"a": signal[part], "b": more[part], "noise": noise[part]} for part in (slice(0, 600), slice(600, 1200)))
-    rows = probe_blocks(train, test, [("a",), ("a", "b"), ("a", "noise"), ("noise",)], labels[:600], labels[600:], rng)
+    rows = probe_blocks(train, test, [equal("a"), equal("a", "b"), equal("a", "noise"), equal("noise")], labels[:600], labels[600:], rng)
     assert rows[0].gain == 0 and rows[0].targets == 4
     assert rows[1].gain_low > 0.03
     assert rows[2].gain_low < 0.005 and abs(rows[2].gain) < 0.02

@@ -275,10 +275,16 @@ def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, 
     app = open_page("map", tiny_home(tmp_path, users=240), monkeypatch)
     assert not app.exception and not app.error, words(app)
     table = next(frame.value for frame in app.dataframe if "gain" in frame.value)
-    assert table["blocks"].tolist() == ["counts", "the same, untaught", "counts + texts + behaviour transformer"]
+    assert table["blocks"].tolist() == ["counts", "the same, untaught", "counts + texts"], "sets without a block are told in sentences"
+    assert table["weights"].tolist() == ["equal", "equal", "1 · 0.5"]
     assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.050 [+0.040, +0.060]"]
+    assert table["behind"].tolist() == ["+0.050 [+0.040, +0.060]", "+0.150 [+0.140, +0.160]", "–"]
+    assert "**texts** helps: beside the others it adds +0.050 [+0.040, +0.060] of AUC." in words(app)
+    assert "**graph** gets no weight" in words(app) and "**behaviour transformer**" not in words(app)
+    assert "a difference of +0.010 [-0.010, +0.030]" in words(app)
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
     assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)
+    assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
 
 
 def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,10 +36,11 @@ OPTIONS = PropensityOptions(
 class World:
     """Shoppers whose chance rises with carts and falls with silence; nothing else matters."""
 
-    def __init__(self, users: int = 700, days: float = 60, shuffled: bool = False, rate: float = 0.0, text: bool = False) -> None:
+    def __init__(self, users: int = 700, days: float = 60, shuffled: bool = False, rate: float = 0.0, text: bool = False,
+                 sequence: bool = False) -> None:  # fmt: skip
         self.users = [f"u{i:04d}" for i in range(users)]
         self.log = Log(path=Path("never opened"), start=at(0), until=at(days))
-        self.shuffled, self.rate, self.text = shuffled, rate, text
+        self.shuffled, self.rate, self.text, self.sequence = shuffled, rate, text, sequence
         self.asked: list[datetime] = []
 
     def matrix_at(self, cutoff: datetime) -> Matrix:
@@ -51,7 +52,11 @@ class World:
         silence[rng.random(n) < 0.1] = np.nan
         values = np.column_stack([silence, events, carts, orders, np.ones(n)])
         text = rng.normal(size=(n, 6)).astype(np.float32) if self.text else None
-        return Matrix(self.users, COLUMNS, values, text)
+        sequence = None
+        if self.sequence:  # tells the carts again, in one of six directions
+            sequence = rng.normal(size=(n, 6)).astype(np.float32)
+            sequence[:, 0] += 4 * carts
+        return Matrix(self.users, COLUMNS, values, text, sequence)
 
     def labels_at(self, cutoff: datetime) -> pa.Table:
         values = self.matrix_at(cutoff).values
@@ -206,6 +211,45 @@ def test_with_texts_the_verdict_says_whether_they_help() -> None:
     result = World(text=True).fit()
     assert any("The profile text does not help" in sentence or "hurts" in sentence for sentence in result.verdict["sentences"])
     assert "mlp_counts" in result.metrics["models"]
+
+
+def test_the_order_of_acts_is_one_more_contender_and_the_verdict_says_what_it_earned() -> None:
+    result = World(sequence=True).fit()
+    models = set(result.metrics["models"])
+    assert {"mlp_sequence", "lightgbm_sequence", "mean_sequence"} <= models and "mlp_counts" not in models
+    found = result.verdict["sequence"]
+    assert found["without"] == {"mlp_sequence": "mlp", "lightgbm_sequence": "lightgbm", "mean_sequence": "mean"}[found["model"]]
+    earned = result.verdict["winner"] == found["model"]
+    assert any(("earned its place" if earned else "earned no place") in sentence for sentence in result.verdict["sentences"])
+    test = result.test.to_pydict()
+    losses = [log_loss(test["label"], np.array(test[name])) for name in (found["model"], found["without"])]
+    assert found["value"] == pytest.approx(losses[0] - losses[1], abs=1e-9)
+
+
+def test_the_order_of_acts_wins_when_it_alone_tells() -> None:
+    world = World(sequence=True)
+    seen = world.matrix_at
+
+    def hidden(cutoff: datetime) -> Matrix:
+        matrix = seen(cutoff)
+        values = matrix.values.copy()
+        values[:, 2] = 1
+        return replace(matrix, values=values)
+
+    result = fit_propensity(world.log, hidden, world.labels_at, OPTIONS, np.random.default_rng(0))
+    assert result.verdict["winner"].endswith("_sequence") and result.verdict["sequence"]["high"] < 0
+    assert any("The order of acts earned its place" in sentence for sentence in result.verdict["sentences"])
+    assert "sequence profile" in result.reasons["feature"].to_pylist()
+
+
+def test_models_without_the_sequence_give_the_same_with_and_without_it() -> None:
+    with_it = World(sequence=True)
+    train, labels = with_it.matrix_at(at(20)), with_it.labels_at(at(20))["label"].to_numpy().astype(float)
+    names, quiet = ["mlp", "lightgbm", "logistic"], lambda share, message: None
+    one = fit_models(names, train, labels, OPTIONS, np.random.default_rng(0), quiet)
+    other = fit_models(names, train.without_sequence(), labels, OPTIONS, np.random.default_rng(0), quiet)
+    for name in names:
+        assert np.array_equal(one[name].logits(with_it.matrix_at(at(27))), other[name].logits(with_it.matrix_at(at(27)).without_sequence()))
 
 
 def test_folds_never_split_a_user() -> None:

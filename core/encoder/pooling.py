@@ -74,26 +74,10 @@ def pool_text_profiles(
     Raises:
         RuleError: A weight is negative or names no event type, or the half-life is not above 0.
     """
-    chosen = _checked(EVENT_WEIGHTS if weights is None else weights, half_life_days)
-    users: list[str] = fetch(connection, "SELECT DISTINCT user_id FROM history ORDER BY user_id")["user_id"].to_pylist()
-    dim = item_vectors.vectors.shape[1]
-    profiles = np.zeros((len(users), dim), np.float32)
     with_text = item_vectors.index >= 0
-    _load(connection, "text_users", {"user_id": pa.array(users, pa.string()), "user_row": pa.array(range(len(users)), pa.int64())})
-    _load(
-        connection,
-        "text_items",
-        {
-            "item_id": pa.array(item_vectors.item_ids, pa.string()).filter(pa.array(with_text)),
-            "text_row": pa.array(item_vectors.index[with_text], pa.int32()),
-        },
-    )
-    _load(
-        connection,
-        "text_weights",
-        {"event_type": pa.array(list(chosen), pa.string()), "weight": pa.array(list(chosen.values()), pa.float64())},
-    )
-    connection.execute(_PAIRS_SQL, {"half_life": float(half_life_days)})
+    item_ids = pa.array(item_vectors.item_ids, pa.string()).filter(pa.array(with_text))
+    users = _weigh_pairs(connection, item_ids, item_vectors.index[with_text], half_life_days, weights)
+    profiles = np.zeros((len(users), item_vectors.vectors.shape[1]), np.float32)
     for start in range(0, len(users), _BLOCK_USERS):
         end = min(start + _BLOCK_USERS, len(users))
         profiles[start:end] = _pool_block(connection, start, end, item_vectors.vectors)
@@ -102,7 +86,56 @@ def pool_text_profiles(
     return users, profiles
 
 
+def touched_items(connection: Connection, item_ids: list[str], half_life_days: float = HALF_LIFE_DAYS) -> tuple[list[str], csr_matrix]:
+    """How much each user touched each item, by the weights of `pool_text_profiles`.
+
+    Args:
+        connection: From Log.history(cutoff).
+        item_ids: Items in the order of the columns wanted.
+        half_life_days: Age at which an act counts half, above 0.
+
+    Returns:
+        All users of the history, sorted, and w(user, item) (U, I), float32, 0 where nothing was done.
+
+    Raises:
+        RuleError: The half-life is not above 0.
+    """
+    users = _weigh_pairs(connection, pa.array(item_ids, pa.string()), np.arange(len(item_ids), dtype=np.int32), half_life_days, None)
+    pairs = _read_pairs(connection, 0, len(users), len(item_ids))
+    for name in ("text_pairs", "text_users", "text_items", "text_weights"):
+        connection.execute(_DROP_SQL[name])
+    return users, pairs
+
+
+def _weigh_pairs(
+    connection: Connection,
+    item_ids: pa.Array,
+    rows: npt.NDArray[np.int32],
+    half_life_days: float,
+    weights: Mapping[str, float] | None,
+) -> list[str]:
+    """Make the table text_pairs of users × rows; returns the users."""
+    chosen = _checked(EVENT_WEIGHTS if weights is None else weights, half_life_days)
+    users: list[str] = fetch(connection, "SELECT DISTINCT user_id FROM history ORDER BY user_id")["user_id"].to_pylist()
+    _load(connection, "text_users", {"user_id": pa.array(users, pa.string()), "user_row": pa.array(range(len(users)), pa.int64())})
+    _load(connection, "text_items", {"item_id": item_ids, "text_row": pa.array(rows, pa.int32())})
+    _load(
+        connection,
+        "text_weights",
+        {"event_type": pa.array(list(chosen), pa.string()), "weight": pa.array(list(chosen.values()), pa.float64())},
+    )
+    connection.execute(_PAIRS_SQL, {"half_life": float(half_life_days)})
+    return users
+
+
 def _pool_block(connection: Connection, start: int, end: int, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    pooled: npt.NDArray[np.float32] = _read_pairs(connection, start, end, len(vectors)) @ vectors  # (block, D)
+    norms = np.linalg.norm(pooled, axis=1, keepdims=True)
+    unit: npt.NDArray[np.float32] = np.divide(pooled, norms, out=np.zeros_like(pooled), where=norms > 1e-6)
+    return unit
+
+
+def _read_pairs(connection: Connection, start: int, end: int, columns: int) -> csr_matrix:
     pairs = fetch(
         connection,
         "SELECT user_row, text_row, CAST(weight AS DOUBLE) AS weight FROM text_pairs WHERE user_row >= ? AND user_row < ? "
@@ -111,13 +144,7 @@ def _pool_block(connection: Connection, start: int, end: int, vectors: npt.NDArr
     )
     rows = pairs["user_row"].to_numpy() - start
     pointers = np.searchsorted(rows, np.arange(end - start + 1))
-    weights = csr_matrix(
-        (pairs["weight"].to_numpy().astype(np.float32), pairs["text_row"].to_numpy(), pointers), shape=(end - start, len(vectors))
-    )
-    pooled: npt.NDArray[np.float32] = weights @ vectors  # (block, D)
-    norms = np.linalg.norm(pooled, axis=1, keepdims=True)
-    unit: npt.NDArray[np.float32] = np.divide(pooled, norms, out=np.zeros_like(pooled), where=norms > 1e-6)
-    return unit
+    return csr_matrix((pairs["weight"].to_numpy().astype(np.float32), pairs["text_row"].to_numpy(), pointers), shape=(end - start, columns))
 
 
 def _load(connection: Connection, name: str, columns: dict[str, pa.Array]) -> None:

@@ -13,8 +13,11 @@ from scipy.stats import rankdata
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Blocks = Mapping[str, npt.NDArray[np.floating]]
+Weights = Mapping[str, float]
+"""Block → how much it counts beside the others, at least 0; a block that is not named or weighs 0 is left out."""
 
-PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0)
 FOLDS = 5
 FEWEST = 20
 """Positives and negatives of a target in the test, below which its AUC says nothing."""
@@ -25,7 +28,7 @@ DRAWS = 300
 class Probed:
     """How well some blocks together foretell the targets."""
 
-    blocks: tuple[str, ...]
+    weights: dict[str, float]
     auc: float
     """Mean AUC over the targets that could be judged."""
     low: float
@@ -35,59 +38,91 @@ class Probed:
     """AUC minus that of the first set, on the same users."""
     gain_low: float
     gain_high: float
+    behind: float
+    """AUC of the last set minus this one, on the same users."""
+    behind_low: float
+    behind_high: float
     targets: int
     penalty: float
 
 
+def equal(*names: str) -> dict[str, float]:
+    """Blocks that weigh the same."""
+    return dict.fromkeys(names, 1.0)
+
+
 def probe_blocks(
-    train: Mapping[str, npt.NDArray[np.floating]],
-    test: Mapping[str, npt.NDArray[np.floating]],
-    sets: Sequence[tuple[str, ...]],
+    train: Blocks,
+    test: Blocks,
+    sets: Sequence[Weights],
     labels: Bools,
     test_labels: Bools,
     rng: np.random.Generator,
 ) -> list[Probed]:
     """Fit a ridge regression of all targets on each set of blocks, and judge it on other rows.
 
-    Columns are scaled by the training rows, blocks to equal weight, and the penalty is chosen by folds of the training rows.
+    Columns are scaled by the training rows, blocks to the weight they are given, and the penalty is chosen by folds of the
+    training rows.
 
     Args:
         train: Block → (N, D), of an earlier cutoff; NaN counts as the column's mean.
         test: Block → (M, D), of a later one.
-        sets: Names of blocks to try together; the first is what the others are compared with.
+        sets: Weights of blocks to try together; the first set is what the others are compared with, and so is the last.
         labels: Who acted on which target within the horizon (N, T).
         test_labels: The same for the test (M, T).
         rng: For folds and bootstrap; every set meets the same draws.
     """
     judged = can_judge(labels, test_labels)
     labels, test_labels = labels[:, judged], test_labels[:, judged]
-    scaled = {name: _scaled(train[name], test[name]) for name in train}
+    table = Scaled(train, test)
     folds = rng.permutation(len(labels)) % FOLDS
     draws = rng.integers(0, len(test_labels), (DRAWS, len(test_labels)))
-    found: list[Probed] = []
-    first: Floats | None = None
-    first_auc = 0.0
-    for names in sets:
-        x, x_test = (np.hstack([scaled[name][place] for name in names]) for place in (0, 1))
+    found: list[tuple[float, float, Floats]] = []
+    for weights in sets:
+        x, x_test = table.weighed(weights)
         penalty = _choose(x, labels, folds)
-        scores = _fit(x, labels, penalty)(x_test)
-        auc = float(_aucs(scores, test_labels).mean())
-        drawn = np.array([np.nanmean(_aucs(scores[rows], test_labels[rows])) for rows in draws])
-        if first is None:
-            first, first_auc = drawn, auc
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        gain_low, gain_high = np.quantile(drawn - first, (0.025, 0.975))
-        found.append(
-            Probed(names, auc, float(low), float(high), auc - first_auc, float(gain_low), float(gain_high), labels.shape[1], penalty)
+        scores = fit_ridge(x, labels, [penalty])[0](x_test)
+        drawn = np.array([np.nanmean(aucs(scores[rows], test_labels[rows])) for rows in draws])
+        found.append((penalty, float(aucs(scores, test_labels).mean()), drawn))
+    (_, first_auc, first), (_, last_auc, last) = found[0], found[-1]
+    return [
+        Probed(
+            {name: weight for name, weight in weights.items() if weight > 0},
+            auc,
+            *_interval(drawn),
+            auc - first_auc,
+            *_interval(drawn - first),
+            last_auc - auc,
+            *_interval(last - drawn),
+            labels.shape[1],
+            penalty,
         )
-    return found
+        for weights, (penalty, auc, drawn) in zip(sets, found, strict=True)
+    ]
 
 
-def can_judge(labels: Bools, test_labels: Bools) -> Bools:
-    """Which targets (T,) have enough of both kinds: FEWEST in the test, and in every fold of the training rows most likely some."""
-    enough = [(found.sum(0) >= FEWEST) & ((~found).sum(0) >= FEWEST) for found in (labels, test_labels)]
-    both: Bools = enough[0] & enough[1]
-    return both
+def _interval(drawn: Floats) -> tuple[float, float]:
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def can_judge(*labels: Bools) -> Bools:
+    """Which targets (T,) have enough of both kinds at every cutoff: FEWEST, so that every fold most likely holds some."""
+    enough: Bools = np.all([(found.sum(0) >= FEWEST) & ((~found).sum(0) >= FEWEST) for found in labels], axis=0)
+    return enough
+
+
+class Scaled:
+    """Blocks of two sets of rows, each column scaled by the first set and each block to a mean squared length of 1."""
+
+    def __init__(self, train: Blocks, test: Blocks) -> None:
+        self._blocks = {name: _scaled(train[name], test[name]) for name in train}
+
+    def weighed(self, weights: Weights) -> tuple[Floats, Floats]:
+        """Columns of the weighed blocks side by side, of both sets of rows."""
+        kept = [(name, weight) for name, weight in weights.items() if weight > 0]
+        first, second = (np.hstack([self._blocks[name][place] * weight for name, weight in kept]) for place in (0, 1))
+        return first, second
 
 
 def _scaled(train: npt.NDArray[np.floating], test: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
@@ -101,38 +136,49 @@ def _scaled(train: npt.NDArray[np.floating], test: npt.NDArray[np.floating]) -> 
     return (filled - mean) / scale, (test_filled - mean) / scale
 
 
-def _fit(x: Floats, labels: Bools, penalty: float) -> "_Linear":
-    """Ridge in the smaller of its two forms; the penalty is a share of the mean squared length of a row."""
-    mean = labels.mean(0)
-    target = labels - mean
-    ridge = penalty * 1e-2 * float((x**2).sum(1).mean())
-    if x.shape[0] >= x.shape[1]:
-        weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ target)
-    else:
-        weights = x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(x.shape[0]), target)
-    return _Linear(weights, mean)
-
-
 @dataclass(frozen=True)
-class _Linear:
+class Linear:
+    """A fitted ridge regression."""
+
     weights: Floats
+    """(D, T)."""
     mean: Floats
+    """Share of each target in the training rows (T,)."""
 
     def __call__(self, x: Floats) -> Floats:
+        """Scores (N, T)."""
         scores: Floats = x @ self.weights + self.mean
         return scores
 
 
+def fit_ridge(x: Floats, labels: Bools, penalties: Sequence[float]) -> list[Linear]:
+    """Ridge regressions of one table under several penalties, by one decomposition.
+
+    Args:
+        x: Centred columns (N, D).
+        labels: (N, T).
+        penalties: In percent of the mean squared length of a row, above 0.
+    """
+    mean = labels.mean(0)
+    target = labels - mean
+    unit = 1e-2 * float((x**2).sum(1).mean())
+    is_tall = x.shape[0] >= x.shape[1]
+    spread, vectors = np.linalg.eigh(x.T @ x if is_tall else x @ x.T)
+    turned = vectors.T @ (x.T @ target if is_tall else target)
+    solved = (vectors @ (turned / (np.maximum(spread, 0) + penalty * unit + 1e-12)[:, None]) for penalty in penalties)
+    return [Linear(weights if is_tall else x.T @ weights, mean) for weights in solved]
+
+
 def _choose(x: Floats, labels: Bools, folds: npt.NDArray[np.int64]) -> float:
     quality = np.zeros(len(PENALTIES))
-    for place, penalty in enumerate(PENALTIES):
-        for fold in range(FOLDS):
-            held = folds == fold
-            quality[place] += np.nanmean(_aucs(_fit(x[~held], labels[~held], penalty)(x[held]), labels[held]))
+    for fold in range(FOLDS):
+        held = folds == fold
+        for place, fitted in enumerate(fit_ridge(x[~held], labels[~held], PENALTIES)):
+            quality[place] += np.nanmean(aucs(fitted(x[held]), labels[held]))
     return PENALTIES[int(quality.argmax())]
 
 
-def _aucs(scores: Floats, labels: Bools) -> Floats:
+def aucs(scores: Floats, labels: Bools) -> Floats:
     """AUC of each target (T,), ties counted half; NaN where all labels are alike."""
     ranks = rankdata(scores, axis=0)
     positives = labels.sum(0).astype(np.float64)

@@ -1,7 +1,7 @@
 """What each block of a profile adds on this log: a linear probe at the newest window whose outcome is known."""
 
 import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from core.artifacts import write_table
 from core.errors import GateError
-from core.messages import say
+from core.messages import Message, say
+from core.pipeline.blocks import Blocks, BlocksAt
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
@@ -19,27 +20,34 @@ from core.schema import ACTS, Progress, part_of, silent
 from core.store import Dataset, Home, Log, fetch
 
 if TYPE_CHECKING:
-    from core.encoder.histories import Histories
-    from core.encoder.sequence import SequenceEncoder
+    from core.encoder.probe import Probed
+    from core.encoder.weighing import Weighing
 
-SETS = (
+OFFERED = ("counts", "text", "sequence", "graph")
+"""Blocks that weights are chosen for."""
+EQUAL = (
     ("counts",),
     ("text",),
     ("sequence",),
     ("untaught",),
     ("shuffled",),
+    ("graph",),
     ("counts", "text"),
     ("counts", "sequence"),
     ("counts", "untaught"),
+    ("counts", "graph"),
     ("counts", "text", "sequence"),
+    ("counts", "text", "graph"),
+    ("counts", "text", "sequence", "graph"),
 )
-"""`untaught` is the sequence network with random weights, `shuffled` the taught one on the same acts in random order."""
+"""Sets whose blocks weigh the same. `untaught` is the sequence network with random weights, `shuffled` the taught one on the
+same acts in random order."""
 MOST_TARGETS = 40
 """Categories asked for, most bought first."""
 FEWEST_TARGETS = 3
 """Categories below which the acts themselves are asked for."""
 
-Blocks = dict[str, npt.NDArray[np.floating]]
+Bools = npt.NDArray[np.bool_]
 
 
 def judge_blocks(
@@ -56,132 +64,164 @@ def judge_blocks(
 
     Where the log has too few categories, the acts themselves are foretold.
 
-    The probe learns from the cutoff two horizons before the end and is judged one horizon before it; the behaviour transformer
-    learns from events before the earlier cutoff alone.
+    The probe learns at the cutoff two horizons before the end and is judged, once, one horizon before it. Weights of the blocks
+    are learned three horizons before the end and chosen two horizons before it; a log too short for that chooses them on other
+    shoppers of the learning cutoff. Transformer and graph learn from events before the first of these cutoffs alone.
 
     Raises:
-        GateError: Too few shoppers act or do not, or too few acts to learn from.
+        GateError: Too few shoppers act or do not.
         CutoffError: The log is shorter than two horizons and some history.
     """
-    from core.encoder.probe import FEWEST, can_judge, probe_blocks
+    from core.encoder.probe import FEWEST, can_judge
 
-    options, began, log = options or ProfileOptions(blocks=("counts", "text", "sequence")), time.time(), dataset.log(cutoff)
+    options, began, log = options or ProfileOptions(blocks=OFFERED), time.time(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
-    config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed}
+    config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed, "blocks": list(options.blocks)}
     if found := dataset.find_run("blocks", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("blocks", found)
         return about(dataset, "blocks", found, reused=True)
-    earlier, later = log.until - 2 * horizon, log.until - horizon
-    _names, act, labels = _targets(log, earlier, later, horizon)
-    if not can_judge(*(found for _, found in labels)).any():
+    cutoffs = [log.until - back * horizon for back in (3, 2, 1) if back < 3 or log.until - 3 * horizon > log.start]
+    targets = _Targets(log, cutoffs, horizon)
+    if not can_judge(*targets.labels).any():
         raise GateError(
-            "Too few shoppers act within {days:g} days, or too few do not: {need} of each are needed, at two cutoffs, to judge the blocks "
-            "of a profile. Try another horizon.",
+            "Too few shoppers act within {days:g} days, or too few do not: {need} of each are needed, at {cutoffs} cutoffs, to judge the "
+            "blocks of a profile. Try another horizon.",
             days=horizon / timedelta(days=1),
             need=FEWEST,
+            cutoffs=len(cutoffs),
         )
-    tables = _Tables(log, TextProfiles(home, log, options), options, seed)
-    blocks = []
-    for (at, told), (users, _) in zip(((earlier, part_of(progress, 0.0, 0.8)), (later, part_of(progress, 0.8, 0.95))), labels, strict=True):
-        known = tables(at, users, told)
-        blocks.append(known)
-    progress(0.95, say("judging the blocks of the profile"))
-    sets = [names for names in SETS if set(names) <= blocks[0].keys()]
-    rows = probe_blocks(blocks[0], blocks[1], sets, labels[0][1], labels[1][1], np.random.default_rng(seed))
+    blocks_at = BlocksAt(log, TextProfiles(home, log, options), options, seed, with_twins=True)
+    ends = np.linspace(0.7, 0.9, len(cutoffs)).tolist()
+    known = [blocks_at(at, part_of(progress, begin, end))[1] for at, begin, end in zip(cutoffs, [0.0, *ends[:-1]], ends, strict=True)]
+    progress(0.9, say("judging the blocks of the profile"))
+    weighing, rows = _judge(known, targets.labels, seed)
     with dataset.new_run("blocks", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
-        table = pa.Table.from_pylist([{**asdict(row), "blocks": " + ".join(row.blocks)} for row in rows])
+        table = pa.Table.from_pylist(rows)
         write_table(draft.path / "blocks.parquet", table)
         draft.record |= {
-            "act": act,
-            "judged_at": later.isoformat(),
-            "targets": rows[0].targets,
-            "of": "acts" if act == "any" else "categories",
-            "users": len(labels[1][0]),
-            "sequence": tables.card,
-            "warnings": [],
+            "act": targets.act,
+            "judged_at": cutoffs[-1].isoformat(),
+            "targets": rows[0]["targets"],
+            "of": "acts" if targets.act == "any" else "categories",
+            "users": len(targets.users[-1]),
+            "weights": weighing.weights,
+            "weights_auc": weighing.auc,
+            "weights_at": cutoffs[-2].isoformat(),
+            "best_subset": list(weighing.best_subset),
+            "best_subset_auc": weighing.subsets[weighing.best_subset],
+            "anyone": _judge_anyone(known, targets, seed),
+            "sequence": blocks_at.cards.get("sequence"),
+            "graph": blocks_at.cards.get("graph"),
+            "warnings": _warnings(blocks_at, len(cutoffs)),
         }
     return about(dataset, "blocks", draft.run_id) | {"rows": table.to_pylist()}
 
 
-class _Tables:
-    """Blocks of every user as of a cutoff; the transformer is taught once, at the first."""
+def _judge(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> tuple["Weighing", list[dict[str, Any]]]:
+    """Choose weights and probe: equal sets, the weighed one without each of its blocks, and, last, the weighed one."""
+    from core.encoder.probe import equal, probe_blocks
 
-    def __init__(self, log: Log, texts: TextProfiles, options: ProfileOptions, seed: int) -> None:
-        self.log, self.texts, self.options, self.seed = log, texts, options, seed
-        self.networks: dict[str, SequenceEncoder] = {}
-        self.card: dict[str, Any] = {}
-
-    def __call__(self, at: datetime, users: list[str], progress: Progress) -> Blocks:
-        from core.encoder.histories import read_histories
-        from core.encoder.items import without_texts
-        from core.encoder.sequence import SequenceOptions, make_encoder, sequence_profiles, train_sequence
-        from core.features import compute_features
-        from core.predictor.matrix import matrix_of
-
-        described, text = self.texts.item_vectors(at), self.texts(at)
-        with self.log.history(at) as connection:
-            counts = matrix_of(compute_features(connection, at))
-            items = described or without_texts(connection)
-            histories = read_histories(connection, items.item_ids)
-        if not self.networks:
-            chosen = SequenceOptions(device=self.options.device, seed=self.seed)
-            began = time.process_time()
-            taught = train_sequence(histories, items, chosen, progress)
-            self.card = taught.card | {"cpu_seconds": round(time.process_time() - began, 1)}
-            self.networks = {"sequence": taught, "untaught": make_encoder(histories, items, chosen)}
-        blocks: Blocks = {"counts": np.sign(counts.values) * np.log1p(np.abs(counts.values))}
-        if text is not None:
-            blocks["text"] = text[1]
-        for name, network in self.networks.items():
-            blocks[name] = sequence_profiles(network, histories, items)
-        mixed = _shuffled(histories, np.random.default_rng(self.seed))
-        blocks["shuffled"] = sequence_profiles(self.networks["sequence"], mixed, items)
-        assert users == counts.user_ids == histories.user_ids
-        return blocks
+    weighing = _weigh(known, labels, seed)
+    sets: list[tuple[str, dict[str, float]]] = [("equal", equal(*names)) for names in EQUAL if set(names) <= known[0].keys()]
+    used = [name for name, weight in weighing.weights.items() if weight > 0]
+    if len(used) > 1:
+        sets += [(f"without {name}", weighing.weights | {name: 0.0}) for name in used]
+    sets.append(("chosen", weighing.weights))
+    rows = probe_blocks(known[-2], known[-1], [weights for _, weights in sets], labels[-2], labels[-1], np.random.default_rng(seed))
+    return weighing, [_told(row, kind) for (kind, _), row in zip(sets, rows, strict=True)]
 
 
-def _shuffled(histories: "Histories", rng: np.random.Generator) -> "Histories":
-    """The same acts of each user in another order; gaps stay where they are."""
-    users = np.repeat(np.arange(len(histories.user_ids)), histories.lengths)
-    order = np.lexsort((rng.random(len(users)), users))
-    return replace(histories, **{name: getattr(histories, name)[order] for name in ("item", "kind", "dwell", "position", "price")})
+def _weigh(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> "Weighing":
+    """Choose weights on the cutoff before the judged one, or, without a third cutoff, on half of its shoppers."""
+    from core.encoder.weighing import choose_weights
+
+    rng = np.random.default_rng(seed)
+    offered = [{name: blocks[name] for name in OFFERED if name in blocks} for blocks in known]
+    if len(known) > 2:
+        return choose_weights(offered[-3], offered[-2], labels[-3], labels[-2], rng)
+    half = rng.permutation(len(labels[0])) % 2 == 0
+    one, other = ({name: block[part] for name, block in offered[0].items()} for part in (half, ~half))
+    return choose_weights(one, other, labels[0][half], labels[0][~half], rng)
 
 
-Labels = tuple[list[str], npt.NDArray[np.bool_]]
-"""Users as of a cutoff, and who acts on which target within the horizon after it (U, T)."""
+def _judge_anyone(known: Sequence[Blocks], targets: "_Targets", seed: int) -> dict[str, Any] | None:
+    """How the weighed blocks foretell who acts at all, against counts; weights are chosen for that question on their own."""
+    from core.encoder.probe import can_judge, equal, probe_blocks
+
+    if targets.act == "any" or not can_judge(*targets.anyone).all():
+        return None
+    weighing = _weigh(known, targets.anyone, seed)
+    rows = probe_blocks(
+        known[-2], known[-1], [equal("counts"), weighing.weights], targets.anyone[-2], targets.anyone[-1], np.random.default_rng(seed)
+    )
+    return {"weights": weighing.weights, "counts": rows[0].auc, **_told(rows[1], "chosen")}
 
 
-def _targets(log: Log, earlier: datetime, later: datetime, horizon: timedelta) -> tuple[list[str], str, list[Labels]]:
-    """Choose the categories and the most telling act that enough shoppers do in enough of them, else the acts themselves.
+def _told(row: "Probed", kind: str) -> dict[str, Any]:
+    told = dict(vars(row))
+    weights = told.pop("weights")
+    return {"blocks": " + ".join(weights), "weighing": kind, "weights": " · ".join(f"{weight:g}" for weight in weights.values()), **told}
 
-    Returns:
-        Targets, the act (`any` where the acts are the targets), and the labels of both cutoffs.
+
+def _warnings(blocks_at: BlocksAt, cutoffs: int) -> list[Message]:
+    said = [say("No block {block}: {why}.", block=_WORDS[name], why=why) for name, why in blocks_at.missing.items()]
+    if cutoffs < 3:
+        said.append(
+            say("The log is shorter than three horizons: weights of the blocks were chosen on other shoppers, not at an earlier cutoff.")
+        )
+    return said
+
+
+_WORDS = {"text": say("texts"), "sequence": say("behaviour transformer"), "graph": say("graph"), "image": say("pictures")}
+"""Blocks, as warnings name them."""
+
+
+class _Targets:
+    """Who does what within the horizon after each cutoff, one row for everyone with an event before it.
+
+    Targets are the most bought categories, of the most telling act that enough shoppers do in enough of them, else the acts
+    themselves. They are chosen on what was known before the first cutoff.
     """
-    from core.encoder.probe import can_judge
-    from core.features import act_labels, category_labels, top_categories
 
-    with log.history(earlier) as connection:
-        kinds = {str(row[0]) for row in connection.execute("SELECT DISTINCT CAST(event_type AS VARCHAR) FROM history").fetchall()}
-        categories = {act: top_categories(connection, MOST_TARGETS, act) for act in ACTS if act in kinds}
-    people: list[list[str]] = []
-    for at in (earlier, later):
-        with log.history(at) as connection:
-            people.append(fetch(connection, "SELECT DISTINCT user_id FROM history ORDER BY user_id")["user_id"].to_pylist())
-    for act, names in categories.items():
-        found = [
-            (users, _who_acts(users, names, category_labels(log, at, horizon, names, act)))
-            for users, at in zip(people, (earlier, later), strict=True)
-        ]
-        if int(can_judge(found[0][1], found[1][1]).sum()) >= FEWEST_TARGETS:
-            return names, act, found
-    acts: list[str] = list(categories)
-    columns = [[act_labels(log, at, horizon, act)["label"].to_numpy() == 1 for act in categories] for at in (earlier, later)]
-    return acts, "any", [(users, np.stack(found, axis=1)) for users, found in zip(people, columns, strict=True)]
+    act: str
+    """`any` where the acts are the targets."""
+    labels: list[Bools]
+    """By cutoff, (U, T)."""
+
+    def __init__(self, log: Log, cutoffs: Sequence[datetime], horizon: timedelta) -> None:
+        from core.encoder.probe import can_judge
+        from core.features import act_labels, category_labels, top_categories
+
+        with log.history(cutoffs[0]) as connection:
+            kinds = {str(row[0]) for row in connection.execute("SELECT DISTINCT CAST(event_type AS VARCHAR) FROM history").fetchall()}
+            categories = {act: top_categories(connection, MOST_TARGETS, act) for act in ACTS if act in kinds}
+        self.users: list[list[str]] = []
+        for at in cutoffs:
+            with log.history(at) as connection:
+                self.users.append(fetch(connection, "SELECT DISTINCT user_id FROM history ORDER BY user_id")["user_id"].to_pylist())
+        self.acts: dict[str, list[Bools]] = {
+            str(act): [act_labels(log, at, horizon, act)["label"].to_numpy()[:, None] == 1 for at in cutoffs] for act in categories
+        }
+        for act, names in categories.items():
+            self.labels = [
+                _who_acts(users, names, category_labels(log, at, horizon, names, act))
+                for users, at in zip(self.users, cutoffs, strict=True)
+            ]
+            self.act = act
+            if int(can_judge(*self.labels).sum()) >= FEWEST_TARGETS:
+                return
+        self.act = "any"
+        self.labels = [np.hstack(columns) for columns in zip(*self.acts.values(), strict=True)] or [np.zeros((0, 0), bool)]
+
+    @property
+    def anyone(self) -> list[Bools]:
+        """By cutoff, who does the act at all (U, 1)."""
+        return self.acts[self.act]
 
 
-def _who_acts(users: list[str], categories: list[str], found: pa.Table) -> npt.NDArray[np.bool_]:
+def _who_acts(users: list[str], categories: list[str], found: pa.Table) -> Bools:
     rows, columns = ({name: place for place, name in enumerate(names)} for names in (users, categories))
     labels = np.zeros((len(users), len(categories)), bool)
     for user, category in zip(found["user_id"].to_pylist(), found["category"].to_pylist(), strict=True):

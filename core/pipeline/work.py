@@ -14,22 +14,22 @@ from typing import Any
 
 import psutil
 
-from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
-from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
+from core.artifacts import read_arrays, read_json, read_table, write_table
+from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
 from core.jobs import Reporter, start_job
 from core.messages import Message, say
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
+from core.pipeline.profiling import profile
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
-from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_moves, tell_update
+from core.pipeline.updating import earlier_run, tell_moves
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Dataset, Home
 
-__all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice"]
+__all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice", "profile"]
 
-PROFILE_BLOCKS = ("counts", "text", "sequence")
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "sample"
 
 
@@ -83,48 +83,6 @@ def quality(dataset: Dataset, out: Path | None = None) -> Result:
     from core.pipeline.quality import report_of, write_report
 
     return write_report(dataset, out) if out else report_of(dataset)
-
-
-def profile(
-    home: Home, dataset: Dataset, *, cutoff: datetime | None = None, options: ProfileOptions | None = None, progress: Progress = silent
-) -> Result:
-    """Count features and encode item texts into a profile of every shopper; a run made from the same is found again."""
-    from core.features import compute_features
-
-    options = options or ProfileOptions()
-    if unknown := set(options.blocks) - set(PROFILE_BLOCKS):
-        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
-    inputs, config = {"version": dataset.version_path().name}, options.config
-    if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
-        if cutoff is None:
-            dataset.point_to("profiles", found)
-        return about(dataset, "profiles", found, reused=True)
-    began, log = time.time(), dataset.log(cutoff)
-    earlier = earlier_run(dataset, "profiles", config) if cutoff is None else None
-    share = 0.3 if "sequence" in options.blocks else 0.9
-    texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_centre(earlier))
-    progress(0.02, say("counting what each shopper did"))
-    with log.history() as connection:
-        counts = compute_features(connection, log.until)
-    vectors, text = texts.item_vectors(log.until), texts(log.until)
-    with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
-        write_table(draft.path / "counts.parquet", counts)
-        draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
-        if vectors is not None and text is not None:
-            from core.encoder.items import save_item_vectors
-
-            save_item_vectors(draft.path, vectors)
-            write_arrays(draft.path / "text.safetensors", {"text": text[1]})
-            empty = int((~text[1].any(axis=1)).sum())
-            draft.record |= {"card": vectors.card, "users_without_text": empty}
-        elif "text" in options.blocks:
-            nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
-            draft.record["warnings"].append(nothing)
-        read = None
-        if "sequence" in options.blocks:
-            read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 1.0))
-        tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
-    return about(dataset, "profiles", draft.run_id)
 
 
 def draw_map(

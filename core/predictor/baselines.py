@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from core.messages import say
-from core.predictor.matrix import Floats, Matrix, Scaling, Singles, fit_directions, fit_scaling, project, user_folds
+from core.predictor.matrix import Directions, Floats, Matrix, Scaling, fit_directions, fit_scaling, project, user_folds
 from core.predictor.options import BoostingOptions
 from core.schema import Progress, silent
 
@@ -25,8 +25,8 @@ class FittedBoosting:
 
     boosters: list[lgb.Booster]
     columns: list[str]
-    text_mean: Singles | None
-    text_directions: Singles | None
+    directions: dict[str, Directions]
+    """Of each learned block that the trees see."""
     curves: list[dict[str, Any]]
 
     def member_logits(self, matrix: Matrix) -> Floats:
@@ -42,10 +42,11 @@ class FittedBoosting:
         """Tree Shapley values (Lundberg et al., 2018), mean over boosters: names (G,) and log-odds (N, G)."""
         values = self._values(matrix)
         shares = np.mean([b.predict(values, pred_contrib=True, num_threads=1)[:, :-1] for b in self.boosters], axis=0)
-        if self.text_directions is None:
-            return self.columns, np.asarray(shares)
         counted = len(self.columns)
-        return [*self.columns, "text profile"], np.column_stack([shares[:, :counted], shares[:, counted:].sum(axis=1)])
+        widths = [found.width for found in self.directions.values()]
+        ends = counted + np.cumsum(widths, dtype=int)
+        learned = [shares[:, end - width : end].sum(axis=1) for end, width in zip(ends, widths, strict=True)]
+        return [*self.columns, *self.directions], np.column_stack([shares[:, :counted], *learned])
 
     def card(self) -> dict[str, Any]:
         """Size and stopping, for the model card."""
@@ -53,22 +54,22 @@ class FittedBoosting:
             "kind": "lightgbm",
             "members": len(self.boosters),
             "rounds": [b.current_iteration() for b in self.boosters],
-            "text_dim": 0 if self.text_directions is None else int(self.text_directions.shape[1]),
+            "directions": {name: found.width for name, found in self.directions.items()},
         }
 
     def _values(self, matrix: Matrix) -> npt.NDArray[Any]:
-        return _with_text(matrix, self.text_mean, self.text_directions)
+        return np.column_stack([matrix.values, *project(matrix, self.directions)])
 
 
 def fit_boosting(
-    matrix: Matrix, labels: Floats, options: BoostingOptions, rng: np.random.Generator, *, text_dim: int = 0, progress: Progress = silent
+    matrix: Matrix, labels: Floats, options: BoostingOptions, rng: np.random.Generator, *, block_dim: int = 0, progress: Progress = silent
 ) -> FittedBoosting:
-    """Boost trees on counts (and on `text_dim` directions of the text profile), one booster per held-out fold of users.
+    """Boost trees on counts (and on `block_dim` directions of each learned block), one booster per held-out fold of users.
 
     Deterministic: one thread, row-wise histograms, seeded sampling.
     """
-    mean, directions = (None, None) if matrix.text is None or not text_dim else fit_directions(matrix.text, text_dim)
-    values = _with_text(matrix, mean, directions)
+    directions = fit_directions(matrix, block_dim)
+    values = np.column_stack([matrix.values, *project(matrix, directions)])
     folds = user_folds(matrix.user_ids, max(options.members, 3), rng)
     leaf_rows = max(5, min(options.leaf_rows, len(labels) // 40))
     boosters, curves = [], []
@@ -111,13 +112,7 @@ def fit_boosting(
             if place % 10 == 0 or place == booster.best_iteration
         ]
         progress((member + 1) / options.members, say("boosting, member {member} of {members}", member=member + 1, members=options.members))
-    return FittedBoosting(boosters, matrix.columns, mean, directions, curves)
-
-
-def _with_text(matrix: Matrix, mean: Singles | None, directions: Singles | None) -> npt.NDArray[Any]:
-    if mean is None or directions is None:
-        return matrix.values
-    return np.column_stack([matrix.values, project(matrix, mean, directions)])
+    return FittedBoosting(boosters, matrix.columns, directions, curves)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ DRAWS = 400
 NAMES = {
     "mlp": say("the neural network"), "mlp_counts": say("the neural network on counts alone"), "lightgbm": say("LightGBM on counts"),
     "lightgbm_text": say("LightGBM on counts and text"), "logistic": say("logistic regression"),
-    "mean": say("the mean of network and LightGBM"), "propensity": say("the propensity"),
+    "mean": say("the mean of network and LightGBM"), "mlp_sequence": say("the neural network with the order of acts"),
+    "lightgbm_sequence": say("LightGBM on counts and the order of acts"),
+    "mean_sequence": say("the mean of network and LightGBM, both with the order of acts"), "propensity": say("the propensity"),
 }  # fmt: skip
 
 
@@ -112,7 +114,14 @@ def describe_difference(difference: dict[str, float]) -> Message:
 
 
 def write_verdict(
-    act: str, labels: Floats, chances: dict[str, Floats], winner: str, baselines: list[str], text: tuple[str, str] | None, where: str
+    act: str,
+    labels: Floats,
+    chances: dict[str, Floats],
+    winner: str,
+    baselines: list[str],
+    text: tuple[str, str] | None,
+    where: str,
+    sequence: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """Say in words what won and by how much.
 
@@ -124,6 +133,7 @@ def write_verdict(
         baselines: Models without a network or text.
         text: Names of the same model with and without the text profile; None when the log has no texts.
         where: The test window in words.
+        sequence: Names of the best model on validation that sees the sequence block and of the same without it; None when no model does.
     """
     losses = {name: log_loss(labels, chance) for name, chance in chances.items()}
     best = min(baselines, key=lambda name: (losses[name], name))
@@ -173,4 +183,15 @@ def write_verdict(
             sentences.append(say("The profile text does not help on this log: with it, {model} is {difference} in log loss.", **told))
     else:
         sentences.append(say("The log has no item texts, so the propensity rests on counts."))
+    if sequence:
+        record["sequence"] = compare(labels, chances[sequence[0]], chances[sequence[1]]) | {"model": sequence[0], "without": sequence[1]}
+        told = {"model": NAMES[sequence[0]], "difference": describe_difference(record["sequence"]), "without": NAMES[sequence[1]]}
+        if winner == sequence[0]:
+            sentences.append(
+                say("The order of acts earned its place on validation. Against {without}, {model} is {difference} in log loss.", **told)
+            )
+        else:
+            sentences.append(
+                say("The order of acts earned no place on validation. Against {without}, {model} is {difference} in log loss.", **told)
+            )
     return record | {"sentences": sentences}

@@ -1,6 +1,6 @@
 """Feature matrices as of a cutoff, and the scaling that a network needs, fitted on training history only.
 
-N rows (users, or user × cutoff when stacked), F counted columns, D dimensions of the text profile.
+N rows (users, or user × cutoff when stacked), F counted columns, D dimensions of a learned block (text, sequence).
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,8 @@ class Matrix:
     """(N, F); NaN where a feature is empty."""
     text: Singles | None = None
     """(N, D) unit text profiles, zero rows for users without texts; None when the log has no texts."""
+    sequence: Singles | None = None
+    """(N, D) states of the behaviour transformer, zero rows for users without acts; None when it was not asked for."""
 
     def rows(self, chosen: npt.NDArray[Any]) -> "Matrix":
         """Keep some rows (indices or mask)."""
@@ -39,32 +41,46 @@ class Matrix:
             self.columns,
             self.values[index],
             None if self.text is None else self.text[index],
+            None if self.sequence is None else self.sequence[index],
         )
 
-    def without_text(self) -> "Matrix":
-        """The counts alone."""
+    def counts_alone(self) -> "Matrix":
+        """Without learned blocks."""
         return Matrix(self.user_ids, self.columns, self.values)
 
+    def without_sequence(self) -> "Matrix":
+        """Counts and text."""
+        return Matrix(self.user_ids, self.columns, self.values, self.text)
 
-def matrix_of(counts: pa.Table, text: tuple[Sequence[str], Singles] | None = None) -> Matrix:
-    """Put a feature table and the text profiles of the same users side by side.
+    def learned(self) -> dict[str, Singles]:
+        """The learned blocks that are there, by the name that reasons give them."""
+        blocks = {"text profile": self.text, "sequence profile": self.sequence}
+        return {name: block for name, block in blocks.items() if block is not None}
+
+
+def matrix_of(
+    counts: pa.Table, text: tuple[Sequence[str], Singles] | None = None, sequence: tuple[Sequence[str], Singles] | None = None
+) -> Matrix:
+    """Put a feature table and the learned blocks of the same users side by side.
 
     Args:
         counts: user_id and numeric columns, NULL where empty.
         text: user ids and (U, D) profiles; users missing there get a zero row.
+        sequence: The same of the behaviour transformer.
     """
     columns = [name for name in counts.column_names if name != "user_id"]
     users = [str(user) for user in counts["user_id"].to_pylist()]
     values = np.empty((len(users), len(columns)), dtype=np.float64)
     for place, name in enumerate(columns):
         values[:, place] = counts[name].cast(pa.float64()).to_numpy()
-    return Matrix(users, columns, values, None if text is None else _aligned(users, *text))
+    text_rows, sequence_rows = (None if block is None else _aligned(users, *block) for block in (text, sequence))
+    return Matrix(users, columns, values, text_rows, sequence_rows)
 
 
-def _aligned(users: list[str], text_users: Sequence[str], vectors: Singles) -> Singles:
-    if list(text_users) == users:
+def _aligned(users: list[str], block_users: Sequence[str], vectors: Singles) -> Singles:
+    if list(block_users) == users:
         return np.asarray(vectors, dtype=np.float32)
-    place = {user: row for row, user in enumerate(text_users)}
+    place = {user: row for row, user in enumerate(block_users)}
     aligned = np.zeros((len(users), vectors.shape[1]), dtype=np.float32)
     for row, user in enumerate(users):
         if user in place:
@@ -73,13 +89,16 @@ def _aligned(users: list[str], text_users: Sequence[str], vectors: Singles) -> S
 
 
 def stack(parts: Sequence[Matrix]) -> Matrix:
-    """Put matrices of several cutoffs under each other; text only when all have it."""
-    text = [part.text for part in parts if part.text is not None]
+    """Put matrices of several cutoffs under each other; a learned block only when all have it."""
+    text, sequence = (
+        [block for block in blocks if block is not None] for blocks in zip(*((p.text, p.sequence) for p in parts), strict=True)
+    )
     return Matrix(
         [user for part in parts for user in part.user_ids],
         parts[0].columns,
         np.concatenate([part.values for part in parts]),
         np.concatenate(text) if len(text) == len(parts) else None,
+        np.concatenate(sequence) if len(sequence) == len(parts) else None,
     )
 
 
@@ -103,21 +122,19 @@ class Scaling:
     std: Floats
     missing: Indices
     """Places (in `columns`) whose emptiness is a column of its own."""
-    text_mean: Singles | None
-    text_directions: Singles | None
-    """(D, d), scaled so that the widest direction has unit spread."""
+    directions: dict[str, "Directions"]
+    """Of each learned block."""
 
     def names(self) -> list[str]:
-        """The named feature behind each scaled column (T,): emptiness counts for its feature, text for `text profile`."""
-        width = 0 if self.text_directions is None else self.text_directions.shape[1]
-        return [self.columns[i] for i in self.kept] + [self.columns[i] for i in self.missing] + ["text profile"] * width
+        """The named feature behind each scaled column (T,): emptiness counts for its feature, a direction for its block."""
+        learned = [name for name, found in self.directions.items() for _ in range(found.width)]
+        return [self.columns[i] for i in self.kept] + [self.columns[i] for i in self.missing] + learned
 
     def apply(self, matrix: Matrix) -> Singles:
         """Scale a matrix to (N, T) float32."""
         spread = (squash(matrix.values[:, self.kept]) - self.mean) / self.std
         parts = [np.clip(np.nan_to_num(spread, nan=0.0), -CLIP_SD, CLIP_SD), np.isnan(matrix.values[:, self.missing]) - 0.5]
-        if self.text_directions is not None and self.text_mean is not None:
-            parts.append(project(matrix, self.text_mean, self.text_directions))
+        parts += project(matrix, self.directions)
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def card(self) -> list[dict[str, Any]]:
@@ -133,15 +150,34 @@ def squash(values: Floats) -> Floats:
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
 
 
-def project(matrix: Matrix, mean: Singles, directions: Singles) -> Floats:
-    """Text profiles along principal directions (N, d); users without texts lie at 0."""
-    if matrix.text is None:
-        return np.zeros((len(matrix.user_ids), directions.shape[1]))
-    present = np.any(matrix.text != 0, axis=1)
-    return np.asarray(((matrix.text - mean) @ directions) * present[:, None], dtype=np.float64)
+@dataclass(frozen=True)
+class Directions:
+    """Leading principal directions of a learned block."""
+
+    mean: Singles
+    """(D,)."""
+    axes: Singles
+    """(D, d), scaled so that the widest direction has unit spread."""
+
+    @property
+    def width(self) -> int:
+        """Directions kept."""
+        return int(self.axes.shape[1])
 
 
-def fit_scaling(matrix: Matrix, text_dim: int) -> Scaling:
+def project(matrix: Matrix, directions: dict[str, Directions]) -> list[Floats]:
+    """Learned blocks along their directions, each (N, d); users without the block lie at 0."""
+    blocks, projected = matrix.learned(), []
+    for name, found in directions.items():
+        if (block := blocks.get(name)) is None:
+            projected.append(np.zeros((len(matrix.user_ids), found.width)))
+        else:
+            present = np.any(block != 0, axis=1)
+            projected.append(np.asarray(((block - found.mean) @ found.axes) * present[:, None], dtype=np.float64))
+    return projected
+
+
+def fit_scaling(matrix: Matrix, block_dim: int) -> Scaling:
     """Learn scales from training rows; columns that do not vary are left out."""
     values = squash(matrix.values)
     empty = np.isnan(values)
@@ -158,20 +194,24 @@ def fit_scaling(matrix: Matrix, text_dim: int) -> Scaling:
         if pattern not in patterns:
             patterns.add(pattern)
             missing.append(place)
-    text_mean, directions = (None, None) if matrix.text is None or not text_dim else fit_directions(matrix.text, text_dim)
-    return Scaling(matrix.columns, kept, mean[kept], std[kept], np.array(missing, dtype=np.int64), text_mean, directions)
+    return Scaling(matrix.columns, kept, mean[kept], std[kept], np.array(missing, dtype=np.int64), fit_directions(matrix, block_dim))
 
 
-def fit_directions(text: Singles, dim: int) -> tuple[Singles | None, Singles | None]:
-    """Mean and leading principal directions of the profiles of users that have texts; (None, None) without any."""
-    present = text[np.any(text != 0, axis=1)].astype(np.float64)
+def fit_directions(matrix: Matrix, dim: int) -> dict[str, Directions]:
+    """Leading principal directions of each learned block, over the users that have it; blocks without any are left out."""
+    found = {name: _directions(block, dim) for name, block in matrix.learned().items()} if dim else {}
+    return {name: directions for name, directions in found.items() if directions is not None}
+
+
+def _directions(block: Singles, dim: int) -> Directions | None:
+    present = block[np.any(block != 0, axis=1)].astype(np.float64)
     if len(present) < 2:
-        return None, None
+        return None
     mean = present.mean(axis=0)
     spread, vectors = np.linalg.eigh((present - mean).T @ (present - mean) / len(present))
     order = np.argsort(-spread, kind="stable")[: min(dim, int((spread > 1e-10).sum()))]
     if not len(order):
-        return None, None
+        return None
     chosen = vectors[:, order]
     chosen = chosen * np.where(chosen[np.abs(chosen).argmax(axis=0), np.arange(len(order))] < 0, -1.0, 1.0)  # sign is arbitrary: fix it
-    return mean.astype(np.float32), (chosen / np.sqrt(spread[order[0]])).astype(np.float32)
+    return Directions(mean.astype(np.float32), (chosen / np.sqrt(spread[order[0]])).astype(np.float32))

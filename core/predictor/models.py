@@ -52,30 +52,40 @@ class Blend:
         return {"kind": "mean", "parts": list(self.parts)}
 
 
-BLENDED = ("mlp", "lightgbm")
-"""Parts of `mean`; logistic regression would only pull it towards its own, weaker ranking."""
+BLENDS = {"mean": ("mlp", "lightgbm"), "mean_sequence": ("mlp_sequence", "lightgbm_sequence")}
+"""Parts of each mean; logistic regression would only pull it towards its own, weaker ranking."""
 
 Fit = Callable[[Matrix, Floats, PropensityOptions, np.random.Generator, Progress], Model]
 
 
 def _mlp(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
+    return fit_network(matrix.without_sequence(), labels, options.network, rng, progress)
+
+
+def _mlp_sequence(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
     return fit_network(matrix, labels, options.network, rng, progress)
 
 
 def _mlp_counts(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
-    return fit_network(matrix.without_text(), labels, options.network, rng, progress)
+    return fit_network(matrix.counts_alone(), labels, options.network, rng, progress)
 
 
 def _lightgbm(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
-    return fit_boosting(matrix.without_text(), labels, options.boosting, rng, progress=progress)
+    return fit_boosting(matrix.counts_alone(), labels, options.boosting, rng, progress=progress)
 
 
 def _lightgbm_text(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
-    return fit_boosting(matrix, labels, options.boosting, rng, text_dim=options.network.text_dim, progress=progress)
+    block_dim = options.network.block_dim
+    return fit_boosting(matrix.without_sequence(), labels, options.boosting, rng, block_dim=block_dim, progress=progress)
+
+
+def _lightgbm_sequence(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
+    without_text = Matrix(matrix.user_ids, matrix.columns, matrix.values, None, matrix.sequence)
+    return fit_boosting(without_text, labels, options.boosting, rng, block_dim=options.network.block_dim, progress=progress)
 
 
 def _logistic(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
-    return fit_logistic(matrix.without_text(), labels)
+    return fit_logistic(matrix.counts_alone(), labels)
 
 
 FITS: dict[str, Fit] = {
@@ -84,15 +94,21 @@ FITS: dict[str, Fit] = {
     "lightgbm": _lightgbm,
     "lightgbm_text": _lightgbm_text,
     "logistic": _logistic,
+    "mlp_sequence": _mlp_sequence,
+    "lightgbm_sequence": _lightgbm_sequence,
 }
-"""`mlp` sees counts and text (where there is text), `mlp_counts` counts alone; `lightgbm` counts, `lightgbm_text` both."""
+"""`mlp` sees counts and text (where there is text), `mlp_counts` counts alone, `mlp_sequence` all there is; `lightgbm` counts,
+`lightgbm_text` counts and text, `lightgbm_sequence` counts and sequence."""
+SEQUENCE_MODELS = {"mlp_sequence": "mlp", "lightgbm_sequence": "lightgbm", "mean_sequence": "mean"}
+"""Models that see the sequence block, and the same without it."""
 
 
 def fit_models(
     names: list[str], matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress
 ) -> dict[str, Model]:
-    """Fit the named models on the same rows; `mean` is put together from BLENDED."""
-    single = [name for name in FITS if name in names or ("mean" in names and name in BLENDED)]
+    """Fit the named models on the same rows; means are put together from BLENDS."""
+    blends = {name: parts for name, parts in BLENDS.items() if name in names}
+    single = [name for name in FITS if name in names or any(name in parts for parts in blends.values())]
     seeds = dict(zip(FITS, rng.integers(2**31, size=len(FITS)).tolist(), strict=True))  # a model's chance does not depend on its rivals
     fitted: dict[str, Model] = {}
     for place, name in enumerate(single):
@@ -101,6 +117,6 @@ def fit_models(
             progress((place + share) / len(single), message)
 
         fitted[name] = FITS[name](matrix, labels, options, np.random.default_rng(seeds[name]), step)
-    if "mean" in names:
-        fitted["mean"] = Blend({name: fitted[name] for name in BLENDED})
-    return {name: fitted[name] for name in [*single, "mean"] if name in names}
+    for name, parts in blends.items():
+        fitted[name] = Blend({part: fitted[part] for part in parts})
+    return {name: fitted[name] for name in [*single, *blends] if name in names}

@@ -103,8 +103,9 @@ class FittedNetwork:
         """Weights and scaling, to be saved."""
         arrays: dict[str, npt.NDArray[Any]] = {name: value.detach().numpy() for name, value in self.module.named_parameters()}
         arrays |= {"kept": self.scaling.kept, "mean": self.scaling.mean, "std": self.scaling.std, "missing": self.scaling.missing}
-        if self.scaling.text_directions is not None and self.scaling.text_mean is not None:
-            arrays |= {"text_mean": self.scaling.text_mean, "text_directions": self.scaling.text_directions}
+        for name, found in self.scaling.directions.items():
+            block = name.split()[0]
+            arrays |= {f"{block}_mean": found.mean, f"{block}_directions": found.axes}
         return arrays
 
     def card(self) -> dict[str, Any]:
@@ -115,7 +116,7 @@ class FittedNetwork:
             "inputs": int(self.module.weights[0].shape[1]),
             "parameters": sum(p.numel() for p in self.module.parameters()),
             "best_epochs": self.best_epochs,
-            "text_dim": 0 if self.scaling.text_directions is None else int(self.scaling.text_directions.shape[1]),
+            "directions": {name: found.width for name, found in self.scaling.directions.items()},
         }
 
 
@@ -131,7 +132,7 @@ def fit_network(
         rng: Source of chance.
         progress: Told after each epoch; a CancelledError that it raises is let through.
     """
-    scaling = fit_scaling(matrix, options.text_dim)
+    scaling = fit_scaling(matrix, options.block_dim)
     inputs, truth = torch.from_numpy(scaling.apply(matrix)), torch.from_numpy(labels.astype(np.float32))
     folds = user_folds(matrix.user_ids, max(options.members, 3), rng)
     learned = [np.flatnonzero(folds != k) for k in range(options.members)]

@@ -21,8 +21,8 @@ class NetworkOptions:
     learning_rate: float = 1.5e-3
     weight_decay: float = 2e-2
     dropout: float = 0.25
-    text_dim: int = 32
-    """Principal directions of the text profile that models see."""
+    block_dim: int = 32
+    """Principal directions of each learned block (text, sequence) that models see."""
     optimizer: str = "adamw"
     """adamw, adam or sgd."""
 

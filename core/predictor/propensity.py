@@ -32,7 +32,7 @@ from core.predictor.calibration import (
 )
 from core.predictor.judge import bands, judge, lift_table, reliability_table, write_verdict
 from core.predictor.matrix import Floats, Indices, Matrix, stack, user_folds
-from core.predictor.models import BLENDED, FITS, Blend, Model, fit_models
+from core.predictor.models import BLENDS, FITS, SEQUENCE_MODELS, Blend, Model, fit_models
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import Labels, Plan, make_plan
 from core.predictor.reasons import list_reasons
@@ -141,6 +141,8 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     names = ["mlp", "lightgbm", "logistic", "mean"]
     if train.text is not None:
         names[1:1] = ["mlp_counts"]
+    if train.sequence is not None:
+        names += SEQUENCE_MODELS  # last: of equal losses, the model that needs less wins
     if plan.calibrate is not None:
         models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85))
         held, held_labels = matrices.at(plan.calibrate), plan.labels[plan.calibrate]
@@ -177,7 +179,16 @@ def _ablation(winner: str, train: Matrix) -> tuple[str, str] | None:
     """The winner's family with and without the text profile."""
     if train.text is None:
         return None
-    return ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
+    return ("lightgbm_text", "lightgbm") if winner.startswith("lightgbm") else ("mlp", "mlp_counts")
+
+
+def _sequence_pair(judged: "_Judged") -> tuple[str, str] | None:
+    """The model with the sequence block that was best on validation, and the same model without it."""
+    found = [name for name in SEQUENCE_MODELS if name in judged.choices]
+    if not found:
+        return None
+    best = min(found, key=lambda name: min(judged.choices[name].losses.values()))
+    return best, SEQUENCE_MODELS[best]
 
 
 def _cross_fitted(
@@ -266,7 +277,9 @@ def _report(
     else:
         where = say("Test window {start} to {end}", start=f"{plan.test:%Y-%m-%d}", end=f"{plan.test + options.horizon:%Y-%m-%d}")
     competing = {name: chance for name, chance in chances.items() if name != "propensity"}
-    verdict = write_verdict(options.act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where)
+    verdict = write_verdict(
+        options.act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where, _sequence_pair(judged)
+    )
     test_table = {"user_id": pa.array(test.user_ids, pa.string()), "label": pa.array(labels.astype(np.int8)), **chances}
     curves = [{"model": name, **point} for name, fitted in judged.models.items() for point in getattr(fitted, "curves", [])]
     empty = pa.schema(
@@ -338,7 +351,7 @@ def _card(model: Model, judged: _Judged, calibrator: Calibrator, options: Propen
         "optimizer": options.network.optimizer,
         "scaling": scaling.card() if scaling else [],
         "user_ids": "never a feature: a one-hot user id would only remember training users and say nothing of new ones",
-        "blend": list(BLENDED),
+        "blend": {name: list(parts) for name, parts in BLENDS.items()},
         "tried": list(FITS),
     }
 

@@ -1,4 +1,4 @@
-"""Cards of what made the profiles: the text model, how much of the texts it could not read, and the behaviour transformer."""
+"""Cards of what made the profiles: the text model, the behaviour transformer, the graph."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ BLOCK_WORDS = {
     "sequence": "behaviour transformer",
     "untaught": "the same, untaught",
     "shuffled": "transformer on shuffled acts",
+    "graph": "graph",
 }
 
 
@@ -98,15 +99,45 @@ def sequence_card(manifest: dict[str, Any] | None) -> None:
         st.caption(_("{n} shoppers have no act of their own, so it says nothing of them.", n=whole(empty)))
 
 
+def graph_card(manifest: dict[str, Any] | None) -> None:
+    """Draw the card of the graph, when a profiles run has one."""
+    card = (manifest or {}).get("graph")
+    if not card:
+        return
+    st.subheader(_("Graph behind the profiles"))
+    st.caption(_("Shoppers, items, categories and brands as one graph: walks between them, kept in a few directions."))
+    nodes, edges = card["nodes"], card["edges"]
+    frame.tiles(
+        "graph",
+        [
+            (_("Items"), whole(nodes["item"]), _("{n} shopper and item pairs", n=whole(edges["item"])), None),
+            (
+                _("Categories and brands"),
+                whole(nodes.get("category", 0) + nodes.get("brand", 0)),
+                _("a walk goes on to them from an item"),
+                None,
+            ),
+            (
+                _("Kept"),
+                percent(card["kept_share"]),
+                _("in {n} numbers for a shopper", n=whole(card["values"])),
+                _("Share of the squared edges that the directions keep."),
+            ),
+            (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), None, None),
+        ],
+    )
+
+
 def blocks_table(here: Screen) -> None:
     """Draw what each block of the profile adds on this log, or the button that measures it."""
     st.subheader(_("What each block of the profile adds"))
     manifest = state.ask(screens.run_manifest, here, "blocks")
-    if manifest is None:
+    if manifest is None or "weights" not in manifest:
         st.caption(
             _(
-                "A linear model foretells who acts in which category from counts, texts and the order of acts, alone and together, and "
-                "says with intervals what each adds on this log. It trains the behaviour transformer: minutes for a million acts."
+                "A linear model foretells who acts in which category from counts, texts, the order of acts and the graph, alone and "
+                "together, and says with intervals what each adds on this log. It trains the behaviour transformer: minutes for a "
+                "million acts."
             )
         )
         _measure(here, _("Measure"))
@@ -117,41 +148,84 @@ def blocks_table(here: Screen) -> None:
             st.caption(_("computed from {version}", version=plain(made_from)), width="content")
             _measure(here, _("Measure again"))
     rows = state.ask(screens.run_table, here, "blocks", "blocks").to_pandas()
+    kept = rows[rows["weighing"].isin(["equal", "chosen"])]
     shown = pd.DataFrame(
         {
-            "blocks": [" + ".join(_(BLOCK_WORDS[name]) for name in names.split(" + ")) for names in rows["blocks"]],
-            "auc": [number(value) for value in rows["auc"]],
-            "interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)],
-            "gain": [
-                f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]" if place else "–"
-                for place, (gain, low, high) in enumerate(zip(rows["gain"], rows["gain_low"], rows["gain_high"], strict=True))
+            "blocks": [" + ".join(_(BLOCK_WORDS[name]) for name in names.split(" + ")) for names in kept["blocks"]],
+            "weights": [
+                weights if kind == "chosen" else _("equal") for kind, weights in zip(kept["weighing"], kept["weights"], strict=True)
             ],
+            "auc": [number(value) for value in kept["auc"]],
+            "interval": [interval(low, high) for low, high in zip(kept["low"], kept["high"], strict=True)],
+            "gain": ["–", *_differences(kept, "gain")[1:]],
+            "behind": [*_differences(kept, "behind")[:-1], "–"],
         }
     )
     frame.table(
         shown,
-        height=400,
+        height=420,
         key="blocks",
         column_config={
             "blocks": _("Blocks"),
+            "weights": _("Weights"),
             "auc": _("AUC"),
             "interval": _("95% interval"),
             "gain": _("Against counts alone"),
+            "behind": _("Weighed blocks against this"),
         },
     )
     config = manifest.get("config", {})
     said_of = _("categories") if manifest.get("of") == "categories" else _("acts")
     st.caption(
         _(
-            "Mean AUC over {n} {targets} within {days:g} days from {day}, {users} shoppers; chance is 0.5.",
+            "Mean AUC over {n} {targets} within {days:g} days from {day}, {users} shoppers; chance is 0.5. Weights were chosen "
+            "on the window from {chosen}.",
             n=whole(manifest.get("targets")),
             targets=said_of,
             days=float(config.get("horizon_hours", 0)) / 24,
             day=day(manifest.get("judged_at"), here.zone),
             users=whole(manifest.get("users")),
+            chosen=day(manifest.get("weights_at"), here.zone),
         )
     )
+    st.markdown("\n".join(f"- {line}" for line in _verdicts(manifest, rows)))
     frame.take_away(rows, "blocks")
+
+
+def _differences(rows: pd.DataFrame, name: str) -> list[str]:
+    bounds = zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+    return [f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in bounds]
+
+
+def _verdicts(manifest: dict[str, Any], rows: pd.DataFrame) -> list[str]:
+    """One sentence a block: whether it helps beside the others; and one on who acts at all."""
+    said_lines = []
+    for name, weight in manifest["weights"].items():
+        word = _(BLOCK_WORDS[name])
+        without = rows[rows["weighing"] == f"without {name}"]
+        if weight == 0:
+            said_lines.append(_("**{block}** gets no weight: at the earlier cutoff it did not help beside the others.", block=word))
+        elif len(without):
+            row = without.iloc[0]
+            added = _differences(without, "behind")[0]
+            if row["behind_low"] > 0:
+                line = _("**{block}** helps: beside the others it adds {added} of AUC.", block=word, added=added)
+            elif row["behind_high"] < 0:
+                line = _("**{block}** hurts here: beside the others it adds {added} of AUC.", block=word, added=added)
+            else:
+                line = _("**{block}** does not help here: beside the others it adds {added} of AUC.", block=word, added=added)
+            said_lines.append(line)
+    if anyone := manifest.get("anyone"):
+        said_lines.append(
+            _(
+                "Who acts at all: counts alone reach {counts}, weighed blocks {auc}, a difference of {gain}.",
+                counts=number(anyone["counts"]),
+                auc=number(anyone["auc"]),
+                gain=_differences(pd.DataFrame([anyone]), "gain")[0],
+            )
+        )
+    said_lines.extend(plain(said(warning)) for warning in manifest.get("warnings", []))
+    return said_lines
 
 
 def _measure(here: Screen, label: str) -> None:

@@ -1,4 +1,4 @@
-"""The verdict of a propensity run in sentences, from its numbers alone: what won, by how much, and whether text helps."""
+"""The verdict of a propensity run in sentences, from its numbers alone: what won, by how much, whether texts and order of acts help."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,6 +16,9 @@ CONTENDER_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "logistic regression",
     "mean": "the mean of network and LightGBM",
+    "mlp_sequence": "the neural network with the order of acts",
+    "lightgbm_sequence": "LightGBM on counts and the order of acts",
+    "mean_sequence": "the mean of network and LightGBM, both with the order of acts",
 }
 TEXT_WORDS = {"mlp": "the neural network", "lightgbm_text": "LightGBM"}
 """What gains or loses by the text, as the sentence names it."""
@@ -55,10 +58,21 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
     else:
         told.append(_("Against the best baseline, {best}, it is {difference} in log loss.", best=_contender(best), difference=difference))
     if text := verdict.get("text"):
-        model = _(TEXT_WORDS["lightgbm_text" if winner == "lightgbm" else "mlp"])
+        model = _(TEXT_WORDS["lightgbm_text" if winner.startswith("lightgbm") else "mlp"])
         told.append(_text(text) + _("With it, {model} is {difference} in log loss.", model=model, difference=_difference(text)))
     else:
         told.append(_("The log has no item texts, so the chance rests on counts."))
+    if sequence := verdict.get("sequence"):
+        earned = winner == sequence["model"]
+        told.append(
+            (_("The order of acts earned its place on validation. ") if earned else _("The order of acts earned no place on validation. "))
+            + _(
+                "Against {without}, {model} is {difference} in log loss.",
+                without=_contender(sequence["without"]),
+                model=_contender(sequence["model"]),
+                difference=_difference(sequence),
+            )
+        )
     return told
 
 

@@ -1,0 +1,87 @@
+"""Profiles: the blocks of every shopper as of a cutoff, kept as an immutable run."""
+
+import time
+from datetime import datetime
+
+from core.artifacts import write_arrays, write_table
+from core.errors import CoreError, GateError, NotFoundError, StorageError
+from core.messages import say
+from core.pipeline.options import ProfileOptions
+from core.pipeline.telling import Result, about
+from core.pipeline.texts import TextProfiles
+from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
+from core.schema import Progress, part_of, silent
+from core.store import Dataset, Home, Log, RunDraft
+
+PROFILE_BLOCKS = ("counts", "text", "sequence", "graph")
+
+
+def profile(
+    home: Home, dataset: Dataset, *, cutoff: datetime | None = None, options: ProfileOptions | None = None, progress: Progress = silent
+) -> Result:
+    """Count features and encode item texts into a profile of every shopper; a run made from the same is found again."""
+    from core.features import compute_features
+
+    options = options or ProfileOptions()
+    if unknown := set(options.blocks) - set(PROFILE_BLOCKS):
+        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
+    inputs, config = {"version": dataset.version_path().name}, options.config
+    if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
+        if cutoff is None:
+            dataset.point_to("profiles", found)
+        return about(dataset, "profiles", found, reused=True)
+    began, log = time.time(), dataset.log(cutoff)
+    earlier = earlier_run(dataset, "profiles", config) if cutoff is None else None
+    share = 0.3 if "sequence" in options.blocks else 0.9
+    texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_centre(earlier))
+    progress(0.02, say("counting what each shopper did"))
+    with log.history() as connection:
+        counts = compute_features(connection, log.until)
+    vectors, text = texts.item_vectors(log.until), texts(log.until)
+    with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
+        write_table(draft.path / "counts.parquet", counts)
+        draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
+        if vectors is not None and text is not None:
+            from core.encoder.items import save_item_vectors
+
+            save_item_vectors(draft.path, vectors)
+            write_arrays(draft.path / "text.safetensors", {"text": text[1]})
+            empty = int((~text[1].any(axis=1)).sum())
+            draft.record |= {"card": vectors.card, "users_without_text": empty}
+        elif "text" in options.blocks:
+            nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
+            draft.record["warnings"].append(nothing)
+        read = None
+        if "sequence" in options.blocks:
+            read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 1.0))
+        if "graph" in options.blocks:
+            _add_graph(log, draft)
+        tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
+    return about(dataset, "profiles", draft.run_id)
+
+
+def blocks_in_use(dataset: Dataset) -> tuple[str, ...]:
+    """Return the blocks of the profiles on screen, else those of the product's default."""
+    try:
+        run = dataset.current()["runs"].get("profiles")
+        return tuple(dataset.run_manifest("profiles", run)["config"]["blocks"]) if run else ProfileOptions.blocks
+    except (NotFoundError, StorageError, KeyError):  # none yet, or a damaged one, which will be made again
+        return ProfileOptions.blocks
+
+
+def _add_graph(log: Log, draft: RunDraft) -> None:
+    """Read the graph of the history and keep it with what it says of every user; a log too small for it says so."""
+    from core.encoder.graph import fit_graph, graph_profiles, save_graph
+
+    began = time.process_time()
+    with log.history() as connection:
+        try:
+            graph = fit_graph(connection)
+        except GateError as error:
+            draft.record["warnings"].append(say("Profiles hold no graph: {why}", why=error.message))
+            return
+        _users, profiles = graph_profiles(graph, connection)
+    save_graph(draft.path, graph)
+    write_arrays(draft.path / "graph.safetensors", {"graph": profiles})
+    empty = int((~profiles.any(axis=1)).sum())
+    draft.record["graph"] = graph.card | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
