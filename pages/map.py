@@ -6,7 +6,6 @@ from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
 from pages.parts.changes import changes_since
-from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, sequence_card
 from pages.parts.text import _, whole
 from pages.parts.traits import segment_names_shown, segments_shown
 from pages.parts.wording import wording_section
@@ -32,8 +31,3 @@ if here and manifest:
     changes_since(here, segment_names_shown(here))
     st.subheader(_("How far this map can be trusted"))
     quality_figures(state.ask(screens.run_manifest, here, "atlas"))
-    profiles = state.ask(screens.run_manifest, here, "profiles")
-    encoder_card(profiles)
-    sequence_card(profiles)
-    graph_card(profiles)
-    blocks_table(here)

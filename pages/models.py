@@ -1,10 +1,18 @@
 """Models: what made the figures, from which data, with which settings?"""
 
 from pages.parts import frame
+from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, sequence_card
+from pages.parts.foresight import foresight_table
 from pages.parts.models import feature_matrix, run_table
 from pages.parts.text import _
 
 here = frame.begin(_("Models"), _("Which run made what, and what do the models see of a shopper?"))
-if here and frame.needs(here, "profiles"):
+profiles = frame.needs(here, "profiles") if here else None
+if here and profiles:
     run_table(here)
+    encoder_card(profiles)
+    sequence_card(profiles)
+    foresight_table(profiles)
+    graph_card(profiles)
+    blocks_table(here)
     feature_matrix(here)

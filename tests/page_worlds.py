@@ -60,6 +60,10 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         nodes, edges = {"item": 6, "category": 3}, {"item": 40, "category": 20}
         graph = {"users": n, "nodes": nodes, "edges": edges, "values": 4, "kept_share": 0.4, "cpu_seconds": 0.2}
         losses = [{"next_item": 6.5}, {"next_item": 5.25}]
+        card["foresight"] = {
+            "masked_item": {"value": 0.3, "low": 0.25, "high": 0.35, "frequent": 0.1, "n": 400, "users": 3},
+            "next_kind": {"value": 0.5, "low": None, "high": None, "frequent": 0.6, "n": 5, "users": 1},
+        }
         draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
+from core.encoder.foresight import _found, judge_foresight
 from core.encoder.histories import KINDS, Histories, read_histories
 from core.encoder.items import ItemVectors
 from core.encoder.probe import equal, probe_blocks
@@ -16,10 +18,12 @@ from core.encoder.sequence import (
     FEWEST_ACTS,
     SequenceEncoder,
     SequenceOptions,
+    held_out,
     load_sequence,
     make_encoder,
     save_sequence,
     sequence_profiles,
+    source_of,
     train_sequence,
 )
 from core.errors import GateError
@@ -180,7 +184,8 @@ def test_a_user_without_acts_has_zeros_and_a_new_item_is_read_by_its_text(walked
 
 def test_too_few_acts_are_refused_with_both_numbers() -> None:
     histories, items = circle(users=5, length=10)
-    with pytest.raises(GateError, match=f"45 acts.*{FEWEST_ACTS} are needed"):
+    learned = 9 * int((~held_out(histories.user_ids)).sum())
+    with pytest.raises(GateError, match=f"{learned} acts.*{FEWEST_ACTS} are needed"):
         train_sequence(histories, items)
 
 
@@ -194,3 +199,42 @@ def test_the_probe_tells_what_a_block_adds_and_that_noise_adds_nothing() -> None
     assert rows[1].gain_low > 0.03
     assert rows[2].gain_low < 0.005 and abs(rows[2].gain) < 0.02
     assert rows[3].low < 0.55 and rows[3].gain_high < 0
+
+
+def test_a_trained_network_foresees_shoppers_it_never_learned_from_better_than_the_most_frequent(
+    walked: tuple[SequenceEncoder, Histories, ItemVectors],
+) -> None:
+    encoder, histories, _items = walked
+    told = encoder.card["foresight"]
+    assert set(told) == {"masked_item", "next_item", "next_kind"}
+    assert told["next_item"]["low"] > 0.9 and told["next_item"]["frequent"] == pytest.approx(10 / ITEMS, abs=0.05)
+    assert told["masked_item"]["low"] > told["masked_item"]["frequent"]
+    assert told["next_kind"]["value"] == told["next_kind"]["frequent"] == 1.0, "everyone only looks"
+    held = held_out(histories.user_ids)
+    assert told["next_item"]["users"] == held.sum() and told["next_item"]["n"] == 39 * held.sum()
+
+
+def test_held_out_shoppers_teach_nothing_and_are_the_same_at_every_cutoff() -> None:
+    histories, items = circle()
+    held = held_out(histories.user_ids)
+    assert 0 < held.sum() < len(held) / 5
+    assert (held_out(histories.user_ids[::-1]) == held[::-1]).all()
+    noise = np.repeat(held, histories.lengths)
+    item = np.where(noise, (histories.item * 7 + 3) % ITEMS, histories.item).astype(np.int32)
+    other = train_sequence(replace(histories, item=item), items, SequenceOptions(epochs=1))
+    same = train_sequence(histories, items, SequenceOptions(epochs=1))
+    assert other.card["losses"] == same.card["losses"] and other.frequent == same.frequent
+
+
+def test_an_untaught_network_foresees_no_better_than_chance() -> None:
+    histories, items = circle()
+    twin = make_encoder(histories, items, SequenceOptions())
+    told = judge_foresight(source_of(twin, histories, items), held_out(histories.user_ids))
+    assert told["next_item"]["value"] < 0.75 and told["next_item"]["low"] < 10 / ITEMS + 0.15
+
+
+def test_ties_count_half_so_that_equal_vectors_win_nothing() -> None:
+    network = make_encoder(*circle(), SequenceOptions()).network
+    every = torch.ones(100, 4) / 2
+    assert not _found(network, torch.ones(3, 4), torch.tensor([0, 50, 99]), every).any()
+    assert _found(network, torch.ones(3, 4), torch.tensor([0, 5, 9]), every[:12]).all()

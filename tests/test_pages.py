@@ -271,8 +271,8 @@ def test_every_number_of_every_rule_has_a_word() -> None:
     assert named == cleaning.PARAMETER_WORDS.keys()
 
 
-def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("map", tiny_home(tmp_path, users=240), monkeypatch)
+def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("models", tiny_home(tmp_path, users=240), monkeypatch)
     assert not app.exception and not app.error, words(app)
     table = next(frame.value for frame in app.dataframe if "gain" in frame.value)
     assert table["blocks"].tolist() == ["counts", "the same, untaught", "counts + texts"], "sets without a block are told in sentences"
@@ -284,6 +284,8 @@ def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, 
     assert "a difference of +0.010 [-0.010, +0.030]" in words(app)
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
     assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)
+    foreseen = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
+    assert foreseen["verdict"].tolist() == ["better", "no clear difference"] and foreseen["interval"].tolist()[0] == "[0.250, 0.350]"
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
 
 

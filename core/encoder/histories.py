@@ -1,7 +1,7 @@
 """Histories as arrays: what each user did, event by event in order, as the behaviour transformer reads it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,22 @@ class Histories:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Events of each user (U,)."""
         return np.diff(self.starts)
+
+    def only(self, users: npt.NDArray[np.bool_]) -> "Histories":
+        """The histories of some users (U,)."""
+        acts = np.repeat(users, self.lengths)
+        starts = np.concatenate([[0], np.cumsum(self.lengths[users])]).astype(np.int64)
+        return replace(
+            self,
+            user_ids=[user for user, kept in zip(self.user_ids, users, strict=True) if kept],
+            starts=starts,
+            item=self.item[acts],
+            kind=self.kind[acts],
+            gap=self.gap[acts],
+            dwell=self.dwell[acts],
+            position=self.position[acts],
+            price=self.price[acts],
+        )
 
 
 def read_histories(connection: Connection, item_ids: Sequence[str], most: int = MOST_EVENTS) -> Histories:

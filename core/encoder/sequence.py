@@ -7,11 +7,11 @@ their own, so a new item with a text is understood at once.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from core import __version__
 from core.artifacts import read_arrays, read_json, write_arrays, write_json
-from core.encoder.behaviour import GAP_BUCKETS, MASKED_PRICE, UNKNOWN_PRICE, Acts, Behaviour, Shape
+from core.encoder.acts import Block, Source, batches_of, thread_limit
+from core.encoder.behaviour import Behaviour, Shape
+from core.encoder.foresight import judge_foresight
 from core.encoder.histories import Histories
 from core.encoder.items import ItemVectors
 from core.encoder.network import choose_device
@@ -35,12 +37,14 @@ Ints = npt.NDArray[np.int64]
 FREQUENT_FROM = 20
 """Acts from which an item gets a vector of its own; below, its text says more than its few acts."""
 MOST_FREQUENT = 20_000
-TOKENS = 4096
-"""Acts in a batch."""
 MOST_ASKED = 1024
 """Items that a batch's next-item question chooses among."""
 FEWEST_ACTS = 1_000
 """Acts that are followed by another, below which there is nothing to learn from."""
+
+
+HELD_OUT = 20
+"""One shopper in so many is kept out of learning, to judge what was learned."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,9 @@ def train_sequence(
     progress: Progress = silent,
     checkpoints: Path | None = None,
 ) -> SequenceEncoder:
-    """Train on every history given; none of them may reach past the cutoff of what the profiles are for.
+    """Train on every history given but one in HELD_OUT, on which the trained network is judged.
+
+    None of them may reach past the cutoff of what the profiles are for.
 
     Args:
         histories: Read with `items.item_ids`.
@@ -94,24 +100,26 @@ def train_sequence(
         GateError: Fewer than FEWEST_ACTS acts are followed by another.
     """
     options = options or SequenceOptions()
-    followed = int(np.maximum(histories.lengths - 1, 0).sum())
+    held = held_out(histories.user_ids)
+    learned = histories.only(~held)
+    followed = int(np.maximum(learned.lengths - 1, 0).sum())
     if followed < FEWEST_ACTS:
         raise GateError(
             "There are {have} acts with one after them, {need} are needed to learn how acts follow one another.",
             have=followed,
             need=FEWEST_ACTS,
         )
-    encoder = make_encoder(histories, items, options)
-    network, source = encoder.network, _Source(histories, items, encoder)
+    encoder = make_encoder(learned, items, options)
+    network, source = encoder.network, source_of(encoder, learned, items)
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.01)
-    batches = _batches(histories.lengths, network.shape.segment, least=2)
+    batches = batches_of(learned.lengths, network.shape.segment, least=2)
     total = options.epochs * sum(len(users) * pieces * width for users, pieces, width in batches)
     planned = max(1, options.epochs * sum(pieces for _, pieces, _ in batches))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, total_steps=planned + 1, pct_start=0.1)
     rng, generator = np.random.default_rng(options.seed), torch.Generator().manual_seed(options.seed)
     training = Training(network, optimiser, schedule, rng, generator)
     resumption = Resumption(checkpoints, _key(histories, items, options) if checkpoints else "")
-    with _threads(options.threads), torch.random.fork_rng():
+    with thread_limit(options.threads), torch.random.fork_rng():
         torch.manual_seed(options.seed)
         network.train()
         resumed = training.done if resumption.restore(training) else 0
@@ -128,15 +136,19 @@ def train_sequence(
             training.losses.append({"next_item": told[0] / items_told, "next_kind": told[2] / kinds_told, "gap": told[3] / kinds_told})
             training.epoch, training.place, training.told = training.epoch + 1, 0, [0.0] * 5
     network.eval()
+    encoder.card["foresight"] = judge_foresight(source_of(encoder, histories, items), held, options.seed, options.threads)
     encoder.card.update({"losses": training.losses, "acts": len(histories.item), "left_out": histories.left_out, "epochs": options.epochs})
     encoder.card.update({"resumed_at_act": resumed, "checkpoint_damaged": resumption.was_damaged})
     resumption.finish()
     return encoder
 
 
-def _learn_batch(
-    training: Training, source: "_Source", batch: tuple[Ints, int, int], masked: float, progress: Progress, total: int
-) -> None:
+def held_out(user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Whom the transformer never learns from (U,): the same shoppers in every version and at every cutoff."""
+    return np.array([crc32(user_id.encode()) % HELD_OUT == 0 for user_id in user_ids], dtype=bool)
+
+
+def _learn_batch(training: Training, source: "Source", batch: tuple[Ints, int, int], masked: float, progress: Progress, total: int) -> None:
     """Read some users segment by segment, with one step of the optimiser after each."""
     users, pieces, width = batch
     network, generator = source.network, training.generator
@@ -181,6 +193,11 @@ def make_encoder(histories: Histories, items: ItemVectors, options: SequenceOpti
     return SequenceEncoder(network.eval(), [items.item_ids[int(row)] for row in often], edges, device, card)
 
 
+def source_of(encoder: SequenceEncoder, histories: Histories, items: ItemVectors) -> Source:
+    """Read histories as an encoder reads them."""
+    return Source(histories, items, encoder.network, encoder.frequent, encoder.price_edges, encoder.device)
+
+
 def sequence_profiles(
     encoder: SequenceEncoder, histories: Histories, items: ItemVectors, threads: int = 1, progress: Progress = silent
 ) -> Floats:
@@ -199,10 +216,10 @@ def sequence_profiles(
     network = encoder.network
     width = network.shape.width
     profiles = np.zeros((len(histories.user_ids), 2 * width), np.float32)
-    source = _Source(histories, items, encoder)
-    batches = _batches(histories.lengths, network.shape.segment, least=1)
+    source = source_of(encoder, histories, items)
+    batches = batches_of(histories.lengths, network.shape.segment, least=1)
     total, done = max(1, sum(len(users) * pieces * size for users, pieces, size in batches)), 0
-    with _threads(threads), torch.inference_mode():
+    with thread_limit(threads), torch.inference_mode():
         for users, pieces, size in batches:
             memory, remembered, hidden = None, None, None
             for block in source.segments(users, pieces, size, 0.0, None):
@@ -219,105 +236,8 @@ def sequence_profiles(
     return profiles
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One segment of some users."""
-
-    acts: Acts
-    items: Ints
-    """Catalogue rows of the block's distinct items (K,)."""
-    current: Tensor
-    """Catalogue row of each act's item (B, S), -1 for none."""
-    following: Tensor
-    """The same of the act after it."""
-    kind: Tensor
-    """Kind of the act after it (B, S), -1 where there is none."""
-    gap: Tensor
-    """Bucket of the time until it (B, S)."""
-
-
-class _Source:
-    """Turns histories into blocks for a network."""
-
-    def __init__(self, histories: Histories, items: ItemVectors, encoder: SequenceEncoder) -> None:
-        self.histories, self.device = histories, encoder.device
-        rows = {item: place for place, item in enumerate(encoder.frequent, 1)}
-        self.own = torch.tensor([rows.get(item, 0) for item in items.item_ids], dtype=torch.long, device=self.device)
-        self.text = None
-        if encoder.network.shape.text_dim:
-            texts = np.vstack([items.vectors, np.zeros((1, items.vectors.shape[1]), np.float32)])
-            self.text, self.text_row = (
-                torch.from_numpy(texts).to(self.device),
-                torch.from_numpy(items.index.astype(np.int64)).to(self.device),
-            )
-        self.network = encoder.network
-        h = histories
-        price = np.searchsorted(encoder.price_edges, h.price, side="right")
-        self.columns = {
-            "item": h.item.astype(np.int64),
-            "kind": h.kind.astype(np.int64),
-            "price": np.where(np.isnan(h.price), UNKNOWN_PRICE, price).astype(np.int64),
-            "gap": np.minimum(np.log2(1 + h.gap), GAP_BUCKETS - 1).astype(np.int64),
-        }
-        known = ~np.isnan(h.dwell)
-        self.numbers = np.stack(
-            [
-                np.log1p(h.gap) / 10,
-                np.log1p(np.where(known, np.maximum(h.dwell, 0), 0)) / 5,
-                known.astype(np.float32),
-                np.where(np.isnan(h.position), 0, 1 / np.maximum(np.nan_to_num(h.position, nan=1.0), 1)),
-            ],
-            axis=1,
-        ).astype(np.float32)
-        counts = np.bincount(h.item[h.item >= 0], minlength=max(1, len(items.item_ids)))
-        self.log_share = torch.from_numpy(np.log((counts + 1) / (counts.sum() + len(counts))).astype(np.float32)).to(self.device)
-
-    def vectors(self, rows: Ints) -> Tensor:
-        """Vectors of catalogue rows (K, width)."""
-        places = torch.from_numpy(rows).to(self.device)
-        text = self.text[self.text_row[places]] if self.text is not None else None
-        vectors: Tensor = self.network.items(text, self.own[places])
-        return vectors
-
-    def segments(self, users: Ints, pieces: int, width: int, masked: float, generator: torch.Generator | None) -> Iterator[_Block]:
-        """Yield the histories of some users, `width` acts at a time, so that all end with the last segment."""
-        starts, lengths = self.histories.starts[users], self.histories.lengths[users]
-        kept = np.minimum(lengths, pieces * width)
-        ends = starts + lengths
-        for piece in range(pieces):
-            place = np.arange(piece * width, (piece + 1) * width) - pieces * width  # -(pieces * width) … -1
-            at = ends[:, None] + place[None, :]  # (B, S)
-            there = place[None, :] >= -kept[:, None]
-            has_next = there & (place[None, :] < -1)
-            here, after = np.where(there, at, 0), np.where(has_next, at + 1, 0)
-            item = np.where(there, self.columns["item"][here], -1)
-            distinct = np.unique(item[item >= 0])
-            local = np.where(item >= 0, np.searchsorted(distinct, np.maximum(item, 0)), len(distinct))
-            hide = np.zeros(item.shape, bool)
-            if masked and generator is not None:
-                hide = (torch.rand(item.shape, generator=generator).numpy() < masked) & (item >= 0)
-            price = np.where(hide, MASKED_PRICE, self.columns["price"][here])
-            acts = Acts(
-                item=self._tensor(local),
-                masked=self._tensor(hide),
-                kind=self._tensor(self.columns["kind"][here]),
-                price=self._tensor(price),
-                gap=self._tensor(self.columns["gap"][here]),
-                numbers=self._tensor(self.numbers[here] * there[..., None].astype(np.float32)),
-                is_there=self._tensor(there),
-            )
-            following = np.where(has_next, self.columns["item"][after], -1)
-            kind = np.where(has_next, self.columns["kind"][after], -1)
-            yield _Block(
-                acts, distinct, *(self._tensor(x) for x in (item, following, kind, np.where(has_next, self.columns["gap"][after], 0)))
-            )
-
-    def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
-
-
 def _loss(
-    network: Behaviour, source: _Source, block: _Block, hidden: Tensor, generator: torch.Generator
+    network: Behaviour, source: Source, block: Block, hidden: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, npt.NDArray[np.float64]]:
     """Loss of a block; beside it the sums of the item, kind and gap losses with how many acts each is of."""
     asks, hides = block.following >= 0, block.acts.masked
@@ -343,38 +263,6 @@ def _loss(
         loss = loss + 0.3 * kind_loss + 0.3 * gap_loss
         told[2:] = float(kind_loss.detach()) * len(after), float(gap_loss.detach()) * len(after), len(after)
     return loss, told
-
-
-def _batches(lengths: Ints, segment: int, least: int) -> list[tuple[Ints, int, int]]:
-    """Group users of like length into (users, segments, acts in a segment), so that little is padding."""
-    order = np.argsort(lengths, kind="stable")
-    order = order[lengths[order] >= least]
-    batches: list[tuple[Ints, int, int]] = []
-    at = 0
-    while at < len(order):
-        width = min(segment, _rounded(int(lengths[order[at]])))
-        users = max(1, TOKENS // width)
-        part = order[at : at + users]
-        longest = int(lengths[part[-1]])
-        width = min(segment, _rounded(longest))
-        batches.append((part.astype(np.int64), -(-longest // width), width))
-        at += users
-    return batches
-
-
-def _rounded(length: int) -> int:
-    return max(4, -(-length // 4) * 4)
-
-
-@contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def save_sequence(folder: Path, encoder: SequenceEncoder) -> None:
