@@ -276,3 +276,13 @@ def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, 
     assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.050 [+0.040, +0.060]"]
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
     assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)
+
+
+def test_the_map_page_tells_what_changed_since_the_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("map", tiny_home(tmp_path, users=240), monkeypatch)
+    table = next(frame.value for frame in app.dataframe if "came" in frame.value)
+    assert (table["before"] == table["stayed"] + table["left"] + table["gone"]).all() and table["before"].sum() == 239
+    assert (table["now"] == table["stayed"] + table["came"] + table["new"]).all() and table["now"].sum() == 240
+    assert table["segment"].tolist()[-1] == "Segment 2 of before"
+    assert "238 of 239 shoppers (99.6%) stand in the same segment, 1 moved, 1 are new, 0 are gone" in words(app)
+    assert any(tile.label == "Profiles changed" and tile.value == "2" for tile in app.metric)

@@ -18,12 +18,13 @@ from core.artifacts import read_arrays, read_json, read_table, write_arrays, wri
 from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
 from core.jobs import Reporter, start_job
 from core.messages import Message, say
-from core.pipeline.exporting import export_tables, write_rows
+from core.pipeline.exporting import export_tables
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_moves, tell_update
+from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Dataset, Home
 
