@@ -194,3 +194,10 @@ def test_the_probe_tells_what_a_block_adds_and_that_noise_adds_nothing() -> None
     assert rows[1].gain_low > 0.03
     assert rows[2].gain_low < 0.005 and abs(rows[2].gain) < 0.02
     assert rows[3].low < 0.55 and rows[3].gain_high < 0
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 4])
+def test_a_training_of_a_few_steps_has_a_schedule(epochs: int) -> None:
+    histories, items = circle(users=140, length=60)  # three batches of one piece: nine steps in three epochs
+    encoder = train_sequence(histories, items, SequenceOptions(epochs=epochs))
+    assert len(encoder.card["losses"]) == epochs and np.isfinite(sequence_profiles(encoder, histories, items)).all()

@@ -1,5 +1,6 @@
 """Profiles and maps after an append: what stays bit for bit, what is told, and whose sums close."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 
 from core.artifacts import read_arrays, read_table
 from core.atlas.moves import segment_moves
+from core.encoder import resuming
 from core.encoder.items import CENTRE_DRIFT, encode_items
 from core.encoder.updating import profile_drift
+from core.errors import CancelledError
 from core.pipeline import changes, screens
 from core.pipeline.options import ProfileOptions
 from core.pipeline.work import draw_map, profile
@@ -136,6 +139,26 @@ def test_a_log_that_is_not_a_continuation_and_a_changed_model_train_anew(tmp_pat
     third = profile(home, dataset, options=options(model))
     assert "v0002 is not a part of this one" in third["update"]["sequence"]["why"]
     assert third["update"]["texts"] == {"encoded": 0, "kept": 24}
+
+
+def test_profiles_that_were_cancelled_go_on_where_their_training_was(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resuming, "EVERY_SECONDS", 0.0)
+    found = []
+    for name, limit in (("undisturbed", 2.0), ("cancelled", 0.6)):
+        home = Home(tmp_path / name)
+        dataset = published(home.path, log_of(users=300))
+
+        def stop(share: float, message: str, limit: float = limit) -> None:
+            if share > limit and "learning how" in str(message):
+                raise CancelledError("stopped")
+
+        with suppress(CancelledError):
+            profile(home, dataset, options=options(tiny), progress=stop)
+        run = profile(home, dataset, options=options(tiny))
+        assert (run["sequence"]["resumed_at_act"] > 0) == (name == "cancelled")
+        found.append(blocks_of(dataset, run["run"])["sequence"])
+        assert list((home.path / "cache" / "trainings").glob("*.safetensors")) == []
+    assert all(np.array_equal(vector, found[1][user]) for user, vector in found[0].items())
 
 
 def test_an_earlier_centre_serves_while_the_catalogues_is_near_it(tmp_path: Path, tiny: Path) -> None:

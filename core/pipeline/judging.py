@@ -3,6 +3,7 @@
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def judge_blocks(
             days=horizon / timedelta(days=1),
             need=FEWEST,
         )
-    tables = _Tables(log, TextProfiles(home, log, options), options, seed)
+    tables = _Tables(log, TextProfiles(home, log, options), options, seed, home.path / "cache" / "trainings")
     blocks = []
     for (at, told), (users, _) in zip(((earlier, part_of(progress, 0.0, 0.8)), (later, part_of(progress, 0.8, 0.95))), labels, strict=True):
         known = tables(at, users, told)
@@ -108,8 +109,8 @@ def judge_blocks(
 class _Tables:
     """Blocks of every user as of a cutoff; the transformer is taught once, at the first."""
 
-    def __init__(self, log: Log, texts: TextProfiles, options: ProfileOptions, seed: int) -> None:
-        self.log, self.texts, self.options, self.seed = log, texts, options, seed
+    def __init__(self, log: Log, texts: TextProfiles, options: ProfileOptions, seed: int, checkpoints: Path) -> None:
+        self.log, self.texts, self.options, self.seed, self.checkpoints = log, texts, options, seed, checkpoints
         self.networks: dict[str, SequenceEncoder] = {}
         self.card: dict[str, Any] = {}
 
@@ -128,7 +129,7 @@ class _Tables:
         if not self.networks:
             chosen = SequenceOptions(device=self.options.device, seed=self.seed)
             began = time.process_time()
-            taught = train_sequence(histories, items, chosen, progress)
+            taught = train_sequence(histories, items, chosen, progress, self.checkpoints)
             self.card = taught.card | {"cpu_seconds": round(time.process_time() - began, 1)}
             self.networks = {"sequence": taught, "untaught": make_encoder(histories, items, chosen)}
         blocks: Blocks = {"counts": np.sign(counts.values) * np.log1p(np.abs(counts.values))}
