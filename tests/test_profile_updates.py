@@ -135,10 +135,20 @@ def test_a_log_that_is_not_a_continuation_and_a_changed_model_train_anew(tmp_pat
     assert "by another model" in second["update"]["sequence"]["why"]
     assert second["card"]["fingerprint"] != first["card"]["fingerprint"]
     assert set(read_table(dataset.run_path("profiles", second["run"]) / "drift.parquet")["change"].to_pylist()) == {None, "new"}
-    published(home.path, log_of(seed=3))  # ends before the log of v0002 did
+    published(home.path, log_of(users=36, seed=3))  # ends before both logs did
     third = profile(home, dataset, options=options(model))
     assert "v0002 is not a part of this one" in third["update"]["sequence"]["why"]
     assert third["update"]["texts"] == {"encoded": 0, "kept": 24}
+
+
+def test_an_append_to_an_older_version_keeps_what_was_made_of_that_one(tmp_path: Path, tiny: Path) -> None:
+    late = {"user_id": "u01", "item_id": "i02", "event_type": "view", "event_time": at(60)}
+    found = []
+    for events in (log_of(), [*log_of(seed=3), late], log_of() + APPENDED):  # the second is no part of the third: it ends later
+        dataset = published(tmp_path, events, GROWN)
+        found.append(profile(Home(tmp_path), dataset, options=options(tiny))["update"])
+    assert found[1]["after"]["version"] == "v0001"
+    assert found[2]["after"]["version"] == "v0001" and found[2]["sequence"]["network"] == "kept"
 
 
 def test_profiles_that_were_cancelled_go_on_where_their_training_was(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
