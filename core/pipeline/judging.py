@@ -3,7 +3,6 @@
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def judge_blocks(
             days=horizon / timedelta(days=1),
             need=FEWEST,
         )
-    tables = _Tables(log, TextProfiles(home, log, options), options, seed, home.path / "cache" / "trainings")
+    tables = _Tables(log, TextProfiles(home, log, options), options, seed)
     blocks = []
     for (at, told), (users, _) in zip(((earlier, part_of(progress, 0.0, 0.8)), (later, part_of(progress, 0.8, 0.95))), labels, strict=True):
         known = tables(at, users, told)
@@ -109,8 +108,8 @@ def judge_blocks(
 class _Tables:
     """Blocks of every user as of a cutoff; the transformer is taught once, at the first."""
 
-    def __init__(self, log: Log, texts: TextProfiles, options: ProfileOptions, seed: int, checkpoints: Path) -> None:
-        self.log, self.texts, self.options, self.seed, self.checkpoints = log, texts, options, seed, checkpoints
+    def __init__(self, log: Log, texts: TextProfiles, options: ProfileOptions, seed: int) -> None:
+        self.log, self.texts, self.options, self.seed = log, texts, options, seed
         self.networks: dict[str, SequenceEncoder] = {}
         self.card: dict[str, Any] = {}
 
@@ -129,7 +128,7 @@ class _Tables:
         if not self.networks:
             chosen = SequenceOptions(device=self.options.device, seed=self.seed)
             began = time.process_time()
-            taught = train_sequence(histories, items, chosen, progress, self.checkpoints)
+            taught = train_sequence(histories, items, chosen, progress)
             self.card = taught.card | {"cpu_seconds": round(time.process_time() - began, 1)}
             self.networks = {"sequence": taught, "untaught": make_encoder(histories, items, chosen)}
         blocks: Blocks = {"counts": np.sign(counts.values) * np.log1p(np.abs(counts.values))}

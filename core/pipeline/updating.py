@@ -1,7 +1,7 @@
 """Profiles after an append: what of the earlier version still holds, and what changed since.
 
 Only the run at the end of the log keeps anything; a run as of a cutoff is made from its own history alone, so that it is the
-same, bit for bit, in whichever home and after whichever append (docs/decisions/0012).
+same, bit for bit, in whichever home and after whichever append (docs/decisions/0016).
 """
 
 import time
