@@ -77,8 +77,10 @@ def test_after_an_append_only_its_shoppers_are_encoded_and_all_others_keep_their
     assert first["update"]["sequence"]["network"] == "trained" and "after" not in first["update"]
     assert first["update"]["texts"] == {"encoded": 24, "kept": 0}
     published(tmp_path, log_of() + APPENDED, GROWN)
-    second = profile(Home(tmp_path), dataset, options=options(tiny))
+    said: list[str] = []
+    second = profile(Home(tmp_path), dataset, options=options(tiny), progress=lambda share, message: said.append(str(message)))
     told = second["update"]
+    assert "3 histories read, 38 profiles kept as they were" in said and "25 distinct texts, 1 of them new" in said
     assert told["after"] == {"run": first["run"], "version": "v0001"}
     assert told["texts"] == {"encoded": 1, "kept": 24}
     assert told["sequence"] == {"network": "kept", "why": None, "encoded": 3, "kept": USERS - 2}

@@ -137,6 +137,7 @@ def add_sequence(
     write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles, "keys": keys})
     draft.record["sequence"] = encoder.card
     kept = len(profiles) - encoded
+    progress(1.0, say("{encoded:,} histories read, {kept:,} profiles kept as they were", encoded=encoded, kept=kept))
     return {"network": "trained" if former is None else "kept", "why": why, "encoded": encoded, "kept": kept}
 
 
