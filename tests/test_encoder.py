@@ -162,6 +162,18 @@ def test_a_killed_call_goes_on_from_its_checkpoint(tiny: Path, tmp_path: Path, m
     assert len(list((tmp_path / "vectors" / encoder.cache_name).glob("*"))) <= 40
 
 
+def test_vectors_in_the_batches_of_a_gpu_agree_with_those_of_a_processor(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, texts, width = opened(tiny, tmp_path), sentences(300), encode.batch_width
+    processor = encode_texts(encoder, texts)
+    monkeypatch.setattr(encode, "batch_width", lambda length, device: width(length, "cuda"))
+    monkeypatch.setattr(encode, "CPU_BUDGET", encode.GPU_BUDGET)
+    gated = with_network(encoder, Gate)
+    assert np.allclose(encode_texts(gated, texts), processor, atol=1e-5)
+    assert all(places[1] % 8 == 0 for places in gated.network.shapes) and max(places[0] for places in gated.network.shapes) > 256
+
+
 def test_running_out_of_memory_halves_the_batches_and_goes_on(tiny: Path, tmp_path: Path) -> None:
     encoder, texts = opened(tiny, tmp_path), sentences(80)
     poor = with_network(encoder, lambda network: Gate(network, most_tokens=70))

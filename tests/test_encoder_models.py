@@ -84,6 +84,17 @@ def test_reduced_precision_agrees_with_the_exact_one(precision: str, cosine: flo
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_every_device_gives_the_vectors_of_a_processor_within_its_tolerance(device: str, cache: Path) -> None:
+    if not {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[device]:
+        pytest.skip(f"no {device} here")
+    exact = encode_texts(load_encoder(MINILM, ENGLISH, device="cpu", cache=cache, precision="fp32"), ENGLISH)
+    for precision, cosine in (("fp32", 0.9999), ("bf16", 0.999)):
+        found = encode_texts(load_encoder(MINILM, ENGLISH, device=device, cache=cache, precision=precision), ENGLISH)
+        assert (exact * found).sum(1).min() > cosine, precision
+
+
+@pytest.mark.slow
 def test_real_vectors_keep_their_bits_in_any_company(cache: Path) -> None:
     rng = np.random.default_rng(0)
     words = " ".join(ENGLISH).split()

@@ -238,3 +238,10 @@ def test_ties_count_half_so_that_equal_vectors_win_nothing() -> None:
     every = torch.ones(100, 4) / 2
     assert not _found(network, torch.ones(3, 4), torch.tensor([0, 50, 99]), every).any()
     assert _found(network, torch.ones(3, 4), torch.tensor([0, 5, 9]), every[:12]).all()
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 4])
+def test_a_training_of_a_few_steps_has_a_schedule(epochs: int) -> None:
+    histories, items = circle(users=140, length=60)  # three batches of one piece: nine steps in three epochs
+    encoder = train_sequence(histories, items, SequenceOptions(epochs=epochs))
+    assert len(encoder.card["losses"]) == epochs and np.isfinite(sequence_profiles(encoder, histories, items)).all()

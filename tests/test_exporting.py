@@ -3,15 +3,22 @@
 import csv
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.artifacts import sha256_of
+from core.artifacts import read_arrays, sha256_of
 from core.errors import FileError
-from core.pipeline.exporting import EVENT_TABLES, export_tables, write_rows
-from core.pipeline.work import IngestOptions, ingest
+from core.pipeline.exporting import EVENT_TABLES, export_tables
+from core.pipeline.exporting_profiles import export_profiles
+from core.pipeline.options import ProfileOptions
+from core.pipeline.work import IngestOptions, ingest, profile
+from core.pipeline.writing import write_rows
 from core.store import Home
+from tests.encoders import save_tiny_encoder
+from tests.worlds import at, publish_world
 
 LOG = """user_id,item_id,event_type,event_time
 007,=1+1,view,2024-03-01 10:00:00
@@ -76,3 +83,34 @@ def test_a_single_table_is_written_whole(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.parquet", table)
     assert pq.read_table(tmp_path / "t.parquet").equals(table)
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_profiles_are_exported_for_pandas_and_numpy_with_ids_cutoff_and_model(tmp_path: Path) -> None:
+    model = save_tiny_encoder(tmp_path / "tiny")
+    home = Home(tmp_path / "home")
+    titles = ("red dress", "blue shirt", "green tea", "coffee cup")
+    events = [
+        {"user_id": f"{user:03d}", "item_id": f"i{(user + step) % 4}", "event_type": "view", "event_time": at(user + step)}
+        for user in range(9)
+        for step in range(1 + user % 3)
+    ]
+    publish_world(home.path, events, [{"item_id": f"i{n}", "title": title} for n, title in enumerate(titles)])
+    told = profile(home, home.dataset("tiny"), options=ProfileOptions(model=str(model), device="cpu", blocks=("counts", "text")))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        assert set(export_profiles(home.dataset("tiny"), tmp_path / name)) == {"profiles.parquet", "profiles.npz"}
+    for file in ("profiles.parquet", "profiles.npz"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    profiles = pd.read_parquet(tmp_path / "a" / "profiles.parquet")
+    vectors = np.stack(profiles["text"])
+    assert profiles["user_id"].tolist() == [f"{user:03d}" for user in range(9)] and vectors.dtype == np.float32
+    assert profiles["model"].unique().tolist() == [f"tiny@{told['card']['fingerprint'][:12]}/{told['card']['precision']}"]
+    assert profiles["cutoff"].unique().tolist() == [pd.Timestamp(home.dataset("tiny").log().until)]
+    kept = read_arrays(home.dataset("tiny").run_path("profiles") / "text.safetensors")["text"]
+    assert np.array_equal(vectors, kept)
+    similarity = vectors @ vectors.T
+    assert (similarity.argmax(axis=1) == np.arange(9))[np.unique(vectors, axis=0, return_index=True)[1]].all()
+    with np.load(tmp_path / "a" / "profiles.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["cutoff", "model", "text", "user_id"]
+        assert arrays["user_id"].tolist() == profiles["user_id"].tolist() and np.array_equal(arrays["text"], vectors)
+        assert str(arrays["model"]) == profiles["model"][0] and pd.Timestamp(str(arrays["cutoff"])) == profiles["cutoff"][0]

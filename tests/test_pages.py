@@ -326,3 +326,13 @@ def test_a_shopper_shows_the_segments_of_earlier_maps_one_for_each_reading(tmp_p
     app = open_page("shopper", home, monkeypatch)
     app.text_input(key="shopper-id").set_value("u001").run()
     assert not app.exception and [e.label for e in app.expander if "earlier maps" in e.label] == ["Segments on earlier maps (3)"]
+
+
+def test_the_map_page_tells_what_changed_since_the_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("map", tiny_home(tmp_path, users=240), monkeypatch)
+    table = next(frame.value for frame in app.dataframe if "came" in frame.value)
+    assert (table["before"] == table["stayed"] + table["left"] + table["gone"]).all() and table["before"].sum() == 239
+    assert (table["now"] == table["stayed"] + table["came"] + table["new"]).all() and table["now"].sum() == 240
+    assert table["segment"].tolist()[-1] == "Segment 2 of before"
+    assert "238 of 239 shoppers (99.6%) stand in the same segment, 1 moved, 1 are new, 0 are gone" in words(app)
+    assert any(tile.label == "Profiles changed" and tile.value == "2" for tile in app.metric)

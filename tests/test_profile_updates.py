@@ -1,5 +1,6 @@
 """Profiles and maps after an append: what stays bit for bit, what is told, and whose sums close."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 
 from core.artifacts import read_arrays, read_table
 from core.atlas.moves import segment_moves
+from core.encoder import resuming
 from core.encoder.items import CENTRE_DRIFT, encode_items
 from core.encoder.updating import profile_drift
+from core.errors import CancelledError
 from core.pipeline import changes, screens
 from core.pipeline.options import ProfileOptions
 from core.pipeline.work import draw_map, profile
@@ -74,8 +77,10 @@ def test_after_an_append_only_its_shoppers_are_encoded_and_all_others_keep_their
     assert first["update"]["sequence"]["network"] == "trained" and "after" not in first["update"]
     assert first["update"]["texts"] == {"encoded": 24, "kept": 0}
     published(tmp_path, log_of() + APPENDED, GROWN)
-    second = profile(Home(tmp_path), dataset, options=options(tiny))
+    said: list[str] = []
+    second = profile(Home(tmp_path), dataset, options=options(tiny), progress=lambda share, message: said.append(str(message)))
     told = second["update"]
+    assert "3 histories read, 38 profiles kept as they were" in said and "25 distinct texts, 1 of them new" in said
     assert told["after"] == {"run": first["run"], "version": "v0001"}
     assert told["texts"] == {"encoded": 1, "kept": 24}
     assert told["sequence"] == {"network": "kept", "why": None, "encoded": 3, "kept": USERS - 2}
@@ -132,10 +137,40 @@ def test_a_log_that_is_not_a_continuation_and_a_changed_model_train_anew(tmp_pat
     assert "by another model" in second["update"]["sequence"]["why"]
     assert second["card"]["fingerprint"] != first["card"]["fingerprint"]
     assert set(read_table(dataset.run_path("profiles", second["run"]) / "drift.parquet")["change"].to_pylist()) == {None, "new"}
-    published(home.path, log_of(seed=3))  # ends before the log of v0002 did
+    published(home.path, log_of(users=36, seed=3))  # ends before both logs did
     third = profile(home, dataset, options=options(model))
     assert "v0002 is not a part of this one" in third["update"]["sequence"]["why"]
     assert third["update"]["texts"] == {"encoded": 0, "kept": 24}
+
+
+def test_an_append_to_an_older_version_keeps_what_was_made_of_that_one(tmp_path: Path, tiny: Path) -> None:
+    late = {"user_id": "u01", "item_id": "i02", "event_type": "view", "event_time": at(60)}
+    found = []
+    for events in (log_of(), [*log_of(seed=3), late], log_of() + APPENDED):  # the second is no part of the third: it ends later
+        dataset = published(tmp_path, events, GROWN)
+        found.append(profile(Home(tmp_path), dataset, options=options(tiny))["update"])
+    assert found[1]["after"]["version"] == "v0001"
+    assert found[2]["after"]["version"] == "v0001" and found[2]["sequence"]["network"] == "kept"
+
+
+def test_profiles_that_were_cancelled_go_on_where_their_training_was(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resuming, "EVERY_SECONDS", 0.0)
+    found = []
+    for name, limit in (("undisturbed", 2.0), ("cancelled", 0.6)):
+        home = Home(tmp_path / name)
+        dataset = published(home.path, log_of(users=300))
+
+        def stop(share: float, message: str, limit: float = limit) -> None:
+            if share > limit and "learning how" in str(message):
+                raise CancelledError("stopped")
+
+        with suppress(CancelledError):
+            profile(home, dataset, options=options(tiny), progress=stop)
+        run = profile(home, dataset, options=options(tiny))
+        assert (run["sequence"]["resumed_at_act"] > 0) == (name == "cancelled")
+        found.append(blocks_of(dataset, run["run"])["sequence"])
+        assert list((home.path / "cache" / "trainings").glob("*.safetensors")) == []
+    assert all(np.array_equal(vector, found[1][user]) for user, vector in found[0].items())
 
 
 def test_an_earlier_centre_serves_while_the_catalogues_is_near_it(tmp_path: Path, tiny: Path) -> None:

@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from core.__main__ import _parser
+from core.pipeline.exporting_profiles import export_profiles
+from core.pipeline.options import ProfileOptions
+from core.pipeline.work import profile
+from core.store import Home
+from tests.encoders import save_tiny_encoder
 from tests.worlds import at, publish_world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,9 +70,13 @@ def test_every_verb_explains_itself() -> None:
 
 @pytest.mark.parametrize("snippet", blocks("python"))
 def test_every_python_snippet_runs(snippet: str, tmp_path: Path) -> None:
-    publish_world(
-        tmp_path / "workspace", [{"user_id": "1", "item_id": "a", "event_type": "view", "event_time": at(0)}], dataset="clickstream"
-    )
+    acts = [{"user_id": "1", "item_id": "a", "event_type": "view", "event_time": at(0)}]
+    publish_world(tmp_path / "workspace", acts, [{"item_id": "a", "title": "red dress"}], dataset="clickstream")
+    if "tables/" in snippet:
+        home, model = Home(tmp_path / "workspace"), save_tiny_encoder(tmp_path / "tiny")
+        profile(home, home.dataset("clickstream"), options=ProfileOptions(model=str(model), device="cpu"))
+        (tmp_path / "tables").mkdir()
+        export_profiles(home.dataset("clickstream"), tmp_path / "tables")
     done = subprocess.run(
         [sys.executable, "-c", snippet],
         cwd=tmp_path,
@@ -78,7 +87,7 @@ def test_every_python_snippet_runs(snippet: str, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert "view" in done.stdout
+    assert ("tiny@" if "tables/" in snippet else "view") in done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -39,6 +39,8 @@ FREQUENT_FROM = 20
 MOST_FREQUENT = 20_000
 MOST_ASKED = 1024
 """Items that a batch's next-item question chooses among."""
+FEWEST_STEPS = 11
+"""Of the schedule: with 10 its tenth for warming up ends at step 0, and it divides by that."""
 FEWEST_ACTS = 1_000
 """Acts that are followed by another, below which there is nothing to learn from."""
 
@@ -115,7 +117,7 @@ def train_sequence(
     batches = batches_of(learned.lengths, network.shape.segment, least=2)
     total = options.epochs * sum(len(users) * pieces * width for users, pieces, width in batches)
     planned = max(1, options.epochs * sum(pieces for _, pieces, _ in batches))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, total_steps=planned + 1, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, total_steps=max(planned + 1, FEWEST_STEPS), pct_start=0.1)
     rng, generator = np.random.default_rng(options.seed), torch.Generator().manual_seed(options.seed)
     training = Training(network, optimiser, schedule, rng, generator)
     resumption = Resumption(checkpoints, _key(histories, items, options) if checkpoints else "")

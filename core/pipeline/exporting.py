@@ -1,19 +1,14 @@
 """Every table of a dataset as a file of its own, for people's own tools."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
 from core.ingest.scratch import scratch_below
 from core.messages import Message, say
-from core.privacy import guard_column
+from core.pipeline.exporting_profiles import export_profiles
+from core.pipeline.writing import BATCH_ROWS, write_batches
 from core.schema import Progress, silent
 from core.store import EVENTS_FILE, Dataset, reading
 
@@ -40,7 +35,6 @@ RUN_TABLES = {
     "recommendations": ("recommendations", "recommendations.parquet"),
     "recommendation_metrics": ("recommendations", "metrics.parquet"),
 }
-BATCH_ROWS = 200_000
 
 
 def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progress: Progress = silent) -> dict[str, Any]:
@@ -56,7 +50,8 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
         progress: Told after each table.
 
     Returns:
-        {"files": {table: {"rows", "bytes", "sha256"}}, "warnings": [what is not there yet]}.
+        {"files": {table: {"rows", "bytes", "sha256"}}, "warnings": [what is not there yet]}; profiles are in both of their forms,
+        profiles.parquet and profiles.npz, whatever `form` says.
 
     Raises:
         FileError: The folder's place is taken by a file.
@@ -89,8 +84,15 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                     warnings.append(say("{table} is not there: the current {kind} run did not make it.", table=name, kind=kind))
                     continue
                 table = read_table(path)
-                rows = _write(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
+                rows = write_batches(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
+        try:
+            progress(0.99, say("writing {table}", table="profiles"))
+            profiles = export_profiles(dataset, folder)
+        except NotFoundError:
+            profiles = {}
+            warnings.append(say("{table} is not there: the dataset has no {kind} yet.", table="profiles", kind="profiles"))
+        written |= profiles
         write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written})
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another folder.", path=folder, error=error) from error
@@ -112,18 +114,6 @@ def events_parquet(dataset: Dataset, version: str) -> bytes:
         raise StorageError("{path} cannot be written ({error}). Free space.", path=dataset.path, error=error) from error
 
 
-def write_rows(path: Path, table: pa.Table) -> None:
-    """Write one table as .parquet or .csv (byte order mark, guarded cells), beside its place and renamed.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
-    try:
-        _write(path, path.suffix.removeprefix("."), table.schema, iter(table.to_batches(BATCH_ROWS)))
-    except OSError as error:
-        raise StorageError("{path} cannot be written ({error}). Free space or choose another place.", path=path, error=error) from error
-
-
 def _has_table(path: Path, name: str) -> bool:
     with reading(path) as connection:
         return bool(connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchone())
@@ -132,38 +122,4 @@ def _has_table(path: Path, name: str) -> bool:
 def _stream_query(database: Path, sql: str, target: Path, form: str) -> int:
     with reading(database) as connection:
         reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-        return _write(target, form, reader.schema, iter(reader))
-
-
-def _write(target: Path, form: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    rows = 0
-    try:
-        if form == "parquet":
-            schema = _plain_schema(schema)
-            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-                for batch in batches:
-                    writer.write_table(pa.Table.from_batches([batch]).cast(schema))
-                    rows += batch.num_rows
-        else:
-            with partial.open("wb") as stream:
-                stream.write(b"\xef\xbb\xbf")
-                guarded = pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
-                with pacsv.CSVWriter(stream, guarded) as writer:
-                    for batch in batches:
-                        columns = [guard_column(column.cast(pa.string())) if _is_text(column.type) else column for column in batch.columns]
-                        writer.write_table(pa.table(columns, schema=guarded))
-                        rows += batch.num_rows
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return rows
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_string_view(kind))
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Enumerations become plain text: other tools read dictionaries differently."""
-    return pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
+        return write_batches(target, form, reader.schema, iter(reader))

@@ -16,10 +16,10 @@ from core.artifacts import read_table, write_table
 from core.errors import CutoffError, GateError
 from core.messages import say
 from core.pipeline.blocks import BlocksAt
-from core.pipeline.exporting import write_rows
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
+from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
 from core.store import Dataset, Home, Log, RunDraft
 

@@ -1,7 +1,7 @@
 """Profiles after an append: what of the earlier version still holds, and what changed since.
 
 Only the run at the end of the log keeps anything; a run as of a cutoff is made from its own history alone, so that it is the
-same, bit for bit, in whichever home and after whichever append (docs/decisions/0012).
+same, bit for bit, in whichever home and after whichever append (docs/decisions/0016).
 """
 
 import time
@@ -46,18 +46,28 @@ class Earlier:
 
 
 def earlier_run(dataset: Dataset, kind: str, config: dict[str, Any] | None = None) -> Earlier | None:
-    """Find the newest whole run of a kind at the end of a version before the current one; with a config, one of that config."""
+    """Find the newest whole run of a kind at the end of a version before the current one, rather one that this version continues.
+
+    Args:
+        dataset: Whose runs.
+        kind: One of schema.RUN_KINDS.
+        config: What it must have been made with; None takes any.
+    """
     version = dataset.version_path().name
+    other = None
     for run in reversed(dataset.runs(kind)):
         try:
             record = dataset.run_manifest(kind, run)
             made_from = str(record["inputs"]["version"])
             wanted = config is None or record.get("config") == config
             if wanted and record.get("cutoff") is None and made_from < version and is_whole(dataset.run_path(kind, run)):
-                return Earlier(run, made_from, dataset.run_path(kind, run), record, _continues(dataset, made_from))
+                found = Earlier(run, made_from, dataset.run_path(kind, run), record, _continues(dataset, made_from))
+                if found.is_continued:
+                    return found
+                other = other or found  # somebody went back before it and appended there
         except (StorageError, NotFoundError, KeyError):  # damaged, or of a version that is no longer there
             continue
-    return None
+    return other
 
 
 def _continues(dataset: Dataset, version: str) -> bool:
@@ -127,6 +137,7 @@ def add_sequence(
     write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles, "keys": keys})
     draft.record["sequence"] = encoder.card
     kept = len(profiles) - encoded
+    progress(1.0, say("{encoded:,} histories read, {kept:,} profiles kept as they were", encoded=encoded, kept=kept))
     return {"network": "trained" if former is None else "kept", "why": why, "encoded": encoded, "kept": kept}
 
 

@@ -18,13 +18,14 @@ from core.artifacts import read_arrays, read_json, read_table, write_table
 from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
 from core.jobs import Reporter, start_job
 from core.messages import Message, say
-from core.pipeline.exporting import export_tables, write_rows
+from core.pipeline.exporting import export_tables
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import earlier_run, tell_moves
+from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Dataset, Home
 

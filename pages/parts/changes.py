@@ -52,8 +52,8 @@ def _drift(here: Screen, drifted: dict[str, Any]) -> None:
         if block["changed"]:
             st.caption(
                 _(
-                    "{block}: median cosine of the changed profiles to themselves before {median}; {far} of {changed} now point elsewhere "
-                    "(below {limit}).",
+                    "By {block}: median cosine of the changed profiles to themselves before {median}; {far} of {changed} now point "
+                    "elsewhere (below {limit}).",
                     block=_(BLOCK_WORDS[name]),
                     median=number(block["median"]),
                     far=whole(block["far"]),
