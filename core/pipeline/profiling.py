@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.artifacts import write_arrays, write_table
 from core.errors import CoreError, GateError, NotFoundError, StorageError
 from core.messages import say
+from core.pipeline.blocks import NO_PICTURES, NO_TEXT
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
@@ -16,7 +17,7 @@ from core.store import Dataset, Home, Log, RunDraft
 if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
 
-PROFILE_BLOCKS = ("counts", "text", "sequence", "graph")
+PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image")
 
 
 def profile(
@@ -59,6 +60,10 @@ def profile(
             _add_sequence(log, vectors, options, draft, part_of(progress, 0.3, 1.0))
         if "graph" in options.blocks:
             _add_graph(log, draft)
+        if "narrative" in options.blocks:
+            _add_narrative(log, texts, draft)
+        if "image" in options.blocks:
+            draft.record["warnings"].append(say("Profiles hold no pictures: {why}.", why=NO_PICTURES))
     return about(dataset, "profiles", draft.run_id)
 
 
@@ -110,3 +115,15 @@ def _add_graph(log: Log, draft: RunDraft) -> None:
     write_arrays(draft.path / "graph.safetensors", {"graph": profiles})
     empty = int((~profiles.any(axis=1)).sum())
     draft.record["graph"] = graph.card | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
+
+
+def _add_narrative(log: Log, texts: TextProfiles, draft: RunDraft) -> None:
+    """Keep what the text model makes of each history told as a text."""
+    began = time.process_time()
+    found = texts.narratives(log.until)
+    if found is None:
+        draft.record["warnings"].append(say("Profiles hold no histories told as text: {why}.", why=NO_TEXT))
+        return
+    (_users, vectors), card = found
+    write_arrays(draft.path / "narrative.safetensors", {"narrative": vectors})
+    draft.record["narrative"] = card | {"cpu_seconds": round(time.process_time() - began, 1)}

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from core.artifacts import read_table
 from core.store import Dataset, Log
 
 Result = dict[str, Any]
@@ -17,6 +18,13 @@ def about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> 
     manifest = dataset.run_manifest(kind, run_id)
     kept = {key: value for key, value in manifest.items() if key not in FOR_MACHINES}
     return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, "warnings": manifest.get("warnings", [])}
+
+
+def about_rows(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> Result:
+    """The same of a run that is one table, with its rows."""
+    return about(dataset, kind, run_id, reused=reused) | {
+        "rows": read_table(dataset.run_path(kind, run_id) / f"{kind}.parquet").to_pylist()
+    }
 
 
 def fitting_horizon(log: Log) -> timedelta:

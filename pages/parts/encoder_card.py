@@ -17,6 +17,7 @@ BLOCK_WORDS = {
     "untaught": "the same, untaught",
     "shuffled": "transformer on shuffled acts",
     "graph": "graph",
+    "narrative": "histories told as text",
 }
 
 
