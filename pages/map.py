@@ -5,7 +5,7 @@ import streamlit as st
 from core.pipeline import screens, shoppers
 from pages.parts import frame, state
 from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
-from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, sequence_card
+from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.model_tables import forms_table, transfer_table, tuning_table
 from pages.parts.text import _, whole
 from pages.parts.traits import segments_shown
@@ -33,6 +33,7 @@ if here and manifest:
     encoder_card(profiles)
     sequence_card(profiles)
     graph_card(profiles)
+    narrative_card(profiles)
     blocks_table(here)
     tuning_table(here)
     forms_table(here)

@@ -78,7 +78,8 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         nodes, edges = {"item": 6, "category": 3}, {"item": 40, "category": 20}
         graph = {"users": n, "nodes": nodes, "edges": edges, "values": 4, "kept_share": 0.4, "cpu_seconds": 0.2}
         losses = [{"next_item": 6.5}, {"next_item": 5.25}]
-        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph}
+        narrative = {"users": n, "tokens": 64, "cut_texts": 3, "values": 24, "cpu_seconds": 1.5}
+        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph, "narrative": narrative}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
         kinds = ["equal", "equal", "without text", "chosen"]

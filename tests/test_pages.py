@@ -283,6 +283,7 @@ def test_the_map_page_tells_what_each_block_of_the_profile_adds(tmp_path: Path, 
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
     assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
+    assert any(tile.label == "Budget" and tile.value == "64 tokens" for tile in app.metric)
 
 
 def test_the_map_page_tells_what_was_measured_of_the_text_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from core.errors import GateError
 from core.messages import Message, say
 from core.pipeline.blocks import Blocks, BlocksAt
 from core.pipeline.options import ProfileOptions
+from core.pipeline.profiling import check_blocks
 from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.schema import ACTS, Progress, part_of, silent
@@ -73,12 +74,14 @@ def judge_blocks(
     shoppers of the learning cutoff. Transformer and graph learn from events before the first of these cutoffs alone.
 
     Raises:
+        CoreError: A block is unknown.
         GateError: Too few shoppers act or do not.
         CutoffError: The log is shorter than two horizons and some history.
     """
     from core.encoder.probe import FEWEST, can_judge
 
     options, began, log = options or ProfileOptions(blocks=OFFERED), time.time(), dataset.log(cutoff)
+    check_blocks(options.blocks)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed, "blocks": list(options.blocks)}
@@ -161,7 +164,7 @@ def _judge_anyone(known: Sequence[Blocks], targets: "_Targets", seed: int) -> di
     rows = probe_blocks(
         known[-2], known[-1], [equal("counts"), weighing.weights], targets.anyone[-2], targets.anyone[-1], np.random.default_rng(seed)
     )
-    return {"weights": weighing.weights, "counts": rows[0].auc, **_told(rows[1], "chosen")}
+    return {**_told(rows[1], "chosen"), "weights": weighing.weights, "counts": rows[0].auc}
 
 
 def _told(row: "Probed", kind: str) -> dict[str, Any]:

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image")
 
 
+def check_blocks(blocks: tuple[str, ...]) -> None:
+    """Make sure that all blocks are known.
+
+    Raises:
+        CoreError: One is not.
+    """
+    if unknown := set(blocks) - set(PROFILE_BLOCKS):
+        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
+
+
 def profile(
     home: Home, dataset: Dataset, *, cutoff: datetime | None = None, options: ProfileOptions | None = None, progress: Progress = silent
 ) -> Result:
@@ -27,8 +37,7 @@ def profile(
     from core.features import compute_features
 
     options = options or ProfileOptions()
-    if unknown := set(options.blocks) - set(PROFILE_BLOCKS):
-        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
+    check_blocks(options.blocks)
     inputs, config = (
         {"version": dataset.version_path().name},
         {"blocks": list(options.blocks), "model": options.model, "device": options.device},

@@ -129,6 +129,22 @@ def graph_card(manifest: dict[str, Any] | None) -> None:
     )
 
 
+def narrative_card(manifest: dict[str, Any] | None) -> None:
+    """Draw the card of the histories told as text, when a profiles run has them."""
+    card = (manifest or {}).get("narrative")
+    if not card:
+        return
+    st.subheader(_("Histories told as text"))
+    frame.tiles(
+        "narrative",
+        [
+            (_("Shoppers"), whole(card["users"]), _("{n} numbers for a shopper", n=whole(card["values"])), None),
+            (_("Budget"), _("{n} tokens", n=whole(card["tokens"])), _("{n} histories cut", n=whole(card["cut_texts"])), None),
+            (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), None, None),
+        ],
+    )
+
+
 def blocks_table(here: Screen) -> None:
     """Draw what each block of the profile adds on this log, or the button that measures it."""
     st.subheader(_("What each block of the profile adds"))
