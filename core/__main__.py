@@ -12,8 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +77,44 @@ def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.judging import OFFERED, judge_blocks
 
-    horizon = None if arguments.horizon == "auto" else parse_horizon(arguments.horizon)
-    with report.stage("blocks", 0.0, 1.0):
-        return judge_blocks(
-            home,
-            home.dataset(arguments.dataset),
-            cutoff=_cutoff(arguments),
-            horizon=horizon,
-            options=replace(_profile_options(arguments, home), blocks=OFFERED),
-            seed=arguments.seed,
-            progress=report,
-        )
+    chosen = tuple(arguments.blocks.split(",")) if arguments.blocks else OFFERED
+    return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=_horizon(arguments))
+
+
+def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.tuning import tune_texts
+
+    asked = {name: getattr(arguments, name) for name in ("act", "shoppers", "tokens", "epochs")}
+    return _measured("tune", tune_texts, arguments, home, report, horizon=_horizon(arguments), **asked)
+
+
+def _compress(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.tuning import compress_texts
+
+    return _measured("compress", compress_texts, arguments, home, report, texts=arguments.texts)
+
+
+def _transfer(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.transferring import transfer
+
+    earlier = parse_time(arguments.source_cutoff) if arguments.source_cutoff else None
+    asked = {"source": home.dataset(arguments.source), "source_cutoff": earlier, "act": arguments.act, "horizon": _horizon(arguments)}
+    return _measured("transfer", transfer, arguments, home, report, **asked)
+
+
+def _measured(
+    stage: str,
+    measure: Callable[..., Result],
+    arguments: argparse.Namespace,
+    home: Home,
+    report: Reporter,
+    blocks: tuple[str, ...] = ProfileOptions.blocks,
+    **asked: Any,
+) -> Result:
+    """Run what is measured only when somebody asks."""
+    asked |= {"options": ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device), "seed": arguments.seed}
+    with report.stage(stage, 0.0, 1.0):
+        return measure(home, dataset=home.dataset(arguments.dataset), cutoff=_cutoff(arguments), progress=report, **asked)
 
 
 def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -118,7 +144,7 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
     out = _out(arguments)
     options = PredictOptions(
         act=arguments.act,
-        horizon=parse_horizon(arguments.horizon) if arguments.horizon != "auto" else None,
+        horizon=_horizon(arguments),
         category=arguments.category,
         seed=arguments.seed,
     )
@@ -140,7 +166,7 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
         k=arguments.k,
         source=arguments.source,
         new_only=arguments.new_only,
-        horizon=parse_horizon(arguments.horizon) if arguments.horizon != "auto" else None,
+        horizon=_horizon(arguments),
         seed=arguments.seed,
     )
     with report.stage("recommend", 0.0, 1.0):
@@ -195,7 +221,7 @@ def _run(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
         arguments.dataset,
         ingest=ingest,
         cutoff=_cutoff(arguments),
-        horizon=parse_horizon(arguments.horizon) if arguments.horizon != "auto" else None,
+        horizon=_horizon(arguments),
         profile=_profile_options(arguments, home),
         seed=arguments.seed,
         report=report,
@@ -243,6 +269,17 @@ def _parser() -> argparse.ArgumentParser:
     add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
+    tune = add("tune", _tune, "Tune the text model on histories told as texts, by several ways, and say what it adds.", heavy=True)
+    tune.add_argument("--act", default="purchase", choices=ACTS)
+    tune.add_argument("--shoppers", type=_positive, default=600, help="drawn to learn from, and as many to judge")
+    tune.add_argument("--tokens", type=_positive, default=32, help="of a history told as a text")
+    tune.add_argument("--epochs", type=_positive, default=2)
+    compress = add("compress", _compress, "Make smaller forms of the text model: size, speed and what they still say.", heavy=True)
+    compress.add_argument("--texts", type=_positive, default=2000, help="drawn from the catalogue: half teach, half judge")
+    transfer = add("transfer", _transfer, "Foretell who acts by what another dataset taught: with no, few and all labels.", heavy=True)
+    transfer.add_argument("--from", dest="source", required=True, metavar="A", help="the dataset that is learned from")
+    transfer.add_argument("--from-cutoff", dest="source_cutoff", metavar="T", help="behave as if that log ended at T")
+    transfer.add_argument("--act", default="purchase", choices=ACTS)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     word = add("word", _word, "Let a language model word the segments of the map, from their facts alone.", heavy=True)
     word.add_argument("--writer", metavar="W", help="local:FOLDER, or https://host/v1#MODEL (default: SHOPPER_ATLAS_WRITER)")
@@ -256,9 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
     _add_files(run, required=False)
-    for verb_parser in (profile, blocks, draw, predict, recommend, run):
+    for verb_parser in (profile, blocks, tune, compress, transfer, draw, predict, recommend, run):
         _add_model(verb_parser)
-    for verb_parser in (blocks, predict, recommend, run):
+    for verb_parser in (blocks, tune, transfer, predict, recommend, run):
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
         verb_parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
@@ -324,6 +361,10 @@ def _profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOption
     elif arguments.dataset in home.datasets():
         blocks = blocks_in_use(home.dataset(arguments.dataset))
     return ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device, retrain=arguments.retrain)
+
+
+def _horizon(arguments: argparse.Namespace) -> timedelta | None:
+    return None if arguments.horizon == "auto" else parse_horizon(arguments.horizon)
 
 
 def _cutoff(arguments: argparse.Namespace) -> datetime | None:

@@ -1,8 +1,9 @@
 """Models: what made the figures, from which data, with which settings?"""
 
 from pages.parts import frame
-from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, sequence_card
+from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.foresight import foresight_table
+from pages.parts.model_tables import forms_table, transfer_table, tuning_table
 from pages.parts.models import feature_matrix, run_table
 from pages.parts.text import _
 
@@ -14,5 +15,9 @@ if here and profiles:
     sequence_card(profiles)
     foresight_table(profiles)
     graph_card(profiles)
+    narrative_card(profiles)
     blocks_table(here)
+    tuning_table(here)
+    forms_table(here)
+    transfer_table(here)
     feature_matrix(here)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.artifacts import write_arrays, write_table
-from core.store import Home
+from core.store import Dataset, Home
 from tests.worlds import at, publish_world
 
 NASTY = "=HYPERLINK(1) ![x](http://evil.example/x.png) <script>alert(1)</script> :red[hi]"
@@ -33,6 +33,34 @@ def tiny_home(home: Path, users: int = 12, *, runs: bool = True) -> Path:
     if runs:
         publish_runs(home, [f"u{user:03d}" for user in range(users)])
     return home
+
+
+def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
+    """Publish what was measured of the text model: tuning, smaller forms, another dataset's lessons."""
+    with target.new_run("tuning", inputs=inputs, config={"horizon_hours": 168.0, "tokens": 32, "epochs": 2}, cutoff=None) as draft:
+        rows: list[dict[str, Any]] = [
+            {"method": "head", "auc": 0.70, "gain": 0.0, "trainable": 0, "parameters": 1000, "cpu_seconds": 0.0},
+            {"method": "lora", "auc": 0.72, "gain": 0.02, "trainable": 15, "parameters": 1000, "cpu_seconds": 42.0},
+            {"method": "counts", "auc": 0.80, "gain": 0.10, "trainable": None, "parameters": None, "cpu_seconds": None},
+        ]
+        for row in rows:
+            auc, gain = float(row["auc"] or 0), float(row["gain"] or 0)
+            row |= {"low": auc - 0.01, "high": auc + 0.01, "gain_low": gain - 0.01, "gain_high": gain + 0.01}
+        write_table(draft.path / "tuning.parquet", pa.Table.from_pylist(rows))
+        draft.record |= {"act": "purchase", "learned": 600, "judged": 600, "judged_at": "2024-03-13T00:00:00", "warnings": []}
+    with target.new_run("compression", inputs=inputs, config={}, cutoff=None) as draft:
+        form = {"form": "student", "megabytes": 45.5, "tokens_per_cpu_second": 3000.0, "cosine": 0.9, "neighbours": 0.6}
+        write_table(draft.path / "compression.parquet", pa.Table.from_pylist([form | {"low": 0.55, "high": 0.65, "cpu_seconds": 9.0}]))
+        draft.record |= {"taught": 1000, "judged": 1000, "warnings": []}
+    with target.new_run("transfer", inputs=inputs | {"source": "other"}, config={}, cutoff=None) as draft:
+        rows = [
+            {"blocks": "counts", "labelled": 0, "transferred": 0.6, "low": 0.58, "high": 0.62, "alone": None, "gain": None},
+            {"blocks": "counts", "labelled": 50, "transferred": 0.65, "low": 0.63, "high": 0.67, "alone": 0.6, "gain": 0.05},
+        ]
+        for row in rows:
+            row |= {"gain_low": row["gain"] and 0.04, "gain_high": row["gain"] and 0.06}
+        write_table(draft.path / "transfer.parquet", pa.Table.from_pylist(rows))
+        draft.record |= {"source": "other", "act": "purchase", "shoppers": [9, 8, 7], "judged_at": "2024-03-13T00:00:00", "warnings": []}
 
 
 def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None:
@@ -64,7 +92,8 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             "masked_item": {"value": 0.3, "low": 0.25, "high": 0.35, "frequent": 0.1, "n": 400, "users": 3},
             "next_kind": {"value": 0.5, "low": None, "high": None, "frequent": 0.6, "n": 5, "users": 1},
         }
-        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph}
+        narrative = {"users": n, "tokens": 64, "cut_texts": 3, "values": 24, "cpu_seconds": 1.5}
+        draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph, "narrative": narrative}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
         kinds = ["equal", "equal", "without text", "chosen"]
@@ -75,6 +104,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         weights = {"weights": {"counts": 1.0, "text": 0.5, "graph": 0.0}, "weights_at": "2024-03-06T00:00:00"}
         anyone = {"counts": 0.8, "auc": 0.81, "gain": 0.01, "gain_low": -0.01, "gain_high": 0.03}
         draft.record |= {"of": "categories", "targets": 4, "users": n, "judged_at": "2024-03-13T00:00:00", **weights, "anyone": anyone}
+    publish_measurements(target, inputs)
     with target.new_run("atlas", inputs=inputs, config={}, cutoff=None) as draft:
         users = {
             "user_id": user_ids,

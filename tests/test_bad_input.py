@@ -163,6 +163,7 @@ def test_a_dataset_name_is_never_a_path(cli: Cli, tmp_path: Path, good: Path, na
         (("profile", "--cutoff", "2024-03-01 10:00:00"), "No event lies before the cutoff"),
         (("profile", "--cutoff", "9999-12-31T23:59:59-12:00"), "is not a date or time"),
         (("profile", "--blocks", ""), "no profile block"),
+        (("blocks", "--blocks", "counts,horoscope"), "no profile block 'horoscope'"),
         (("recommend", "--source", "zap"), "no source 'zap'"),
         (("predict", "--horizon", "7d"), "Too little to learn from"),
         (("predict", "--horizon", "nan"), "not a horizon"),

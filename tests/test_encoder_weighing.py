@@ -72,6 +72,13 @@ def test_labels_of_chance_leave_an_auc_of_a_half_a_window_later() -> None:
     assert row.low < 0.5 < row.high
 
 
+def test_a_rare_target_is_weighed_where_no_other_is_at_hand() -> None:
+    (train, labels), (valid, valid_labels) = world(400, 9), world(400, 10)
+    rare = [found & (np.cumsum(found, axis=0) <= 12) for found in (labels, valid_labels)]
+    found = choose_weights(train, valid, *rare, np.random.default_rng(0))
+    assert max(found.weights.values()) == 1 and found.auc >= max(found.subsets.values()) > 0.5
+
+
 def test_the_area_is_that_of_the_ranks_with_ties_as_halves() -> None:
     scores, labels = np.array([[0.1], [0.4], [0.4], [0.9]]), np.array([[False], [True], [False], [True]])
     assert aucs(scores, labels).tolist() == [(1 + 0.5 + 1 + 1) / 4]

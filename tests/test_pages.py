@@ -1,5 +1,6 @@
 """Every page on an empty home, on a tiny dataset, and after one click; errors become sentences."""
 
+import json
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -287,6 +288,36 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     foreseen = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
     assert foreseen["verdict"].tolist() == ["better", "no clear difference"] and foreseen["interval"].tolist()[0] == "[0.250, 0.350]"
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
+    assert any(tile.label == "Budget" and tile.value == "64 tokens" for tile in app.metric)
+
+
+def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("models", tiny_home(tmp_path, users=240), monkeypatch)
+    assert not app.exception and not app.error, words(app)
+    tables = [frame.value for frame in app.dataframe]
+    tuned = next(table for table in tables if "trainable" in table)
+    assert tuned["method"].tolist() == ["the model as it is", "LoRA", "counts, without the model"]
+    assert tuned["trainable"].tolist() == ["0.00%", "1.50%", "–"] and tuned["seconds"].tolist() == ["0", "42", "–"]
+    assert tuned["gain"].tolist() == ["–", "+0.020 [+0.010, +0.030]", "+0.100 [+0.090, +0.110]"]
+    form = next(table for table in tables if "cosine" in table).iloc[0].tolist()
+    assert form[:5] == ["fewer layers, taught", "46 MB", "3,000", "0.900", "60.0%"]
+    carried = next(table for table in tables if "labelled" in table)
+    assert carried["gain"].tolist() == ["–", "+0.050 [+0.040, +0.060]"] and carried["alone"].tolist()[1] == "0.600"
+    assert "Learned from other" in words(app)
+
+
+def test_measuring_the_text_model_starts_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("pages.parts.jobs.start_job", lambda home, argv, title: started.append(argv) or "20240101-000000-abcdef")
+    home = tiny_home(tmp_path, users=240)
+    pointers = home / "datasets" / "tiny" / "CURRENT"
+    record = json.loads(pointers.read_text(encoding="utf-8"))
+    record["runs"] = {kind: run for kind, run in record["runs"].items() if kind not in ("tuning", "compression")}
+    pointers.write_text(json.dumps(record), encoding="utf-8")
+    app = open_page("models", home, monkeypatch)
+    app.button(key="measure-tuning").click().run()
+    app.button(key="measure-compression").click().run()
+    assert started == [["tune", "--dataset", "tiny"], ["compress", "--dataset", "tiny"]]
 
 
 def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,12 +151,12 @@ class Linear:
         return scores
 
 
-def fit_ridge(x: Floats, labels: Bools, penalties: Sequence[float]) -> list[Linear]:
+def fit_ridge(x: Floats, labels: Bools | Floats, penalties: Sequence[float]) -> list[Linear]:
     """Ridge regressions of one table under several penalties, by one decomposition.
 
     Args:
         x: Centred columns (N, D).
-        labels: (N, T).
+        labels: (N, T); truths, or numbers to be met.
         penalties: In percent of the mean squared length of a row, above 0.
     """
     mean = labels.mean(0)

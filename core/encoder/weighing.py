@@ -47,6 +47,8 @@ def choose_weights(train: Blocks, valid: Blocks, labels: Bools, valid_labels: Bo
         rng: Samples rows of a log with more than SEARCHED_ROWS users.
     """
     judged = can_judge(labels, valid_labels)
+    if not judged.any():  # half of the shoppers of a short log: better few positives than none
+        judged = np.all([found.any(0) & ~found.all(0) for found in (labels, valid_labels)], axis=0)
     rows, valid_rows = (_sample(len(found), rng) for found in (labels, valid_labels))
     truth, valid_truth = labels[rows][:, judged], valid_labels[valid_rows][:, judged]
     table = Scaled({name: x[rows] for name, x in train.items()}, {name: x[valid_rows] for name, x in valid.items()})

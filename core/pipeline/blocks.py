@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Block = npt.NDArray[np.floating]
 Blocks = dict[str, Block]
+NO_TEXT = say("no item has a text")
+NO_PICTURES = say("no model on board reads pictures, and the catalogue brings no vectors of them")
 
 
 class BlocksAt:
@@ -53,13 +55,18 @@ class BlocksAt:
             if (text := self.texts(at)) is not None:
                 blocks["text"] = text[1]
             else:
-                self.missing["text"] = say("no item has a text")
+                self.missing["text"] = NO_TEXT
         if "sequence" in self.options.blocks:
             blocks |= self.sequence(at, part_of(progress, 0.0, 0.9), learn=is_first)
         if "graph" in self.options.blocks:
             blocks |= self._graph_block(at, learn=is_first)
+        if "narrative" in self.options.blocks:
+            if (narrative := self.texts.narratives(at)) is not None:
+                (_users, blocks["narrative"]), self.cards["narrative"] = narrative
+            else:
+                self.missing["narrative"] = NO_TEXT
         if "image" in self.options.blocks:
-            self.missing["image"] = say("no model on board reads pictures, and the catalogue brings no vectors of them")
+            self.missing["image"] = NO_PICTURES
         return counts.user_ids, blocks
 
     def sequence(self, at: datetime, progress: Progress = silent, *, learn: bool) -> Blocks:

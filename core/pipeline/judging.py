@@ -14,7 +14,8 @@ from core.errors import GateError
 from core.messages import Message, say
 from core.pipeline.blocks import Blocks, BlocksAt
 from core.pipeline.options import ProfileOptions
-from core.pipeline.telling import Result, about, fitting_horizon
+from core.pipeline.profiling import check_blocks
+from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.schema import ACTS, Progress, part_of, silent
 from core.store import Dataset, Home, Log, fetch
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from core.encoder.weighing import Weighing
 
 OFFERED = ("counts", "text", "sequence", "graph")
-"""Blocks that weights are chosen for."""
+"""Blocks that are judged unless others are named; `narrative` costs a pass of the text model over every history."""
+WEIGHED = (*OFFERED, "narrative")
+"""Blocks that weights are chosen for, as far as they are there."""
 EQUAL = (
     ("counts",),
     ("text",),
@@ -32,10 +35,12 @@ EQUAL = (
     ("untaught",),
     ("shuffled",),
     ("graph",),
+    ("narrative",),
     ("counts", "text"),
     ("counts", "sequence"),
     ("counts", "untaught"),
     ("counts", "graph"),
+    ("counts", "narrative"),
     ("counts", "text", "sequence"),
     ("counts", "text", "graph"),
     ("counts", "text", "sequence", "graph"),
@@ -69,19 +74,21 @@ def judge_blocks(
     shoppers of the learning cutoff. Transformer and graph learn from events before the first of these cutoffs alone.
 
     Raises:
+        CoreError: A block is unknown.
         GateError: Too few shoppers act or do not.
         CutoffError: The log is shorter than two horizons and some history.
     """
     from core.encoder.probe import FEWEST, can_judge
 
     options, began, log = options or ProfileOptions(blocks=OFFERED), time.time(), dataset.log(cutoff)
+    check_blocks(options.blocks)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed, "blocks": list(options.blocks)}
     if found := dataset.find_run("blocks", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("blocks", found)
-        return about(dataset, "blocks", found, reused=True)
+        return about_rows(dataset, "blocks", found, reused=True)
     cutoffs = [log.until - back * horizon for back in (3, 2, 1) if back < 3 or log.until - 3 * horizon > log.start]
     targets = _Targets(log, cutoffs, horizon)
     if not can_judge(*targets.labels).any():
@@ -114,9 +121,10 @@ def judge_blocks(
             "anyone": _judge_anyone(known, targets, seed),
             "sequence": blocks_at.cards.get("sequence"),
             "graph": blocks_at.cards.get("graph"),
+            "narrative": blocks_at.cards.get("narrative"),
             "warnings": _warnings(blocks_at, len(cutoffs)),
         }
-    return about(dataset, "blocks", draft.run_id) | {"rows": table.to_pylist()}
+    return about_rows(dataset, "blocks", draft.run_id)
 
 
 def _judge(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> tuple["Weighing", list[dict[str, Any]]]:
@@ -138,7 +146,7 @@ def _weigh(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> "Weig
     from core.encoder.weighing import choose_weights
 
     rng = np.random.default_rng(seed)
-    offered = [{name: blocks[name] for name in OFFERED if name in blocks} for blocks in known]
+    offered = [{name: blocks[name] for name in WEIGHED if name in blocks} for blocks in known]
     if len(known) > 2:
         return choose_weights(offered[-3], offered[-2], labels[-3], labels[-2], rng)
     half = rng.permutation(len(labels[0])) % 2 == 0
@@ -156,7 +164,7 @@ def _judge_anyone(known: Sequence[Blocks], targets: "_Targets", seed: int) -> di
     rows = probe_blocks(
         known[-2], known[-1], [equal("counts"), weighing.weights], targets.anyone[-2], targets.anyone[-1], np.random.default_rng(seed)
     )
-    return {"weights": weighing.weights, "counts": rows[0].auc, **_told(rows[1], "chosen")}
+    return {**_told(rows[1], "chosen"), "weights": weighing.weights, "counts": rows[0].auc}
 
 
 def _told(row: "Probed", kind: str) -> dict[str, Any]:
@@ -174,7 +182,13 @@ def _warnings(blocks_at: BlocksAt, cutoffs: int) -> list[Message]:
     return said
 
 
-_WORDS = {"text": say("texts"), "sequence": say("behaviour transformer"), "graph": say("graph"), "image": say("pictures")}
+_WORDS = {
+    "text": say("texts"),
+    "sequence": say("behaviour transformer"),
+    "graph": say("graph"),
+    "narrative": say("histories told as text"),
+    "image": say("pictures"),
+}
 """Blocks, as warnings name them."""
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from core.artifacts import write_arrays, write_table
 from core.errors import CoreError, GateError, NotFoundError, StorageError
 from core.messages import say
+from core.pipeline.blocks import NO_PICTURES, NO_TEXT
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
@@ -13,7 +14,17 @@ from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_
 from core.schema import Progress, part_of, silent
 from core.store import Dataset, Home, Log, RunDraft
 
-PROFILE_BLOCKS = ("counts", "text", "sequence", "graph")
+PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image")
+
+
+def check_blocks(blocks: tuple[str, ...]) -> None:
+    """Make sure that all blocks are known.
+
+    Raises:
+        CoreError: One is not.
+    """
+    if unknown := set(blocks) - set(PROFILE_BLOCKS):
+        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
 
 
 def profile(
@@ -23,8 +34,7 @@ def profile(
     from core.features import compute_features
 
     options = options or ProfileOptions()
-    if unknown := set(options.blocks) - set(PROFILE_BLOCKS):
-        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
+    check_blocks(options.blocks)
     inputs, config = {"version": dataset.version_path().name}, options.config
     if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
@@ -56,6 +66,10 @@ def profile(
             read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 1.0))
         if "graph" in options.blocks:
             _add_graph(log, draft)
+        if "narrative" in options.blocks:
+            _add_narrative(log, texts, draft)
+        if "image" in options.blocks:
+            draft.record["warnings"].append(say("Profiles hold no pictures: {why}.", why=NO_PICTURES))
         tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
     return about(dataset, "profiles", draft.run_id)
 
@@ -85,3 +99,15 @@ def _add_graph(log: Log, draft: RunDraft) -> None:
     write_arrays(draft.path / "graph.safetensors", {"graph": profiles})
     empty = int((~profiles.any(axis=1)).sum())
     draft.record["graph"] = graph.card | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
+
+
+def _add_narrative(log: Log, texts: TextProfiles, draft: RunDraft) -> None:
+    """Keep what the text model makes of each history told as a text."""
+    began = time.process_time()
+    found = texts.narratives(log.until)
+    if found is None:
+        draft.record["warnings"].append(say("Profiles hold no histories told as text: {why}.", why=NO_TEXT))
+        return
+    (_users, vectors), card = found
+    write_arrays(draft.path / "narrative.safetensors", {"narrative": vectors})
+    draft.record["narrative"] = card | {"cpu_seconds": round(time.process_time() - began, 1)}

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from core.artifacts import read_table
 from core.store import Dataset, Log
 
 Result = dict[str, Any]
@@ -19,6 +20,13 @@ def about(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> 
     users = manifest.get("users") or (manifest.get("metrics") or {}).get("users")
     pace = {"seconds_per_1000_users": round(1000 * manifest["seconds"] / users, 2)} if users and manifest.get("seconds") else {}
     return {"dataset": dataset.name, "run": run_id, "reused": reused, **kept, **pace, "warnings": manifest.get("warnings", [])}
+
+
+def about_rows(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False) -> Result:
+    """The same of a run that is one table, with its rows."""
+    return about(dataset, kind, run_id, reused=reused) | {
+        "rows": read_table(dataset.run_path(kind, run_id) / f"{kind}.parquet").to_pylist()
+    }
 
 
 def fitting_horizon(log: Log) -> timedelta:

@@ -1,7 +1,7 @@
 """Item vectors and text profiles as of any cutoff of one log."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,37 +47,55 @@ class TextProfiles:
         Raises:
             ModelError: It is not.
         """
-        if "text" in options.blocks and options.model not in ("auto", *OUR_MODELS):
+        if {"text", "narrative"} & set(options.blocks) and options.model not in ("auto", *OUR_MODELS):
             find_checkpoint(options.model, home.path / "cache")
         self._home, self._log, self._options, self._progress = home, log, options, progress
         self._kept_centre = kept_centre
         self._vectors: dict[datetime, ItemVectors | None] = {}
         self._encoder: TextEncoder | None = None
 
-    def item_vectors(self, cutoff: datetime) -> "ItemVectors | None":
-        """Return text vectors of the items known before the cutoff, or None when no item has a text."""
+    def encoder(self) -> "TextEncoder | None":
+        """The text model that reads this log, or None when no item has a text."""
         from core.encoder.encode import load_encoder
-        from core.encoder.items import encode_items
         from core.encoder.texts import item_texts
 
-        if "text" not in self._options.blocks:
-            return None
-        cache = self._home.path / "cache"
         if self._encoder is None:
             with self._log.history() as connection:
                 texts = sorted(set(item_texts(connection)["text"].drop_null().to_pylist()))
-            if not texts:
-                return None
-            self._encoder = load_encoder(self._options.model, texts, self._options.device, cache)
+            if texts:
+                self._encoder = load_encoder(self._options.model, texts, self._options.device, self._home.path / "cache")
+        return self._encoder
+
+    def item_vectors(self, cutoff: datetime) -> "ItemVectors | None":
+        """Return text vectors of the items known before the cutoff, or None when no item has a text."""
+        from core.encoder.items import encode_items
+
+        if "text" not in self._options.blocks or (encoder := self.encoder()) is None:
+            return None
         if cutoff not in self._vectors:
             with self._log.history(cutoff) as connection:
-                vectors = encode_items(connection, cache, encoder=self._encoder, kept_centre=self._centre(), progress=self._progress)
+                vectors = encode_items(
+                    connection, self._home.path / "cache", encoder=encoder, kept_centre=self._centre(), progress=self._progress
+                )
             self._vectors[cutoff] = vectors if vectors is not None and len(vectors.vectors) else None
         return self._vectors[cutoff]
 
     def _centre(self) -> npt.NDArray[np.float32] | None:
         fingerprint, centre = self._kept_centre or ("", None)
         return centre if self._encoder is not None and self._encoder.card["fingerprint"] == fingerprint else None
+
+    def narratives(self, cutoff: datetime) -> tuple[Profiles, dict[str, Any]] | None:
+        """Return vectors of every shopper's history told as a text, and what was cut; None when no item has a text."""
+        from core.encoder.encode import encode_texts
+        from core.encoder.narrative import TOKENS, cut_to, narratives
+
+        if (encoder := self.encoder()) is None:
+            return None
+        with self._log.history(cutoff) as connection:
+            users, told = narratives(connection, cutoff)
+        texts, cut = cut_to(encoder.tokenizer, told, TOKENS)
+        vectors = encode_texts(encoder, texts, self._home.path / "cache", self._progress)
+        return (users, vectors), {"users": len(users), "tokens": TOKENS, "cut_texts": cut, "values": int(vectors.shape[1])}
 
     def __call__(self, cutoff: datetime) -> Profiles | None:
         from core.encoder.pooling import pool_text_profiles

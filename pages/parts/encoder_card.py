@@ -17,6 +17,7 @@ BLOCK_WORDS = {
     "untaught": "the same, untaught",
     "shuffled": "transformer on shuffled acts",
     "graph": "graph",
+    "narrative": "histories told as text",
 }
 
 
@@ -123,6 +124,22 @@ def graph_card(manifest: dict[str, Any] | None) -> None:
                 _("in {n} numbers for a shopper", n=whole(card["values"])),
                 _("Share of the squared edges that the directions keep."),
             ),
+            (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), None, None),
+        ],
+    )
+
+
+def narrative_card(manifest: dict[str, Any] | None) -> None:
+    """Draw the card of the histories told as text, when a profiles run has them."""
+    card = (manifest or {}).get("narrative")
+    if not card:
+        return
+    st.subheader(_("Histories told as text"))
+    frame.tiles(
+        "narrative",
+        [
+            (_("Shoppers"), whole(card["users"]), _("{n} numbers for a shopper", n=whole(card["values"])), None),
+            (_("Budget"), _("{n} tokens", n=whole(card["tokens"])), _("{n} histories cut", n=whole(card["cut_texts"])), None),
             (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), None, None),
         ],
     )

@@ -14,6 +14,9 @@ RUN_KIND_WORDS = {
     "propensity": "purchase chances",
     "recommendations": "recommendations",
     "blocks": "measured blocks",
+    "tuning": "tuned text models",
+    "compression": "smaller text models",
+    "transfer": "lessons of another log",
 }
 GROUP_WORDS = {
     "recency": "recency",

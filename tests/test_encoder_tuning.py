@@ -1,0 +1,125 @@
+"""Histories as texts, ways of tuning a text model to a question, and its smaller forms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from core.encoder.compression import CompressionOptions, Form, compress
+from core.encoder.encode import TextEncoder, load_encoder
+from core.encoder.narrative import MOST_ACTS, cut_to, narratives
+from core.encoder.probe import aucs
+from core.encoder.tuning import METHODS, TuningOptions, tune
+from core.store import Log
+from tests.encoders import WORDS, save_tiny_encoder
+from tests.worlds import at
+
+MakeLog = Callable[..., Log]
+ITEMS = [{"item_id": "t", "title": "green tea", "category": "drinks"}, {"item_id": "c", "category": "cups"}, {"item_id": "x"}]
+
+
+def event(user: str, item: str | None, kind: str, days: float) -> dict[str, Any]:
+    return {"user_id": user, "item_id": item, "event_type": kind, "event_time": at(days)}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+    folder = tmp_path_factory.mktemp("tuning")
+    return load_encoder(str(save_tiny_encoder(folder / "tiny")), WORDS, "cpu", folder / "cache", "fp32")
+
+
+def told(log: Log, days: float) -> dict[str, str]:
+    with log.history(at(days)) as connection:
+        return dict(zip(*narratives(connection, at(days)), strict=True))
+
+
+def test_a_history_is_told_newest_first_and_equal_acts_once(make_log: MakeLog) -> None:
+    log = make_log(
+        [
+            event("a", "t", "purchase", 1),
+            event("a", "c", "view", 2),
+            event("a", "t", "purchase", 3),
+            event("a", "x", "cart", 3.5),
+            event("a", "c", "impression", 3.6),
+            event("c", "c", "impression", 3.6),
+            event("b", None, "search", 1),
+            event("a", "c", "purchase", 9),
+        ],
+        items=ITEMS,
+    )
+    assert told(log, 5) == {
+        "a": "2 days ago, 2 purchases of 4 acts: bought green tea x2, viewed cups",
+        "b": "4 days ago, 0 purchases of 1 acts",
+        "c": "no acts",
+    }
+
+
+def test_later_events_and_acts_beyond_the_newest_are_not_told(make_log: MakeLog) -> None:
+    early = [event("a", "t", "view", 1), *(event("a", "c", "view", 2 + n / 1000) for n in range(MOST_ACTS)), event("b", "t", "cart", 4)]
+    log, longer = make_log([*early, event("b", "c", "view", 9)], items=ITEMS), make_log([*early, event("a", "t", "cart", 5)], items=ITEMS)
+    assert told(log, 5) == told(longer, 5)
+    assert told(log, 5)["a"] == f"3 days ago, 0 purchases of {MOST_ACTS + 1} acts: viewed cups x{MOST_ACTS}"
+
+
+def test_a_text_is_cut_to_its_budget_at_the_end_of_a_token(encoder: TextEncoder) -> None:
+    texts, cut = cut_to(encoder.tokenizer, ["red dress summer", "tea", ""], 4)
+    assert texts == ["red dress", "tea", ""] and cut == 1
+    assert all(len(encoder.tokenizer.encode(text).ids) <= 4 for text in texts)
+
+
+def sentences(rows: int, seed: int) -> tuple[list[str], npt.NDArray[np.bool_]]:
+    """Six words each; who names tea beside coffee acts, which no single word tells."""
+    rng = np.random.default_rng(seed)
+    texts = [" ".join(rng.choice(WORDS[:10], 4)) + rng.choice([" tea", " cup"]) + rng.choice([" coffee", " bean"]) for _ in range(rows)]
+    return texts, np.array([("tea" in text) == ("coffee" in text) for text in texts])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_way_trains_its_own_weights_and_gives_the_same_twice(encoder: TextEncoder, method: str) -> None:
+    (texts, labels), (test_texts, _) = sentences(48, 0), sentences(16, 1)
+    one, two = (tune(encoder, texts, labels, test_texts, method, TuningOptions(epochs=1)) for _ in range(2))
+    assert np.array_equal(one.scores, two.scores) and len(one.scores) == 16
+    assert (one.trainable == 0) == (method == "head") and (one.trainable == one.parameters) == (method == "full")
+    if method in ("lora", "ia3"):
+        assert 0 < one.trainable < one.parameters
+    head = tune(encoder, texts, labels, test_texts, "head", TuningOptions())
+    assert (method == "head") == bool(np.allclose(one.scores, head.scores, atol=1e-6))
+
+
+def test_tuning_learns_what_a_linear_head_cannot(encoder: TextEncoder) -> None:
+    (texts, labels), (test_texts, test_labels) = sentences(300, 0), sentences(200, 1)
+    areas = {}
+    for method in ("head", "full"):
+        found = tune(encoder, texts, labels, test_texts, method, TuningOptions(epochs=25, rate=3e-3))
+        areas[method] = float(aucs(found.scores[:, None], test_labels[:, None])[0])
+    assert areas["full"] > areas["head"] + 0.1 and areas["full"] > 0.75
+
+
+def test_the_model_at_hand_stays_as_it_was(encoder: TextEncoder) -> None:
+    (texts, labels), (test_texts, _) = sentences(32, 0), sentences(8, 1)
+    before = [weight.clone() for weight in encoder.network.parameters()]
+    tune(encoder, texts, labels, test_texts, "full", TuningOptions(epochs=1))
+    assert all(bool((a == b).all()) for a, b in zip(before, encoder.network.parameters(), strict=True))
+    assert encoder.network.training is False
+
+
+@pytest.fixture(scope="module")
+def forms(encoder: TextEncoder) -> dict[str, Form]:
+    (texts, _), (test_texts, _) = sentences(400, 0), sentences(80, 1)
+    return {form.form: form for form in compress(encoder, texts, test_texts, CompressionOptions(layers=1, epochs=12, rate=5e-3))}
+
+
+def test_the_full_model_is_like_itself_and_the_others_are_measured_against_it(forms: dict[str, Form]) -> None:
+    full = forms["fp32"]
+    assert full.cosine == pytest.approx(1, abs=1e-6) and full.neighbours == full.low == full.high == 1
+    assert {"int8", "pruned", "fewer layers", "student"} <= forms.keys()
+    assert all(-1 <= form.cosine <= 1.0001 and 0 <= form.low <= form.neighbours <= form.high <= 1 for form in forms.values())
+    assert forms["int8"].megabytes < full.megabytes and forms["int8"].cosine > 0.98
+    assert forms["student"].megabytes < full.megabytes and forms["pruned"].megabytes == pytest.approx(full.megabytes, rel=0.01)
+
+
+def test_a_taught_student_is_nearer_to_its_teacher_than_the_same_layers_untaught(forms: dict[str, Form]) -> None:
+    assert forms["student"].cosine > forms["fewer layers"].cosine + 0.1
+    assert forms["student"].cpu_seconds > forms["fewer layers"].cpu_seconds

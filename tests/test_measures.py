@@ -1,0 +1,104 @@
+"""What is measured of the text model on a log: tuning, smaller forms, transfer; without a look ahead, with reasons where nothing is."""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import GateError, NotFoundError
+from core.pipeline.options import ProfileOptions
+from core.pipeline.transferring import transfer
+from core.pipeline.tuning import compress_texts, tune_texts
+from core.store import Home
+from tests.encoders import WORDS, save_tiny_encoder
+from tests.worlds import at, publish_world
+
+WEEK = timedelta(days=7)
+ITEMS = [{"item_id": f"{a} {b}", "title": f"{a} {b}", "price": 3 + n} for a in WORDS[:9] for n, b in enumerate(WORDS[:9]) if a != b]
+
+
+def events(seed: int, days: int, first: int = 0) -> list[dict[str, Any]]:
+    """A hundred shoppers: lovers of red buy every few days, those of tea seldom; all of them look around."""
+    rng, rows = np.random.default_rng(seed), []
+    for user in range(100):
+        word, often = ("red", 0.25) if user % 2 else ("tea", 0.03)
+        for day in range(first, days):
+            if rng.random() < 0.35 or day == 0:
+                kind = "purchase" if rng.random() < often / 0.35 else "view"
+                item = f"{word if word in WORDS[:9] else 'blue'} {rng.choice([w for w in WORDS[:9] if w not in (word, 'blue')])}"
+                rows.append({"user_id": f"u{user:03d}", "item_id": item, "event_type": kind, "event_time": at(day + rng.random())})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Datasets `whole` and `early`, the same before day 28; `other`, another shop; `bare`, without texts."""
+    path = tmp_path_factory.mktemp("measures")
+    early = events(0, 28)
+    publish_world(path, [*early, *events(1, 40, first=28)], ITEMS, dataset="whole")
+    publish_world(path, [*early, {**early[0], "event_time": at(28)}], ITEMS, dataset="early")
+    publish_world(path, events(2, 28), ITEMS, dataset="other")
+    publish_world(path, events(3, 28), dataset="bare")
+    save_tiny_encoder(path / "tiny")
+    return Home(path)
+
+
+@pytest.fixture(scope="module")
+def options(home: Home) -> ProfileOptions:
+    return ProfileOptions(model=str(home.path / "tiny"), device="cpu")
+
+
+def measured(home: Home, name: str, options: ProfileOptions) -> dict[str, Any]:
+    found = tune_texts(home, home.dataset(name), cutoff=at(28), horizon=WEEK, shoppers=80, epochs=1, options=options)
+    for row in found["rows"]:
+        row.pop("cpu_seconds")
+    return found
+
+
+def test_tuning_sees_nothing_after_the_cutoff_and_is_found_again(home: Home, options: ProfileOptions) -> None:
+    whole, early = (measured(home, name, options) for name in ("whole", "early"))
+    assert whole["rows"] == early["rows"] and whole["losses"] == early["losses"]
+    assert [row["method"] for row in whole["rows"]] == ["head", "lora", "adalora", "ia3", "full", "counts"]
+    assert all(row["low"] <= row["auc"] <= row["high"] for row in whole["rows"]) and whole["rows"][0]["gain"] == 0
+    again = tune_texts(home, home.dataset("whole"), cutoff=at(28), horizon=WEEK, shoppers=80, epochs=1, options=options)
+    assert again["reused"] and again["run"] == whole["run"]
+    assert home.dataset("whole").current()["runs"] == {}, "a run as of a cutoff is not put on screen"
+
+
+def test_counts_and_text_tell_who_buys_in_this_shop(home: Home, options: ProfileOptions) -> None:
+    rows = {row["method"]: row for row in measured(home, "whole", options)["rows"]}
+    assert rows["counts"]["low"] > 0.6 and rows["head"]["auc"] > 0.6
+
+
+def test_smaller_forms_are_measured_on_texts_that_nothing_learned_from(home: Home, options: ProfileOptions) -> None:
+    found = compress_texts(home, home.dataset("whole"), options=options)
+    assert found["taught"] + found["judged"] == len(ITEMS)
+    assert found["rows"][0]["form"] == "fp32" and found["rows"][0]["neighbours"] == 1
+    assert home.dataset("whole").current()["runs"] == {"compression": found["run"]}
+
+
+def test_one_shop_teaches_another_and_sees_nothing_after_the_cutoff(home: Home, options: ProfileOptions) -> None:
+    rows = []
+    for name in ("whole", "early"):
+        asked = {"cutoff": at(28), "source_cutoff": at(28), "horizon": WEEK, "options": options}
+        rows.append(transfer(home, home.dataset("other"), home.dataset(name), **asked)["rows"])
+    assert rows[0] == rows[1]
+    none = {row["blocks"]: row for row in rows[0] if row["labelled"] == 0}
+    assert none.keys() == {"counts", "text", "counts + text"} and none["counts + text"]["low"] > 0.6
+    assert {row["labelled"] for row in rows[0]} == {0, 50, 100}
+
+
+def test_without_texts_counts_are_carried_alone_and_tuning_is_refused(home: Home, options: ProfileOptions) -> None:
+    found = transfer(home, home.dataset("other"), home.dataset("bare"), cutoff=at(28), source_cutoff=at(28), horizon=WEEK, options=options)
+    assert {row["blocks"] for row in found["rows"]} == {"counts"}
+    assert found["warnings"] == ["One of the logs has no item texts, so only counts are carried over."]
+    with pytest.raises(GateError, match="nothing for a text model to read"):
+        tune_texts(home, home.dataset("bare"), cutoff=at(28), horizon=WEEK, options=options)
+
+
+def test_what_cannot_be_measured_is_refused_with_numbers(home: Home, options: ProfileOptions) -> None:
+    with pytest.raises(NotFoundError, match="'whole' cannot be learned from and judged at once"):
+        transfer(home, home.dataset("whole"), home.dataset("whole"), options=options)
+    with pytest.raises(GateError, match=r"Of 30 shoppers drawn at .* 20 of each are needed"):
+        tune_texts(home, home.dataset("whole"), cutoff=at(28), horizon=WEEK, shoppers=30, options=options)
