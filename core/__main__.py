@@ -21,6 +21,7 @@ from core import __version__
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.pipeline import targeting, work
+from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.schema import ACTS
@@ -95,7 +96,15 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     with report.stage("profile", 0.0, 0.5):
         work.profile(home, dataset, cutoff=cutoff, options=_profile_options(arguments), progress=report)
     with report.stage("map", 0.5, 1.0):
-        return work.draw_map(home, dataset, cutoff=cutoff, options=_profile_options(arguments), seed=arguments.seed, progress=report)
+        return draw_map(
+            home,
+            dataset,
+            cutoff=cutoff,
+            options=_profile_options(arguments),
+            seed=arguments.seed,
+            redraw=arguments.redraw,
+            progress=report,
+        )
 
 
 def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -227,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
+    draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")
     predict = add("predict", _predict, "Train and score: the calibrated chance that each shopper acts within the horizon.", heavy=True)
     predict.add_argument("--act", default="purchase", choices=ACTS)
     predict.add_argument("--category", metavar="C|all", help="a category, or all of them: chance to buy in it")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.pipeline.shoppers import Places
+from core.pipeline.places import Places
 
 
 def places(x: list[float], y: list[float], segments: list[int] | None = None) -> Places:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_table
-from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
+from core.artifacts import read_json, read_table, write_arrays, write_table
+from core.errors import CoreError, CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError
 from core.jobs import Reporter, start_job
 from core.messages import Message, say
+from core.pipeline.drawing import draw_map
 from core.pipeline.exporting import export_tables, write_rows
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
@@ -149,63 +150,6 @@ def _add_sequence(log: Log, vectors: "ItemVectors | None", options: ProfileOptio
     save_sequence(draft.path, encoder)
     write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles})
     draft.record["sequence"] = encoder.card
-
-
-def draw_map(
-    home: Home,
-    dataset: Dataset,
-    *,
-    cutoff: datetime | None = None,
-    options: ProfileOptions | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Result:
-    """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
-
-    Raises:
-        NotFoundError: There are no profiles of that cutoff yet.
-    """
-    from core.atlas.build import build_atlas
-    from core.atlas.space import profile_space
-
-    options = options or ProfileOptions()
-    profiles = _profiles_run(dataset, cutoff, options)
-    inputs, config = {"version": dataset.version_path().name, "profiles": profiles.name}, {"seed": seed}
-    if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
-        if cutoff is None:
-            dataset.point_to("atlas", found)
-        return about(dataset, "atlas", found, reused=True)
-    counts = read_table(profiles / "counts.parquet")
-    text, sequence = (
-        read_arrays(path)[block] if (path := profiles / f"{block}.safetensors").is_file() else None for block in ("text", "sequence")
-    )
-    previous = None
-    if cutoff is None:
-        with suppress(NotFoundError, StorageError):  # none yet, or a damaged one, which this run replaces
-            previous = read_table(dataset.run_path("atlas") / "users.parquet")
-    began, log = time.time(), dataset.log(cutoff)
-    with log.history() as connection:
-        atlas = build_atlas(
-            counts.column("user_id").to_pylist(),
-            profile_space(counts, text, sequence),
-            counts,
-            connection,
-            cutoff=log.until,
-            seed=seed,
-            previous=previous,
-            progress=progress,
-        )
-    with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
-        write_table(draft.path / "users.parquet", atlas.users)
-        write_table(draft.path / "segments.parquet", atlas.segments)
-        write_table(draft.path / "traits.parquet", atlas.traits)
-        draft.record |= {
-            "users": atlas.users.num_rows,
-            "segments": atlas.segments.num_rows,
-            "metrics": atlas.metrics,
-            "warnings": atlas.metrics.get("warnings", []),
-        }
-    return about(dataset, "atlas", draft.run_id)
 
 
 def recommend(
@@ -376,17 +320,6 @@ def peak_memory_mb() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions) -> Path:
-    inputs, config = (
-        {"version": dataset.version_path().name},
-        {"blocks": list(options.blocks), "model": options.model, "device": options.device},
-    )
-    found = dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff)
-    if found is None:
-        raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
-    return dataset.run_path("profiles", found)
 
 
 def _remove_empty(folder: Path) -> None:
