@@ -59,6 +59,11 @@ def compare(everyone: Places, about: Known, left: Chosen, right: Chosen) -> Comp
 
 
 def sides(comparison: Comparison, most: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The `most` clearest traits of the left and of the right side, the clearest first."""
+    """The `most` traits of the left and of the right side that tell most: clear ones that many of the side have, first."""
     rows = [{str(key): value for key, value in row.items()} for row in comparison.traits.to_dict("records")]
-    return [row for row in rows if row["strength"] > 0][:most], [row for row in reversed(rows) if row["strength"] < 0][:most]
+
+    def worth(row: dict[str, Any]) -> float:
+        return float(abs(row["strength"]) * max(row["left_share"], row["right_share"]))
+
+    chosen = sorted(rows, key=worth, reverse=True)
+    return [row for row in chosen if row["strength"] > 0][:most], [row for row in chosen if row["strength"] < 0][:most]

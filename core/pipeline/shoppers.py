@@ -265,8 +265,8 @@ def _unit_profiles(screen: Screen) -> tuple[npt.NDArray[Any], npt.NDArray[np.flo
     if (folder / "text.safetensors").is_file():
         vectors = read_arrays(folder / "text.safetensors")["text"].astype(np.float32)
     else:
-        values = counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64)
-        values = np.sign(values) * np.log1p(np.abs(np.nan_to_num(values)))
+        values = np.nan_to_num(counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64))
+        values = np.sign(values) * np.log1p(np.abs(values))
         vectors = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9)).astype(np.float32)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return user_ids, vectors / np.maximum(length, 1e-12)

@@ -78,7 +78,7 @@ def _figures(comparison: Comparison, left: str, right: str, key: str) -> None:
         }
     ]
     for row in comparison.figures.to_dict("records"):
-        form = FORMS.get(row["measure"], lambda value: number(value, 1))
+        form = FORMS.get(row["measure"], lambda value: number(value, 2 if abs(value or 0) < 100 else 1))
         gap = percent if form in (percent, chance) else form
         clear = row["difference_low"] > 0 or row["difference_high"] < 0
         rows.append(

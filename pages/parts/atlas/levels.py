@@ -32,8 +32,8 @@ class Levels:
                 int(row[key]),
                 str(row["name"]),
                 *charts.slot(slots[int(row["segment_id"])], int(row.get("shade", 0)), state.look()),
-                str(row["segment_name"]) if fine else "",
-                str(row["own_name"] or row["segment_name"]) if fine else "",
+                str(row["segment_name"]) if fine and isinstance(row["own_name"], str) else "",
+                str(row["own_name"]) if fine and isinstance(row["own_name"], str) else "",
             )
             for row in table.to_dict("records")
         ]

@@ -60,15 +60,19 @@ class Colouring:
     value: npt.NDArray[np.float64] | None = None
     word: str = ""
     form: str = ""
+    note: str = ""
+    """How the groups or values are made."""
 
 
 def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     """Draw the map; returns who lies inside the lasso (U,), or None when nothing is drawn around."""
-    left, middle, right = st.columns([4, 4, 3], vertical_alignment="bottom")
+    left, middle, right = st.columns([4, 4, 3], vertical_alignment="center")
     with left:
         colouring = _colouring(here, everyone, levels)
     with middle:
         sought = _search(here, everyone)
+    if colouring.note:
+        st.caption(colouring.note)
     zoom = _zoom(here)
     within = everyone.framed(*zoom) if zoom else None
     rows = everyone.drawn(within)
@@ -88,7 +92,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     near = None
     if sought is not None:
         near = state.ask(shoppers.nearest, here, sought, NEAREST)
-        figure = _marked(figure, everyone, sought, near)
+        figure = _marked(figure, everyone, sought, near, webgl)
     event = st.plotly_chart(
         figure,
         theme=None,
@@ -132,18 +136,16 @@ def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
     )
     if colour == TASTE:
         taste = st.selectbox(_("Category"), tastes, key="map-taste")
-    if colour in NOTE_WORDS:
-        st.caption(_(NOTE_WORDS[colour]))
     if colour in (SEGMENT, FINE):
         return Colouring(levels.groups(fine=colour == FINE), everyone.fine_ids if colour == FINE else everyone.segment_ids)
     if colour in (RFM, LIFE):
         codes, named = (colours.RFM_GROUPS, RFM_WORDS) if colour == RFM else (colours.STAGES, LIFE_WORDS)
         groups = [charts.Group(place, _(named[code]), *charts.slot(place, 0, state.look())) for place, code in enumerate(codes)]
-        return Colouring(groups, rfm if colour == RFM else life)
+        return Colouring(groups, rfm if colour == RFM else life, note=_(NOTE_WORDS[colour]))
     if colour in (CHANCE, CERTAINTY):
         return Colouring(None, None, everyone.propensity if colour == CHANCE else everyone.certainty, _(COLOUR_WORDS[colour]), ".0%")
     if colour == TASTE:
-        return Colouring(None, None, state.ask(colours.affinity, here, taste), taste, ".0%")
+        return Colouring(None, None, state.ask(colours.affinity, here, taste), taste, ".0%", _(NOTE_WORDS[TASTE]))
     return Colouring(None, None, state.ask(colours.feature_values, here, colour), words[colour], "")
 
 
@@ -183,12 +185,13 @@ def _search(here: Screen, everyone: Places) -> str | None:
     return None
 
 
-def _marked(figure: go.Figure, everyone: Places, sought: str, near: pd.DataFrame) -> go.Figure:
+def _marked(figure: go.Figure, everyone: Places, sought: str, near: pd.DataFrame, webgl: bool) -> go.Figure:
     rows = [everyone.row_of(user) for user in (sought, *near["user_id"])]
     notes = ["", *(_("similarity {value}", value=number(value, 3)) for value in near["similarity"])]
     kept = [(row, note) for row, note in zip(rows, notes, strict=True) if row is not None]
     points = _points(everyone, np.array([row for row, _note in kept], dtype=np.int64)).assign(note=[note for _row, note in kept])
-    return charts.mark(figure, points, (_("shopper {id}", id=sought), _("most alike")), state.look(), (_("shopper"), _("chance")))
+    names = (_("shopper {id}", id=sought), _("most alike"))
+    return charts.mark(figure, points, names, state.look(), (_("shopper"), _("chance")), webgl=webgl)
 
 
 def _neighbours(everyone: Places, levels: Levels, sought: str, near: pd.DataFrame) -> None:

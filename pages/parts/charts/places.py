@@ -98,7 +98,9 @@ def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[flo
     return figure
 
 
-def mark(figure: go.Figure, frame: pd.DataFrame, names: tuple[str, str], look: Look, words: Sequence[str]) -> go.Figure:
+def mark(
+    figure: go.Figure, frame: pd.DataFrame, names: tuple[str, str], look: Look, words: Sequence[str], *, webgl: bool = True
+) -> go.Figure:  # fmt: skip
     """Mark one shopper, the first row, by a star and the others, alike to her, by rings: columns x, y, user_id, chance, note.
 
     `names` are those of the star and of the rings in the legend.
@@ -107,7 +109,7 @@ def mark(figure: go.Figure, frame: pd.DataFrame, names: tuple[str, str], look: L
         (frame.iloc[1:], names[1], {"symbol": "circle-open", "size": 15, "color": look.ink, "line": {"width": 2.5, "color": look.ink}}),
         (frame.iloc[:1], names[0], {"symbol": "star", "size": 20, "color": look.warn, "line": {"width": 1.5, "color": look.ground}}),
     ):
-        figure.add_scatter(
+        (figure.add_scattergl if webgl else figure.add_scatter)(  # vector marks would lie under those of the graphics card
             **(_points(part, words, "<br>%{hovertext}") | {"hovertext": [hover(note) for note in part["note"]]}),
             name=hover(name),
             marker={**marker, "opacity": 1},
@@ -152,7 +154,7 @@ def panels(
             row=place // columns + 1,
             col=place % columns + 1,
         )
-    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False}
+    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden)
     figure.update_layout(
@@ -194,7 +196,7 @@ def _points(part: pd.DataFrame, words: Sequence[str], more: str) -> dict[str, An
 
 def _map(look: Look) -> go.Figure:
     figure = empty_figure(look, height=620)
-    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False}
+    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden, scaleanchor="x", scaleratio=1)
     figure.update_layout(
