@@ -1,5 +1,6 @@
 """Mirror of core/atlas/landmarks, levels and the two-level parts of build: old shoppers stay, segments within segments, colours."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -199,3 +200,9 @@ def test_everything_published_is_blind_to_events_from_the_cutoff_on(
     before = as_of(publish_world(tmp_path / "a", events, items=items))
     assert before == as_of(publish_world(tmp_path / "b", events + later, items=items))
     assert len(before["leanings"]) and len(before["habits"]) == len(ids)
+
+
+def test_every_column_of_the_published_tables_is_explained(atlas: Atlas) -> None:
+    told = (Path(__file__).parent.parent / "docs" / "segments.md").read_text(encoding="utf-8")
+    for table in (atlas.users, atlas.segments, atlas.subsegments, atlas.traits, atlas.subsegment_traits):
+        assert [name for name in table.column_names if name not in told] == []

@@ -12,6 +12,7 @@ from core.errors import FileError
 from core.pipeline.exporting import EVENT_TABLES, export_tables, write_rows
 from core.pipeline.work import IngestOptions, ingest
 from core.store import Home
+from tests.page_worlds import publish_runs
 
 LOG = """user_id,item_id,event_type,event_time
 007,=1+1,view,2024-03-01 10:00:00
@@ -76,3 +77,12 @@ def test_a_single_table_is_written_whole(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.parquet", table)
     assert pq.read_table(tmp_path / "t.parquet").equals(table)
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_both_levels_of_segments_are_exported(home: Home, tmp_path: Path) -> None:
+    publish_runs(home.path, [f"u{number:02d}" for number in range(40)], "shop")
+    told = export_tables(home.dataset("shop"), tmp_path / "out")
+    assert told["files"]["segment_table"]["rows"] == 2 and told["files"]["subsegment_table"]["rows"] == 4
+    assert told["files"]["subsegment_traits"]["rows"] == 4
+    everyone = pq.read_table(tmp_path / "out" / "segments.parquet")
+    assert set(everyone["subsegment_id"].to_pylist()) == {1, 2, 3, 4}
