@@ -122,7 +122,7 @@ def winds_around(x: np.ndarray, y: np.ndarray, path: np.ndarray) -> np.ndarray:
     return np.abs(turned) > np.pi
 
 
-def look(address: str, home: Path, dataset: str, shots: Path | None) -> None:
+def look(address: str, home: Path, dataset: str, server: psutil.Process, shots: Path | None) -> None:
     """Open the page, draw a lasso, print bytes, seconds and both counts."""
     from playwright.sync_api import sync_playwright
 
@@ -151,18 +151,24 @@ def look(address: str, home: Path, dataset: str, shots: Path | None) -> None:
         page.mouse.down()
         for x, y in path[1:]:
             page.mouse.move(x, y)
-        received[0], began = 0, time.perf_counter()
+        received[0], began, busy = 0, time.perf_counter(), sum(server.cpu_times()[:2])
         page.mouse.up()
         said = page.get_by_text(re.compile(r"^[\d,]+ shoppers selected")).first
         said.wait_for()
-        seconds = time.perf_counter() - began
+        seconds, busy = time.perf_counter() - began, sum(server.cpu_times()[:2]) - busy
         count = int(str(said.text_content()).split()[0].replace(",", ""))
         page.wait_for_timeout(2500)
-        print(f"lasso to size: {seconds:.2f} s, {received[0] / 1e6:.2f} MB; {count:,} shoppers selected")
+        print(f"lasso to size: {seconds:.2f} s ({busy:.2f} CPU s of the server), {received[0] / 1e6:.2f} MB; {count:,} shoppers selected")
         table = pq.read_table(Home(home).dataset(dataset).run_path("atlas") / "users.parquet", columns=["x", "y"])
+        places = table["x"].to_numpy(), table["y"].to_numpy()
+        kept = page.locator(".js-plotly-plot").first.evaluate("plot => (plot.layout.selections || [])[0]?.path || ''")
+        corners = np.array([[float(n) for n in pair.split(",")] for pair in re.findall(r"-?[\d.e+-]+,-?[\d.e+-]+", kept)])
+        if len(corners):
+            print(f"counted by winding numbers around the shape that the browser kept: {int(winds_around(*places, corners).sum()):,}")
         drawn = np.column_stack([x0 + (path[:, 0] - left) / width * (x1 - x0), y1 - (path[:, 1] - top) / height * (y1 - y0)])
-        counted = int(winds_around(table["x"].to_numpy(), table["y"].to_numpy(), drawn[:-1]).sum())
-        print(f"counted by winding numbers around the line of the hand: {counted:,} (the browser smooths the line by up to 1.5 pixels)")
+        print(
+            f"around the line of the hand, which the browser smooths by up to 1.5 pixels: {int(winds_around(*places, drawn[:-1]).sum()):,}"
+        )
         if shots:
             page.set_viewport_size({"width": 1440, "height": 2600})
             page.wait_for_timeout(3000)
@@ -197,7 +203,7 @@ def main() -> None:
                     break
                 except OSError:
                     time.sleep(0.25)
-            look(address, home, dataset, chosen.shots)
+            look(address, home, dataset, psutil.Process(server.pid), chosen.shots)
             print(f"server: {psutil.Process(server.pid).memory_info().rss / 2**20:,.0f} MB")
         finally:
             server.terminate()

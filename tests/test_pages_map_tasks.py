@@ -1,5 +1,6 @@
 """What people do on the Map page without a mouse: colour, find, select, compare, save."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_segments_chosen_from_a_list_are_selected_compared_and_saved(app: AppTes
     assert not app.exception
     (rule,) = saved_rules(home)
     assert isinstance(rule, dict) and len(rule["users"]) == USERS // 2 + USERS // 4
+
+
+def test_the_map_zooms_to_what_the_keyboard_selected_and_back(app: AppTest) -> None:
+    assert app.button(key="map-zoom-in").disabled and app.button(key="map-zoom-out").disabled
+    app.text_input(key="map-around").set_value("u007").run()
+    app.number_input(key="map-around-number").set_value(20).run()
+    app.button(key="map-zoom-in").click().run()
+    shown = int(re.findall(r"(\d+) of 240 shoppers are drawn", words(app))[0])
+    assert 20 <= shown < USERS and "20 shoppers selected" in words(app)
+    app.button(key="map-zoom-out").click().run()
+    assert f"{USERS} of {USERS} shoppers are drawn" in words(app)
 
 
 def test_the_nearest_on_the_map_are_selected_around_a_shopper(app: AppTest) -> None:

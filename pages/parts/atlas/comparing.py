@@ -126,6 +126,7 @@ def _traits(comparison: Comparison, left: str, right: str, key: str) -> None:
         _("share of the side's shoppers"), state.look(),
     )  # fmt: skip
     st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key=f"chart-contrast-{key}", alt=_("Traits that tell the two sides apart"))
+    st.caption(_("Each trait is judged on its own at 95%: of a hundred that differ in nothing, a few seem to."))
     found = comparison.traits
     frame.take_away(
         found.assign(trait=[trait_word(k, c, w) for k, c, w in zip(found["kind"], found["code"], found["words"], strict=True)]).drop(

@@ -16,7 +16,7 @@ def periods(here: Screen, levels: Levels) -> None:
     """Draw small multiples of the map and the share of each segment among the active, period by period."""
     st.subheader(_("Where shoppers were active, over time"))
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    kinds = ["all", *over_time.acts(here)]
+    kinds = ["all", *state.ask(over_time.acts, here)]
     with left:
         act = controls.act(_("Kind of event"), kinds, "map-act")
     fine = levels.is_split and right.toggle(_("Fine segments"), key="map-periods-fine")

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.pipeline import colours, shoppers
-from core.pipeline.places import Chosen, Frame, Places
+from core.pipeline.places import Chosen, Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.atlas.levels import Levels
-from pages.parts.atlas.selecting import shape_of
+from pages.parts.atlas.selecting import shape_of, zoom_of
 from pages.parts.text import _, chance, number, plain, whole
 from pages.parts.words import feature_word
 
@@ -47,7 +47,6 @@ FEATURES_SHOWN = ("events_all", "orders_all", "revenue_all", "days_since_event",
 """Offered first; every other counted feature follows."""
 PLAIN_POINTS = 3000
 """Up to here points are vector marks, which every browser draws; more of them need WebGL or make the page lag."""
-ZOOM = "map-zoom"
 NEAREST = 10
 
 
@@ -73,7 +72,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
         sought = _search(here, everyone)
     if colouring.note:
         st.caption(colouring.note)
-    zoom = _zoom(here)
+    zoom = zoom_of(here)
     within = everyone.framed(*zoom) if zoom else None
     rows = everyone.drawn(within)
     with right:
@@ -110,11 +109,9 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
             all=whole(len(everyone.x)),
         )
     )
-    inside = shape_of(everyone, event)
-    _zoom_buttons(here, everyone, inside, zoom)
     if sought is not None and near is not None:
         _neighbours(everyone, levels, sought, near)
-    return inside
+    return shape_of(everyone, event)
 
 
 def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
@@ -217,20 +214,3 @@ def _neighbours(everyone: Places, levels: Levels, sought: str, near: pd.DataFram
         )
         with st.container(horizontal=True):
             frame.take_away(near, "map-nearest")
-
-
-def _zoom(here: Screen) -> Frame | None:
-    kept = state.flag(ZOOM)
-    return kept[1] if kept and kept[0] == (here.name, here.run_id("atlas")) else None
-
-
-def _zoom_buttons(here: Screen, everyone: Places, inside: Chosen | None, zoom: Frame | None) -> None:
-    """Draw the selected part anew, with its own sample where not all are drawn at once, or all again."""
-    with st.container(horizontal=True):
-        chosen = inside is not None and bool(inside.any())
-        if st.button(_("Zoom to the selection"), key="map-zoom-in", disabled=not chosen) and inside is not None:
-            state.put(ZOOM, ((here.name, here.run_id("atlas")), everyone.frame_of(inside)))
-            st.rerun()
-        if st.button(_("Show everyone again"), key="map-zoom-out", disabled=zoom is None):
-            state.drop(ZOOM)
-            st.rerun()

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.pipeline import comparing, outcomes
-from core.pipeline.places import Chosen, Places
+from core.pipeline.places import Chosen, Frame, Places
 from core.pipeline.screens import Screen
 from pages.parts import downloads, state
 from pages.parts.atlas.comparing import show_comparison
@@ -15,6 +15,13 @@ from pages.parts.atlas.levels import Levels
 from pages.parts.text import _, number, percent, plain, whole
 
 AROUND = 100
+ZOOM = "map-zoom"
+
+
+def zoom_of(here: Screen) -> Frame | None:
+    """The part of the map that is shown, None for all of it."""
+    kept = state.flag(ZOOM)
+    return kept[1] if kept and kept[0] == (here.name, here.run_id("atlas")) else None
 
 
 def shape_of(everyone: Places, event: Any) -> Chosen | None:
@@ -56,6 +63,7 @@ def selection(here: Screen, everyone: Places, levels: Levels, drawn: Chosen | No
     """Say who is selected, what sets them apart, and save them as an audience; returns who is selected (U,)."""
     keyed = by_keyboard(everyone, levels)
     inside = drawn if drawn is not None else keyed
+    _zoom_buttons(here, everyone, inside)
     if inside is None or not inside.any():
         return None
     number_inside = int(inside.sum())
@@ -81,3 +89,15 @@ def selection(here: Screen, everyone: Places, levels: Levels, drawn: Chosen | No
         if known is not None and number_inside < len(everyone.x):
             show_comparison(comparing.compare(everyone, known, inside, ~inside), _("Selection"), _("All others"), "selection")
     return inside
+
+
+def _zoom_buttons(here: Screen, everyone: Places, inside: Chosen | None) -> None:
+    """Draw the selected part anew, with its own sample where not all are drawn at once, or all again."""
+    with st.container(horizontal=True):
+        chosen = inside is not None and bool(inside.any())
+        if st.button(_("Zoom to the selection"), key="map-zoom-in", disabled=not chosen) and inside is not None:
+            state.put(ZOOM, ((here.name, here.run_id("atlas")), everyone.frame_of(inside)))
+            st.rerun()
+        if st.button(_("Show everyone again"), key="map-zoom-out", disabled=zoom_of(here) is None):
+            state.drop(ZOOM)
+            st.rerun()

@@ -86,10 +86,14 @@ def _cut(name: str) -> str:
 SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 
 
+SHADES = (0.0, 0.3, 0.52, 0.72)
+"""How far a shade goes towards the ink: away from the ground, so that contrast only grows."""
+
+
 def shade(colour: str, step: int, look: Look) -> str:
-    """A colour of the same hue: step 0 as it is, 1 nearer to the ground, 2 nearer to the ink, 3 far nearer to the ground."""
-    towards, part = ((look.ground, 0.0), (look.ground, 0.38), (look.ink, 0.38), (look.ground, 0.62))[step % 4]
-    mixed = (round((1 - part) * int(colour[i : i + 2], 16) + part * int(towards[i : i + 2], 16)) for i in (1, 3, 5))
+    """A colour of the same hue, nearer to the ink with each of four steps."""
+    part = SHADES[step % len(SHADES)]
+    mixed = (round((1 - part) * int(colour[i : i + 2], 16) + part * int(look.ink[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
 
