@@ -51,7 +51,7 @@ class SegmentOptions:
     resamples: int = 3
     """95 % resamples for each partition tried: enough to rank them."""
     final_resamples: int = 8
-    """Resamples of the partition chosen, for the figure on screen."""
+    """Resamples of the partition chosen, for the figure on screen; 0 keeps those it was chosen by."""
     k_means_starts: int = 10
     """With three starts k-means missed one of twelve planted segments."""
     k_means_points: int = 5_000
@@ -114,7 +114,7 @@ def part_graph(
     if not tried:
         return Partition(np.zeros(len(points), dtype=np.int64), "single segment")
     chosen = _choose(tried, clear, options)
-    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again)
+    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again) or chosen.agreement
     rows = [{"method": c.method, "segments": c.segments, "stability": round(float(np.mean(c.agreement)), 4)} for c in tried]
     return Partition(chosen.labels, chosen.method, agreement, rows)
 
