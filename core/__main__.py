@@ -20,6 +20,7 @@ from core import __version__
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.pipeline import targeting, work
+from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import blocks_in_use
@@ -122,7 +123,15 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     with report.stage("profile", 0.0, 0.5):
         work.profile(home, dataset, cutoff=cutoff, options=_profile_options(arguments, home), progress=report)
     with report.stage("map", 0.5, 1.0):
-        return work.draw_map(home, dataset, cutoff=cutoff, options=_profile_options(arguments, home), seed=arguments.seed, progress=report)
+        return draw_map(
+            home,
+            dataset,
+            cutoff=cutoff,
+            options=_profile_options(arguments, home),
+            seed=arguments.seed,
+            redraw=arguments.redraw,
+            progress=report,
+        )
 
 
 def _estimate(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -281,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     transfer.add_argument("--from-cutoff", dest="source_cutoff", metavar="T", help="behave as if that log ended at T")
     transfer.add_argument("--act", default="purchase", choices=ACTS)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
+    draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")
     word = add("word", _word, "Let a language model word the segments of the map, from their facts alone.", heavy=True)
     word.add_argument("--writer", metavar="W", help="local:FOLDER, or https://host/v1#MODEL (default: SHOPPER_ATLAS_WRITER)")
     word.add_argument("--language", default="en", choices=("en", "zh"))

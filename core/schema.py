@@ -56,7 +56,7 @@ QUARANTINE: Final = ("source_file", "source_row", "rule", "reason", "text")
 PROPENSITY: Final = ("user_id", "propensity", "low", "high")
 CATEGORY_PROPENSITY: Final = ("user_id", "category", "propensity", "low", "high")
 RECOMMENDATIONS: Final = ("user_id", "rank", "item_id", "score", "reason")
-SEGMENTS: Final = ("user_id", "x", "y", "segment_id", "certainty")
+SEGMENTS: Final = ("user_id", "x", "y", "segment_id", "certainty", "subsegment_id")
 CANDIDATES: Final = ("user_id", "item_id", "score")
 
 RUN_KINDS: Final = ("profiles", "atlas", "propensity", "recommendations", "blocks", "tuning", "compression", "transfer")

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from core.pipeline import screens, shoppers
+from core.pipeline import places, screens, shoppers
 from pages.parts import frame, state
-from pages.parts.atlas import draw_map, quality_figures, segment_detail, segment_table, selection
+from pages.parts.atlas import compare_sides, draw_map, periods, quality_figures, segment_detail, segment_table, selection
+from pages.parts.atlas.levels import levels_of
 from pages.parts.changes import changes_since
 from pages.parts.text import _, whole
-from pages.parts.traits import segment_names_shown, segments_shown
 from pages.parts.wording import wording_section
 
 here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
 manifest = frame.needs(here, "atlas") if here else None
 if here and manifest:
-    everyone = state.ask(shoppers.places, here)
-    segments = segments_shown(here)
+    everyone = places.places(here)
+    levels = levels_of(here)
     if len(everyone.x) < shoppers.LEAST_USERS:
         frame.gate(
             _(
@@ -23,11 +23,13 @@ if here and manifest:
                 have=whole(len(everyone.x)),
             )
         )
-    inside = draw_map(here, everyone, segments)
-    selection(here, everyone, inside)
-    segment_table(here, segments)
-    segment_detail(here, everyone, segments)
-    wording_section(here, segments)
-    changes_since(here, segment_names_shown(here))
+    drawn = draw_map(here, everyone, levels)
+    selected = selection(here, everyone, levels, drawn)
+    segment_table(levels)
+    segment_detail(here, everyone, levels)
+    compare_sides(here, everyone, levels, selected)
+    periods(here, levels)
+    wording_section(here, levels.segments)
+    changes_since(here, levels.names(fine=False))
     st.subheader(_("How far this map can be trusted"))
-    quality_figures(state.ask(screens.run_manifest, here, "atlas"))
+    quality_figures(here, state.ask(screens.run_manifest, here, "atlas"))

@@ -112,6 +112,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             "y": rng.random(n),
             "segment_id": segment.astype(np.int32),
             "certainty": np.full(n, 0.9),
+            "subsegment_id": (1 + np.arange(n) % 4).astype(np.int32),
         }
         write_table(draft.path / "users.parquet", pa.table(users))
         rows = [_segment(s, int((segment == s).sum()), n) for s in (0, 1)]
@@ -135,6 +136,14 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         ids = {"from_segment": pa.array(before, pa.int32()), "to_segment": pa.array(segment.tolist(), pa.int32())}
         write_table(draft.path / "moves.parquet", pa.table({"user_id": user_ids, **ids, "move": move}))
         told = {"after": {"run": "atlas-0000", "version": "v0000"}, "stayed": n - 2, "moved": 1, "new": 1, "gone": 0}
+        parts = [_part(part, int((np.arange(n) % 4 == part - 1).sum()), n) for part in (1, 3, 2, 4)]
+        write_table(draft.path / "subsegments.parquet", pa.Table.from_pylist(parts))
+        write_table(draft.path / "subsegment_traits.parquet", pa.Table.from_pylist([{"subsegment_id": p, **trait} for p in (1, 2, 3, 4)]))
+        leaning = {"user": np.flatnonzero(segment == 0).astype(np.int32), "trait": np.zeros(int((segment == 0).sum()), np.int32)}
+        write_table(draft.path / "leanings.parquet", pa.table(leaning))
+        write_table(draft.path / "leaning_traits.parquet", pa.table({"kind": ["category"], "code": ["C1"], "words": ["C1"]}))
+        figures = {name: rng.random(n) for name in ("events", "recency_days", "revenue", "price")}
+        write_table(draft.path / "habits.parquet", pa.table({"user_id": user_ids, "orders": segment.astype(np.int64), **figures}))
         draft.record |= {"moves": told, "metrics": {"stability": 0.95, "silhouette": 0.2, "warnings": []}}
     label = (chance > 0.5).astype(int)
     with target.new_run("propensity", inputs=inputs, config={"act": "purchase", "horizon_hours": 168.0}, cutoff=None) as draft:
@@ -211,9 +220,20 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
 
 def _segment(segment: int, size: int, users: int) -> dict[str, Any]:
     return {
-        "segment_id": segment, "name": ("Evening [bold] buyers", "Lookers")[segment], "description": "Half of all.", "name_parts": "[]",
+        "segment_id": segment, "colour": segment, "name": ("Evening [bold] buyers", "Lookers")[segment],
+        "description": "Half of all.", "name_parts": "[]",
         "size": size, "share": size / users, "certainty_mean": 0.9, "buyers": size, "buyer_rate": 0.5, "buyer_low": 0.3, "buyer_high": 0.7,
         "orders": 3, "revenue": 30.0, "orders_per_user": 0.5, "revenue_per_user": 5.0, "events_per_user": 4.0, "recency_days": 3.0,
+    }  # fmt: skip
+
+
+def _part(part: int, size: int, users: int) -> dict[str, Any]:
+    segment = (part - 1) % 2
+    return {
+        "subsegment_id": part, "segment_id": segment, "name": f"Lookers › Part {part}", "own_name": f"Part {part}", "name_parts": "[]",
+        "shade": part // 3, "size": size, "share": size / users, "share_of_segment": 0.5, "split_stability": 0.9, "buyers": size,
+        "buyer_rate": 0.5, "buyer_low": 0.3, "buyer_high": 0.7, "orders": 3, "revenue": 30.0, "orders_per_user": 0.5,
+        "revenue_per_user": 5.0, "events_per_user": 4.0, "recency_days": 3.0,
     }  # fmt: skip
 
 

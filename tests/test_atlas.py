@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from core.atlas.build import Atlas, AtlasOptions, build_atlas
+from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
 from core.atlas.layout import align, nearest
 from core.atlas.names import is_junk, make_distinct, name_segments, spell, tidy
 from core.atlas.quality import picture_quality
@@ -174,7 +174,7 @@ def test_a_refresh_keeps_ids_and_turns_the_picture_back(crowd: tuple[Log, list[s
     mirrored = first.users.set_column(1, "x", pa.array(-first.users["x"].to_numpy()))
     ids_swapped = {1: 2, 2: 1, 3: 3}
     former = mirrored.set_column(3, "segment_id", pa.array([ids_swapped[i] for i in first.users["segment_id"].to_pylist()], pa.int32()))
-    again = build(log, profile, ids, previous=former)
+    again = build(log, profile, ids, previous=Previous(former))
     assert again.users["segment_id"].to_pylist() == former["segment_id"].to_pylist()
     assert np.allclose(again.users["x"].to_numpy(), former["x"].to_numpy(), atol=0.01)
 
@@ -183,7 +183,7 @@ def test_users_beyond_the_landmarks_are_placed_and_parted_too(
     crowd: tuple[Log, list[str], Vectors, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, ids, profile, truth = crowd
-    monkeypatch.setattr("core.atlas.build.LANDMARKS", 300)
+    monkeypatch.setattr("core.atlas.landmarks.LANDMARKS", 300)
     atlas = build(log, profile, ids)
     assert adjusted_rand_score(truth, atlas.users["segment_id"].to_numpy()) > 0.9
     assert np.isfinite(atlas.users["y"].to_numpy()).all()

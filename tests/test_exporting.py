@@ -18,6 +18,7 @@ from core.pipeline.work import IngestOptions, ingest, profile
 from core.pipeline.writing import write_rows
 from core.store import Home
 from tests.encoders import save_tiny_encoder
+from tests.page_worlds import publish_runs
 from tests.worlds import at, publish_world
 
 LOG = """user_id,item_id,event_type,event_time
@@ -114,3 +115,12 @@ def test_profiles_are_exported_for_pandas_and_numpy_with_ids_cutoff_and_model(tm
         assert sorted(arrays) == ["cutoff", "model", "text", "user_id"]
         assert arrays["user_id"].tolist() == profiles["user_id"].tolist() and np.array_equal(arrays["text"], vectors)
         assert str(arrays["model"]) == profiles["model"][0] and pd.Timestamp(str(arrays["cutoff"])) == profiles["cutoff"][0]
+
+
+def test_both_levels_of_segments_are_exported(home: Home, tmp_path: Path) -> None:
+    publish_runs(home.path, [f"u{number:02d}" for number in range(40)], "shop")
+    told = export_tables(home.dataset("shop"), tmp_path / "out")
+    assert told["files"]["segment_table"]["rows"] == 2 and told["files"]["subsegment_table"]["rows"] == 4
+    assert told["files"]["subsegment_traits"]["rows"] == 4
+    everyone = pq.read_table(tmp_path / "out" / "segments.parquet")
+    assert set(everyone["subsegment_id"].to_pylist()) == {1, 2, 3, 4}

@@ -1,12 +1,19 @@
 """Who lies inside a drawn shape, and who is drawn: the map's arithmetic against a slow oracle."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
 
-from core.pipeline.shoppers import Places
+from core.artifacts import write_table
+from core.pipeline.places import Places
+from core.pipeline.screens import open_screen
+from core.pipeline.shoppers import nearest
+from core.store import Home
+from tests.worlds import at, publish_world
 
 
 def places(x: list[float], y: list[float], segments: list[int] | None = None) -> Places:
@@ -79,3 +86,38 @@ def test_a_zoomed_sample_draws_only_the_framed_and_more_of_them() -> None:
     assert (within | ~chosen).all(), "everyone selected is in the frame"
     assert within[everyone.sample(100, within)].all()
     assert within[everyone.sample(100)].sum() < 100
+
+
+def test_a_drawn_line_of_many_corners_holds_the_same_as_a_slow_exact_count() -> None:
+    rng = np.random.default_rng(7)
+    turn = np.linspace(0, 4 * np.pi, 240)  # twice around: crosses itself all the way
+    shape = [(float(5 + r * np.cos(a)), float(5 + r * np.sin(a))) for a, r in zip(turn, 3 + rng.random(240), strict=True)]
+    points = rng.uniform(0, 10, (600, 2))
+    everyone = places(points[:, 0].tolist(), points[:, 1].tolist())
+    assert inside(everyone, shape).tolist() == [winding_parity(x, y, shape) for x, y in points.tolist()]
+
+
+def test_a_map_of_many_draws_a_sample_and_its_density_counts_everyone() -> None:
+    rng = np.random.default_rng(1)
+    everyone = places(list(rng.normal(size=3000)), list(rng.normal(size=3000)))
+    assert len(everyone.drawn(most=3000)) == 3000 and len(everyone.drawn(most=2999, sample=500)) == 500
+    grid, (left, right, bottom, top) = everyone.density()
+    assert grid.dtype == np.uint8 and grid.max() == 255
+    counts, _, _ = np.histogram2d(everyone.y, everyone.x, bins=grid.shape, range=[[bottom, top], [left, right]])
+    assert ((grid > 0) == (counts > 0)).mean() > 0.999, "cells at a border may fall to either side"
+
+
+def test_around_takes_the_nearest_on_the_picture_herself_included() -> None:
+    everyone = places([0.0, 1.0, 5.0, 1.5], [0.0, 0.0, 0.0, 0.0])
+    assert everyone.around("u001", 3).tolist() == [True, True, False, True]
+    assert not everyone.around("nobody", 3).any()
+
+
+def test_shoppers_of_a_log_without_texts_are_alike_by_their_counts(tmp_path: Path) -> None:
+    publish_world(tmp_path / "home", [{"user_id": user, "event_type": "view", "event_time": at(1)} for user in "abc"])
+    target = Home(tmp_path / "home").dataset("tiny")
+    with target.new_run("profiles", inputs={"version": "v0001"}, config={}, cutoff=None) as draft:
+        table = {"user_id": list("abc"), "events_all": [1.0, 2.0, 90.0], "days_since_purchase": [None, None, 4.0]}
+        write_table(draft.path / "counts.parquet", pa.table(table))
+    found = nearest(open_screen(Home(tmp_path / "home"), "tiny"), "a", 2)
+    assert found["user_id"].tolist() == ["b", "c"] and found["similarity"][0] > found["similarity"][1]

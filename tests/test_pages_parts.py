@@ -182,6 +182,22 @@ def test_the_theme_reaches_the_contrast_of_its_use(mode: str) -> None:
     assert ground == (charts.LIGHT if mode == "light" else charts.DARK).ground
 
 
+@pytest.mark.parametrize("look", [charts.LIGHT, charts.DARK], ids=["light", "dark"])
+def test_every_shade_of_a_segment_stands_out_and_differs_from_its_sisters_in_colour_and_symbol(look: charts.Look) -> None:
+    for colour in range(len(charts.PALETTE)):
+        found = [charts.slot(colour, step, look) for step in range(4)]
+        assert all(contrast(shade, look.ground) >= 3 for shade, _symbol in found)
+        assert len({shade for shade, _symbol in found}) == len({symbol for _shade, symbol in found}) == 4
+
+
+def test_a_point_sends_its_id_and_chance_once_and_what_a_group_shares_stands_in_its_template() -> None:
+    points = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "user_id": ["<a>", "b"], "chance": ["1.0%", "–"], "group": [1, 1]})
+    figure = charts.scatter_groups(points, [charts.Group(1, "Tea & nuts", "#000000")], charts.LIGHT, ("shopper", "chance"))
+    trace = figure.data[0]
+    assert list(trace.text) == ["&lt;a&gt;", "b"] and list(trace.customdata) == ["1.0%", "–"]
+    assert "Tea &amp; nuts" in trace.hovertemplate and trace.x.dtype == "float32"
+
+
 def test_the_server_listens_here_only_and_tells_nobody() -> None:
     server = CONFIG["server"]
     assert server["address"] == "127.0.0.1"

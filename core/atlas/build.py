@@ -1,9 +1,8 @@
-"""The atlas of a log: picture, segments, traits and names, and how far to trust them.
+"""The atlas of a log: picture, segments and subsegments, traits and names, and how far to trust them.
 
 U users, P profile dimensions. Equal inputs give equal bytes, in any process and with any number of threads.
 """
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,27 +11,41 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from core.atlas.layout import Graph, Points, align, lay_out, nearest, place_between, plane, scale
-from core.atlas.names import describe, make_distinct, name_segments, spell, trait_sentence, trait_words
+from core.atlas.landmarks import (
+    BETWEEN,
+    Distinct,
+    Former,
+    K,
+    Parted,
+    certainty_of,
+    draw,
+    find_distinct,
+    former_of,
+    part,
+    place_new,
+    spread_equals,
+)
+from core.atlas.layout import WIDTH, Points, align, nearest, plane
+from core.atlas.leanings import Leanings, habits, least_users, read_leanings
+from core.atlas.levels import FINE, SHADES, slots, split, whole
+from core.atlas.names import trait_words
 from core.atlas.quality import picture_quality, silhouette
-from core.atlas.segments import Partition, SegmentOptions, few_segments, find_segments, merge_small, number_segments, vote
+from core.atlas.segments import SegmentOptions, few_segments, number_segments
 from core.atlas.space import Indices, Vectors, stable_order
-from core.atlas.traits import Trait, find_traits, habits
+from core.atlas.tables import by_size, segment_table, subsegment_table, trait_table
+from core.atlas.traits import Trait, count_carriers, find_traits
 from core.messages import Message, say
-from core.metrics import wilson
 from core.schema import Progress, silent
 from core.store import Connection, fetch
 
 LEAST_USERS = 200
 """Below, a map claims more than the data can hold: a plain projection and k-means serve, with a warning."""
-LANDMARKS = 20_000
-"""Users laid out and parted by the graph; beyond, all others are placed between their nearest landmarks."""
-K = 15
-"""Neighbours of a user in the picture, and those who tell how certain her segment is."""
-GRAPH_K = 30
-"""Neighbours in the graph that segments are sought in: with 30 they are more stable than with 15 …"""
-GRAPH_K_FROM = 1_000
-"""… from this many users on; in smaller logs 30 neighbours reach out of the smallest segments."""
+MOST_GROWTH = 1.25
+"""A picture is kept, new shoppers placed into it, until the log has this many times the shoppers that it was drawn for …"""
+WORSE = 0.02
+"""… or its trustworthiness has fallen by this much."""
+COLOURS = 12
+"""Colours of segments that a person can tell apart."""
 TOP_ITEMS_SQL = "SELECT item_id, title FROM catalogue WHERE title IS NOT NULL AND list_contains($items, item_id) ORDER BY item_id"
 
 
@@ -41,10 +54,28 @@ class AtlasOptions:
     """What people may choose about a map."""
 
     segments: SegmentOptions = field(default_factory=SegmentOptions)
+    subsegments: SegmentOptions = FINE
     time_zone: str = "UTC"
     """In which hours and weekdays of traits are told."""
     picture: bool = True
     """False draws principal axes instead of UMAP: instant, for tests and very small machines."""
+    redraw: bool = False
+    """True lays the whole picture out again, from where it was; False keeps known shoppers where they are while the picture fits."""
+
+
+@dataclass(frozen=True)
+class Previous:
+    """An earlier map of the log, as published."""
+
+    users: pa.Table
+    segments: pa.Table | None = None
+    """Their colours stay."""
+    subsegments: pa.Table | None = None
+    """Their shades stay."""
+    drawn_users: int | None = None
+    """Users its picture was laid out for; later ones were placed between them. None: all of its users."""
+    trustworthiness: float | None = None
+    """Of the picture when it was laid out."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +83,27 @@ class Atlas:
     """What the atlas stage publishes."""
 
     users: pa.Table
-    """schema.SEGMENTS: user_id, x, y, segment_id (from 1), certainty 0-1; in the order of user_id."""
+    """schema.SEGMENTS: user_id, x, y, segment_id and subsegment_id (from 1), certainty 0-1; in the order of user_id."""
     segments: pa.Table
     """One row per segment, largest first: see `build_atlas`."""
+    subsegments: pa.Table
+    """One row per subsegment, by segment, largest first."""
     traits: pa.Table
     """segment_id, place (from 1), kind, code, trait (words), text (sentence), lift, low, high, n, share_in, share_all."""
+    subsegment_traits: pa.Table
+    """The same with subsegment_id: against the other shoppers of its segment, whose share is share_all."""
+    leanings: pa.Table
+    """user (row of `users`), trait (row of `leaning_traits`): who has which trait."""
+    leaning_traits: pa.Table
+    """kind, code, words of each trait that shoppers lean to."""
+    habits: pa.Table
+    """user_id, events, recency_days, days, span_days, orders, revenue, price of each user, in the order of `users`."""
     metrics: dict[str, Any]
     """Quality of picture and segments, method, `warnings`."""
+
+    def tables(self) -> dict[str, pa.Table]:
+        """All tables by name."""
+        return {name: value for name, value in vars(self).items() if name != "metrics"}
 
 
 def build_atlas(
@@ -69,16 +114,18 @@ def build_atlas(
     *,
     cutoff: datetime,
     seed: int = 7,
-    previous: pa.Table | None = None,
+    previous: Previous | None = None,
     options: AtlasOptions | None = None,
     progress: Progress = silent,
 ) -> Atlas:
     """Lay users out, part them into named segments and tell what is typical of each.
 
     Columns of `segments`: segment_id, name, description, name_parts (JSON: kind, code, words, lift, low, high, n, share_in,
-    share_all of each part of the name), size, share, certainty_mean, buyers, buyer_rate with buyer_low and buyer_high
-    (Wilson), orders, revenue, orders_per_user, revenue_per_user, events_per_user, recency_days (median). Buyer, order
-    and revenue columns are NULL in a log that knows no purchases or no revenue.
+    share_all of each part of the name), colour (0-11, kept over refreshes), size, share, certainty_mean, buyers, buyer_rate with
+    buyer_low and buyer_high (Wilson), orders, revenue, orders_per_user, revenue_per_user, events_per_user, recency_days
+    (median). Buyer, order and revenue columns are NULL in a log that knows no purchases or no revenue. `subsegments` has
+    subsegment_id, segment_id, name, own_name (the part after the segment's name, NULL when the segment is not split), shade
+    (0-3), share_of_segment and split_stability (adjusted Rand index of the split against resamples) beside the same figures.
 
     Args:
         user_ids: Sorted; all users of the history.
@@ -87,7 +134,8 @@ def build_atlas(
         connection: The log as of the cutoff.
         cutoff: First instant not seen; recency is counted back from it.
         seed: Of the picture and the resamples.
-        previous: Users table of an earlier atlas: the picture is turned to it and segments keep their ids.
+        previous: An earlier map: its shoppers stay where they are, new ones are placed between them, or the picture is drawn
+            again from it and turned to it; segments and subsegments keep their ids and colours.
         options: Choices of people.
         progress: Called with the share done.
 
@@ -99,221 +147,194 @@ def build_atlas(
         raise ValueError(f"{len(user_ids)} user ids, {len(profile)} profiles and {counts.num_rows} rows of counts must be equal and not 0")
     rng = np.random.default_rng(seed)
     order = stable_order(user_ids)
-    former = _former(user_ids, previous)
+    former = former_of(user_ids, previous.users if previous else None)
     progress(0.0, say("Comparing shoppers"))
-    points, first, inverse, weights = _distinct(profile)
-    small = len(points) < LEAST_USERS
+    found = find_distinct(profile)
     minimum = max(20, int(np.ceil(0.01 * len(user_ids))))
+    small = len(found.points) < LEAST_USERS
     if small:
-        partition = few_segments(points, weights, minimum)
-        graph = nearest(points, None, min(K, len(points) - 1)) if len(points) > 1 else None
-        places, labels, certainty = plane(points), partition.labels, _certainty(graph, partition.labels)
+        partition = few_segments(found.points, found.weights, minimum)
+        graph = nearest(found.points, None, min(K, len(found.points) - 1)) if len(found.points) > 1 else None
+        labels, certainty, fine = partition.labels, certainty_of(graph, partition.labels), whole(partition.labels)
+        drawing = _draw_few(found, user_ids, former)
     else:
-        places, labels, certainty, partition = _map(points, order, first, inverse, weights, minimum, rng, seed, former, chosen, progress)
-    places = _spread_equals(places[inverse], inverse, weights, user_ids)
-    labels, certainty = labels[inverse], certainty[inverse]
-    if former is not None:
-        places = align(places, former.places, former.known)
+        parted = part(found, order, minimum, rng, chosen.segments, progress)
+        partition, labels, certainty = parted.partition, parted.labels, parted.certainty
+        progress(0.3, say("Looking for segments within segments"))
+        fine = split(found, parted, minimum, rng, chosen.subsegments)
+        progress(0.4, say("Drawing the picture"))
+        drawing = _draw_many(found, parted, user_ids, order, profile, seed, former, previous, chosen)
+    labels, fine_labels, certainty = labels[found.inverse], fine.labels[found.inverse], certainty[found.inverse]
     segment_ids = number_segments(labels, former.segments if former else None)
+    subsegment_ids = number_segments(fine_labels, former.subsegments if former else None)
     progress(0.8, say("Finding what is typical of each segment"))
+    named, subsegment_ids = _name(
+        user_ids, segment_ids, subsegment_ids, certainty, counts, connection, cutoff, chosen.time_zone, previous,
+        {int(segment_ids[np.argmax(labels == label)]): figure for label, figure in fine.stability.items()},
+    )  # fmt: skip
     users = pa.table(
         {
             "user_id": pa.array(user_ids, pa.string()),
-            "x": np.round(places[:, 0], 5),
-            "y": np.round(places[:, 1], 5),
+            "x": np.round(drawing.places[:, 0], 5),
+            "y": np.round(drawing.places[:, 1], 5),
             "segment_id": pa.array(segment_ids, pa.int32()),
             "certainty": np.round(certainty, 4),
+            "subsegment_id": pa.array(subsegment_ids, pa.int32()),
         }
     )
-    connection.register("placed", users.select(["user_id", "segment_id"]))
-    habit = habits(connection, cutoff)
-    traits = find_traits(connection, segment_ids, habit, counts, chosen.time_zone)
-    titles = _titles(connection, traits)
-    connection.unregister("placed")
-    by_segment: dict[int, list[Trait]] = {int(segment): [] for segment in _by_size(segment_ids)}
-    for trait in traits:
-        by_segment[trait.segment_id].append(trait)
     progress(0.95, say("Judging the map"))
     metrics: dict[str, Any] = {
         "users": len(user_ids),
-        "segments": len(by_segment),
+        "segments": named["segments"].num_rows,
+        "subsegments": named["subsegments"].num_rows,
         "method": partition.method,
         "stability": round(float(np.mean(partition.stability)), 4) if partition.stability else None,
         "stability_resamples": len(partition.stability),
         "partitions_tried": partition.tried,
         "silhouette": silhouette(profile, segment_ids.astype(np.int64), order),
         "picture": "UMAP" if chosen.picture and not small else "principal axes",
-        **picture_quality(profile, places, order),
+        **drawing.metrics(user_ids, former),
+        **(drawing.quality or picture_quality(profile, drawing.places, order)),
     }
-    metrics["warnings"] = _warnings(metrics, small, len(points))
-    progress(1.0, _count(len(by_segment), len(user_ids)))
-    return Atlas(users, _segment_table(by_segment, titles, segment_ids, certainty, habit), _trait_table(by_segment, titles), metrics)
+    metrics["warnings"] = _warnings(metrics, small, len(found.points))
+    progress(1.0, _count(named["segments"].num_rows, len(user_ids)))
+    return Atlas(users, metrics=metrics, **named)
 
 
 @dataclass(frozen=True)
-class _Former:
-    known: npt.NDArray[np.bool_]
+class _Drawing:
     places: Points
-    segments: Indices
+    """(U, 2)."""
+    drawn_users: int
+    kept: bool = False
+    quality: dict[str, float] | None = None
+    drawn_trustworthiness: float | None = None
+    """Of a kept picture when it was laid out."""
+
+    def metrics(self, user_ids: list[str], former: Former | None) -> dict[str, Any]:
+        """How the picture came about: kept or drawn, for how many, and how far known shoppers moved, as a share of its width."""
+        moved = None
+        if former is not None:
+            moved = float(np.median(np.linalg.norm(self.places - former.places, axis=1)[former.known])) / (2 * WIDTH)
+        return {
+            "picture_kept": self.kept,
+            "drawn_users": self.drawn_users,
+            "placed_users": len(user_ids) - int(former.known.sum()) if self.kept and former else 0,
+            "drawn_trustworthiness": self.drawn_trustworthiness,
+            "moved": None if moved is None else round(moved, 5),
+        }
 
 
-def _former(user_ids: list[str], previous: pa.Table | None) -> _Former | None:
-    if previous is None or not previous.num_rows:
-        return None
-    row = {user_id: position for position, user_id in enumerate(previous["user_id"].to_pylist())}
-    rows = np.array([row.get(user_id, -1) for user_id in user_ids])
-    known = rows >= 0
-    if not known.any():
-        return None
-    at = np.maximum(rows, 0)
-    old = np.column_stack([previous["x"].to_numpy(), previous["y"].to_numpy()]).astype(np.float64)
-    return _Former(known, old[at], np.where(known, previous["segment_id"].to_numpy().astype(np.int64)[at], 0))
+def _draw_few(found: Distinct, user_ids: list[str], former: Former | None) -> _Drawing:
+    places = spread_equals(plane(found.points), found, user_ids)
+    return _Drawing(places if former is None else align(places, former.places, former.known), len(user_ids))
 
 
-def _distinct(profile: Vectors) -> tuple[Vectors, Indices, Indices, Indices]:
-    """Distinct profiles, the first user of each, each user's profile, and users per profile: equals must not fill a neighbourhood."""
-    rows = np.ascontiguousarray(profile.astype(np.float32) + np.float32(0))  # -0 becomes 0
-    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, first, inverse, weights = np.unique(as_bytes, return_index=True, return_inverse=True, return_counts=True)
-    # in the order of users, not of bytes
-    by_user = np.argsort(first)
-    rank = np.empty_like(by_user)
-    rank[by_user] = np.arange(len(by_user))
-    return rows[first[by_user]], first[by_user], rank[inverse.ravel()], weights[by_user].astype(np.int64)
+def _draw_many(
+    found: Distinct, parted: Parted, user_ids: list[str], order: Indices, profile: Vectors, seed: int, former: Former | None,
+    previous: Previous | None, options: AtlasOptions,
+) -> _Drawing:  # fmt: skip
+    """Keep the earlier picture and place new users into it while it fits; else lay the picture out."""
+    if former is not None and previous is not None and not options.redraw:
+        drawn_for = previous.drawn_users or previous.users.num_rows
+        if len(user_ids) <= MOST_GROWTH * drawn_for and former.known[found.first[parted.landmarks]].sum() >= BETWEEN:
+            placed = spread_equals(place_new(found, parted, former), found, user_ids)
+            places = np.where(former.known[:, None], former.places, placed)
+            quality = picture_quality(profile, places, order)
+            trust = previous.trustworthiness
+            if trust is None or quality["trustworthiness"] >= trust - WORSE:
+                return _Drawing(places, drawn_for, True, quality, trust)
+    return _Drawing(spread_equals(draw(found, parted, seed, former, picture=options.picture), found, user_ids), len(user_ids))
 
 
-def _map(
-    points: Vectors, order: Indices, first: Indices, inverse: Indices, weights: Indices, minimum: int, rng: np.random.Generator,
-    seed: int, former: _Former | None, options: AtlasOptions, progress: Progress,
-) -> tuple[Points, Indices, npt.NDArray[np.float64], Partition]:  # fmt: skip
-    """Part and lay out distinct profiles, through landmarks when they are many."""
-    is_first = np.zeros(len(inverse), dtype=bool)
-    is_first[first] = True
-    landmarks = np.sort(inverse[order[is_first[order]][:LANDMARKS]])
-    chosen = points[landmarks]
-    wide = nearest(chosen, None, GRAPH_K if len(chosen) >= GRAPH_K_FROM else K)
-    graph = Graph(wide.indices[:, :K], wide.distances[:, :K])
-    others = np.setdiff1d(np.arange(len(points)), landmarks)
-    to_landmarks = nearest(chosen, points[others], K) if len(others) else None
-    stands_for = weights[landmarks].copy()
-    if to_landmarks is not None:
-        np.add.at(stands_for, to_landmarks.indices[:, 0], weights[others])
-    progress(0.1, say("Looking for segments"))
-    partition = find_segments(chosen, wide, stands_for, minimum, rng, options.segments)
-    labels = np.empty(len(points), dtype=np.int64)
-    labels[landmarks] = partition.labels
-    if to_landmarks is not None:
-        labels[others] = vote(to_landmarks, partition.labels)[0]
-    labels = merge_small(labels, points, weights, minimum)
-    certainty = np.empty(len(points))
-    certainty[landmarks] = _certainty(graph, labels[landmarks])
-    if to_landmarks is not None:
-        certainty[others] = (labels[landmarks][to_landmarks.indices] == labels[others, None]).mean(axis=1)
-    progress(0.4, say("Drawing the picture"))
-    start = None
-    if former is not None and former.known[first[landmarks]].mean() > 0.5:
-        start = _start_from(former, first[landmarks], graph)
-    drawn = lay_out(chosen, graph, seed, start) if options.picture else plane(chosen)
-    places = np.empty((len(points), 2))
-    places[landmarks] = drawn
-    if to_landmarks is not None:
-        near = Graph(to_landmarks.indices[:, :8], to_landmarks.distances[:, :8])
-        places[others] = place_between(near, drawn)
-    return places, labels, certainty, partition
+def _name(
+    user_ids: list[str], segment_ids: npt.NDArray[np.int32], subsegment_ids: npt.NDArray[np.int32], certainty: npt.NDArray[np.float64],
+    counts: pa.Table, connection: Connection, cutoff: datetime, time_zone: str, previous: Previous | None, stability: dict[int, float],
+) -> tuple[dict[str, pa.Table], npt.NDArray[np.int32]]:  # fmt: skip
+    """Find what is typical of segments and subsegments, name both: all tables of an Atlas but `users`, and the subsegments kept."""
+    connection.register("placed", pa.table({"user_id": pa.array(user_ids, pa.string()), "place": np.arange(len(user_ids), dtype=np.int32)}))
+    habit = habits(connection, cutoff)
+    leanings = read_leanings(connection, habit, time_zone)
+    connection.unregister("placed")
+    segments = by_size(segment_ids)
+    inner, traits, subsegment_ids = _typical(leanings, counts, segment_ids, subsegment_ids)
+    ordered = list(inner)
+    first = {fine: int(np.argmax(subsegment_ids == fine)) for fine in ordered}
+    parents = {fine: int(segment_ids[row]) for fine, row in first.items()}
+    titles = _titles(connection, [t for found in (*traits.values(), *inner.values()) for t in found], leanings)
+    colours = slots(segments, _kept(previous.segments if previous else None, "segment_id", "colour"), COLOURS)
+    table = segment_table(traits, titles, segment_ids, certainty, habit, colours)
+    names = dict(zip(table["segment_id"].to_pylist(), table["name"].to_pylist(), strict=True))
+    former_shades = _kept(previous.subsegments if previous else None, "subsegment_id", "shade")
+    shades: dict[int, int] = {}
+    for segment in segments:
+        shades |= slots([fine for fine in ordered if parents[fine] == segment], former_shades, SHADES)
+    tables = {
+        "segments": table,
+        "subsegments": subsegment_table(inner, parents, names, titles, subsegment_ids, habit, shades, stability),
+        "traits": trait_table(traits, titles),
+        "subsegment_traits": trait_table(inner, titles, "subsegment_id"),
+        "leanings": pa.table({"user": leanings.users, "trait": leanings.traits}),
+        "leaning_traits": pa.table({
+            "kind": leanings.kinds, "code": leanings.codes,
+            "words": [trait_words(Trait(0, kind, code, 1, 1, 1, 0, 0, 0, 0), titles)
+                      for kind, code in zip(leanings.kinds, leanings.codes, strict=True)],
+        }, schema=pa.schema([("kind", pa.string()), ("code", pa.string()), ("words", pa.string())])),
+        "habits": habit,
+    }  # fmt: skip
+    return tables, subsegment_ids
 
 
-def _start_from(former: _Former, users: Indices, graph: Graph) -> Points:
-    """Former places of the landmarks; those new to the picture start between their known neighbours."""
-    known = former.known[users]
-    places = np.where(known[:, None], former.places[users], 0.0)
-    weight = known[graph.indices].astype(np.float64)[:, :, None]
-    between = (places[graph.indices] * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1)
-    return scale(np.where(known[:, None], places, between))
+def _typical(
+    leanings: Leanings, counts: pa.Table, segment_ids: npt.NDArray[np.int32], subsegment_ids: npt.NDArray[np.int32]
+) -> tuple[dict[int, list[Trait]], dict[int, list[Trait]], npt.NDArray[np.int32]]:  # fmt: skip
+    """Traits of subsegments against their segment, by segment, largest first; of segments against all; and the subsegments kept.
+
+    Parts of a segment that nothing sets apart from its others are one part: a split that nobody can name tells nothing.
+    """
+    least, segments = least_users(len(segment_ids)), by_size(segment_ids)
+    while True:
+        fine_ids, index, sizes = np.unique(subsegment_ids, return_inverse=True, return_counts=True)
+        parents = segment_ids[np.unique(index, return_index=True)[1]]
+        carriers = count_carriers(leanings, counts, index, len(fine_ids))
+        inner: dict[int, list[Trait]] = {}
+        joined = subsegment_ids.copy()
+        for segment in segments:
+            own = np.flatnonzero(parents == segment)
+            own = own[np.argsort(-sizes[own], kind="stable")]
+            found = [(kind, code, numbers[own]) for kind, code, numbers in carriers]
+            ids = fine_ids[own].tolist()
+            family = _grouped(ids, find_traits(found, ids, sizes[own].tolist(), least))
+            nameless = [i for i in ids if not family[i]]
+            if len(nameless) > 1:
+                joined[np.isin(subsegment_ids, nameless)] = nameless[0]
+            inner |= family
+        if np.array_equal(joined, subsegment_ids):
+            break
+        subsegment_ids = joined
+    belongs = (parents[:, None] == np.array(segments)[None, :]).astype(np.int64)
+    coarse = [(kind, code, numbers @ belongs) for kind, code, numbers in carriers]
+    return inner, _grouped(segments, find_traits(coarse, segments, (sizes @ belongs).tolist(), least)), subsegment_ids
 
 
-def _certainty(graph: Graph | None, labels: Indices) -> npt.NDArray[np.float64]:
-    """Share of a user's neighbours who are in the same segment (N,)."""
-    if graph is None or not graph.indices.shape[1]:
-        return np.ones(len(labels))
-    return np.asarray((labels[graph.indices] == labels[:, None]).mean(axis=1))
+def _grouped(ids: list[int], traits: list[Trait]) -> dict[int, list[Trait]]:
+    grouped: dict[int, list[Trait]] = {i: [] for i in ids}
+    for trait in traits:
+        grouped[trait.segment_id].append(trait)
+    return grouped
 
 
-def _spread_equals(places: Points, inverse: Indices, weights: Indices, user_ids: list[str]) -> Points:
-    """Spread users of equal profiles over a small disc (1 % of the width at most), so that a crowd does not look like one dot."""
-    crowd = weights[inverse] > 1
-    if not crowd.any():
-        return places
-    turn = np.empty(len(user_ids))
-    turn[stable_order(user_ids)] = np.arange(len(user_ids))
-    angle = turn * 2.399963  # golden angle: even whatever the number
-    reach = 0.2 * ((turn * 0.618034) % 1) ** 0.5
-    spread = np.column_stack([np.cos(angle), np.sin(angle)]) * reach[:, None]
-    return np.where(crowd[:, None], places + spread, places)
+def _kept(table: pa.Table | None, key: str, column: str) -> dict[int, int]:
+    if table is None or column not in table.column_names:
+        return {}
+    return {int(i): int(slot) for i, slot in zip(table[key].to_pylist(), table[column].to_pylist(), strict=True)}
 
 
-def _by_size(segment_ids: npt.NDArray[np.int32]) -> list[int]:
-    ids, sizes = np.unique(segment_ids, return_counts=True)
-    return [int(ids[i]) for i in np.lexsort((ids, -sizes))]
-
-
-def _titles(connection: Connection, traits: list[Trait]) -> dict[str, str]:
-    items = sorted({trait.code for trait in traits if trait.kind == "item"})
+def _titles(connection: Connection, traits: list[Trait], leanings: Leanings) -> dict[str, str]:
+    leant = {code for kind, code in zip(leanings.kinds, leanings.codes, strict=True) if kind == "item"}
+    items = sorted({trait.code for trait in traits if trait.kind == "item"} | leant)
     table = fetch(connection, TOP_ITEMS_SQL, {"items": items}).to_pydict() if items else {"item_id": [], "title": []}
     return dict(zip(table["item_id"], table["title"], strict=True))
-
-
-def _segment_table(
-    by_segment: dict[int, list[Trait]], titles: dict[str, str], segment_ids: npt.NDArray[np.int32],
-    certainty: npt.NDArray[np.float64], habit: pa.Table,
-) -> pa.Table:  # fmt: skip
-    parts = name_segments(by_segment, titles)
-    single = len(by_segment) == 1
-    names = make_distinct({s: "All shoppers" if single else spell(parts[s], titles) for s in by_segment})
-    figures = {n: habit[n].cast(pa.float64()).to_numpy(zero_copy_only=False) for n in ("events", "orders", "revenue", "recency_days")}
-    has_orders, has_revenue = bool(np.nansum(figures["orders"])), bool(np.isfinite(figures["revenue"]).any())
-    rows = []
-    for segment, own in parts.items():
-        inside = segment_ids == segment
-        size = int(inside.sum())
-        buyers, orders = int((figures["orders"][inside] > 0).sum()), int(np.nansum(figures["orders"][inside]))
-        low, high = wilson(buyers, size)
-        revenue = round(float(np.nansum(figures["revenue"][inside])), 2)
-        rows.append({
-            "segment_id": segment, "name": names[segment],
-            "description": f"All {size:,} shoppers of the log." if single else describe(own, titles, size, size / len(segment_ids)),
-            "name_parts": json.dumps([_part(trait, titles) for trait in own], ensure_ascii=False),
-            "size": size, "share": size / len(segment_ids), "certainty_mean": round(float(certainty[inside].mean()), 4),
-            "buyers": buyers if has_orders else None, "buyer_rate": buyers / size if has_orders else None,
-            "buyer_low": low if has_orders else None, "buyer_high": high if has_orders else None,
-            "orders": orders if has_orders else None, "revenue": revenue if has_revenue else None,
-            "orders_per_user": orders / size if has_orders else None, "revenue_per_user": revenue / size if has_revenue else None,
-            "events_per_user": float(np.nansum(figures["events"][inside])) / size,
-            "recency_days": round(float(np.median(figures["recency_days"][inside])), 3),
-        })  # fmt: skip
-    return pa.Table.from_pylist(rows, SEGMENT_SCHEMA)
-
-
-def _trait_table(by_segment: dict[int, list[Trait]], titles: dict[str, str]) -> pa.Table:
-    rows = []
-    for segment, found in by_segment.items():
-        told: set[tuple[str, str]] = set()
-        for trait in found:
-            words = trait_words(trait, titles)
-            if (trait.kind, words) in told:  # items of one title
-                continue
-            told.add((trait.kind, words))
-            rows.append(
-                {"segment_id": segment, "place": len(told), "text": trait_sentence(trait, words), **_part(trait, titles), "trait": words}
-            )
-    return pa.Table.from_pylist(rows, TRAIT_SCHEMA)
-
-
-def _part(trait: Trait, titles: dict[str, str]) -> dict[str, Any]:
-    return {
-        "kind": trait.kind, "code": trait.code, "words": trait_words(trait, titles), "lift": round(trait.lift, 4),
-        "low": round(trait.low, 4), "high": round(trait.high, 4), "n": trait.n, "share_in": round(trait.share_in, 6),
-        "share_all": round(trait.share_all, 6),
-    }  # fmt: skip
 
 
 def _count(segments: int, users: int) -> Message:
@@ -342,17 +363,3 @@ def _warnings(metrics: dict[str, Any], small: bool, distinct: int) -> list[Messa
     if metrics["segments"] == 1:
         warnings.append(say("No split into segments is clear; all shoppers stand in one."))
     return warnings
-
-
-_FLOATS = ("orders_per_user", "revenue_per_user", "events_per_user", "recency_days")
-SEGMENT_SCHEMA = pa.schema(
-    [("segment_id", pa.int32()), ("name", pa.string()), ("description", pa.string()), ("name_parts", pa.string()), ("size", pa.int64()),
-     ("share", pa.float64()), ("certainty_mean", pa.float64()), ("buyers", pa.int64()), ("buyer_rate", pa.float64()),
-     ("buyer_low", pa.float64()), ("buyer_high", pa.float64()), ("orders", pa.int64()), ("revenue", pa.float64()),
-     *((name, pa.float64()) for name in _FLOATS)]
-)  # fmt: skip
-TRAIT_SCHEMA = pa.schema(
-    [("segment_id", pa.int32()), ("place", pa.int32()), ("kind", pa.string()), ("code", pa.string()), ("trait", pa.string()),
-     ("text", pa.string()), ("lift", pa.float64()), ("low", pa.float64()), ("high", pa.float64()), ("n", pa.int64()),
-     ("share_in", pa.float64()), ("share_all", pa.float64())]
-)  # fmt: skip

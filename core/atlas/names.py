@@ -101,7 +101,7 @@ def trait_words(trait: Trait, titles: Mapping[str, str]) -> str:
     return f"{trait.kind.capitalize()} {word}" if re.fullmatch(r"[\d\s.]+", word) else word
 
 
-def trait_sentence(trait: Trait, words: str) -> str:
+def trait_sentence(trait: Trait, words: str, among: str = "all shoppers") -> str:
     """Tell a trait with its figures: `2.3× as often favour Frozen Pizza (41 % against 18 % of all shoppers; n = 312)`."""
     if (trait.kind, trait.code) in WORDS:
         act = WORDS[trait.kind, trait.code][1]
@@ -111,7 +111,7 @@ def trait_sentence(trait: Trait, words: str) -> str:
         act = f"are in the top quarter by {trait.code.replace('_', ' ')}"
     else:
         act = f"favour {words}"
-    return f"{trait.lift:.1f}× as often {act} ({trait.share_in:.0%} against {trait.share_all:.0%} of all shoppers; n = {trait.n:,})"
+    return f"{trait.lift:.1f}× as often {act} ({trait.share_in:.0%} against {trait.share_all:.0%} of {among}; n = {trait.n:,})"
 
 
 def choose_traits(traits: Sequence[Trait], titles: Mapping[str, str], tastes: int, least_share: float = 0.25) -> list[Trait]:

@@ -10,6 +10,8 @@ from core.atlas.space import Indices, Vectors
 
 SAMPLE = 2_000
 """Users judged: enough for two digits, cheap for any log."""
+MOST_PAIRS, FEWEST = 200_000_000, 200
+"""Users judged × all users whose distance is taken for the neighbour recall: beyond 100,000 users fewer are judged, 200 at least."""
 K = 15
 
 
@@ -30,6 +32,7 @@ def picture_quality(profile: Vectors, places: Points, sample: Indices) -> dict[s
         return {}
     with threadpool_limits(1):
         trusted = float(trustworthiness(profile[judged], places[judged], n_neighbors=K))
+    judged = judged[: max(FEWEST, MOST_PAIRS // len(profile))]
     truth = nearest(profile, profile[judged], K + 1).indices
     shown = nearest(np.ascontiguousarray(places.astype(np.float32)), np.ascontiguousarray(places[judged].astype(np.float32)), K + 1).indices
     kept = [min(1.0, len(set(a) & set(b) - {int(self)}) / K) for a, b, self in zip(truth.tolist(), shown.tolist(), judged, strict=True)]

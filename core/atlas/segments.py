@@ -9,7 +9,7 @@ repeatably. Method and number are decided by how well a partition survives leavi
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from core.atlas.layout import Graph
 from core.atlas.space import Indices, Vectors
+
+Adjacency: TypeAlias = "sparse.csr_matrix"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class SegmentOptions:
     resamples: int = 3
     """95 % resamples for each partition tried: enough to rank them."""
     final_resamples: int = 8
-    """Resamples of the partition chosen, for the figure on screen."""
+    """Resamples of the partition chosen, for the figure on screen; 0 keeps those it was chosen by."""
     k_means_starts: int = 10
     """With three starts k-means missed one of twelve planted segments."""
     k_means_points: int = 5_000
@@ -82,12 +84,18 @@ def find_segments(
         rng: Draws the resamples.
         options: Count wanted, or the grids to choose from.
     """
+    return part_graph(points, shared_neighbours(graph), weights, minimum, rng, options)
+
+
+def part_graph(
+    points: Vectors, adjacency: Adjacency, weights: Indices, minimum: int, rng: np.random.Generator, options: SegmentOptions
+) -> Partition:
+    """Part N points as `find_segments` does, by a graph (N, N) made by `shared_neighbours` or a part of one."""
     if options.count is not None:
         again = partial(_k_means, points, weights, options.count, minimum, options)
         labels = again(np.arange(len(points)))
         agreement = _agreement(points, labels, rng, options.final_resamples, again)
         return Partition(labels, "k-means, count as asked", agreement)
-    adjacency = _adjacency(graph)
 
     def louvain(rows: Indices, resolution: float) -> Indices:
         matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
@@ -106,7 +114,7 @@ def find_segments(
     if not tried:
         return Partition(np.zeros(len(points), dtype=np.int64), "single segment")
     chosen = _choose(tried, clear, options)
-    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again)
+    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again) or chosen.agreement
     rows = [{"method": c.method, "segments": c.segments, "stability": round(float(np.mean(c.agreement)), 4)} for c in tried]
     return Partition(chosen.labels, chosen.method, agreement, rows)
 
@@ -182,8 +190,8 @@ def merge_small(labels: Indices, points: Vectors, weights: Indices, minimum: int
     merged = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     count = int(merged.max()) + 1 if len(merged) else 0
     sizes = np.bincount(merged, weights=weights, minlength=count)
-    sums = np.zeros((count, points.shape[1]))
-    np.add.at(sums, merged, points.astype(np.float64) * weights[:, None])
+    members = sparse.csr_matrix((weights.astype(np.float64), (merged, np.arange(len(merged)))), shape=(count, len(merged)))
+    sums = np.asarray(members @ points)
     target = np.arange(count)
     alive = sizes > 0
     while alive.sum() > 1:
@@ -263,7 +271,7 @@ def _connected(adjacency: sparse.csr_matrix, labels: Indices) -> Indices:
     return np.asarray(sparse.csgraph.connected_components(within, directed=False)[1], dtype=np.int64)
 
 
-def _adjacency(graph: Graph) -> sparse.csr_matrix:
+def shared_neighbours(graph: Graph) -> Adjacency:
     """Neighbour graph (N, N) weighted by the share of neighbours that two points have in common (Jaccard)."""
     n, k = graph.indices.shape
     near = sparse.csr_matrix((np.ones(n * k), (np.repeat(np.arange(n), k), graph.indices.ravel())), shape=(n, n)) + sparse.identity(

@@ -10,11 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import ndtri
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 Vectors = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+
+AXES_USERS = 100_000
+"""Users that principal axes are sought on, spread evenly; more of them turn the axes by less than people would see."""
+BLOCK_ROWS = 16_384
+"""Rows worked on at once: a copy of a block in double precision stays below 50 MB."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,17 @@ def profile_space(
         (U, P) float32, centred; P is at least 2.
     """
     chosen = options or SpaceOptions()
+    blocks = []
     with threadpool_limits(1):
-        blocks = [_scaled(principal_axes(_normal_scores(counts), chosen.counts_dimensions), chosen.counts_weight)]
-        if text is not None and text.shape[1]:
-            blocks.append(_scaled(principal_axes(_centred(text), chosen.text_dimensions), chosen.text_weight))
-        if sequence is not None:
-            blocks.append(_scaled(principal_axes(_centred(sequence), chosen.sequence_dimensions), chosen.sequence_weight))
+        blocks.append(_scaled(_strongest(_normal_scores(counts), chosen.counts_dimensions), chosen.counts_weight))
+        for vectors, dimensions, weight in (
+            (text, chosen.text_dimensions, chosen.text_weight),
+            (sequence, chosen.sequence_dimensions, chosen.sequence_weight),
+        ):
+            if vectors is not None and vectors.shape[1]:
+                blocks.append(_scaled(_strongest(vectors, dimensions, empty_rows=True), weight))
     joined = np.concatenate(blocks, axis=1)
-    if joined.shape[1] < 2:
-        joined = np.pad(joined, ((0, 0), (0, 2 - joined.shape[1])))
-    return np.ascontiguousarray(joined.astype(np.float32))
+    return np.pad(joined, ((0, 0), (0, 2 - joined.shape[1]))) if joined.shape[1] < 2 else joined
 
 
 def principal_axes(values: npt.NDArray[np.float64], dimensions: int) -> npt.NDArray[np.float64]:
@@ -72,13 +77,48 @@ def principal_axes(values: npt.NDArray[np.float64], dimensions: int) -> npt.NDAr
     """
     if not values.shape[1] or len(values) < 2:
         return np.zeros((len(values), 0))
-    strength, axes = np.linalg.eigh(values.T @ values / len(values))
+    return np.asarray(values @ _axes(values.T @ values / len(values), dimensions))
+
+
+def _axes(covariance: npt.NDArray[np.float64], dimensions: int) -> npt.NDArray[np.float64]:
+    """Return the strongest eigenvectors of a covariance (F, F) as columns, signs fixed, those without variance left out."""
+    strength, axes = np.linalg.eigh(covariance)
     order = np.argsort(-strength, kind="stable")[:dimensions]
     order = order[strength[order] > 1e-9 * max(float(strength.max()), 1e-12)]
     chosen = axes[:, order]
     largest = np.argmax(np.abs(chosen), axis=0)
-    signs = np.where(chosen[largest, np.arange(chosen.shape[1])] < 0, -1.0, 1.0)
-    return np.asarray(values @ (chosen * signs))
+    return np.asarray(chosen * np.where(chosen[largest, np.arange(chosen.shape[1])] < 0, -1.0, 1.0))
+
+
+def _strongest(values: Vectors, dimensions: int, *, empty_rows: bool = False) -> Vectors:
+    """Centre values (U, F) and rotate them onto their strongest axes, block by block, so that no second copy of them is held.
+
+    With `empty_rows`, rows of zeros know nothing: they count for no mean and no axis, and stay at 0, in the middle.
+    """
+    users, width = values.shape
+    if not width or users < 2:
+        return np.zeros((users, 0), dtype=np.float32)
+
+    def block(rows: slice | Indices, mean: npt.NDArray[np.float64] | float = 0.0) -> npt.NDArray[np.float64]:
+        part = values[rows].astype(np.float64)
+        centred = part - mean
+        if empty_rows:
+            centred[~np.any(part, axis=1)] = 0.0
+        return np.asarray(centred)
+
+    parts = [slice(start, start + BLOCK_ROWS) for start in range(0, users, BLOCK_ROWS)]
+    told = int(values.any(axis=1).sum()) if empty_rows else users
+    mean = sum((block(rows).sum(axis=0) for rows in parts), np.zeros(width)) / max(told, 1)
+    judged = np.arange(users) if users <= AXES_USERS else np.linspace(0, users - 1, AXES_USERS).astype(np.int64)
+    covariance = np.zeros((width, width))
+    for start in range(0, len(judged), BLOCK_ROWS):
+        centred = block(judged[start : start + BLOCK_ROWS], mean)
+        covariance += centred.T @ centred
+    axes = _axes(covariance / len(judged), dimensions)
+    rotated = np.empty((users, axes.shape[1]), dtype=np.float32)
+    for rows in parts:
+        rotated[rows] = block(rows, mean) @ axes
+    return rotated
 
 
 def neighbours(profile: Vectors, user_index: int, k: int = 10) -> tuple[Indices, Vectors]:
@@ -109,30 +149,31 @@ def stable_order(user_ids: list[str]) -> Indices:
     return np.lexsort((np.arange(len(user_ids)), keys))
 
 
-def _normal_scores(counts: pa.Table) -> npt.NDArray[np.float64]:
-    columns = []
-    for field in counts.schema:
-        if field.name == "user_id" or not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
-            continue
-        values = counts.column(field.name).cast(pa.float64()).to_numpy(zero_copy_only=False).copy()
+def _normal_scores(counts: pa.Table) -> Vectors:
+    """Normal scores of the ranks of every numeric column that varies (U, F), of mean 0 and variance 1."""
+    fields = [f.name for f in counts.schema if f.name != "user_id" and (pa.types.is_integer(f.type) or pa.types.is_floating(f.type))]
+    scores = np.empty((len(fields), counts.num_rows), dtype=np.float32)  # a feature a row: filled in one go each
+    told = 0
+    for name in fields:
+        values = counts.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
         known = np.isfinite(values)
         if known.sum() < 2 or values[known].min() == values[known].max():
             continue
-        scores = np.zeros(len(values))
-        scores[known] = ndtri((rankdata(values[known]) - 0.5) / known.sum())
-        scores[known] -= scores[known].mean()
-        columns.append(scores / scores.std())
-    return np.column_stack(columns) if columns else np.zeros((counts.num_rows, 0))
+        column = np.zeros(len(values))
+        column[known] = _normal_of_rank(values[known])
+        column[known] -= column[known].mean()
+        scores[told] = column / column.std()
+        told += 1
+    return scores[:told].T
 
 
-def _centred(text: Vectors) -> npt.NDArray[np.float64]:
-    known = np.linalg.norm(text, axis=1) > 0
-    centred = np.zeros(text.shape)
-    if known.any():
-        centred[known] = text[known].astype(np.float64) - text[known].mean(axis=0, dtype=np.float64)
-    return centred
+def _normal_of_rank(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Normal score of each value's mean rank; counts repeat, so scores are looked up by distinct value."""
+    _, which, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    rank = np.cumsum(sizes) - (sizes - 1) / 2
+    return np.asarray(ndtri((rank - 0.5) / len(values))[which])
 
 
-def _scaled(block: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:
-    length = float(np.sqrt((block**2).sum(axis=1).mean())) if block.size else 0.0
-    return block * (np.sqrt(weight) / length) if length > 0 else block
+def _scaled(block: Vectors, weight: float) -> Vectors:
+    length = float(np.sqrt(np.square(block, dtype=np.float64).sum(axis=1).mean())) if block.size else 0.0
+    return block * np.float32(np.sqrt(weight) / length) if length > 0 else block

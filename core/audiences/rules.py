@@ -1,7 +1,7 @@
 """Audience rules: a typed tree from JSON, checked, compiled to one SQL statement with bound values, told in words.
 
     {"all": [rule, …]} · {"any": [rule, …]} · {"not": rule}
-    {"segment": [1, 3]}
+    {"segment": [1, 3]} · {"subsegment": [2]}
     {"propensity": {"at_least": 0.3}} · {"at_most": …} · both
     {"percentile": {"top": 20}}                      the 20 % of scored users with the highest propensity, ties by user_id
     {"feature": {"column": "orders_all", "op": ">=", "value": 3}}
@@ -56,6 +56,8 @@ class Scope:
     attributes: frozenset[str]
     cutoff: datetime
     """End of the history; `days` of a behaviour are counted back from it."""
+    has_subsegments: bool = False
+    """Whether the map on screen knows segments within segments."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,13 @@ def scope_of(connection: Connection, tables: Tables, cutoff: datetime) -> Scope:
     columns = fetch(
         connection, "SELECT column_name FROM duckdb_columns() WHERE table_name = 'users' AND database_name = current_database()"
     )
-    return Scope(frozenset(tables), frozenset(features), frozenset(columns["column_name"].to_pylist()) - {"user_id"}, cutoff)
+    return Scope(
+        frozenset(tables),
+        frozenset(features),
+        frozenset(columns["column_name"].to_pylist()) - {"user_id"},
+        cutoff,
+        "segments" in tables and "subsegment_id" in tables["segments"].column_names,
+    )
 
 
 def compile_rule(rule: Rule, scope: Scope) -> Compiled:
@@ -168,6 +176,15 @@ def _segment(content: object, scope: Scope, bind: Bind, place: str) -> str:
     if not isinstance(content, list) or not content or not all(isinstance(i, int) and not isinstance(i, bool) for i in content):
         raise RuleError("{place}: needs a list of segment numbers such as [1, 3]; got {value}.", place=place, value=_short(content))
     return f"u.user_id IN (SELECT user_id FROM segments WHERE list_contains({bind(content)}, segment_id))"  # noqa: S608 - $p names only
+
+
+def _subsegment(content: object, scope: Scope, bind: Bind, place: str) -> str:
+    _need_table("segments", scope, place)
+    if not scope.has_subsegments:
+        raise RuleError("{place}: the map was drawn before segments were split; draw it again.", place=place)
+    if not isinstance(content, list) or not content or not all(isinstance(i, int) and not isinstance(i, bool) for i in content):
+        raise RuleError("{place}: needs a list of segment numbers such as [1, 3]; got {value}.", place=place, value=_short(content))
+    return f"u.user_id IN (SELECT user_id FROM segments WHERE list_contains({bind(content)}, subsegment_id))"  # noqa: S608 - $p names only
 
 
 def _propensity(content: object, scope: Scope, bind: Bind, place: str) -> str:
@@ -261,6 +278,7 @@ def _users(content: object, scope: Scope, bind: Bind, place: str) -> str:
 
 _LEAVES: Mapping[str, Callable[[object, Scope, Bind, str], str]] = {
     "segment": _segment,
+    "subsegment": _subsegment,
     "propensity": _propensity,
     "percentile": _percentile,
     "feature": _feature,

@@ -40,6 +40,8 @@ class Vocabulary:
     """Names by segment_id."""
     features: Mapping[str, str] = field(default_factory=dict)
     """A phrase for each counted feature, in words that the catalogues translate."""
+    subsegments: Mapping[int, str] = field(default_factory=dict)
+    """Names by subsegment_id."""
 
 
 def rule_sentence(rule: Rule, vocabulary: Vocabulary | None = None) -> Message:
@@ -66,6 +68,8 @@ def _tell(rule: Rule, vocabulary: Vocabulary, top: bool = False) -> Message:
     match kind:
         case "segment":
             return say("are in segment {names}", names=_listed([vocabulary.segments.get(i, i) for i in content]))
+        case "subsegment":
+            return say("are in fine segment {names}", names=_listed([vocabulary.subsegments.get(i, i) for i in content]))
         case "propensity":
             return _limits(content, say("purchase chance"))
         case "category_propensity":

@@ -29,6 +29,8 @@ RUN_TABLES = {
     "segment_moves": ("atlas", "moves.parquet"),
     "segment_table": ("atlas", "segments.parquet"),
     "segment_traits": ("atlas", "traits.parquet"),
+    "subsegment_table": ("atlas", "subsegments.parquet"),
+    "subsegment_traits": ("atlas", "subsegment_traits.parquet"),
     "propensity": ("propensity", "scores.parquet"),
     "propensity_test": ("propensity", "test.parquet"),
     "category_propensity": ("propensity", "categories.parquet"),

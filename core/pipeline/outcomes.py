@@ -19,6 +19,7 @@ from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import NotFoundError
 from core.messages import Message
 from core.pipeline import screens, shoppers
+from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.schema import slug
 from core.store import Dataset, fetch
@@ -102,7 +103,7 @@ def likeliest_in(screen: Screen, category: str, most: int) -> pd.DataFrame:
         rows.sort_values(["propensity", "user_id"], ascending=[False, True], kind="stable").head(most).reset_index(drop=True)
     )
     if screen.run_id("atlas"):
-        everyone = shoppers.places(screen)
+        everyone = places(screen)
         own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
         top["segment_id"] = [own.get(user) for user in top["user_id"]]
     return top
@@ -118,7 +119,7 @@ def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10) -> 
     table = screens.run_table(screen, "recommendations", "recommendations", ["user_id", "rank", "item_id"])
     if table is None:
         raise NotFoundError("Dataset {dataset!r} has no recommendations yet; rank them first.", dataset=screen.name)
-    everyone = shoppers.places(screen)
+    everyone = places(screen)
     inside = set(everyone.user_ids[everyone.segment_ids == segment_id])
     frame = table.to_pandas()
     frame = frame[frame["user_id"].isin(inside) & (frame["rank"] <= k)]
@@ -163,10 +164,13 @@ def vocabulary(screen: Screen, segment_names: Mapping[int, str] | None = None) -
         screen: What to read.
         segment_names: In the reader's language; the names as they were found or given without it.
     """
-    if segment_names is None and screen.run_id("atlas"):
-        frame = shoppers.segments(screen)
-        segment_names = {int(key): str(name) for key, name in zip(frame["segment_id"], frame["name"], strict=True)}
-    return Vocabulary(segment_names or {}, shoppers.feature_words())
+    fine: dict[int, str] = {}
+    if screen.run_id("atlas"):
+        segment_names = segment_names or shoppers.names_by_segment(shoppers.segments(screen))
+        for row in shoppers.subsegments(screen).to_dict("records"):
+            parts = [segment_names.get(int(row["segment_id"]), row["segment_name"]), row["own_name"]]
+            fine[int(row["subsegment_id"])] = " › ".join(part for part in parts if isinstance(part, str))
+    return Vocabulary(segment_names or {}, shoppers.feature_words(), fine)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from core import artifacts
 from core.errors import NotFoundError
@@ -134,6 +135,13 @@ def run_table(screen: Screen, kind: str, name: str, columns: list[str] | None = 
         return None
     path = screen.dataset.run_path(kind, run) / f"{name}.parquet"
     return artifacts.read_table(path, columns) if path.is_file() else None
+
+
+def run_columns(screen: Screen, kind: str, name: str) -> list[str]:
+    """Return the names of the columns of a table of the pinned run; none when the run or the table is missing."""
+    run = screen.run_id(kind)
+    path = screen.dataset.run_path(kind, run) / f"{name}.parquet" if run else None
+    return list(pq.read_schema(path).names) if path is not None and path.is_file() else []
 
 
 def run_record(screen: Screen, kind: str, name: str) -> dict[str, Any] | None:

@@ -14,11 +14,10 @@ from core.atlas import names
 from core.errors import NotFoundError
 from core.features.catalogue import FEATURES
 from core.pipeline import screens
+from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.store import fetch, scalar
 
-MOST_POINTS = 20_000
-"""More drawn points make a lasso wait for seconds; above, a stratified sample lies over a density of everyone."""
 LEAST_USERS = 200
 """Below, a partition into segments says nothing (FEATURES, minimum-data gates)."""
 TRAIT_WORDS = names.WORDS
@@ -50,87 +49,6 @@ GROUP BY category ORDER BY n DESC, category LIMIT 8
 """
 
 
-@dataclass(frozen=True)
-class Places:
-    """Everyone on the map, in one order: U users."""
-
-    user_ids: npt.NDArray[Any]
-    x: npt.NDArray[np.float64]
-    y: npt.NDArray[np.float64]
-    segment_ids: npt.NDArray[np.int64]
-    certainty: npt.NDArray[np.float64]
-    propensity: npt.NDArray[np.float64]
-    """NaN without a purchase chance."""
-
-    def sample(self, most: int = MOST_POINTS, within: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
-        """Rows to draw: all, or every n-th in the order of segment and place, so that each segment keeps its share.
-
-        Args:
-            most: Most rows to return.
-            within: Users to choose from (U,); everyone without it.
-        """
-        rows = np.arange(len(self.x)) if within is None else np.flatnonzero(within)
-        if len(rows) <= most:
-            return rows
-        order = rows[np.lexsort((self.y[rows], self.x[rows], self.segment_ids[rows]))]
-        return np.sort(order[np.linspace(0, len(order) - 1, most).astype(np.int64)])
-
-    def frame_of(self, chosen: npt.NDArray[np.bool_], margin: float = 0.04) -> tuple[float, float, float, float]:
-        """Return left, right, bottom, top of a frame around chosen users (U,), with a margin in shares of its width."""
-        x, y = self.x[chosen], self.y[chosen]
-        pad_x, pad_y = max(float(np.ptp(x)), 1e-6) * margin, max(float(np.ptp(y)), 1e-6) * margin
-        return float(x.min()) - pad_x, float(x.max()) + pad_x, float(y.min()) - pad_y, float(y.max()) + pad_y
-
-    def framed(self, left: float, right: float, bottom: float, top: float) -> npt.NDArray[np.bool_]:
-        """Which users lie in a frame (U,), its edges included."""
-        return (self.x >= left) & (self.x <= right) & (self.y >= bottom) & (self.y <= top)
-
-    def inside(self, polygon_x: list[float], polygon_y: list[float]) -> npt.NDArray[np.bool_]:
-        """Which users lie in a polygon (U,), by the even-odd rule over everyone, drawn or not."""
-        hit = np.zeros(len(self.x), dtype=bool)
-        for x1, y1, x2, y2 in zip(polygon_x, polygon_y, np.roll(polygon_x, -1), np.roll(polygon_y, -1), strict=True):
-            if y1 == y2:
-                continue
-            crosses = (y1 > self.y) != (y2 > self.y)
-            hit ^= crosses & (self.x < (x2 - x1) * (self.y - y1) / (y2 - y1) + x1)
-        return hit
-
-
-def places(screen: Screen) -> Places:
-    """Read the map with each user's purchase chance.
-
-    Raises:
-        NotFoundError: The map has not been drawn yet.
-    """
-    table = screens.run_table(screen, "atlas", "users")
-    if table is None:
-        raise NotFoundError("Dataset {dataset!r} has no map yet; draw it first.", dataset=screen.name)
-    frame = table.to_pandas()
-    scores = screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"])
-    chance = (
-        frame["user_id"].map(scores.to_pandas().set_index("user_id")["propensity"])
-        if scores is not None
-        else pd.Series(np.nan, frame.index)
-    )
-    return Places(
-        frame["user_id"].to_numpy(dtype=object),
-        frame["x"].to_numpy(np.float64),
-        frame["y"].to_numpy(np.float64),
-        frame["segment_id"].to_numpy(np.int64),
-        frame["certainty"].to_numpy(np.float64),
-        np.asarray(chance, dtype=np.float64),
-    )
-
-
-def feature_values(screen: Screen, name: str) -> npt.NDArray[np.float64]:
-    """Return a counted feature of everyone on the map, in the map's order; NaN where it is empty."""
-    table = screens.run_table(screen, "profiles", "counts", ["user_id", name])
-    if table is None:
-        return np.full(len(places(screen).x), np.nan)
-    values = pd.Series(table[name].to_numpy(zero_copy_only=False).astype(np.float64), index=table["user_id"].to_pylist())
-    return np.asarray(values.reindex(places(screen).user_ids).to_numpy(np.float64))
-
-
 def feature_words() -> dict[str, str]:
     """Return the name of each counted feature and the English phrase that explains it."""
     return {feature.name: feature.description for feature in FEATURES}
@@ -153,39 +71,78 @@ def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
     return ordered
 
 
-def strongest_traits(screen: Screen, most: int) -> dict[int, list[dict[str, Any]]]:
-    """Return the first `most` traits of each segment, strongest first, by segment_id."""
-    table = screens.run_table(screen, "atlas", "traits")
+def subsegments(screen: Screen, _names: str = "") -> pd.DataFrame:
+    """Subsegments in the order of their segments, largest first, with the names that people gave to both and their mean chance.
+
+    A map drawn before segments were split has each segment as its only subsegment. `_names` as in `segments`.
+    """
+    coarse, table = segments(screen), screens.run_table(screen, "atlas", "subsegments")
+    if table is None:
+        frame = coarse.assign(subsegment_id=coarse["segment_id"], own_name=None, shade=0, share_of_segment=1.0, split_stability=np.nan)
+    else:
+        frame = table.to_pandas()
+    own, given = names_by_segment(coarse), segment_names(screen, fine=True)
+    frame["segment_name"] = [own[int(segment)] for segment in frame["segment_id"]]
+    frame["own_name"] = [
+        given.get(int(i), found) if isinstance(found, str) else None
+        for i, found in zip(frame["subsegment_id"], frame["own_name"], strict=True)
+    ]
+    everyone = places(screen)
+    frame["propensity"] = [_mean(everyone.propensity[everyone.fine_ids == i]) for i in frame["subsegment_id"]]
+    order = {int(segment): place for place, segment in enumerate(coarse["segment_id"])}
+    frame["_order"] = [order[int(segment)] for segment in frame["segment_id"]]
+    ordered: pd.DataFrame = frame.sort_values(["_order", "size", "subsegment_id"], ascending=[True, False, True], kind="stable")
+    return ordered.drop(columns="_order").reset_index(drop=True)
+
+
+def names_by_segment(table: pd.DataFrame) -> dict[int, str]:
+    """Names of the rows of `segments` by id."""
+    return {int(segment): str(name) for segment, name in zip(table["segment_id"], table["name"], strict=True)}
+
+
+def strongest_traits(screen: Screen, most: int, fine: bool = False) -> dict[int, list[dict[str, Any]]]:
+    """Return the first `most` traits of each segment or subsegment, strongest first, by its id."""
+    table, key = _trait_table(screen, fine)
     if table is None:
         return {}
-    frame = table.to_pandas().sort_values(["segment_id", "place"], kind="stable")
+    frame = table.to_pandas().sort_values([key, "place"], kind="stable")
     if "code" not in frame:
         frame["code"] = frame["trait"]
     return {
         int(str(key)): [{str(k): v for k, v in row.items()} for row in part.head(most).to_dict("records")]
-        for key, part in frame.groupby("segment_id")
+        for key, part in frame.groupby(key)
     }
 
 
-def segment_names(screen: Screen) -> dict[int, str]:
-    """Return the names that people gave to segments."""
-    return {int(key): str(name) for key, name in (screen.dataset.saved("segment_names") or {}).items()}
+def segment_names(screen: Screen, fine: bool = False) -> dict[int, str]:
+    """Return the names that people gave to segments, or to subsegments."""
+    saved = screen.dataset.saved("subsegment_names" if fine else "segment_names") or {}
+    return {int(key): str(name) for key, name in saved.items()}
 
 
-def rename_segment(screen: Screen, segment_id: int, name: str) -> None:
-    """Keep a person's name for a segment; an empty one brings the found name back."""
-    given = {str(key): value for key, value in segment_names(screen).items()}
+def rename_segment(screen: Screen, segment_id: int, name: str, fine: bool = False) -> None:
+    """Keep a person's name for a segment or subsegment; an empty one brings the found name back."""
+    given = {str(key): value for key, value in segment_names(screen, fine).items()}
     given.pop(str(segment_id), None)
     if name.strip():
         given[str(segment_id)] = name.strip()[:80]
-    screen.dataset.save("segment_names", given)
+    screen.dataset.save("subsegment_names" if fine else "segment_names", given)
 
 
-def traits_of(screen: Screen, segment_id: int) -> pd.DataFrame:
-    """Traits of a segment, strongest first: trait, kind, lift with interval, n, share_in, share_all."""
-    table = screens.run_table(screen, "atlas", "traits")
-    frame = table.to_pandas() if table is not None else pd.DataFrame(columns=["segment_id", "place"])
-    return frame[frame["segment_id"] == segment_id].sort_values("place", kind="stable")
+def traits_of(screen: Screen, segment_id: int, fine: bool = False) -> pd.DataFrame:
+    """Traits of a segment, strongest first: trait, kind, lift with interval, n, share_in, share_all.
+
+    Those of a subsegment (`fine`) are against the other shoppers of its segment.
+    """
+    table, key = _trait_table(screen, fine)
+    frame = table.to_pandas() if table is not None else pd.DataFrame(columns=[key, "place"])
+    return frame[frame[key] == segment_id].sort_values("place", kind="stable")
+
+
+def _trait_table(screen: Screen, fine: bool) -> tuple[pa.Table | None, str]:
+    if fine:
+        return screens.run_table(screen, "atlas", "subsegment_traits"), "subsegment_id"
+    return screens.run_table(screen, "atlas", "traits"), "segment_id"
 
 
 def find_user(screen: Screen, text: str) -> tuple[str | None, list[str]]:
@@ -297,8 +254,8 @@ def _unit_profiles(screen: Screen) -> tuple[npt.NDArray[Any], npt.NDArray[np.flo
     if (folder / "text.safetensors").is_file():
         vectors = read_arrays(folder / "text.safetensors")["text"].astype(np.float32)
     else:
-        values = counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64)
-        values = np.sign(values) * np.log1p(np.abs(np.nan_to_num(values)))
+        values = np.nan_to_num(counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64))
+        values = np.sign(values) * np.log1p(np.abs(values))
         vectors = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9)).astype(np.float32)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return user_ids, vectors / np.maximum(length, 1e-12)

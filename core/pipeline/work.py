@@ -14,22 +14,22 @@ from typing import Any
 
 import psutil
 
-from core.artifacts import read_arrays, read_json, read_table, write_table
-from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, StorageError
+from core.artifacts import read_json, read_table, write_table
+from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError
 from core.jobs import Reporter, start_job
 from core.messages import Message, say
+from core.pipeline.drawing import draw_map
 from core.pipeline.exporting import export_tables
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
-from core.pipeline.updating import earlier_run, tell_moves
 from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Dataset, Home
 
-__all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice", "profile"]
+__all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice", "draw_map", "profile"]
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "sample"
 
@@ -84,64 +84,6 @@ def quality(dataset: Dataset, out: Path | None = None) -> Result:
     from core.pipeline.quality import report_of, write_report
 
     return write_report(dataset, out) if out else report_of(dataset)
-
-
-def draw_map(
-    home: Home,
-    dataset: Dataset,
-    *,
-    cutoff: datetime | None = None,
-    options: ProfileOptions | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Result:
-    """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
-
-    Raises:
-        NotFoundError: There are no profiles of that cutoff yet.
-    """
-    from core.atlas.build import build_atlas
-    from core.atlas.space import profile_space
-
-    options = options or ProfileOptions()
-    profiles = _profiles_run(dataset, cutoff, options)
-    inputs, config = {"version": dataset.version_path().name, "profiles": profiles.name}, {"seed": seed}
-    if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
-        if cutoff is None:
-            dataset.point_to("atlas", found)
-        return about(dataset, "atlas", found, reused=True)
-    counts = read_table(profiles / "counts.parquet")
-    text, sequence = (
-        read_arrays(path)[block] if (path := profiles / f"{block}.safetensors").is_file() else None for block in ("text", "sequence")
-    )
-    previous = None
-    if cutoff is None:
-        with suppress(NotFoundError, StorageError):  # none yet, or a damaged one, which this run replaces
-            previous = read_table(dataset.run_path("atlas") / "users.parquet")
-    began, log = time.time(), dataset.log(cutoff)
-    with log.history() as connection:
-        atlas = build_atlas(
-            counts.column("user_id").to_pylist(),
-            profile_space(counts, text, sequence),
-            counts,
-            connection,
-            cutoff=log.until,
-            seed=seed,
-            previous=previous,
-            progress=progress,
-        )
-    with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
-        write_table(draft.path / "users.parquet", atlas.users)
-        write_table(draft.path / "segments.parquet", atlas.segments)
-        write_table(draft.path / "traits.parquet", atlas.traits)
-        tell_moves(draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
-        draft.record |= {
-            "users": atlas.users.num_rows,
-            "segments": atlas.segments.num_rows,
-            "metrics": atlas.metrics,
-            "warnings": atlas.metrics.get("warnings", []),
-        }
-    return about(dataset, "atlas", draft.run_id)
 
 
 def recommend(
@@ -312,13 +254,6 @@ def peak_memory_mb() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions) -> Path:
-    found = dataset.find_run("profiles", inputs={"version": dataset.version_path().name}, config=options.config, cutoff=cutoff)
-    if found is None:
-        raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
-    return dataset.run_path("profiles", found)
 
 
 def _remove_empty(folder: Path) -> None:

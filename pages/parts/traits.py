@@ -12,7 +12,7 @@ from pages.parts import state
 from pages.parts.text import _, language, percent
 from pages.parts.words import feature_word
 
-WHOLE_NAMES_WORDS = {"mixed": "Mixed shoppers", "all": "All shoppers"}
+WHOLE_NAMES_WORDS = {"mixed": "Mixed shoppers", "all": "All shoppers", "rest": "The others"}
 """Names of segments that no trait sets apart."""
 NUMBERED_WORDS = {"category": "Category {code}", "brand": "Brand {code}", "item": "Item {code}"}
 """Catalogue words that are mere numbers."""
@@ -30,6 +30,35 @@ def segments_shown(here: Screen) -> pd.DataFrame:
         name=[row["name"] if int(row["segment_id"]) in given else segment_name(row["name"], row.get("name_parts")) for row in rows],
         description=[description(row) for row in rows],
         traits=[" · ".join(_short(trait) for trait in strongest.get(int(row["segment_id"]), [])) for row in rows],
+    )
+
+
+def subsegments_shown(here: Screen, segments: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of subsegments: name is the segment's name and the part's own one; with traits against their segment.
+
+    Args:
+        here: The dataset.
+        segments: What `segments_shown` returned.
+    """
+    given = shoppers.segment_names(here, fine=True)
+    found: pd.DataFrame = state.ask(shoppers.subsegments, here, repr((shoppers.segment_names(here), given)))
+    strongest = state.ask(shoppers.strongest_traits, here, TOLD, True)
+    parents = {int(key): str(name) for key, name in zip(segments["segment_id"], segments["name"], strict=True)}
+    rows = found.to_dict("records")
+    own = [
+        None
+        if not isinstance(row["own_name"], str)
+        else row["own_name"]
+        if int(row["subsegment_id"]) in given
+        else segment_name(row["own_name"], row["name_parts"])
+        for row in rows
+    ]
+    names = [parents[int(row["segment_id"])] for row in rows]
+    return found.assign(
+        own_name=own,
+        segment_name=names,
+        name=[name if part is None else f"{name} › {part}" for name, part in zip(names, own, strict=True)],
+        traits=[" · ".join(_short(trait) for trait in strongest.get(int(row["subsegment_id"]), [])) for row in rows],
     )
 
 

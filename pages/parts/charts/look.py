@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from pages.parts.text import hover
+
 PALETTE = (
     "#2479AA",
     "#E76D00",
@@ -27,6 +29,8 @@ SCATTER_LIGHT = ((0.0, "#8FA3B3"), (0.25, "#5D9FC2"), (0.6, "#2479AA"), (1.0, "#
 SCATTER_DARK = ((0.0, "#5B6C7B"), (0.25, "#3F86B3"), (0.6, "#7CC0E8"), (1.0, "#F1FAFF"))
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Roboto, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', Arial, sans-serif"
 
+LEGEND_LETTERS = 38
+"""Longer names would take the room of the picture; hovering tells them whole."""
 DAY, MONTH = 86_400_000, "M1"
 DATE_TICKS = [
     {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%Y-%m-%d"},
@@ -55,6 +59,47 @@ class Look:
 
 LIGHT = Look("light", "#FFFFFF", "#F3F6F9", "#17212B", "#55626F", "#D8DFE6", "#1B6690", "#B2480B", RAMP_LIGHT, SCATTER_LIGHT)
 DARK = Look("dark", "#12171D", "#1B222A", "#E6EBF0", "#A5B1BD", "#35404B", "#67B3DE", "#F0975A", RAMP_DARK, SCATTER_DARK)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Points of one colour."""
+
+    id: int
+    name: str
+    colour: str
+    symbol: str = "circle"
+    family: str = ""
+    """Name of the segment that it is a part of; the legend then tells `part` below it."""
+    part: str = ""
+
+    def legend(self) -> dict[str, object]:
+        """How it stands in a legend: cut at LEGEND_LETTERS, under its family."""
+        name = {"name": hover(_cut(self.part or self.name))}
+        return name | ({"legendgroup": self.family, "legendgrouptitle": {"text": hover(_cut(self.family))}} if self.family else {})
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LEGEND_LETTERS else f"{name[: LEGEND_LETTERS - 1]}…"
+
+
+SYMBOLS = ("circle", "diamond", "square", "triangle-up")
+
+
+SHADES = (0.0, 0.3, 0.52, 0.72)
+"""How far a shade goes towards the ink: away from the ground, so that contrast only grows."""
+
+
+def shade(colour: str, step: int, look: Look) -> str:
+    """A colour of the same hue, nearer to the ink with each of four steps."""
+    part = SHADES[step % len(SHADES)]
+    mixed = (round((1 - part) * int(colour[i : i + 2], 16) + part * int(look.ink[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{channel:02X}" for channel in mixed)
+
+
+def slot(colour: int, step: int, look: Look) -> tuple[str, str]:
+    """Colour and marker symbol of a slot of the palette and a shade of it: shades differ in symbol, too."""
+    return shade(PALETTE[colour % len(PALETTE)], step, look), SYMBOLS[step % len(SYMBOLS)]
 
 
 def template(look: Look) -> go.layout.Template:

@@ -1,4 +1,4 @@
-"""The map of shoppers: points by segment or by value, over a density of everyone."""
+"""The map of shoppers: points by group or by value, over a density of everyone; and the same picture period by period."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,83 +7,113 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from pages.parts.charts.look import PALETTE, Look, empty_figure
+from pages.parts.charts.look import Group, Look, empty_figure
 from pages.parts.text import hover
 
 MISSING_NAME = "–"
+PANELS_IN_A_ROW = 4
 
 
-def scatter_groups(frame: pd.DataFrame, names: Sequence[tuple[int, str]], look: Look, *, webgl: bool = True) -> go.Figure:
-    """The map coloured by segment: columns x, y, segment_id, card (escaped hover text); without `webgl` as vector marks."""
+def scatter_groups(frame: pd.DataFrame, groups: Sequence[Group], look: Look, words: Sequence[str], *, webgl: bool = True) -> go.Figure:
+    """The map coloured by group: columns x, y, group, user_id, chance (words, '' without).
+
+    Ids and chances are sent once for each point; what points of a group have in common stands in its template. Without
+    `webgl` points are vector marks.
+
+    Args:
+        frame: The points.
+        groups: In the order of the legend; groups without points are named there, too.
+        look: Colours of the theme.
+        words: "shopper" and "chance" in the language of the screen.
+        webgl: Whether the browser draws on its graphics card.
+    """
     figure = _map(look)
-    for place, (segment, name) in enumerate(names):
-        part = frame[frame["segment_id"] == segment]
+    for group in groups:
+        part = frame[frame["group"] == group.id]
         (figure.add_scattergl if webgl else figure.add_scatter)(
-            x=part["x"].to_numpy(),
-            y=part["y"].to_numpy(),
-            mode="markers",
-            name=hover(name),
-            customdata=part["card"].to_numpy(),
-            marker={"size": marker_size(len(frame)), "color": PALETTE[place % len(PALETTE)], "opacity": 0.85, "symbol": _symbol(place)},
-            hovertemplate="%{customdata}<extra></extra>",
+            **_points(part, words, f"<br>{hover(group.name)}"),
+            **group.legend(),
+            marker={"size": marker_size(len(frame)), "color": group.colour, "opacity": 0.85, "symbol": group.symbol},
         )
     return figure
 
 
-def scatter_values(frame: pd.DataFrame, label: str, look: Look, *, form: str = "", webgl: bool = True) -> go.Figure:
-    """The map coloured by a value: columns x, y, value, card; shoppers without a value are hollow grey."""
+def scatter_values(frame: pd.DataFrame, label: str, look: Look, words: Sequence[str], *, form: str = "", webgl: bool = True) -> go.Figure:
+    """The map coloured by a value: columns x, y, value, user_id, chance; shoppers without a value are grey. As `scatter_groups`."""
     figure = _map(look)
     values = frame["value"].astype(float).to_numpy()
     known = np.isfinite(values)
     if (~known).any():
-        part = frame[~known]
         (figure.add_scattergl if webgl else figure.add_scatter)(
-            x=part["x"].to_numpy(),
-            y=part["y"].to_numpy(),
-            mode="markers",
+            **_points(frame[~known], words, ""),
             name=MISSING_NAME,
-            customdata=part["card"].to_numpy(),
             marker={"size": marker_size(len(frame)), "color": look.line},
-            hovertemplate="%{customdata}<extra></extra>",
             showlegend=False,
         )
-    part = frame[known].assign(_v=values[known]).sort_values("_v")
+    part = frame[known].assign(_v=values[known]).sort_values("_v", kind="stable")
     low, high = np.quantile(values[known], [0.02, 0.98]) if known.any() else (0.0, 1.0)
     (figure.add_scattergl if webgl else figure.add_scatter)(
-        x=part["x"].to_numpy(),
-        y=part["y"].to_numpy(),
-        mode="markers",
+        **_points(part, words, f"<br>{hover(label)} %{{marker.color:{form or ',.4~g'}}}"),
         name=hover(label),
-        customdata=part["card"].to_numpy(),
         showlegend=False,
         marker={
             "size": marker_size(len(frame)),
-            "color": part["_v"].to_numpy(),
+            "color": part["_v"].to_numpy(np.float32),
             "colorscale": list(look.scatter),
             "cmin": low,
             "cmax": high if high > low else low + 1,
             "colorbar": {"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 12, "tickformat": form},
         },
-        hovertemplate="%{customdata}<extra></extra>",
     )
     return figure
 
 
-def add_density(figure: go.Figure, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], look: Look, bins: int = 220) -> go.Figure:
-    """Lay a density image of all shoppers under the drawn sample."""
-    counts, edges_x, edges_y = np.histogram2d(x, y, bins=bins)
-    grid = np.where(counts > 0, np.log1p(counts), np.nan).T
+def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[float, float, float, float], look: Look) -> go.Figure:
+    """Lay a density image under the drawn points.
+
+    Args:
+        figure: The map.
+        grid: 0 where nobody stands, else 1-255; rows upwards.
+        frame: Left, right, bottom and top edge of the grid.
+        look: Colours of the theme.
+    """
+    left, right, bottom, top = frame
+    step_x, step_y = (right - left) / grid.shape[1], (top - bottom) / grid.shape[0]
     figure.add_heatmap(
-        x=edges_x,
-        y=edges_y,
-        z=grid.astype(np.float32),
+        x0=left + step_x / 2,
+        dx=step_x or 1,
+        y0=bottom + step_y / 2,
+        dy=step_y or 1,
+        z=grid,
+        zmin=0,
+        zmax=255,
         showscale=False,
-        colorscale=[[0, look.panel], [1, look.quiet]],
-        opacity=0.6,
+        colorscale=[[0, "rgba(0,0,0,0)"], [0.5 / 255, "rgba(0,0,0,0)"], [0.5 / 255, look.line], [1, look.quiet]],
+        opacity=0.75,
         hoverinfo="skip",
     )
     figure.data = (figure.data[-1], *figure.data[:-1])
+    return figure
+
+
+def mark(
+    figure: go.Figure, frame: pd.DataFrame, names: tuple[str, str], look: Look, words: Sequence[str], *, webgl: bool = True
+) -> go.Figure:  # fmt: skip
+    """Mark one shopper, the first row, by a star and the others, alike to her, by rings: columns x, y, user_id, chance, note.
+
+    `names` are those of the star and of the rings in the legend.
+    """
+    for part, name, marker in (
+        (frame.iloc[1:], names[1], {"symbol": "circle-open", "size": 15, "color": look.ink, "line": {"width": 2.5, "color": look.ink}}),
+        (frame.iloc[:1], names[0], {"symbol": "star", "size": 20, "color": look.warn, "line": {"width": 1.5, "color": look.ground}}),
+    ):
+        (figure.add_scattergl if webgl else figure.add_scatter)(  # vector marks would lie under those of the graphics card
+            **(_points(part, words, "<br>%{hovertext}") | {"hovertext": [hover(note) for note in part["note"]]}),
+            name=hover(name),
+            marker={**marker, "opacity": 1},
+        )
     return figure
 
 
@@ -96,25 +126,93 @@ def zoomed(figure: go.Figure, frame: tuple[float, float, float, float]) -> go.Fi
     return figure
 
 
+def panels(
+    grids: npt.NDArray[np.int64], everyone: npt.NDArray[np.int64], titles: Sequence[str], label: str, look: Look
+) -> go.Figure:  # fmt: skip
+    """The same picture several times: the share of the shoppers of each cell who were active, one scale for all.
+
+    Args:
+        grids: (panels, cells, cells), rows upwards.
+        everyone: (cells, cells).
+        titles: One for each panel.
+        label: What is counted.
+        look: Colours of the theme.
+    """
+    columns = min(PANELS_IN_A_ROW, len(grids))
+    rows = -(-len(grids) // columns)
+    gap = 0.28 / (rows + 1)
+    figure = make_subplots(rows, columns, subplot_titles=[hover(t) for t in titles], horizontal_spacing=0.02, vertical_spacing=gap)
+    figure.update_layout(template=empty_figure(look, 10).layout.template, height=40 + 235 * rows, showlegend=False)
+    shares = np.divide(grids, everyone, out=np.full(grids.shape, np.nan), where=everyone > 0)
+    most = float(np.nanquantile(shares, 0.98)) or 1.0
+    for place, grid in enumerate(grids):
+        figure.add_heatmap(
+            z=shares[place].astype(np.float32),
+            customdata=np.stack([grid, everyone], axis=-1).astype(np.int32),
+            coloraxis="coloraxis",
+            hovertemplate=f"{hover(label)}: %{{z:.0%}}<br>%{{customdata[0]:,}} / %{{customdata[1]:,}}<extra>{hover(titles[place])}</extra>",
+            row=place // columns + 1,
+            col=place % columns + 1,
+        )
+    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
+    figure.update_xaxes(**hidden)
+    figure.update_yaxes(**hidden)
+    figure.update_layout(
+        coloraxis={
+            "colorscale": list(look.ramp),
+            "cmin": 0,
+            "cmax": most,
+            "colorbar": {
+                "title": {"text": hover(label), "side": "right"},
+                "outlinewidth": 0,
+                "thickness": 10,
+                "tickformat": ".0%",
+                "tickfont": {"color": look.quiet},
+            },
+        },
+        margin={"t": 34},
+    )  # fmt: skip
+    figure.update_annotations(font={"size": 12, "color": look.ink})
+    return figure
+
+
 def marker_size(points: int) -> float:
     """Smaller marks for more of them."""
     return 9 if points < 500 else 7 if points < 3000 else 5 if points < 10000 else 4
 
 
-def _symbol(place: int) -> str:
-    return ("circle", "diamond", "square", "triangle-up")[place // len(PALETTE) % 4]
+def _points(part: pd.DataFrame, words: Sequence[str], more: str) -> dict[str, Any]:
+    """Places and hover cards of points: id and chance of each, and `more` of the template."""
+    shown = "%{customdata}" if (part["chance"] != "").any() else ""
+    return {
+        "x": part["x"].to_numpy(np.float32),
+        "y": part["y"].to_numpy(np.float32),
+        "mode": "markers",
+        "text": [hover(user) for user in part["user_id"]],
+        "customdata": part["chance"].tolist() if shown else None,
+        "hovertemplate": f"<b>{words[0]} %{{text}}</b>{more}" + (f"<br>{words[1]} {shown}" if shown else "") + "<extra></extra>",
+    }
 
 
 def _map(look: Look) -> go.Figure:
     figure = empty_figure(look, height=620)
-    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False}
+    hidden: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
     figure.update_xaxes(**hidden)
     figure.update_yaxes(**hidden, scaleanchor="x", scaleratio=1)
     figure.update_layout(
         dragmode="lasso",
         uirevision="map",
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": look.quiet, "activecolor": look.accent},
-        legend={"itemsizing": "constant", "orientation": "v", "x": 1.01, "y": 0.94, "yanchor": "top", "xanchor": "left"},
+        legend={
+            "itemsizing": "constant",
+            "orientation": "v",
+            "x": 1.01,
+            "y": 0.98,
+            "yanchor": "top",
+            "xanchor": "left",
+            "tracegroupgap": 4,
+            "grouptitlefont": {"size": 12, "color": look.quiet},
+        },
         newselection={"line": {"color": look.ink, "width": 1.5, "dash": "dot"}},
     )
     return figure

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, date_axis, empty_figure
+from pages.parts.charts.look import PALETTE, Group, Look, date_axis, empty_figure
 from pages.parts.text import hover
 
 
@@ -227,4 +227,74 @@ def timeline(frame: pd.DataFrame, order: Sequence[tuple[str, str]], look: Look) 
     )
     date_axis(figure, frame["local_time"])
     figure.update_layout(showlegend=False)
+    return figure
+
+
+def contrast(
+    labels: Sequence[str], left: Sequence[float], right: Sequence[float], notes: Sequence[str], names: tuple[str, str], axis: str,
+    look: Look,
+) -> go.Figure:  # fmt: skip
+    """Two shares of each trait as dots on one line, first on top; the sides differ in colour and symbol.
+
+    Args:
+        labels: The traits.
+        left: Shares of the left side, 0 to 1.
+        right: Shares of the right side.
+        notes: What else hovering tells of each trait.
+        names: Of the two sides.
+        axis: Title of the horizontal axis.
+        look: Colours of the theme.
+    """
+    figure = empty_figure(look, height=90 + 26 * max(len(labels), 2))
+    places = list(range(len(labels)))
+    lines_x = [value for one, two in zip(left, right, strict=True) for value in (one, two, None)]
+    lines_y = [value for place in places for value in (place, place, None)]
+    figure.add_scatter(x=lines_x, y=lines_y, mode="lines", line={"color": look.line, "width": 3}, hoverinfo="skip", showlegend=False)
+    for name, values, colour, symbol in ((names[0], left, PALETTE[0], "circle"), (names[1], right, PALETTE[1], "diamond")):
+        figure.add_scatter(
+            x=list(values),
+            y=places,
+            mode="markers",
+            name=hover(name),
+            marker={"size": 11, "color": colour, "symbol": symbol},
+            customdata=[[hover(label), hover(note)] for label, note in zip(labels, notes, strict=True)],
+            hovertemplate="%{customdata[0]}<br>" + hover(name) + ": %{x:.1%}<br>%{customdata[1]}<extra></extra>",
+        )
+    figure.update_yaxes(
+        tickvals=places, ticktext=[hover(name) for name in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
+    )
+    figure.update_xaxes(title_text=hover(axis), tickformat=".0%", rangemode="tozero", showgrid=True)
+    return figure
+
+
+def shares(frame: pd.DataFrame, groups: Sequence[Group], periods: Sequence[str], axis: str, look: Look) -> go.Figure:
+    """Shares of groups period by period as lines with their intervals.
+
+    Args:
+        frame: period, segment_id, share, low, high, users; every group has a row for each period.
+        groups: Colours and names of the segments, in the order of the legend.
+        periods: Words of the periods, oldest first.
+        axis: Title of the vertical axis.
+        look: Colours of the theme.
+    """
+    figure = empty_figure(look, height=420)
+    for group in groups:
+        part = frame[frame["segment_id"] == group.id].sort_values("period", kind="stable")
+        value, low, high = (part[name].astype(float) for name in ("share", "low", "high"))
+        figure.add_scatter(
+            x=list(periods),
+            y=value,
+            mode="lines+markers",
+            **group.legend(),
+            line={"color": group.colour, "width": 2},
+            marker={"size": 7, "symbol": group.symbol},
+            error_y={"type": "data", "symmetric": False, "array": high - value, "arrayminus": value - low, "thickness": 1, "width": 3},
+            customdata=np.column_stack([part["users"], low, high]),
+            hovertemplate="%{x}<br>%{y:.1%} [%{customdata[1]:.1%}, %{customdata[2]:.1%}]<br>n = %{customdata[0]:,}<extra>"
+            + hover(group.name)
+            + "</extra>",
+        )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(title_text=hover(axis), tickformat=".0%", rangemode="tozero")
+    figure.update_layout(legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "xanchor": "left"})
     return figure

@@ -1,0 +1,115 @@
+"""The map: profiles of everyone become a picture, segments and their traits, published as one run."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from core.artifacts import read_arrays, read_table, write_table
+from core.errors import NotFoundError, StorageError
+from core.pipeline.options import ProfileOptions
+from core.pipeline.telling import Result, about
+from core.pipeline.updating import earlier_run, tell_moves
+from core.schema import Progress, silent
+from core.store import Dataset, Home
+
+if TYPE_CHECKING:
+    from core.atlas.build import Previous
+    from core.atlas.space import Vectors
+
+
+def draw_map(
+    home: Home,
+    dataset: Dataset,
+    *,
+    cutoff: datetime | None = None,
+    options: ProfileOptions | None = None,
+    seed: int = 0,
+    redraw: bool = False,
+    progress: Progress = silent,
+) -> Result:
+    """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
+
+    Shoppers of the map on screen stay where they are and new ones are placed between them while that picture fits;
+    with `redraw` the whole picture is laid out again.
+
+    Raises:
+        NotFoundError: There are no profiles of that cutoff yet.
+    """
+    from core.atlas.build import AtlasOptions, build_atlas
+
+    options = options or ProfileOptions()
+    profiles = _profiles_run(dataset, cutoff, options)
+    inputs, config = (
+        {"version": dataset.version_path().name, "profiles": profiles.name},
+        {"seed": seed} | ({"redraw": True} if redraw else {}),
+    )
+    if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
+        if cutoff is None:
+            dataset.point_to("atlas", found)
+        return about(dataset, "atlas", found, reused=True)
+    counts = read_table(profiles / "counts.parquet")
+    began, log = time.time(), dataset.log(cutoff)
+    with log.history() as connection:
+        atlas = build_atlas(
+            counts.column("user_id").to_pylist(),
+            _space(profiles, counts),
+            counts,
+            connection,
+            cutoff=log.until,
+            seed=seed,
+            previous=_previous_map(dataset) if cutoff is None else None,
+            options=AtlasOptions(redraw=redraw),
+            progress=progress,
+        )
+    with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
+        for name, table in atlas.tables().items():
+            write_table(draft.path / f"{name}.parquet", table)
+        tell_moves(draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
+        draft.record |= {
+            "as_of": log.until.isoformat(),
+            "users": atlas.users.num_rows,
+            "segments": atlas.segments.num_rows,
+            "metrics": atlas.metrics,
+            "warnings": atlas.metrics.get("warnings", []),
+        }
+    return about(dataset, "atlas", draft.run_id)
+
+
+def _space(profiles: Path, counts: pa.Table) -> "Vectors":
+    """The space of shoppers of a profiles run; its blocks are let go of as soon as it is made."""
+    from core.atlas.space import profile_space
+
+    text, sequence = (
+        read_arrays(path)[block] if (path := profiles / f"{block}.safetensors").is_file() else None for block in ("text", "sequence")
+    )
+    return profile_space(counts, text, sequence)
+
+
+def _previous_map(dataset: Dataset) -> "Previous | None":
+    """The map on screen; None when there is none yet, or a damaged one, which the next run replaces."""
+    from core.atlas.build import Previous
+
+    try:
+        folder = dataset.run_path("atlas")
+        metrics = dataset.run_manifest("atlas", folder.name).get("metrics", {})
+        drawn = metrics.get("trustworthiness") if not metrics.get("picture_kept") else metrics.get("drawn_trustworthiness")
+        subsegments = folder / "subsegments.parquet"
+        return Previous(
+            read_table(folder / "users.parquet"),
+            read_table(folder / "segments.parquet"),
+            read_table(subsegments) if subsegments.is_file() else None,
+            metrics.get("drawn_users"),
+            drawn,
+        )
+    except (NotFoundError, StorageError):
+        return None
+
+
+def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions) -> Path:
+    found = dataset.find_run("profiles", inputs={"version": dataset.version_path().name}, config=options.config, cutoff=cutoff)
+    if found is None:
+        raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
+    return dataset.run_path("profiles", found)

@@ -1,0 +1,216 @@
+"""The picture of everyone: what it is coloured by, who is searched for on it, which part of it is shown."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.pipeline import colours, shoppers
+from core.pipeline.places import Chosen, Places
+from core.pipeline.screens import Screen
+from pages.parts import charts, frame, state
+from pages.parts.atlas.levels import Levels
+from pages.parts.atlas.selecting import shape_of, zoom_of
+from pages.parts.text import _, chance, number, plain, whole
+from pages.parts.words import feature_word
+
+SEGMENT, FINE, CHANCE, CERTAINTY, RFM, LIFE, TASTE = "segment", "subsegment", "propensity", "certainty", "rfm", "life", "taste"
+COLOUR_WORDS = {
+    SEGMENT: "Segment",
+    FINE: "Fine segment",
+    CHANCE: "Purchase chance",
+    RFM: "RFM group",
+    LIFE: "Stage of life",
+    TASTE: "Taste for a category …",
+    CERTAINTY: "Certainty of the segment",
+}
+RFM_WORDS = {
+    "champions": "Champions",
+    "loyal": "Loyal",
+    "recent": "Recent, little so far",
+    "occasional": "Occasional",
+    "at_risk": "At risk",
+    "asleep": "Asleep",
+    "never": "No purchase",
+}
+LIFE_WORDS = {"new": "New", "active": "Active", "slipping": "Slipping away", "away": "Gone quiet"}
+NOTE_WORDS = {
+    RFM: "Days since the last purchase, orders and revenue, each scored 1 to 5 among buyers; orders and revenue are averaged. "
+    "At risk: bought much, but not lately.",
+    LIFE: "New: first seen within 28 days. Active: last seen within two of the shopper's own usual gaps; slipping away: within four.",
+    TASTE: "Share of the category in the acts of each shopper.",
+}
+FEATURES_SHOWN = ("events_all", "orders_all", "revenue_all", "days_since_event", "active_days_all", "categories_all", "price_mean")
+"""Offered first; every other counted feature follows."""
+PLAIN_POINTS = 3000
+"""Up to here points are vector marks, which every browser draws; more of them need WebGL or make the page lag."""
+NEAREST = 10
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """What points are coloured by: groups, or a value with its word and form."""
+
+    groups: list[charts.Group] | None
+    ids: npt.NDArray[np.int64] | None
+    value: npt.NDArray[np.float64] | None = None
+    word: str = ""
+    form: str = ""
+    note: str = ""
+    """How the groups or values are made."""
+
+
+def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
+    """Draw the map; returns who lies inside the lasso (U,), or None when nothing is drawn around."""
+    left, middle, right = st.columns([4, 4, 3], vertical_alignment="center")
+    with left:
+        colouring = _colouring(here, everyone, levels)
+    with middle:
+        sought = _search(here, everyone)
+    if colouring.note:
+        st.caption(colouring.note)
+    zoom = zoom_of(here)
+    within = everyone.framed(*zoom) if zoom else None
+    rows = everyone.drawn(within)
+    with right:
+        webgl = len(rows) > PLAIN_POINTS and not st.toggle(
+            _("Draw without the graphics card"),
+            key="map-plain",
+            help=_("If the map stays empty, this browser lacks WebGL: fewer points are drawn, all are counted."),
+        )
+    if not webgl:
+        rows = everyone.sample(PLAIN_POINTS, within)
+    figure = _figure(everyone, rows, colouring, webgl)
+    if len(rows) < (len(everyone.x) if within is None else int(within.sum())):
+        figure = charts.add_density(figure, *everyone.density(within), state.look())
+    if zoom:
+        figure = charts.zoomed(figure, zoom)
+    near = None
+    if sought is not None:
+        near = state.ask(shoppers.nearest, here, sought, NEAREST)
+        figure = _marked(figure, everyone, sought, near, webgl)
+    event = st.plotly_chart(
+        figure,
+        theme=None,
+        config=frame.map_config(),
+        key="map",
+        on_select="rerun",
+        selection_mode=("lasso", "box"),
+        alt=_("Map of shoppers"),
+    )
+    st.caption(
+        _(
+            "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. "
+            "Near points are alike; areas and distances are no sizes.",
+            shown=whole(len(rows)),
+            all=whole(len(everyone.x)),
+        )
+    )
+    if sought is not None and near is not None:
+        _neighbours(everyone, levels, sought, near)
+    return shape_of(everyone, event)
+
+
+def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
+    words = {name: feature_word(name) for name in shoppers.feature_words()}
+    tastes = state.ask(colours.categories, here)
+    rfm, life = state.ask(colours.rfm, here), state.ask(colours.life, here)
+    offered = [
+        SEGMENT,
+        *([FINE] if levels.is_split else []),
+        *([CHANCE] if np.isfinite(everyone.propensity).any() else []),
+        *([RFM] if rfm is not None else []),
+        *([LIFE] if life is not None else []),
+        *([TASTE] if tastes else []),
+        CERTAINTY,
+        *dict.fromkeys([n for n in FEATURES_SHOWN if n in words] + list(words)),
+    ]
+    colour = st.selectbox(
+        _("Coloured by"), offered, format_func=lambda c: _(COLOUR_WORDS[c]) if c in COLOUR_WORDS else words.get(c, c), key="map-colour"
+    )
+    if colour == TASTE:
+        taste = st.selectbox(_("Category"), tastes, key="map-taste")
+    if colour in (SEGMENT, FINE):
+        return Colouring(levels.groups(fine=colour == FINE), everyone.fine_ids if colour == FINE else everyone.segment_ids)
+    if colour in (RFM, LIFE):
+        codes, named = (colours.RFM_GROUPS, RFM_WORDS) if colour == RFM else (colours.STAGES, LIFE_WORDS)
+        groups = [charts.Group(place, _(named[code]), *charts.slot(place, 0, state.look())) for place, code in enumerate(codes)]
+        return Colouring(groups, rfm if colour == RFM else life, note=_(NOTE_WORDS[colour]))
+    if colour in (CHANCE, CERTAINTY):
+        return Colouring(None, None, everyone.propensity if colour == CHANCE else everyone.certainty, _(COLOUR_WORDS[colour]), ".0%")
+    if colour == TASTE:
+        return Colouring(None, None, state.ask(colours.affinity, here, taste), taste, ".0%", _(NOTE_WORDS[TASTE]))
+    return Colouring(None, None, state.ask(colours.feature_values, here, colour), words[colour], "")
+
+
+def _figure(everyone: Places, rows: npt.NDArray[np.int64], colouring: Colouring, webgl: bool) -> go.Figure:
+    drawn = _points(everyone, rows)
+    words = (_("shopper"), _("chance"))
+    if colouring.value is not None:
+        return charts.scatter_values(
+            drawn.assign(value=colouring.value[rows]), colouring.word, state.look(), words, form=colouring.form, webgl=webgl
+        )
+    ids = everyone.segment_ids if colouring.ids is None else colouring.ids
+    return charts.scatter_groups(drawn.assign(group=ids[rows]), colouring.groups or [], state.look(), words, webgl=webgl)
+
+
+def _points(everyone: Places, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
+    has_chance = bool(np.isfinite(everyone.propensity).any())
+    return pd.DataFrame(
+        {
+            "x": everyone.x[rows],
+            "y": everyone.y[rows],
+            "user_id": everyone.user_ids[rows],
+            "chance": [chance(float(value)) for value in everyone.propensity[rows]] if has_chance else "",
+        }
+    )
+
+
+def _search(here: Screen, everyone: Places) -> str | None:
+    """Ask for a shopper to show; returns her id when she is on the map, after naming the nearest ids when she is not."""
+    typed = st.text_input(_("Find a shopper"), key="map-shopper", placeholder=_("type an id")).strip()
+    if not typed:
+        return None
+    if everyone.row_of(typed) is not None:
+        return typed
+    _found, near = state.ask(shoppers.find_user, here, typed)
+    known = [user for user in near if everyone.row_of(user) is not None]
+    st.caption(_("There is no shopper {id} on the map. The nearest ids are: {ids}", id=plain(typed), ids=plain(", ".join(known) or "–")))
+    return None
+
+
+def _marked(figure: go.Figure, everyone: Places, sought: str, near: pd.DataFrame, webgl: bool) -> go.Figure:
+    rows = [everyone.row_of(user) for user in (sought, *near["user_id"])]
+    notes = ["", *(_("similarity {value}", value=number(value, 3)) for value in near["similarity"])]
+    kept = [(row, note) for row, note in zip(rows, notes, strict=True) if row is not None]
+    points = _points(everyone, np.array([row for row, _note in kept], dtype=np.int64)).assign(note=[note for _row, note in kept])
+    names = (_("shopper {id}", id=sought), _("most alike"))
+    return charts.mark(figure, points, names, state.look(), (_("shopper"), _("chance")), webgl=webgl)
+
+
+def _neighbours(everyone: Places, levels: Levels, sought: str, near: pd.DataFrame) -> None:
+    """Who is searched for, and those most alike to her."""
+    names = levels.names(fine=True)
+    row = everyone.row_of(sought)
+    with st.container(border=True):
+        segment = names.get(int(everyone.fine_ids[row]), "–") if row is not None else "–"
+        st.markdown(_("**Shopper {id}** · {segment}", id=plain(sought), segment=plain(segment)))
+        if not len(near):
+            st.caption(_("This shopper has no text profile, so none can be compared."))
+            return
+        rows = [everyone.row_of(user) for user in near["user_id"]]
+        frame.table(
+            near.assign(segment=[names.get(int(everyone.fine_ids[r]), "–") if r is not None else "–" for r in rows]),
+            column_order=["user_id", "similarity", "segment"],
+            key="map-near",
+            column_config={
+                "user_id": _("Shopper id"),
+                "similarity": st.column_config.NumberColumn(_("Similarity"), format="%.3f"),
+                "segment": st.column_config.TextColumn(_("Segment"), width="large"),
+            },
+        )
+        with st.container(horizontal=True):
+            frame.take_away(near, "map-nearest")

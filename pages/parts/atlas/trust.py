@@ -1,0 +1,55 @@
+"""How far the map can be trusted: figures of picture and segments, and how the picture came about."""
+
+from typing import Any
+
+import streamlit as st
+
+from core.pipeline.screens import Screen
+from pages.parts import frame, jobs, state
+from pages.parts.text import _, number, percent, whole
+
+
+def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
+    """Tiles of stability and of what the picture keeps; how the picture came about, and a button to draw it anew."""
+    metrics = manifest.get("metrics", {})
+    words = {
+        "stability": (
+            _("Stability"),
+            number,
+            _("Mean adjusted Rand index over resamples of 95% of the shoppers: 1 is the same partition."),
+        ),
+        "silhouette": (
+            _("Silhouette"),
+            number,
+            _("In the space of profiles, never on the picture: above 0 segments are denser inside than between."),
+        ),
+        "trustworthiness": (_("Trustworthiness of the picture"), number, _("1: no stranger was drawn among the neighbours.")),
+        "neighbour_recall": (_("Neighbours kept"), percent, _("Share of a shopper's nearest neighbours who are near in the picture too.")),
+    }
+    tiles = [
+        (label, form(metrics[name]), None, note)
+        for name, (label, form, note) in words.items()
+        if isinstance(metrics.get(name), int | float)
+    ]
+    if tiles:
+        frame.tiles("map-quality", tiles)
+    if metrics.get("picture_kept"):
+        st.caption(
+            _(
+                "Shoppers stand where they stood when the picture was drawn for {drawn} of them; "
+                "{placed} new ones were placed between them.",
+                drawn=whole(metrics.get("drawn_users")),
+                placed=whole(metrics.get("placed_users")),
+            )
+        )
+        if st.button(_("Draw the picture anew"), key="map-redraw", disabled=jobs.live_job(state.home()) is not None):
+            jobs.start(["map", "--dataset", here.name, "--redraw"], _("Drawing the map of {name}", name=here.name))
+    elif metrics.get("moved") is not None:
+        st.caption(
+            _(
+                "The picture was drawn anew from the one before; half of the shoppers moved by no more than {moved} of its width.",
+                moved=percent(metrics["moved"]),
+            )
+        )
+    frame.notes(metrics.get("warnings", []))
+    st.caption(frame.took(manifest))

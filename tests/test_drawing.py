@@ -1,0 +1,68 @@
+"""The map step from profiles to a published run: shoppers stay where they were, a map made before is found again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.artifacts import read_table
+from core.atlas.layout import plane
+from core.pipeline.drawing import draw_map
+from core.pipeline.options import ProfileOptions
+from core.pipeline.work import profile
+from core.store import Dataset, Home
+from tests.worlds import at, publish_world
+
+COUNTS = ProfileOptions(blocks=("counts",))
+OLD, NEW = 300, 24
+
+
+def events(users: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    return [
+        {"user_id": f"u{user:03d}", "item_id": f"i{user % 3}", "event_type": "purchase" if user % 3 else "view", "event_time": at(day)}
+        | ({"revenue": 5, "price": 5, "quantity": 1} if user % 3 else {})
+        for user in range(users)
+        for day in np.sort(rng.uniform(0, 40, 3 + 4 * (user % 3)))
+    ]
+
+
+def drawn(home: Path, dataset: Dataset, **more: Any) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    profile(Home(home), dataset, options=COUNTS)
+    told = draw_map(Home(home), dataset, options=COUNTS, **more)
+    table = read_table(dataset.run_path("atlas") / "users.parquet").to_pydict()
+    return told, dict(zip(table["user_id"], zip(table["x"], table["y"], strict=True), strict=True))
+
+
+@pytest.fixture(autouse=True)
+def without_umap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.atlas.landmarks.lay_out", lambda points, graph, seed, start: plane(points))
+
+
+def test_after_an_append_known_shoppers_stay_and_new_ones_join_until_a_redraw_is_asked(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    publish_world(home, events(OLD))
+    dataset = Home(home).dataset("tiny")
+    first, before = drawn(home, dataset)
+    assert first["metrics"]["drawn_users"] == OLD and not first["metrics"]["picture_kept"]
+    publish_world(home, events(OLD + NEW))
+    second, after = drawn(home, dataset)
+    assert second["metrics"]["picture_kept"] and second["metrics"]["placed_users"] == NEW and second["metrics"]["drawn_users"] == OLD
+    assert {user: after[user] for user in before} == before and len(after) == OLD + NEW
+    again, _ = drawn(home, dataset)
+    assert again["reused"] and again["run"] == second["run"]
+    third, moved = drawn(home, dataset, redraw=True)
+    assert not third["reused"] and not third["metrics"]["picture_kept"] and third["metrics"]["drawn_users"] == OLD + NEW
+    assert {user: moved[user] for user in before} != before
+
+
+def test_a_map_as_of_a_cutoff_does_not_lean_on_the_map_on_screen(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    publish_world(home, events(OLD))
+    dataset = Home(home).dataset("tiny")
+    drawn(home, dataset)
+    profile(Home(home), dataset, options=COUNTS, cutoff=at(30))
+    told = draw_map(Home(home), dataset, options=COUNTS, cutoff=at(30))
+    assert told["metrics"]["moved"] is None and not told["metrics"]["picture_kept"] and told["as_of"] == at(30).isoformat()
+    assert dataset.current()["runs"]["atlas"] != told["run"]

@@ -1,0 +1,113 @@
+"""What people do on the Map page without a mouse: colour, find, select, compare, save."""
+
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.pipeline import outcomes, screens
+from core.store import Home
+from tests.page_worlds import tiny_home
+from tests.test_pages import go_to, open_page, words
+
+USERS = 240
+NEW_TABLES = ("subsegments", "subsegment_traits", "leanings", "leaning_traits", "habits")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tiny_home(tmp_path, users=USERS)
+
+
+@pytest.fixture
+def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    return open_page("map", home, monkeypatch)
+
+
+def saved_rules(home: Path) -> list[object]:
+    return [record["rule"] for record in outcomes.saved_audiences(screens.open_screen(Home(home), "tiny"))]
+
+
+def test_every_colour_of_the_map_can_be_drawn(app: AppTest) -> None:
+    offered = app.selectbox(key="map-colour").options
+    assert {"Segment", "Fine segment", "Purchase chance", "Taste for a category …", "Certainty of the segment"} <= set(offered)
+    for colour in ("subsegment", "propensity", "taste", "certainty", "events_all", "segment"):
+        app.selectbox(key="map-colour").set_value(colour).run()
+        assert not app.exception and not app.error, colour
+
+
+def test_segments_chosen_from_a_list_are_selected_compared_and_saved(app: AppTest, home: Path) -> None:
+    app.multiselect(key="map-segments").set_value([("coarse", 0)]).run()
+    assert f"{USERS // 2} shoppers selected" in words(app)
+    app.multiselect(key="map-segments").set_value([("coarse", 0), ("fine", 2)]).run()
+    assert f"{USERS // 2 + USERS // 4} shoppers selected" in words(app)
+    app.button(key="lasso-save").click().run()
+    assert not app.exception
+    (rule,) = saved_rules(home)
+    assert isinstance(rule, dict) and len(rule["users"]) == USERS // 2 + USERS // 4
+
+
+def test_the_map_zooms_to_what_the_keyboard_selected_and_back(app: AppTest) -> None:
+    assert app.button(key="map-zoom-in").disabled and app.button(key="map-zoom-out").disabled
+    app.text_input(key="map-around").set_value("u007").run()
+    app.number_input(key="map-around-number").set_value(20).run()
+    app.button(key="map-zoom-in").click().run()
+    shown = int(re.findall(r"(\d+) of 240 shoppers are drawn", words(app))[0])
+    assert 20 <= shown < USERS and "20 shoppers selected" in words(app)
+    app.button(key="map-zoom-out").click().run()
+    assert f"{USERS} of {USERS} shoppers are drawn" in words(app)
+
+
+def test_the_nearest_on_the_map_are_selected_around_a_shopper(app: AppTest) -> None:
+    app.text_input(key="map-around").set_value("u007").run()
+    app.number_input(key="map-around-number").set_value(25).run()
+    assert "25 shoppers selected" in words(app)
+    app.text_input(key="map-around").set_value("nobody").run()
+    assert "There is no shopper nobody on the map" in words(app) and "shoppers selected" not in words(app)
+
+
+def test_a_shopper_is_found_with_those_most_alike_and_an_unknown_one_is_answered_with_near_ids(app: AppTest) -> None:
+    app.text_input(key="map-shopper").set_value("u003").run()
+    assert "Shopper u003" in words(app) and not app.exception
+    assert any("similarity" in table.value.columns and len(table.value) == 10 for table in app.dataframe)
+    app.text_input(key="map-shopper").set_value("u03").run()
+    assert "There is no shopper u03 on the map" in words(app) and "u030" in words(app)
+
+
+def test_a_fine_segment_is_looked_at_renamed_and_becomes_an_audience_of_its_size(
+    app: AppTest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.selectbox(key="segment-choice").set_value(("fine", 2)).run()
+    assert "Lookers › Part 2" in words(app)
+    app.text_input(key="rename-fine-2").set_value("Window shoppers").run()
+    app.button(key="rename-save").click().run()
+    again = open_page("map", home, monkeypatch)
+    assert "Lookers › Window shoppers" in again.selectbox(key="segment-choice").options
+    again.selectbox(key="segment-choice").set_value(("fine", 2)).run()
+    again.button(key="segment-save").click().run()
+    assert saved_rules(home) == [{"subsegment": [2]}]
+    here = screens.open_screen(Home(home), "tiny")
+    found = outcomes.size(here, {"subsegment": [2]}, holdout=0.0, cost=0.0, margin=0.0)
+    assert found.size.everyone.users == USERS // 4
+    assert found.sentence == "Shoppers who are in fine segment “Lookers › Window shoppers”."
+    go_to(again, "audiences")
+    assert not again.exception
+
+
+def test_two_sides_are_compared_and_nobody_counts_twice(app: AppTest) -> None:
+    app.selectbox(key="compare-left").set_value(("fine", 1)).run()
+    app.selectbox(key="compare-right").set_value(("segment", 0)).run()
+    assert not app.exception
+    assert f"{USERS // 4} shoppers are on both sides" in words(app)
+    table = next(table.value for table in app.dataframe if "measure" in table.value.columns)
+    assert table.set_index("measure").loc["Shoppers", ["left", "right"]].tolist() == [str(USERS // 4)] * 2
+
+
+def test_a_map_drawn_before_segments_were_split_still_opens(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NEW_TABLES:
+        (home / f"datasets/tiny/runs/atlas-0001/{name}.parquet").unlink()
+    app = open_page("map", home, monkeypatch)
+    assert not app.exception and not app.error, words(app)
+    assert "Fine segment" not in app.selectbox(key="map-colour").options
+    assert len(app.selectbox(key="segment-choice").options) == 2
