@@ -90,7 +90,7 @@ def _correction(x: Floats, labels: Bools, prior: Floats) -> Floats:
     """Weights (D,) that correct a prior (N,) by its residuals, or zeros where they do not.
 
     The penalty is the one whose answers on held-out folds order all N best. Beside a prior that tells something, a correction must
-    be better by half a standard error of an AUC (Hanley & McNeil 1982, no ties, chance): fifty labels correct little.
+    be better by a standard error of an AUC (Hanley & McNeil 1982, no ties, chance): fifty labels correct little.
     """
     folds = np.arange(len(x)) % FOLDS
     held_out = np.zeros((len(PENALTIES), len(x)))
@@ -103,7 +103,7 @@ def _correction(x: Floats, labels: Bools, prior: Floats) -> Floats:
     if prior.any():
         positives, negatives = int(labels.sum()), int((~labels).sum())
         error = np.sqrt((positives + negatives + 1) / (12 * positives * negatives))
-        if found[best] < aucs(prior[:, None], labels[:, None])[0] + error / 2:
+        if found[best] < aucs(prior[:, None], labels[:, None])[0] + error:
             return np.zeros(x.shape[1])
     return _residual(x, labels, prior)[best]
 
