@@ -220,6 +220,7 @@ def test_markup_in_data_is_shown_as_it_stands() -> None:
     assert plain(":red[hi] :material/home:") == "\\:\u2060red\\[hi\\] \\:\u2060material/home\\:"
     assert plain("a\n# b") == "a \\# b"
     assert hover("<b>%{x}</b>") == "&lt;b&gt;% {x}&lt;/b&gt;"
+    assert hover('13" screen & case') == '13" screen &amp; case'
 
 
 def test_cells_that_could_run_as_formulas_are_disarmed_and_numbers_are_not() -> None:

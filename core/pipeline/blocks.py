@@ -94,7 +94,7 @@ class BlocksAt:
 
         chosen, began = SequenceOptions(device=self.options.device, seed=self.seed), time.process_time()
         try:
-            self._networks["sequence"] = train_sequence(histories, items, chosen, progress)
+            self._networks["sequence"] = train_sequence(histories, items, chosen, progress, self.texts.trainings)
         except GateError as error:
             self.missing["sequence"] = error.message
             return

@@ -1,6 +1,7 @@
 """Item vectors and text profiles as of any cutoff of one log."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class TextProfiles:
                 )
             self._vectors[cutoff] = vectors if vectors is not None and len(vectors.vectors) else None
         return self._vectors[cutoff]
+
+    @property
+    def trainings(self) -> Path:
+        """Where an interrupted training is kept and found again."""
+        return self._home.path / "cache" / "trainings"
 
     def _centre(self) -> npt.NDArray[np.float32] | None:
         fingerprint, centre = self._kept_centre or ("", None)

@@ -83,9 +83,9 @@ def plain(value: object) -> str:
 
 
 def hover(value: object) -> str:
-    """Escape a data string for plotly, which draws a subset of HTML; long ones are cut at 80 characters."""
+    """Escape a data string for plotly, which draws a subset of HTML and knows no `&quot;`; long ones are cut at 80 characters."""
     text = _BREAKS.sub(" ", str(value)).strip()
-    return html.escape(text if len(text) <= 80 else f"{text[:79]}…").replace("%{", "% {")
+    return html.escape(text if len(text) <= 80 else f"{text[:79]}…", quote=False).replace("%{", "% {")
 
 
 def guarded(value: object) -> object:
