@@ -1,3 +1,3 @@
 """Shopper Atlas core: everything the dashboard shows, without a screen."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
