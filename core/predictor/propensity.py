@@ -30,7 +30,7 @@ from core.predictor.calibration import (
     fit_ranges,
     learn_carried,
 )
-from core.predictor.judge import bands, judge, lift_table, reliability_table, write_verdict
+from core.predictor.judge import bands, compare, judge, lift_table, reliability_table, write_verdict
 from core.predictor.matrix import Floats, Indices, Matrix, stack, user_folds
 from core.predictor.models import BLENDS, FITS, SEQUENCE_MODELS, Blend, Model, fit_models
 from core.predictor.options import PropensityOptions
@@ -142,7 +142,7 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     if train.text is not None:
         names[1:1] = ["mlp_counts"]
     if train.sequence is not None:
-        names += SEQUENCE_MODELS  # last: of equal losses, the model that needs less wins
+        names += SEQUENCE_MODELS
     if plan.calibrate is not None:
         models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85))
         held, held_labels = matrices.at(plan.calibrate), plan.labels[plan.calibrate]
@@ -153,7 +153,7 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85))
     folds = user_folds(held.user_ids, 5, rng)
     choices = {name: choose_calibration(logits[name], held_labels, folds) for name in names}
-    winner = min(names, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), names.index(name)))
+    winner = _choose_winner(names, held_labels, choices)
     ranges = fit_ranges(held_labels, choices[winner].cross_fitted)
     if plan.calibrate is not None:
         windows = [(cutoff, matrices.at(cutoff)) for cutoff in (*plan.train, plan.calibrate)]
@@ -173,6 +173,20 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         chances = {name: choices[name].calibrator.apply(model.logits(test)) for name, model in models.items()}
     chances = {"propensity": chances[winner], **chances}
     return _Judged(models, choices, winner, test, test_labels, chances, _spread(models[winner], test), ranges)
+
+
+def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> str:
+    """The model with the lowest log loss on validation; one that needs the sequence block only when its interval says that it is better."""
+
+    def best(some: list[str]) -> str:
+        return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
+
+    winner = best([name for name in names if name not in SEQUENCE_MODELS])
+    if challengers := [name for name in names if name in SEQUENCE_MODELS]:
+        challenger = best(challengers)
+        if compare(labels, choices[challenger].cross_fitted, choices[winner].cross_fitted)["high"] < 0:
+            return challenger
+    return winner
 
 
 def _ablation(winner: str, train: Matrix) -> tuple[str, str] | None:
