@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from core.encoder.encode import TextEncoder
+from core.encoder.int8 import quantise
 from core.encoder.network import multiplies_bf16, open_network, run_batch
 from core.encoder.tokens import Tokens, tokenise
 from core.encoder.tuning import encode, padded
@@ -92,7 +93,7 @@ def _compress(
     if multiplies_bf16(encoder.device):
         makers["bf16"] = lambda: copy.deepcopy(full).to(torch.bfloat16)
     if encoder.device == "cpu":
-        makers["int8"] = lambda: torch.ao.quantization.quantize_dynamic(copy.deepcopy(full), {nn.Linear}, dtype=torch.qint8)
+        makers["int8"] = lambda: quantise(copy.deepcopy(full))
     makers["pruned"] = lambda: _pruned(full, options.pruned)
     makers["fewer layers"] = lambda: _fewer_layers(full, options.layers)
     makers["student"] = lambda: _student(full, encoder, tokens, options, part_of(progress, 0.1, 0.7))
