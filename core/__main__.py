@@ -12,21 +12,20 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from core import __version__
+from core.arguments import add_files, add_model, amount, cutoff_of, horizon_of, ingest_options, out_path, positive, profile_options, share
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.pipeline import targeting, work
 from core.pipeline.drawing import draw_map
-from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
+from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
-from core.pipeline.profiling import blocks_in_use
 from core.schema import ACTS
 from core.store import Home
-from core.windows import parse_horizon, parse_time
+from core.windows import parse_time
 
 _log = logging.getLogger("core")
 
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _ingest(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     with report.stage("ingest", 0.0, 1.0):
-        return work.ingest(home, arguments.dataset, _ingest_options(arguments), report)
+        return work.ingest(home, arguments.dataset, ingest_options(arguments), report)
 
 
 def _quality(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -71,7 +70,7 @@ def _quality(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     with report.stage("profile", 0.0, 1.0):
         return work.profile(
-            home, home.dataset(arguments.dataset), cutoff=_cutoff(arguments), options=_profile_options(arguments, home), progress=report
+            home, home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), options=profile_options(arguments, home), progress=report
         )
 
 
@@ -79,14 +78,14 @@ def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
     from core.pipeline.judging import OFFERED, judge_blocks
 
     chosen = tuple(arguments.blocks.split(",")) if arguments.blocks else OFFERED
-    return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=_horizon(arguments))
+    return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=horizon_of(arguments))
 
 
 def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.tuning import tune_texts
 
     asked = {name: getattr(arguments, name) for name in ("act", "shoppers", "tokens", "epochs")}
-    return _measured("tune", tune_texts, arguments, home, report, horizon=_horizon(arguments), **asked)
+    return _measured("tune", tune_texts, arguments, home, report, horizon=horizon_of(arguments), **asked)
 
 
 def _compress(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -99,7 +98,7 @@ def _transfer(arguments: argparse.Namespace, home: Home, report: Reporter) -> Re
     from core.pipeline.transferring import transfer
 
     earlier = parse_time(arguments.source_cutoff) if arguments.source_cutoff else None
-    asked = {"source": home.dataset(arguments.source), "source_cutoff": earlier, "act": arguments.act, "horizon": _horizon(arguments)}
+    asked = {"source": home.dataset(arguments.source), "source_cutoff": earlier, "act": arguments.act, "horizon": horizon_of(arguments)}
     return _measured("transfer", transfer, arguments, home, report, **asked)
 
 
@@ -115,19 +114,19 @@ def _measured(
     """Run what is measured only when somebody asks."""
     asked |= {"options": ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device), "seed": arguments.seed}
     with report.stage(stage, 0.0, 1.0):
-        return measure(home, dataset=home.dataset(arguments.dataset), cutoff=_cutoff(arguments), progress=report, **asked)
+        return measure(home, dataset=home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), progress=report, **asked)
 
 
 def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    dataset, cutoff = home.dataset(arguments.dataset), _cutoff(arguments)
+    dataset, cutoff = home.dataset(arguments.dataset), cutoff_of(arguments)
     with report.stage("profile", 0.0, 0.5):
-        work.profile(home, dataset, cutoff=cutoff, options=_profile_options(arguments, home), progress=report)
+        work.profile(home, dataset, cutoff=cutoff, options=profile_options(arguments, home), progress=report)
     with report.stage("map", 0.5, 1.0):
         return draw_map(
             home,
             dataset,
             cutoff=cutoff,
-            options=_profile_options(arguments, home),
+            options=profile_options(arguments, home),
             seed=arguments.seed,
             redraw=arguments.redraw,
             progress=report,
@@ -150,10 +149,10 @@ def _word(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result
 
 
 def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    out = _out(arguments)
+    out = out_path(arguments)
     options = PredictOptions(
         act=arguments.act,
-        horizon=_horizon(arguments),
+        horizon=horizon_of(arguments),
         category=arguments.category,
         seed=arguments.seed,
     )
@@ -161,30 +160,30 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
         return predict(
             home,
             home.dataset(arguments.dataset),
-            cutoff=_cutoff(arguments),
+            cutoff=cutoff_of(arguments),
             options=options,
-            profile=_profile_options(arguments, home),
+            profile=profile_options(arguments, home),
             out=out,
             progress=report,
         )
 
 
 def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    out = _out(arguments)
+    out = out_path(arguments)
     options = RecommendChoice(
         k=arguments.k,
         source=arguments.source,
         new_only=arguments.new_only,
-        horizon=_horizon(arguments),
+        horizon=horizon_of(arguments),
         seed=arguments.seed,
     )
     with report.stage("recommend", 0.0, 1.0):
         return work.recommend(
             home,
             home.dataset(arguments.dataset),
-            cutoff=_cutoff(arguments),
+            cutoff=cutoff_of(arguments),
             options=options,
-            profile=_profile_options(arguments, home),
+            profile=profile_options(arguments, home),
             out=out,
             progress=report,
         )
@@ -213,7 +212,7 @@ def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Re
             cost=arguments.cost,
             hashed=arguments.hashed,
         ),
-        out=_out(arguments),
+        out=out_path(arguments),
     )
 
 
@@ -222,16 +221,16 @@ def _export(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
 
 
 def _run(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    ingest = _ingest_options(arguments) if arguments.events else None
+    ingest = ingest_options(arguments) if arguments.events else None
     if ingest is None:
         home.dataset(arguments.dataset)
     return work.run(
         home,
         arguments.dataset,
         ingest=ingest,
-        cutoff=_cutoff(arguments),
-        horizon=_horizon(arguments),
-        profile=_profile_options(arguments, home),
+        cutoff=cutoff_of(arguments),
+        horizon=horizon_of(arguments),
+        profile=profile_options(arguments, home),
         seed=arguments.seed,
         report=report,
     )
@@ -271,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
         return verb_parser
 
     ingest = add("ingest", _ingest, "Read a behaviour log into a dataset, every row accounted for.", heavy=True)
-    _add_files(ingest, required=True)
+    add_files(ingest, required=True)
     quality = add("quality", _quality, "Print the quality report of a dataset.", heavy=False)
     quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
@@ -280,11 +279,11 @@ def _parser() -> argparse.ArgumentParser:
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     tune = add("tune", _tune, "Tune the text model on histories told as texts, by several ways, and say what it adds.", heavy=True)
     tune.add_argument("--act", default="purchase", choices=ACTS)
-    tune.add_argument("--shoppers", type=_positive, default=600, help="drawn to learn from, and as many to judge")
-    tune.add_argument("--tokens", type=_positive, default=32, help="of a history told as a text")
-    tune.add_argument("--epochs", type=_positive, default=2)
+    tune.add_argument("--shoppers", type=positive, default=600, help="drawn to learn from, and as many to judge")
+    tune.add_argument("--tokens", type=positive, default=32, help="of a history told as a text")
+    tune.add_argument("--epochs", type=positive, default=2)
     compress = add("compress", _compress, "Make smaller forms of the text model: size, speed and what they still say.", heavy=True)
-    compress.add_argument("--texts", type=_positive, default=2000, help="drawn from the catalogue: half teach, half judge")
+    compress.add_argument("--texts", type=positive, default=2000, help="drawn from the catalogue: half teach, half judge")
     transfer = add("transfer", _transfer, "Foretell who acts by what another dataset taught: with no, few and all labels.", heavy=True)
     transfer.add_argument("--from", dest="source", required=True, metavar="A", help="the dataset that is learned from")
     transfer.add_argument("--from-cutoff", dest="source_cutoff", metavar="T", help="behave as if that log ended at T")
@@ -298,13 +297,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--act", default="purchase", choices=ACTS)
     predict.add_argument("--category", metavar="C|all", help="a category, or all of them: chance to buy in it")
     recommend = add("recommend", _recommend, "Rank items for every shopper.", heavy=True)
-    recommend.add_argument("--k", type=_positive, default=20)
+    recommend.add_argument("--k", type=positive, default=20)
     recommend.add_argument("--source", default="blend", help="blend, or one source alone")
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
-    _add_files(run, required=False)
+    add_files(run, required=False)
     for verb_parser in (profile, blocks, tune, compress, transfer, draw, predict, recommend, run):
-        _add_model(verb_parser)
+        add_model(verb_parser)
     for verb_parser in (blocks, tune, transfer, predict, recommend, run):
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
@@ -313,9 +312,9 @@ def _parser() -> argparse.ArgumentParser:
     audience = add("audience", _audience, "Size an audience rule and write its shoppers to a file.", heavy=False)
     audience.add_argument("--rule", required=True, help="JSON text or a JSON file")
     audience.add_argument("--name", default="audience")
-    audience.add_argument("--holdout", type=_share, default=0.1, metavar="SHARE", help="share kept out of the file to measure the effect")
-    audience.add_argument("--margin", type=_amount, default=0.0, help="margin of one purchase")
-    audience.add_argument("--cost", type=_amount, default=0.0, help="cost of one contact")
+    audience.add_argument("--holdout", type=share, default=0.1, metavar="SHARE", help="share kept out of the file to measure the effect")
+    audience.add_argument("--margin", type=amount, default=0.0, help="margin of one purchase")
+    audience.add_argument("--cost", type=amount, default=0.0, help="cost of one contact")
     audience.add_argument("--hashed", action="store_true", help="write salted SHA-256 of the ids instead of the ids")
     audience.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
 
@@ -328,96 +327,6 @@ def _parser() -> argparse.ArgumentParser:
     jobs.add_argument("--log", metavar="ID")
     add("samples", _samples, "Load the bundled samples when the home is empty, and start computing them.", heavy=True, dataset=False)
     return parser
-
-
-def _add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument("--events", nargs="+", required=required, metavar="FILE", help="files, folders or globs of behaviour events")
-    parser.add_argument("--items", metavar="FILE", help="item catalogue")
-    parser.add_argument("--users", metavar="FILE", help="demographics")
-    parser.add_argument("--map", metavar="MAP.json", help="mapping of columns; what it leaves out is guessed")
-    parser.add_argument("--append", action="store_true", help="add to the dataset's events instead of replacing them")
-    parser.add_argument("--time-zone", default="UTC", help="zone of times that carry none, such as Asia/Shanghai")
-    parser.add_argument("--session-gap", type=_positive, default=30, metavar="MINUTES")
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive), such as 2017-12-01")
-    parser.add_argument("--blocks", help="blocks of the profile, such as counts,text; default: those of the profiles on screen")
-    parser.add_argument("--model", default="auto", help="auto, a Hugging Face name, or a folder")
-    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    parser.add_argument(
-        "--retrain", type=_share, default=0.1, metavar="SHARE", help="of new acts, above which the behaviour transformer is trained anew"
-    )
-    parser.add_argument("--seed", type=_seed, default=0)
-
-
-def _ingest_options(arguments: argparse.Namespace) -> IngestOptions:
-    return IngestOptions(
-        events=tuple(arguments.events),
-        items=arguments.items,
-        users=arguments.users,
-        mapping=arguments.map,
-        append=arguments.append,
-        time_zone=arguments.time_zone,
-        session_gap_minutes=arguments.session_gap,
-    )
-
-
-def _profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions:
-    """What was asked for; blocks that nobody named are those of the profiles on screen, so that one choice serves all stages."""
-    blocks = ProfileOptions.blocks
-    if arguments.blocks is not None:
-        blocks = tuple(arguments.blocks.split(","))
-    elif arguments.dataset in home.datasets():
-        blocks = blocks_in_use(home.dataset(arguments.dataset))
-    return ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device, retrain=arguments.retrain)
-
-
-def _horizon(arguments: argparse.Namespace) -> timedelta | None:
-    return None if arguments.horizon == "auto" else parse_horizon(arguments.horizon)
-
-
-def _cutoff(arguments: argparse.Namespace) -> datetime | None:
-    return parse_time(arguments.cutoff) if arguments.cutoff else None
-
-
-def _out(arguments: argparse.Namespace) -> Path | None:
-    if not arguments.out:
-        return None
-    path = Path(arguments.out)
-    if path.suffix not in (".parquet", ".csv"):
-        raise FileError("{path!r} must end in .parquet or .csv.", path=arguments.out)
-    if not path.parent.is_dir():
-        raise FileError("The folder {path} does not exist; make it, or choose another.", path=path.parent)
-    return path
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**32:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to {2**32 - 1}")
-    return number
-
-
-def _amount(text: str) -> float:
-    number = float(text)
-    if not abs(number) < 1e12:
-        raise argparse.ArgumentTypeError(f"{text} is not an amount of money")
-    return number
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to below 1")
-    return share
 
 
 def _echo(line: str) -> None:
