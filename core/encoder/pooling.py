@@ -22,7 +22,7 @@ The order is that of effort; the sizes follow the share of viewed pairs that are
 55-70 % on the logs measured), damped so that a hundred views still weigh more than one purchase. Showing an item,
 searching, taking it out of the cart and sending it back say nothing about liking its text: weight 0."""
 HALF_LIFE_DAYS = 60.0
-"""An act counts half after two months: the decay at which the personal purchase counter predicted best (MEASURED §12)."""
+"""An act counts half after two months: the best of seven half-lives on a validation window (docs/decisions/0015)."""
 
 _BLOCK_USERS = 20_000
 """Users whose pools are held as a sparse matrix at a time."""

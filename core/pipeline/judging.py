@@ -90,7 +90,7 @@ def judge_blocks(
             dataset.point_to("blocks", found)
         return about_rows(dataset, "blocks", found, reused=True)
     cutoffs = [log.until - back * horizon for back in (3, 2, 1) if back < 3 or log.until - 3 * horizon > log.start]
-    targets = _Targets(log, cutoffs, horizon)
+    targets = Targets(log, cutoffs, horizon)
     if not can_judge(*targets.labels).any():
         raise GateError(
             "Too few shoppers act within {days:g} days, or too few do not: {need} of each are needed, at {cutoffs} cutoffs, to judge the "
@@ -154,7 +154,7 @@ def _weigh(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> "Weig
     return choose_weights(one, other, labels[0][half], labels[0][~half], rng)
 
 
-def _judge_anyone(known: Sequence[Blocks], targets: "_Targets", seed: int) -> dict[str, Any] | None:
+def _judge_anyone(known: Sequence[Blocks], targets: "Targets", seed: int) -> dict[str, Any] | None:
     """How the weighed blocks foretell who acts at all, against counts; weights are chosen for that question on their own."""
     from core.encoder.probe import can_judge, equal, probe_blocks
 
@@ -192,7 +192,7 @@ _WORDS = {
 """Blocks, as warnings name them."""
 
 
-class _Targets:
+class Targets:
     """Who does what within the horizon after each cutoff, one row for everyone with an event before it.
 
     Targets are the most bought categories, of the most telling act that enough shoppers do in enough of them, else the acts
