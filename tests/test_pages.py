@@ -323,7 +323,7 @@ def test_measuring_the_text_model_starts_a_job(tmp_path: Path, monkeypatch: pyte
 def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("shopper", tiny, monkeypatch)
     app.text_input(key="shopper-id").set_value("u001").run()
-    assert "- Has ordered once" in words(app)
+    assert "- Has ordered once" in words(app) and "Lookers › Part 2" in words(app).replace("\\", "")
     ordered = next(b for b in app.button if b.key == "evidence-0")
     assert ordered.label == "events: 1"
     ordered.click().run()

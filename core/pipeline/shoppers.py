@@ -190,7 +190,8 @@ def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
     segment = None
     if place:
         found = segments(screen)
-        segment = {**found[found["segment_id"] == place["segment_id"]].iloc[0].to_dict(), "certainty": place["certainty"]}
+        own = {"certainty": place["certainty"], "subsegment_id": place.get("subsegment_id")}
+        segment = {**found[found["segment_id"] == place["segment_id"]].iloc[0].to_dict(), **own}
     return Portrait(
         user_id,
         facts,

@@ -12,7 +12,7 @@ from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
 from pages.parts.text import _, amount, chance, day, number, percent, plain, short, whole
-from pages.parts.traits import segment_names_shown, segments_shown
+from pages.parts.traits import segment_names_shown, segments_shown, subsegments_shown
 from pages.parts.words import band_word, feature_word, reasons_shown
 
 LEAST_EVENTS = 3
@@ -72,9 +72,13 @@ def card(here: Screen, found: Portrait) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         if found.segment:
-            row = segments_shown(here).set_index("segment_id").loc[int(found.segment["segment_id"])]
+            segments = segments_shown(here)
+            row, name = segments.set_index("segment_id").loc[int(found.segment["segment_id"])], None
+            if (part := found.segment["subsegment_id"]) is not None:
+                fine = subsegments_shown(here, segments).set_index("subsegment_id")
+                name = fine["name"].get(int(part))
             told = [
-                plain(row["name"]),
+                plain(name or row["name"]),
                 _("certainty {share}", share=percent(found.segment["certainty"], 0)),
                 frame.made_from(here, "atlas"),
             ]
