@@ -9,6 +9,7 @@ import json
 import math
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,36 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
     _check(path)
     return dict(load_file(path))
+
+
+def read_rows(
+    path: Path, name: str, begin: int = 0, end: int | None = None, *, most: int = 65_536, check: bool = True
+) -> Iterator[tuple[int, Array]]:
+    """Read rows `begin` to `end` of an array piece by piece, so that a large one is never whole in memory.
+
+    Args:
+        path: A file that `write_arrays` wrote.
+        name: Of the array.
+        begin: First row.
+        end: Row after the last; None for all.
+        most: Rows of a piece.
+        check: False for a second look at a file that was checked a moment ago.
+
+    Yields:
+        The place of the first row, and at most `most` rows.
+
+    Raises:
+        StorageError: The file is missing or differs from its recorded sha256.
+    """
+    from safetensors import safe_open
+
+    if check:
+        _check(path)
+    with safe_open(path, framework="numpy") as arrays:
+        rows = arrays.get_slice(name)
+        last = rows.get_shape()[0] if end is None else end
+        for start in range(begin, last, most):
+            yield start, rows[start : min(start + most, last)]
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.artifacts import read_arrays, read_json, read_table, seal, write_arrays, write_json, write_table
+from core.artifacts import read_arrays, read_json, read_rows, read_table, seal, write_arrays, write_json, write_table
 from core.errors import StorageError
 
 
@@ -40,3 +40,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_numbers_that_json_does_not_know_become_null(tmp_path: Path) -> None:
     write_json(tmp_path / "r.json", {"auc": float("nan"), "n": np.int64(3), "parts": (np.float32(0.5), float("inf"))})
     assert read_json(tmp_path / "r.json") == {"auc": None, "n": 3, "parts": [0.5, None]}
+
+
+def test_rows_are_read_piece_by_piece_and_a_changed_file_is_refused(tmp_path: Path) -> None:
+    rows = np.arange(20, dtype=np.float32).reshape(10, 2)
+    write_arrays(tmp_path / "a.safetensors", {"a": rows, "b": rows + 1})
+    seal(tmp_path, {})
+    pieces = list(read_rows(tmp_path / "a.safetensors", "a", most=4))
+    assert [start for start, _ in pieces] == [0, 4, 8] and np.array_equal(np.concatenate([part for _, part in pieces]), rows)
+    assert [part.tolist() for _, part in read_rows(tmp_path / "a.safetensors", "b", 3, 4)] == [[[7.0, 8.0]]]
+    (tmp_path / "a.safetensors").write_bytes(b"changed")
+    with pytest.raises(StorageError):
+        next(read_rows(tmp_path / "a.safetensors", "a"))

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.artifacts import read_arrays
+from core.artifacts import read_rows
 from core.atlas import names
 from core.errors import NotFoundError
 from core.features.catalogue import FEATURES
@@ -212,20 +212,19 @@ def nearest(screen: Screen, user_id: str, k: int = 10) -> pd.DataFrame:
     run = screen.run_id("profiles")
     if run is None:
         return pd.DataFrame(columns=["user_id", "similarity"])
-    user_ids, unit = _unit_profiles(screen)
-    at = np.flatnonzero(user_ids == user_id)
-    if not len(at) or not unit[at[0]].any():
+    found = _similarities(screen, user_id)
+    if found is None:
         return pd.DataFrame(columns=["user_id", "similarity"])
-    similarity = unit @ unit[at[0]]
-    similarity[at[0]] = -np.inf
-    order = np.lexsort((user_ids.astype(str), -similarity))[:k]
+    user_ids, similarity = found
+    least = np.partition(similarity, -k)[-k] if len(similarity) > k else -np.inf
+    near = np.flatnonzero((similarity >= least) & np.isfinite(similarity))
+    order = near[np.lexsort((user_ids[near].astype(str), -similarity[near]))][:k]
     frame = pd.DataFrame({"user_id": user_ids[order], "similarity": similarity[order].astype(float)})
     if screen.run_id("atlas"):
         everyone = places(screen)
         own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
         frame["segment_id"] = [own.get(user) for user in frame["user_id"]]
-    found: pd.DataFrame = frame[np.isfinite(frame["similarity"])]
-    return found
+    return frame
 
 
 def titled(screen: Screen, frame: pd.DataFrame) -> pd.DataFrame:
@@ -247,19 +246,35 @@ def titles(screen: Screen, item_ids: tuple[str, ...]) -> dict[str, str]:
     return {item: title for item, title in zip(found["item_id"], found["title"], strict=True) if isinstance(title, str)}
 
 
-def _unit_profiles(screen: Screen) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-    folder = screen.dataset.run_path("profiles", screen.run_id("profiles"))
-    counts = screens.run_table(screen, "profiles", "counts")
+def _similarities(screen: Screen, user_id: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]] | None:
+    """All users and the cosine of their profiles to one user's (-inf for herself); None without a profile of hers.
+
+    Texts are read piece by piece: the screen process never holds the profiles of a million shoppers.
+    """
+    path = screen.dataset.run_path("profiles", screen.run_id("profiles")) / "text.safetensors"
+    has_text = path.is_file()
+    counts = screens.run_table(screen, "profiles", "counts", ["user_id"] if has_text else None)
     assert counts is not None
     user_ids = np.array(counts["user_id"].to_pylist(), dtype=object)
-    if (folder / "text.safetensors").is_file():
-        vectors = read_arrays(folder / "text.safetensors")["text"].astype(np.float32)
-    else:
-        values = np.nan_to_num(counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64))
-        values = np.sign(values) * np.log1p(np.abs(values))
-        vectors = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9)).astype(np.float32)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return user_ids, vectors / np.maximum(length, 1e-12)
+    at = np.flatnonzero(user_ids == user_id)
+    if not len(at):
+        return None
+    counted = None if has_text else _standardised(counts)
+    own = next(read_rows(path, "text", int(at[0]), int(at[0]) + 1))[1][0] if counted is None else counted[at[0]]
+    if not own.any():
+        return None
+    own = own.astype(np.float32) / np.linalg.norm(own)
+    similarity = np.empty(len(user_ids), np.float32)
+    for start, rows in read_rows(path, "text", check=False) if counted is None else [(0, counted)]:
+        similarity[start : start + len(rows)] = (rows @ own) / np.maximum(np.linalg.norm(rows, axis=1), 1e-12)
+    similarity[at[0]] = -np.inf
+    return user_ids, similarity
+
+
+def _standardised(counts: pa.Table) -> npt.NDArray[np.float32]:
+    values = np.nan_to_num(counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64))
+    values = np.sign(values) * np.log1p(np.abs(values))
+    return np.asarray((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9), np.float32)
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float | None:
