@@ -68,6 +68,7 @@ def run_chain(home: Path, arguments: argparse.Namespace) -> dict:
 
 def screen_memory(home: Path) -> float:
     """Resident MB of the dashboard's server after one browser has opened the overview and the map."""
+    from playwright.sync_api import Error as BrowserError
     from playwright.sync_api import sync_playwright
 
     port = 8599
@@ -86,7 +87,7 @@ def screen_memory(home: Path) -> float:
                     try:
                         page.goto(f"http://127.0.0.1:{port}/{path}?dataset=bench", timeout=20_000)
                         break
-                    except Exception:  # noqa: BLE001 - the server is still starting
+                    except BrowserError:  # the server is still starting
                         time.sleep(0.5)
                 page.wait_for_selector(".js-plotly-plot", timeout=60_000)
                 time.sleep(3)

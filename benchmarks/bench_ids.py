@@ -71,7 +71,7 @@ def main() -> None:
 
 def write(connection: duckdb.DuckDBPyConnection, scratch: Path, arguments: argparse.Namespace) -> None:
     """Compare writing events to a file: text ids, numbers turned back into text, and numbers as they are."""
-    connection.execute(f"ATTACH '{scratch / 'written.duckdb'}' AS final")
+    connection.execute("ATTACH ? AS final", [str(scratch / "written.duckdb")])
     back = "SELECT coded.* REPLACE (users.user_id AS user_id, items.item_id AS item_id) FROM coded JOIN users ON u = coded.user_id"
     sources = {"FROM rows": "text", f"{back} JOIN items ON i = coded.item_id": "back to text", "FROM coded": "numbers"}
     figures = {name: [] for name in sources.values()}

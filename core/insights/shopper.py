@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from core.schema import INTEREST_TYPES
 from core.store import Connection, fetch
 
 ACTS_SQL = """
@@ -29,7 +30,7 @@ ALIKE_SQL = """
 WITH acts AS (
     SELECT h.user_id, h.item_id, c.category FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
     WHERE list_contains($users, h.user_id) AND h.item_id IS NOT NULL
-          AND h.event_type::VARCHAR IN ('view', 'click', 'favourite', 'share', 'cart', 'purchase')
+          AND list_contains($interest, h.event_type::VARCHAR)
 ), tastes AS (
     SELECT user_id, category, count(*) / sum(count(*)) OVER (PARTITION BY user_id) AS share FROM acts
     WHERE category IS NOT NULL GROUP BY user_id, category
@@ -47,7 +48,7 @@ FROM spoken FULL JOIN items USING (user_id) ORDER BY user_id
 """
 SHARES_SQL = """
 SELECT c.category, c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id
-WHERE h.event_type::VARCHAR IN ('view', 'click', 'favourite', 'share', 'cart', 'purchase') GROUP BY ALL
+WHERE list_contains($interest, h.event_type::VARCHAR) GROUP BY ALL
 """
 
 
@@ -75,7 +76,7 @@ def acts_of(connection: Connection, user_id: str, zone: str) -> pa.Table:
 def shares_of_all(connection: Connection) -> Shares:
     """Count how all shoppers' acts with items spread over categories and over brands."""
     counts: dict[str, Counter[str]] = {"category": Counter(), "brand": Counter()}
-    for row in fetch(connection, SHARES_SQL).to_pylist():
+    for row in fetch(connection, SHARES_SQL, {"interest": list(INTEREST_TYPES)}).to_pylist():
         for column, counter in counts.items():
             if row[column] is not None:
                 counter[row[column]] += row["n"]
@@ -89,4 +90,4 @@ def why_alike(connection: Connection, user_id: str, others: Sequence[str]) -> pa
         user_id, overlap (share of acts that the two spread over categories alike, 0-1), categories (the two that make most of
         it), items (different items that both touched); those without anything in common are left out.
     """
-    return fetch(connection, ALIKE_SQL, {"user_id": user_id, "users": [user_id, *others]})
+    return fetch(connection, ALIKE_SQL, {"user_id": user_id, "users": [user_id, *others], "interest": list(INTEREST_TYPES)})

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import ModelError
 from core.messages import Message, say
 from core.schema import Progress, silent
 from core.wording.checking import complaints
@@ -126,6 +125,3 @@ def _language(language: str) -> str:
 
 def _known(value: Any) -> bool:
     return value is not None and value == value
-
-
-__all__ = ["ModelError", "Wording", "segment_facts", "word_segments"]
