@@ -216,3 +216,40 @@ def test_a_zone_whose_clock_never_changes_says_nothing(ingest: Ingest) -> None:
 def test_day_first_times_of_a_zone_become_utc(ingest: Ingest, dataset: Dataset) -> None:
     ingest("user,item,time\nu1,a,13/03/2024 10:00\nu2,a,14/03/2024 10:00\n", time_zone="Asia/Shanghai")
     assert events(dataset, "CAST(event_time AS VARCHAR)")[0] == ("2024-03-13 02:00:00",)
+
+
+def test_a_device_stands_for_the_shopper_in_rows_without_one_and_that_is_said(ingest: Ingest, dataset: Dataset) -> None:
+    text = (
+        "userId,anonymousId,event,timestamp,productId\nu1,a1,Product Viewed,2024-01-01T10:00:00Z,p1\n"
+        ",a2,Product Viewed,2024-01-01T10:01:00Z,p2\n,,Product Added,2024-01-01T10:02:00Z,p2\n"
+    )
+    record = ingest(text)
+    assert events(dataset, "user_id, item_id") == [("u1", "p1"), ("a2", "p2")]
+    assert (record["rows_kept"], record["rows_quarantined"]) == (2, 1)
+    assert any(w.startswith("1 row has no userId; its anonymousId stands") for w in map(str, record["warnings"]))
+
+
+def test_without_gaps_a_device_is_no_stand_in(ingest: Ingest, dataset: Dataset) -> None:
+    ingest("userId,anonymousId,event,timestamp,productId\nu1,a1,Product Viewed,2024-01-01T10:00:00Z,p1\n")
+    assert "anonymous_id" not in dataset.manifest()["mapping"]["events"]["columns"]
+
+
+def test_pseudonyms_cover_the_device_too(ingest: Ingest, dataset: Dataset) -> None:
+    text = "userId,anonymousId,event,timestamp,productId\nu1,a1,view,2024-01-01T10:00:00Z,p1\n,a2,view,2024-01-01T10:01:00Z,p2\n"
+    ingest(text, mapping={"pseudonyms": ["user_id"]})
+    assert not {"u1", "a2"} & {user for (user,) in events(dataset, "user_id")}
+
+
+def test_orders_that_were_refunded_or_cancelled_are_no_purchases(ingest: Ingest, dataset: Dataset) -> None:
+    head = "order_id,customer_id,sku,quantity,price,order_date,order_status\n"
+    states = ("delivered", "refunded", "canceled", "shipped")
+    text = head + "".join(f"{n},c{n},s,1,10,2024-01-0{n + 1} 1{n}:00:00,{state}\n" for n, state in enumerate(states))
+    record = ingest(text)
+    assert [kind for (kind,) in events(dataset, "event_type::VARCHAR")] == ["purchase", "other", "other", "purchase"]
+    assert [float(value or 0) for (value,) in events(dataset, "revenue")] == [10.0, 0.0, 0.0, 10.0]
+    assert any("are no purchases: 'canceled' (1), 'refunded' (1)" in str(warning) for warning in record["warnings"])
+
+
+def test_a_status_of_other_words_says_nothing_of_a_sale(ingest: Ingest, dataset: Dataset) -> None:
+    ingest("order_id,customer_id,sku,price,order_date,status\n1,c1,s1,10,2024-01-01 10:00:00,gold\n2,c2,s2,10,2024-01-02 11:00:00,silver\n")
+    assert {kind for (kind,) in events(dataset, "event_type::VARCHAR")} == {"purchase"}

@@ -252,3 +252,24 @@ def test_an_amount_on_a_view_is_the_price_of_the_item(ingest: Ingest, dataset: D
     assert "price" in record["columns_present"] and any("taken as the price" in warning for warning in record["warnings"])
     ingest("uid,iid,ts,amount\nu1,a,2024-03-01 10:00:00,5.50\n", mapping={"events": {"columns": {}, "default_event_type": "purchase"}})
     assert rows(dataset, "price, revenue") == [(None, Decimal("5.5000"))]
+
+
+def test_quotes_that_a_backslash_escapes_are_read_and_counted(ingest: Ingest, dataset: Dataset) -> None:
+    lines = [
+        'u1,i1,view,2024-01-01 10:00:00,"5\\" nails, box"',
+        'u1,i2,view,2024-01-01 10:01:00,"C:\\"',
+        'u2,i3,view,2024-01-02 10:00:00,"a \\"b\\" c\\\\"',
+    ]
+    record = ingest("user_id,item_id,event,time,title\n" + "\n".join(lines) + "\n")
+    with dataset.log().history() as connection:
+        titles = connection.execute("SELECT title FROM main.items ORDER BY item_id").fetchall()
+    assert titles == [('5" nails, box',), ("C:\\",), ('a "b" c\\',)]
+    assert any("write a quote inside a value as" in str(warning) for warning in record["warnings"])
+
+
+def test_a_price_of_nothing_may_be_a_word(ingest: Ingest, dataset: Dataset) -> None:
+    prices = ["Free", "2.50", "3", "4", "cheap"]
+    lines = [f"u{n},a,buy,2024-01-0{n + 1} 1{n}:00:00,{price}" for n, price in enumerate(prices)]
+    record = ingest("user_id,item_id,event,time,price\n" + "\n".join(lines) + "\n")
+    assert (record["rows_kept"], rows(dataset, "rule", "quarantine")) == (4, [("bad_price",)])
+    assert [float(price) for (price,) in rows(dataset, "price")] == [0.0, 2.5, 3.0, 4.0]

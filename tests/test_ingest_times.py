@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import MappingError
 from core.ingest.date_order import weigh_date_order
+from core.ingest.month_names import month_words
 from core.store import Dataset
 from tests.test_ingest import HEADER, Ingest, events, query
 
@@ -148,3 +149,32 @@ def test_events_far_outside_the_bulk_are_named_and_kept(ingest: Ingest) -> None:
     record = ingest(HEADER + usual + "u1,a,view,2021-03-01 10:00:00,1\n")
     assert record["rows_kept"] == 401
     assert any("1 event lies far outside the bulk of the log, 2024-03-01 to 2024-03-28: on 2021-03-01" in w for w in record["warnings"])
+
+
+MONTHS = {
+    "French": ("lundi 4 mars 2024", "1er févr. 2024 à 14h05", "12 août 2023"),
+    "German": ("3. März 2024, 14:05", "12. Dezember 2023", "4. Jan. 2024"),
+    "Spanish": ("3 de enero de 2024 14:05", "12 feb 2024", "5 de septiembre de 2023"),
+    "Polish": ("5 stycznia 2024", "7 maja 2024 10:01", "9 wrz 2023"),
+    "Turkish": ("12 ağustos 2024", "3 kasım 2024", "1 Ocak 2024"),
+}
+READ = {
+    "French": ["2024-03-04 00:00:00", "2024-02-01 14:05:00", "2023-08-12 00:00:00"],
+    "German": ["2024-03-03 14:05:00", "2023-12-12 00:00:00", "2024-01-04 00:00:00"],
+    "Spanish": ["2024-01-03 14:05:00", "2024-02-12 00:00:00", "2023-09-05 00:00:00"],
+    "Polish": ["2024-01-05 00:00:00", "2024-05-07 10:01:00", "2023-09-09 00:00:00"],
+    "Turkish": ["2024-08-12 00:00:00", "2024-11-03 00:00:00", "2024-01-01 00:00:00"],
+}
+
+
+@pytest.mark.parametrize("language", list(MONTHS))
+def test_months_are_read_by_their_names_in_many_languages(ingest: Ingest, dataset: Dataset, language: str) -> None:
+    text = "user_id,item_id,event,date\n" + "".join(f'u{i},i{i},view,"{date}"\n' for i, date in enumerate(MONTHS[language]))
+    ingest(text)
+    assert [row[1] for row in sorted(events(dataset, "source_row, event_time::VARCHAR"))] == READ[language]
+
+
+def test_no_word_means_two_months() -> None:
+    english = {"jan": 1, "feb": 2, "apr": 4, "jun": 6, "jul": 7, "sep": 9, "nov": 11}
+    assert {word: month_words()[word] for word in english} == english
+    assert (month_words()["marz"], month_words()["mai"], month_words()["dezember"]) == (3, 5, 12)

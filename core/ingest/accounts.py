@@ -176,6 +176,12 @@ def _doubts_of(source: Source) -> Iterator[Message]:
             if n > 1
             else say("1 line of {file} has a quote inside a plain field; it is kept as a sign of the text.", file=file)
         )
+    if n := account.backslashes:
+        yield (
+            say('{n} lines of {file} write a quote inside a value as \\"; it is read as a quote.', n=n, file=file)
+            if n > 1
+            else say('1 line of {file} writes a quote inside a value as \\"; it is read as a quote.', file=file)
+        )
     if n := account.short:
         yield (
             say(

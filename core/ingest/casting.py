@@ -9,6 +9,7 @@ import duckdb
 
 from core.errors import MappingError
 from core.ingest.date_order import settle_date_order, weigh_date_order
+from core.ingest.month_names import in_english
 from core.messages import Message, say
 from core.store import Connection, scalar
 
@@ -53,6 +54,8 @@ _NAMED = (
     " '%d/%b/%Y:%H:%M:%S', '%a, %d %b %Y %H:%M:%S', '%a %b %d %H:%M:%S %Y', '%d%b%Y', '%d%b%Y:%H:%M:%S']"
 )
 
+_SPELLED = f"['%d %b %Y %I:%M %p', '%Y %b %d', '%d/%b/%y', '%d %b %y', '%d %b %y %H:%M', '%d-%b-%Y %H:%M', {_NAMED[1:]}"
+
 _BODIES = {
     "iso": _ISO_CAST,
     "epoch": "TRY(make_timestamp(CAST(TRY_CAST(x AS DECIMAL(30, 6)) * time_factor() AS BIGINT)))",
@@ -72,7 +75,7 @@ _BODIES = {
     "excel": "in_zone(TIMESTAMP '1899-12-30' + to_microseconds(CAST(round(TRY_CAST(x AS DOUBLE) * 86400) AS BIGINT) * 1000000))",
     "named_month": f"CASE WHEN regexp_matches(x, '{_OFFSET}')"
     rf" THEN timezone('UTC', try_strptime(regexp_replace(x, ' *(GMT|UTC|Z)$', ' +0000'), {_NAMED_ZONED}))"
-    rf" ELSE in_zone(try_strptime(regexp_replace(x, ' (GMT|UTC) (\d{{4}})$', ' \2'), {_NAMED})) END",
+    rf" ELSE in_zone(COALESCE(try_strptime(regexp_replace(x, ' (GMT|UTC) (\d{{4}})$', ' \2'), {_NAMED}), foreign_month(x))) END",
 }
 """Ways to read a time; `x` is text. Year-first text and epoch numbers are read beside it, because they can mean only one thing."""
 _ELSE = "CASE WHEN regexp_matches(x, '^1[0-9]{9}([0-9]{3}){0,2}$') THEN TRY(make_timestamp(CAST(rpad(x, 16, '0') AS BIGINT))) END"
@@ -138,7 +141,7 @@ def decide_time(
     best = max(forms, key=lambda form: forms[form])
     if forms[best] < total * 0.3:
         named = scalar(
-            connection, "SELECT count(*) FILTER (regexp_matches(event_time, '[A-Za-z]{3}')) FROM (SELECT event_time FROM raw LIMIT 1000)"
+            connection, r"SELECT count(*) FILTER (regexp_matches(event_time, '\p{L}{3}')) FROM (SELECT event_time FROM raw LIMIT 1000)"
         )
         if named:
             return TimeReading("named_month")
@@ -229,6 +232,10 @@ def make_time_macros(connection: Connection, reading: TimeReading, zone: str, ti
         f" THEN try_strptime(rtrim(t), {_HALF_DAYS})"
         f" ELSE COALESCE(TRY_CAST(rtrim(t) AS TIMESTAMP), CAST(try_strptime(rtrim(t), {_CLOCKS}) AS TIMESTAMP)) END"
     )
+    if reading.kind == "named_month":
+        # in a lambda, so that the long spelling is made only for the times that are not English
+        spelled = f"list_transform([x], lambda y: try_strptime({in_english('y')}, {_SPELLED}))[1]"
+        connection.execute(f"CREATE OR REPLACE TEMP MACRO foreign_month(x) AS {spelled}")
     connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_iso(x) AS ({_ISO_CAST})")
     body = f"in_zone(try_strptime(x, '{time_format}'))" if reading.kind == "given" else _BODIES[reading.kind]
     if reading.kind == "epoch" and not reading.given:
@@ -259,6 +266,8 @@ def count_other_times(connection: Connection, reading: TimeReading) -> int:
 _MONEY = (
     r"\p{Sc}|US\$|R\$|USD|EUR|GBP|CNY|RMB|JPY|INR|CHF|PLN|SEK|NOK|DKK|AUD|CAD|BRL|MXN|KRW|HKD|TWD|SGD|TRY|RUB|CZK|Rs\.?|kr\.?|zł|元|円|원"
 )
+_FREE = "('free', 'free of charge', 'gratis', 'kostenlos', 'gratuit', 'gratuito', '免费', '免費', '无料')"
+"""Words that shops write for a price of nothing."""
 _SIGNS = rf"^(?:{_MONEY})\s*|\s*(?:{_MONEY})$"
 
 
@@ -322,7 +331,8 @@ def make_number_macros(connection: Connection, decimal: str, dwell_unit: str) ->
     else:
         settled = "CASE WHEN regexp_matches(b, '^-?\\d{1,3}(,\\d{2,3})*(\\.\\d*)?$') THEN replace(b, ',', '') ELSE b END"
         whole = "TRY_CAST(x AS DECIMAL(18, 4))"
-    body = f"COALESCE({whole}, list_transform([bare(x)], lambda b: TRY_CAST({settled} AS DECIMAL(18, 4)))[1])"
+    free = f"CASE WHEN lower(trim(x)) IN {_FREE} THEN CAST(0 AS DECIMAL(18, 4)) END"
+    body = f"COALESCE({whole}, list_transform([bare(x)], lambda b: TRY_CAST({settled} AS DECIMAL(18, 4)))[1], {free})"
     connection.execute(f"CREATE OR REPLACE TEMP MACRO parse_number(x) AS {body}")
     factor = {"ms": "0.001", "min": "60"}.get(dwell_unit, "1")
     connection.execute(

@@ -15,11 +15,11 @@ from core.ingest.casting import (
     make_number_macros,
     make_time_macros,
 )
-from core.ingest.event_words import read_words
+from core.ingest.event_words import STATUS_WORDS, read_words
 from core.ingest.ids import are_whole
 from core.ingest.layouts import find_layout
 from core.ingest.mapping import RoleMapping
-from core.ingest.names import plain_name
+from core.ingest.names import ORDER_STATES, plain_name
 from core.ingest.orders import fill_orders, join_lines, merge_heads
 from core.ingest.outliers import take_far_prices, take_other_currencies, take_strangers
 from core.ingest.report_words import quoted_rule
@@ -69,7 +69,22 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     products = layout is not None and "product_list" in plain_name(part.columns.get("item_id", ("",))[0])
     if products:
         _read_products(work, columns)
-    words, several = _translate(work, part, columns, layout.codes if layout else {})
+    is_state = len(states := part.columns.get("event_type", ())) == 1 and plain_name(states[0]) in ORDER_STATES
+    codes = layout.codes if layout and layout.codes else STATUS_WORDS if is_state else {}
+    words, several = _translate(work, part, columns, codes, is_state)
+    if "anonymous_id" in columns and (strangers := scalar(connection, "SELECT count(anonymous_id) FROM raw")):
+        names = {"user": " + ".join(part.columns["user_id"]), "device": " + ".join(part.columns["anonymous_id"])}
+        warnings.append(
+            say(
+                "{n} rows have no {user}; their {device} stands for the shopper there. Map `anonymous_id` to null to set these rows aside.",
+                n=strangers,
+                **names,
+            )
+            if strangers > 1
+            else say(
+                "1 row has no {user}; its {device} stands for the shopper there. Map `anonymous_id` to null to set this row aside.", **names
+            )
+        )
     row = connection.execute(
         "SELECT count(*) FILTER (regexp_matches(order_id, '^[Cc][0-9]+$')),"
         " count(order_id) FILTER (regexp_matches(order_id, '^[0-9]+$')) FROM raw"
@@ -95,7 +110,9 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
     return reading, shape, words
 
 
-def _translate(work: Work, part: RoleMapping, columns: set[str], codes: Mapping[str, str]) -> tuple[list[dict[str, Any]], bool]:
+def _translate(
+    work: Work, part: RoleMapping, columns: set[str], codes: Mapping[str, str], is_state: bool
+) -> tuple[list[dict[str, Any]], bool]:
     """Make the tables `words` and `more_words`; return what each word means, and whether one may tell several acts."""
     connection, warnings = work.connection, work.warnings
     found = connection.execute(
@@ -118,7 +135,22 @@ def _translate(work: Work, part: RoleMapping, columns: set[str], codes: Mapping[
     more = [(word, kind, kind == m.kinds[-1]) for word, m in meanings.items() for kind in m.kinds[1:]]
     if more:
         connection.executemany("INSERT INTO more_words VALUES (?, ?, ?)", more)
-    if codes and not part.event_types and any(meaning.shown.split(" + ")[0].split(",")[0] in codes for meaning in meanings.values()):
+    if is_state and (gone := {m.shown: counts[m.shown] for m in meanings.values() if m.known and m.kinds == ("other",)}):
+        listed = ", ".join(f"{word!r} ({n})" for word, n in gone.items())
+        warnings.append(
+            say(
+                "{column} tells how far an order is: rows of orders that brought no money to keep are no purchases: {words}. "
+                "Name them in `event_types` of the mapping if they are.",
+                column=pieces[0],
+                words=listed,
+            )
+        )
+    elif (
+        codes
+        and not is_state
+        and not part.event_types
+        and any(meaning.shown.split(" + ")[0].split(",")[0] in codes for meaning in meanings.values())
+    ):
         listed = ", ".join(f"{word} = {kind}" for word, kind in codes.items())
         warnings.append(say("The columns are those of a known export, so its codes were read so: {codes}.", codes=listed))
     if unknown:

@@ -55,6 +55,25 @@ _WORDS: Final[dict[str, str]] = {
     ),
 }
 
+_STATUS_WORDS: Final[dict[str, str]] = {
+    "purchase": (
+        "paid partially_paid partially_refunded complete completed closed processing in_process shipped shipping in_transit dispatched "
+        "out_for_delivery delivered fulfilled partially_fulfilled invoiced approved confirmed accepted success successful succeeded "
+        "settled captured authorized received done bezahlt versandt geliefert abgeschlossen paye payee expediee livree terminee "
+        "已付款 已支付 支付成功 待发货 已发货 待收货 已收货 已签收 已完成 完成 交易成功 待评价 已付款 已出库"
+    ),
+    "other": (
+        "refunded refund returned cancelled canceled cancel void voided reversed chargeback charged_back failed failure declined rejected "
+        "pending pending_payment payment_pending on_hold hold unpaid created draft open new expired abandoned unavailable storniert "
+        "erstattet offen remboursee annulee en_attente "
+        "已退款 退款成功 已退货 已取消 取消 交易关闭 已关闭 待付款 未付款 待支付 未支付 支付失败"
+    ),
+}
+
+STATUS_WORDS: Final[dict[str, str]] = {word: kind for kind, words in _STATUS_WORDS.items() for word in words.split()}
+"""How far an order is → what the shopper's money says of it: a sale that stands, or none (`other`). The row of an order that was
+refunded or cancelled holds the sale itself, so taking it for a refund would subtract what was never added."""
+
 EVENT_WORDS: Final[dict[str, str]] = {word: kind for kind, words in _WORDS.items() for word in [kind, *words.split()]}
 """Word → canonical event type; words are spelled as `plain_word` spells them."""
 

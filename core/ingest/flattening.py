@@ -1,9 +1,11 @@
-"""One JSON object becomes one row of texts, or one for each element of its list; inner objects are flattened one level."""
+"""One JSON object becomes one row of texts, or one for each element of its list; inner objects are flattened a few levels."""
 
 import json
 from typing import Any
 
 _KEY, _VALUE = "key", "value"
+DEPTH = 4
+"""Levels of objects in objects that become columns; API answers such as Klaviyo's keep the user three levels down."""
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def flatten(value: dict[str, Any]) -> dict[str, str | None]:
     """Return the values of an object as texts by column.
 
     `{"user": {"id": 7}}` has the column `user.id`. A list of keys and values, as GA4 exports `event_params`, has a column for each
-    key: `event_params.page_location`. A list of one object is that object. What lies deeper, and other lists, stay JSON text.
+    key: `event_params.page_location`. A list of one object is that object. What lies deeper than `DEPTH`, and other lists, stay JSON text.
 
     Raises:
         ValueError: Two values would stand in one column.
@@ -72,12 +74,15 @@ def flatten(value: dict[str, Any]) -> dict[str, str | None]:
     return made
 
 
-def _spread(made: dict[str, str | None], key: str, inner: dict[str, Any]) -> None:
+def _spread(made: dict[str, str | None], key: str, inner: dict[str, Any], depth: int = 1) -> None:
     if len(inner) == 1 and (sign := next(iter(inner))).startswith("$"):  # MongoDB's {"$oid": …}, {"$date": …}, {"$numberLong": …}
         _put(made, key, _text(inner[sign]))
         return
     for name, element in inner.items():
-        _put(made, f"{key}.{name}", _text(element))
+        if isinstance(element, dict) and element and depth < DEPTH:
+            _spread(made, f"{key}.{name}", element, depth + 1)
+        else:
+            _put(made, f"{key}.{name}", _text(element))
 
 
 def _list(made: dict[str, str | None], key: str, inner: list[Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from core.ingest.event_words import flag_word
+from core.ingest.event_words import STATUS_WORDS, flag_word, plain_word
 from core.ingest.guessing_times import join_time
 from core.ingest.layouts import SURE, find_layout, layout_columns
 from core.ingest.likeness import NULLS, is_number, plausible, samples_of, share_of, words_share
@@ -14,8 +14,10 @@ from core.ingest.names import (
     DEMOGRAPHIC_INDEX,
     EVENT_INDEX,
     ITEM_INDEX,
+    ORDER_STATES,
     ORDER_TOTALS,
     PER_USER_SESSIONS,
+    STAND_INS,
     bare_name,
     name_scores,
     plain_name,
@@ -53,7 +55,20 @@ def guess_names(role: Role, given: RoleMapping, free: list[str], values: Values,
         free = [c for c in free if c not in flags]
         known = replace(known, columns={**known.columns, "event_type": tuple(flags)})
     found = [*settled, *_guess_rest(role, known, free, values)]
-    return _number_sessions(found, given) if role == "events" else found
+    return _number_sessions(_stand_in(found, given, free, values, rows), given) if role == "events" else found
+
+
+def _stand_in(found: list[Guess], given: RoleMapping, free: list[str], values: Values, rows: int) -> list[Guess]:
+    """Let the id of a device or cookie stand for the user in rows without one."""
+    user = next((g.source for g in found if g.canonical == "user_id"), given.columns.get("user_id"))
+    if user is None or len(user) != 1 or "anonymous_id" in given.columns or len(values[user[0]]) >= rows:
+        return found
+    used = {piece for guess in found for piece in guess.source} | set(user)
+    spare = [c for c in free if c not in used and bare_name(c) in STAND_INS and len(values[c]) > len(values[user[0]])]
+    if not spare:
+        return found
+    best = max(spare, key=lambda column: len(values[column]))
+    return [*found, Guess("anonymous_id", (best,), 0.8, samples_of(values[best]))]
 
 
 def find_flags(free: list[str], values: Values) -> list[str]:
@@ -165,7 +180,7 @@ def _event_column(found: list[Guess], by_name: dict[str, Guess], free: list[str]
     used = {piece for g in found for piece in g.source}
     for column in free:
         if any(word in plain_name(column) for word in ("status", "state", "状态")):
-            continue  # a status tells how far an order is, not what a shopper did
+            continue  # a status tells how far an order is, not what a shopper did; see _order_state
         if (
             column not in used
             and len(values[column]) >= 1
@@ -173,6 +188,18 @@ def _event_column(found: list[Guess], by_name: dict[str, Guess], free: list[str]
             and not share_of(values[column], is_number)
         ):
             return [*found, Guess("event_type", (column,), 0.7, samples_of(values[column]))]
+    return _order_state(found, used, free, values)
+
+
+def _order_state(found: list[Guess], used: set[str], free: list[str], values: Values) -> list[Guess]:
+    """Take how far an order is for what happened, when every word of the column says whether the sale stands."""
+    if not any(guess.canonical in ("order_id", "quantity", "revenue", "price") for guess in found):
+        return found
+    for column in free:
+        if column not in used and plain_name(column) in ORDER_STATES and values[column]:
+            known = share_of(values[column], lambda v: plain_word(v) in STATUS_WORDS)
+            if known > 0.95 and len(set(values[column])) <= 30:
+                return [*found, Guess("event_type", (column,), 0.75, samples_of(values[column]))]
     return found
 
 

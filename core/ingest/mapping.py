@@ -14,6 +14,7 @@ Role = Literal["events", "items", "users"]
 
 EVENT_COLUMNS: Final = (
     "user_id",
+    "anonymous_id",
     "item_id",
     "purchase_item_id",
     "event_type",
@@ -31,7 +32,8 @@ EVENT_COLUMNS: Final = (
     "order_hour",
     "days_since_prior_order",
 )
-"""Keys that `events.columns` may have, besides item attributes and demographics repeated in each row."""
+"""Keys that `events.columns` may have, besides item attributes and demographics repeated in each row; `anonymous_id` (a device, a
+cookie) stands for the user where `user_id` is empty."""
 
 TIME_UNITS: Final = ("s", "ms", "us", "ns", "days")
 DWELL_UNITS: Final = ("s", "ms", "min")

@@ -245,6 +245,22 @@ _NESTED: Final = 0.93
 """A nested name is a little less sure than the plain one."""
 DAY_ONLY: Final = frozenset(_words("weekday week_day dow day_of_week order_dow dayofweek day_name 星期 星期几 周几"))
 """Names of columns that say the day of the week, which places no event in time."""
+STAND_INS: Final = frozenset(
+    _words(
+        "anonymous_id anonymousid anonymous_user_id user_pseudo_id visitor_id visitorid full_visitor_id fullvisitorid client_id clientid"
+        " device_id deviceid cookie_id cookieid distinct_id domain_userid network_userid mcvisid mcid guest_id 访客id 设备id 匿名id"
+        " 訪客id 設備id"
+    )
+)
+"""Names of ids that a log has of everyone, also of those who did not sign in."""
+ORDER_STATES: Final = frozenset(
+    _words(
+        "status order_status orderstatus order_state state_of_order financial_status payment_status payment_state transaction_status"
+        " line_status item_status bestellstatus zahlungsstatus statut statut_commande estado estado_pedido 订单状态 交易状态 支付状态 状态"
+        " 訂單狀態 交易狀態 狀態"
+    )
+)
+"""Names of columns that tell how far an order is."""
 PER_USER_SESSIONS: Final = frozenset(_words("ga_session_id visit_num visit_number domain_sessionidx session_number"))
 """Session numbers that start anew, or may meet, with every user."""
 ORDER_TOTALS: Final = frozenset(

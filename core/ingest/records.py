@@ -56,6 +56,8 @@ class Accounting:
     """Whether the last line lacks its line end."""
     literal_quotes: int = 0
     """Lines kept although a quote stands inside a plain field; it is read as a sign like any other."""
+    backslashes: int = 0
+    """Records whose values hold quotes that a backslash escapes."""
     broken_lines: list[tuple[int, int, str, str]] = field(default_factory=list)
     """(row number, physical line, reason, original text) since the last drain."""
 
@@ -318,11 +320,13 @@ class _Cutter:
         joined = line
         for extra in range(MAX_SPAN):
             fields = self._fields(joined)
-            if fields is not None:
-                if len(fields) == self.width:
-                    return extra + 1, joined
-                break
-            if not self._open(joined):
+            if fields is not None and len(fields) == self.width:
+                return extra + 1, joined
+            mended = _doubled(joined) if b'\\"' in joined else None
+            if mended is not None and (escaped := self._fields(mended)) is not None and len(escaped) == self.width:
+                self.account.backslashes += 1
+                return extra + 1, mended
+            if fields is not None or not (self._open(joined) or (mended is not None and self._open(mended))):
                 break
             if place + extra + 1 >= len(lines):
                 if not last and len(joined) < MAX_LINE // 8:
@@ -353,6 +357,11 @@ class _Cutter:
         array = np.frombuffer(record, dtype=np.uint8)
         quotes = np.flatnonzero(array == _QUOTE)
         return len(quotes) % 2 == 1 and self._sound(array, quotes)
+
+
+def _doubled(record: bytes) -> bytes:
+    r"""Write quotes and backslashes that a backslash escapes, as Spark and MySQL do, the usual way: `\"` → `""`, `\\\\` → `\\`."""
+    return re.sub(rb'\\(["\\])', lambda found: b'""' if found[1] == b'"' else b"\\", record)
 
 
 def _whole(piece: bytes) -> bool:

@@ -120,11 +120,16 @@ def stage_file(
     wanted = list(dict.fromkeys(piece for pieces in mapping.columns.values() for piece in pieces))
     account = Accounting()
     targets = ", ".join(identifier(name) for name in mapping.columns)
-    values = ", ".join(
-        f"pseudonymised({value})" if name in covered else value
-        for name, pieces in mapping.columns.items()
-        for value in [joined_value(name, [f"known(c{wanted.index(piece)})" for piece in pieces], pieces)]
-    )
+    cells = {
+        name: joined_value(name, [f"known(c{wanted.index(piece)})" for piece in pieces], pieces) for name, pieces in mapping.columns.items()
+    }
+    if {"user_id", "anonymous_id"} <= cells.keys():
+        user, device = cells["user_id"], cells["anonymous_id"]
+        cells |= {
+            "user_id": f"COALESCE({user}, {device})",
+            "anonymous_id": f"CASE WHEN {user} IS NULL AND {device} IS NOT NULL THEN '1' END",
+        }
+    values = ", ".join(f"pseudonymised({value})" if name in covered else value for name, value in cells.items())
     statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
     try:
         found = measure(preview, part_of(tick, 0, 4))

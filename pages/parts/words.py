@@ -34,6 +34,7 @@ def weekday_words() -> list[str]:
 
 COLUMN_WORDS = {
     "user_id": "Shopper id",
+    "anonymous_id": "Device or cookie, where the shopper id is empty",
     "item_id": "Item id",
     "purchase_item_id": "Id of the purchased item",
     "event_type": "Kind of event",
