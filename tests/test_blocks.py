@@ -115,7 +115,7 @@ def test_chances_with_the_order_of_acts_see_nothing_after_the_cutoff(home: Home)
     for name in ("whole", "early"):
         dataset = home.dataset(name)
         asked = PredictOptions(horizon=at(4) - at(0))
-        told = predict(home, dataset, cutoff=at(30), options=asked, profile=options(home, "sequence"))
+        told = predict(home, dataset, cutoff=at(30), options=asked, profile=options(home, "sequence", "graph"))
         found.append((told["verdict"], (dataset.run_path("propensity", told["run"]) / "scores.parquet").read_bytes()))
         assert told["sequence"]["acts"] < 30 * USERS, "the transformer learned before the first training cutoff"
     assert found[0] == found[1]

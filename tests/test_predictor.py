@@ -52,11 +52,11 @@ class World:
         silence[rng.random(n) < 0.1] = np.nan
         values = np.column_stack([silence, events, carts, orders, np.ones(n)])
         text = rng.normal(size=(n, 6)).astype(np.float32) if self.text else None
-        sequence = None
+        further = {}
         if self.sequence:  # tells the carts again, in one of six directions
-            sequence = rng.normal(size=(n, 6)).astype(np.float32)
-            sequence[:, 0] += 4 * carts
-        return Matrix(self.users, COLUMNS, values, text, sequence)
+            further["sequence"] = rng.normal(size=(n, 6)).astype(np.float32)
+            further["sequence"][:, 0] += 4 * carts
+        return Matrix(self.users, COLUMNS, values, text, further)
 
     def labels_at(self, cutoff: datetime) -> pa.Table:
         values = self.matrix_at(cutoff).values
@@ -220,7 +220,7 @@ def test_the_order_of_acts_is_one_more_contender_and_the_verdict_says_what_it_ea
     found = result.verdict["sequence"]
     assert found["without"] == {"mlp_sequence": "mlp", "lightgbm_sequence": "lightgbm", "mean_sequence": "mean"}[found["model"]]
     earned = result.verdict["winner"] == found["model"]
-    assert any(("earned its place" if earned else "earned no place") in sentence for sentence in result.verdict["sentences"])
+    assert any(("earned their place" if earned else "earned no place") in sentence for sentence in result.verdict["sentences"])
     test = result.test.to_pydict()
     losses = [log_loss(test["label"], np.array(test[name])) for name in (found["model"], found["without"])]
     assert found["value"] == pytest.approx(losses[0] - losses[1], abs=1e-9)
@@ -238,7 +238,7 @@ def test_the_order_of_acts_wins_when_it_alone_tells() -> None:
 
     result = fit_propensity(world.log, hidden, world.labels_at, OPTIONS, np.random.default_rng(0))
     assert result.verdict["winner"].endswith("_sequence") and result.verdict["sequence"]["high"] < 0
-    assert any("The order of acts earned its place" in sentence for sentence in result.verdict["sentences"])
+    assert any("The further blocks earned their place" in sentence for sentence in result.verdict["sentences"])
     assert "sequence profile" in result.reasons["feature"].to_pylist()
 
 
@@ -247,9 +247,9 @@ def test_models_without_the_sequence_give_the_same_with_and_without_it() -> None
     train, labels = with_it.matrix_at(at(20)), with_it.labels_at(at(20))["label"].to_numpy().astype(float)
     names, quiet = ["mlp", "lightgbm", "logistic"], lambda share, message: None
     one = fit_models(names, train, labels, OPTIONS, np.random.default_rng(0), quiet)
-    other = fit_models(names, train.without_sequence(), labels, OPTIONS, np.random.default_rng(0), quiet)
+    other = fit_models(names, train.without_further(), labels, OPTIONS, np.random.default_rng(0), quiet)
     for name in names:
-        assert np.array_equal(one[name].logits(with_it.matrix_at(at(27))), other[name].logits(with_it.matrix_at(at(27)).without_sequence()))
+        assert np.array_equal(one[name].logits(with_it.matrix_at(at(27))), other[name].logits(with_it.matrix_at(at(27)).without_further()))
 
 
 def test_folds_never_split_a_user() -> None:

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 Block = npt.NDArray[np.floating]
 Blocks = dict[str, Block]
+BLOCK_WORDS = {
+    "text": say("texts"),
+    "sequence": say("behaviour transformer"),
+    "graph": say("graph"),
+    "narrative": say("histories told as text"),
+    "image": say("pictures"),
+}
+"""Blocks, as warnings name them."""
 NO_TEXT = say("no item has a text")
 NO_PICTURES = say("no model on board reads pictures, and the catalogue brings no vectors of them")
 
@@ -45,9 +53,6 @@ class BlocksAt:
         from core.features import compute_features
         from core.predictor.matrix import matrix_of
 
-        assert self.taught_at is None or at >= self.taught_at, "blocks were learned from events after this cutoff"
-        is_first = self.taught_at is None
-        self.taught_at = self.taught_at or at
         with self.log.history(at) as connection:
             counts = matrix_of(compute_features(connection, at))
         blocks: Blocks = {"counts": np.sign(counts.values) * np.log1p(np.abs(counts.values))}
@@ -56,8 +61,16 @@ class BlocksAt:
                 blocks["text"] = text[1]
             else:
                 self.missing["text"] = NO_TEXT
+        return counts.user_ids, blocks | self.further(at, progress)
+
+    def further(self, at: datetime, progress: Progress = silent) -> Blocks:
+        """Blocks besides counts and text that were asked for and that the log can feed; at the first cutoff they learn."""
+        assert self.taught_at is None or at >= self.taught_at, "blocks were learned from events after this cutoff"
+        is_first = self.taught_at is None
+        self.taught_at = self.taught_at or at
+        blocks: Blocks = {}
         if "sequence" in self.options.blocks:
-            blocks |= self.sequence(at, part_of(progress, 0.0, 0.9), learn=is_first)
+            blocks |= self._sequence(at, part_of(progress, 0.0, 0.9), learn=is_first)
         if "graph" in self.options.blocks:
             blocks |= self._graph_block(at, learn=is_first)
         if "narrative" in self.options.blocks:
@@ -67,21 +80,19 @@ class BlocksAt:
                 self.missing["narrative"] = NO_TEXT
         if "image" in self.options.blocks:
             self.missing["image"] = NO_PICTURES
-        return counts.user_ids, blocks
+        return blocks
 
-    def sequence(self, at: datetime, progress: Progress = silent, *, learn: bool) -> Blocks:
+    def _sequence(self, at: datetime, progress: Progress = silent, *, learn: bool) -> Blocks:
         """The sequence block, and its twins when they were asked for; nothing where there were too few acts to learn from."""
         from core.encoder.histories import read_histories
         from core.encoder.items import without_texts
         from core.encoder.sequence import sequence_profiles
 
-        assert self.taught_at is None or at >= self.taught_at, "the transformer learned from events after this cutoff"
         described = self.texts.item_vectors(at)
         with self.log.history(at) as connection:
             items = described or without_texts(connection)
             histories = read_histories(connection, items.item_ids)
         if learn:
-            self.taught_at = self.taught_at or at
             self._teach(histories, items, progress)
         found: Blocks = {name: sequence_profiles(network, histories, items) for name, network in self._networks.items()}
         if self.with_twins and "sequence" in found:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from core.artifacts import write_table
 from core.errors import GateError
 from core.messages import Message, say
-from core.pipeline.blocks import Blocks, BlocksAt
+from core.pipeline.blocks import BLOCK_WORDS, Blocks, BlocksAt
 from core.pipeline.options import ProfileOptions
 from core.pipeline.profiling import check_blocks
 from core.pipeline.telling import Result, about_rows, fitting_horizon
@@ -174,22 +174,12 @@ def _told(row: "Probed", kind: str) -> dict[str, Any]:
 
 
 def _warnings(blocks_at: BlocksAt, cutoffs: int) -> list[Message]:
-    said = [say("No block {block}: {why}.", block=_WORDS[name], why=why) for name, why in blocks_at.missing.items()]
+    said = [say("No block {block}: {why}.", block=BLOCK_WORDS[name], why=why) for name, why in blocks_at.missing.items()]
     if cutoffs < 3:
         said.append(
             say("The log is shorter than three horizons: weights of the blocks were chosen on other shoppers, not at an earlier cutoff.")
         )
     return said
-
-
-_WORDS = {
-    "text": say("texts"),
-    "sequence": say("behaviour transformer"),
-    "graph": say("graph"),
-    "narrative": say("histories told as text"),
-    "image": say("pictures"),
-}
-"""Blocks, as warnings name them."""
 
 
 class Targets:

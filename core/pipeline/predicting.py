@@ -15,7 +15,7 @@ import pyarrow as pa
 from core.artifacts import read_table, write_table
 from core.errors import CutoffError, GateError
 from core.messages import say
-from core.pipeline.blocks import BlocksAt
+from core.pipeline.blocks import BLOCK_WORDS, BlocksAt
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
@@ -80,22 +80,23 @@ def predict(
             return matrix_of(counts, texts(at))
 
         @cache
-        def with_sequence(at: datetime) -> Matrix:
-            """The transformer learns at the first training cutoff, which is asked for first, and reads the later ones."""
-            found = blocks.sequence(at, part_of(progress, 0.1, 0.2), learn=blocks.taught_at is None)
-            return replace(matrix_at(at), sequence=found.get("sequence"))
+        def with_further(at: datetime) -> Matrix:
+            """What learns, learns at the first training cutoff, which is asked for first, and reads the later ones."""
+            found = blocks.further(at, part_of(progress, 0.1, 0.2))
+            return replace(matrix_at(at), further={name: block.astype(np.float32) for name, block in found.items()})
 
         def labels_at(at: datetime) -> pa.Table:
             return act_labels(log, at, horizon, options.act) if only is None else one_category_labels(log, at, horizon, only)
 
         asked = PropensityOptions(act=options.act, horizon=horizon, category=only, seed=options.seed)
         main_end = 0.6 if options.category == "all" else 1.0
-        seen_at = with_sequence if "sequence" in profile.blocks else matrix_at
+        seen_at = with_further if set(profile.blocks) - {"counts", "text"} else matrix_at
         result = fit_propensity(log, seen_at, labels_at, asked, np.random.default_rng(options.seed), part_of(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
-            draft.record |= {"act": options.act, **save_result(result, draft.path), "sequence": blocks.cards.get("sequence")}
-            if why := blocks.missing.get("sequence"):
-                draft.record["warnings"].append(say("Chances rest on no order of acts: {why}", why=why))
+            draft.record |= {"act": options.act, **save_result(result, draft.path), **blocks.cards}
+            draft.record["warnings"] += [
+                say("Chances rest on no {block}: {why}.", block=BLOCK_WORDS[name], why=why) for name, why in blocks.missing.items()
+            ]
             if options.category == "all":
                 draft.record["warnings"] += _predict_categories(log, asked, texts, matrix_at, draft, part_of(progress, main_end, 1.0))
         run_id = draft.run_id

@@ -27,9 +27,9 @@ DRAWS = 400
 NAMES = {
     "mlp": say("the neural network"), "mlp_counts": say("the neural network on counts alone"), "lightgbm": say("LightGBM on counts"),
     "lightgbm_text": say("LightGBM on counts and text"), "logistic": say("logistic regression"),
-    "mean": say("the mean of network and LightGBM"), "mlp_sequence": say("the neural network with the order of acts"),
-    "lightgbm_sequence": say("LightGBM on counts and the order of acts"),
-    "mean_sequence": say("the mean of network and LightGBM, both with the order of acts"), "propensity": say("the propensity"),
+    "mean": say("the mean of network and LightGBM"), "mlp_sequence": say("the neural network with further blocks"),
+    "lightgbm_sequence": say("LightGBM on counts and further blocks"),
+    "mean_sequence": say("the mean of network and LightGBM, both with further blocks"), "propensity": say("the propensity"),
 }  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def write_verdict(
         baselines: Models without a network or text.
         text: Names of the same model with and without the text profile; None when the log has no texts.
         where: The test window in words.
-        sequence: Names of the best model on validation that sees the sequence block and of the same without it; None when no model does.
+        sequence: Names of the best model on validation that sees further blocks and of the same without them; None when no model does.
     """
     losses = {name: log_loss(labels, chance) for name, chance in chances.items()}
     best = min(baselines, key=lambda name: (losses[name], name))
@@ -188,10 +188,10 @@ def write_verdict(
         told = {"model": NAMES[sequence[0]], "difference": describe_difference(record["sequence"]), "without": NAMES[sequence[1]]}
         if winner == sequence[0]:
             sentences.append(
-                say("The order of acts earned its place on validation. Against {without}, {model} is {difference} in log loss.", **told)
+                say("The further blocks earned their place on validation. Against {without}, {model} is {difference} in log loss.", **told)
             )
         else:
             sentences.append(
-                say("The order of acts earned no place on validation. Against {without}, {model} is {difference} in log loss.", **told)
+                say("The further blocks earned no place on validation. Against {without}, {model} is {difference} in log loss.", **told)
             )
     return record | {"sentences": sentences}

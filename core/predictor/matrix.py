@@ -1,10 +1,10 @@
 """Feature matrices as of a cutoff, and the scaling that a network needs, fitted on training history only.
 
-N rows (users, or user × cutoff when stacked), F counted columns, D dimensions of a learned block (text, sequence).
+N rows (users, or user × cutoff when stacked), F counted columns, D dimensions of a learned block (text, sequence, graph …).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Matrix:
     """(N, F); NaN where a feature is empty."""
     text: Singles | None = None
     """(N, D) unit text profiles, zero rows for users without texts; None when the log has no texts."""
-    sequence: Singles | None = None
-    """(N, D) states of the behaviour transformer, zero rows for users without acts; None when it was not asked for."""
+    further: Mapping[str, Singles] = field(default_factory=dict)
+    """Further blocks of the profile that were asked for, by name (`sequence`, `graph` …): (N, D), zero rows for users without."""
 
     def rows(self, chosen: npt.NDArray[Any]) -> "Matrix":
         """Keep some rows (indices or mask)."""
@@ -41,40 +41,36 @@ class Matrix:
             self.columns,
             self.values[index],
             None if self.text is None else self.text[index],
-            None if self.sequence is None else self.sequence[index],
+            {name: block[index] for name, block in self.further.items()},
         )
 
     def counts_alone(self) -> "Matrix":
         """Without learned blocks."""
         return Matrix(self.user_ids, self.columns, self.values)
 
-    def without_sequence(self) -> "Matrix":
+    def without_further(self) -> "Matrix":
         """Counts and text."""
         return Matrix(self.user_ids, self.columns, self.values, self.text)
 
     def learned(self) -> dict[str, Singles]:
         """The learned blocks that are there, by the name that reasons give them."""
-        blocks = {"text profile": self.text, "sequence profile": self.sequence}
-        return {name: block for name, block in blocks.items() if block is not None}
+        text = {} if self.text is None else {"text profile": self.text}
+        return text | {f"{name} profile": block for name, block in self.further.items()}
 
 
-def matrix_of(
-    counts: pa.Table, text: tuple[Sequence[str], Singles] | None = None, sequence: tuple[Sequence[str], Singles] | None = None
-) -> Matrix:
-    """Put a feature table and the learned blocks of the same users side by side.
+def matrix_of(counts: pa.Table, text: tuple[Sequence[str], Singles] | None = None) -> Matrix:
+    """Put a feature table and the text profiles of the same users side by side.
 
     Args:
         counts: user_id and numeric columns, NULL where empty.
         text: user ids and (U, D) profiles; users missing there get a zero row.
-        sequence: The same of the behaviour transformer.
     """
     columns = [name for name in counts.column_names if name != "user_id"]
     users = [str(user) for user in counts["user_id"].to_pylist()]
     values = np.empty((len(users), len(columns)), dtype=np.float64)
     for place, name in enumerate(columns):
         values[:, place] = counts[name].cast(pa.float64()).to_numpy()
-    text_rows, sequence_rows = (None if block is None else _aligned(users, *block) for block in (text, sequence))
-    return Matrix(users, columns, values, text_rows, sequence_rows)
+    return Matrix(users, columns, values, None if text is None else _aligned(users, *text))
 
 
 def _aligned(users: list[str], block_users: Sequence[str], vectors: Singles) -> Singles:
@@ -90,15 +86,14 @@ def _aligned(users: list[str], block_users: Sequence[str], vectors: Singles) -> 
 
 def stack(parts: Sequence[Matrix]) -> Matrix:
     """Put matrices of several cutoffs under each other; a learned block only when all have it."""
-    text, sequence = (
-        [block for block in blocks if block is not None] for blocks in zip(*((p.text, p.sequence) for p in parts), strict=True)
-    )
+    text = [part.text for part in parts if part.text is not None]
+    shared = [name for name in parts[0].further if all(name in part.further for part in parts)]
     return Matrix(
         [user for part in parts for user in part.user_ids],
         parts[0].columns,
         np.concatenate([part.values for part in parts]),
         np.concatenate(text) if len(text) == len(parts) else None,
-        np.concatenate(sequence) if len(sequence) == len(parts) else None,
+        {name: np.concatenate([part.further[name] for part in parts]) for name in shared},
     )
 
 

@@ -59,7 +59,7 @@ Fit = Callable[[Matrix, Floats, PropensityOptions, np.random.Generator, Progress
 
 
 def _mlp(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
-    return fit_network(matrix.without_sequence(), labels, options.network, rng, progress)
+    return fit_network(matrix.without_further(), labels, options.network, rng, progress)
 
 
 def _mlp_sequence(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
@@ -76,11 +76,11 @@ def _lightgbm(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: n
 
 def _lightgbm_text(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
     block_dim = options.network.block_dim
-    return fit_boosting(matrix.without_sequence(), labels, options.boosting, rng, block_dim=block_dim, progress=progress)
+    return fit_boosting(matrix.without_further(), labels, options.boosting, rng, block_dim=block_dim, progress=progress)
 
 
 def _lightgbm_sequence(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
-    without_text = Matrix(matrix.user_ids, matrix.columns, matrix.values, None, matrix.sequence)
+    without_text = Matrix(matrix.user_ids, matrix.columns, matrix.values, None, matrix.further)
     return fit_boosting(without_text, labels, options.boosting, rng, block_dim=options.network.block_dim, progress=progress)
 
 
@@ -98,9 +98,10 @@ FITS: dict[str, Fit] = {
     "lightgbm_sequence": _lightgbm_sequence,
 }
 """`mlp` sees counts and text (where there is text), `mlp_counts` counts alone, `mlp_sequence` all there is; `lightgbm` counts,
-`lightgbm_text` counts and text, `lightgbm_sequence` counts and sequence."""
+`lightgbm_text` counts and text, `lightgbm_sequence` counts and the further blocks."""
 SEQUENCE_MODELS = {"mlp_sequence": "mlp", "lightgbm_sequence": "lightgbm", "mean_sequence": "mean"}
-"""Models that see the sequence block, and the same without it."""
+"""Models that see the further blocks of the profile, and the same without them; `sequence` was the first of those, and runs on disk
+know the models by these names."""
 
 
 def fit_models(

@@ -141,7 +141,7 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     names = ["mlp", "lightgbm", "logistic", "mean"]
     if train.text is not None:
         names[1:1] = ["mlp_counts"]
-    if train.sequence is not None:
+    if train.further:
         names += SEQUENCE_MODELS
     if plan.calibrate is not None:
         models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85))
@@ -176,7 +176,7 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
 
 
 def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> str:
-    """The model with the lowest log loss on validation; one that needs the sequence block only when its interval says that it is better."""
+    """The model with the lowest log loss on validation; one that needs further blocks only when its interval says that it is better."""
 
     def best(some: list[str]) -> str:
         return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
@@ -197,7 +197,7 @@ def _ablation(winner: str, train: Matrix) -> tuple[str, str] | None:
 
 
 def _sequence_pair(judged: "_Judged") -> tuple[str, str] | None:
-    """The model with the sequence block that was best on validation, and the same model without it."""
+    """The model with further blocks that was best on validation, and the same model without them."""
     found = [name for name in SEQUENCE_MODELS if name in judged.choices]
     if not found:
         return None

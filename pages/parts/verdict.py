@@ -1,4 +1,4 @@
-"""The verdict of a propensity run in sentences, from its numbers alone: what won, by how much, whether texts and order of acts help."""
+"""The verdict of a propensity run in sentences, from its numbers alone: what won, by how much, whether texts and further blocks help."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,9 +16,9 @@ CONTENDER_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "logistic regression",
     "mean": "the mean of network and LightGBM",
-    "mlp_sequence": "the neural network with the order of acts",
-    "lightgbm_sequence": "LightGBM on counts and the order of acts",
-    "mean_sequence": "the mean of network and LightGBM, both with the order of acts",
+    "mlp_sequence": "the neural network with further blocks",
+    "lightgbm_sequence": "LightGBM on counts and further blocks",
+    "mean_sequence": "the mean of network and LightGBM, both with further blocks",
 }
 TEXT_WORDS = {"mlp": "the neural network", "lightgbm_text": "LightGBM"}
 """What gains or loses by the text, as the sentence names it."""
@@ -65,7 +65,11 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
     if sequence := verdict.get("sequence"):
         earned = winner == sequence["model"]
         told.append(
-            (_("The order of acts earned its place on validation. ") if earned else _("The order of acts earned no place on validation. "))
+            (
+                _("The further blocks earned their place on validation. ")
+                if earned
+                else _("The further blocks earned no place on validation. ")
+            )
             + _(
                 "Against {without}, {model} is {difference} in log loss.",
                 without=_contender(sequence["without"]),

@@ -90,7 +90,14 @@ def feature_word(name: str) -> str:
     return _({**feature_words(), **OTHER_FEATURE_WORDS}.get(name, name))
 
 
-OTHER_FEATURE_WORDS = {"text profile": "text profile", "sequence profile": "order of acts"}
+OTHER_FEATURE_WORDS = {
+    "text profile": "text profile",
+    "sequence profile": "order of acts",
+    "graph profile": "place in the graph",
+    "narrative profile": "history told as text",
+    "image profile": "pictures of items",
+    "facts profile": "facts",
+}
 """Reasons that are no counted feature."""
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
 MODEL_WORDS = {
@@ -101,9 +108,9 @@ MODEL_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "Logistic regression",
     "mean": "Mean of network and LightGBM",
-    "mlp_sequence": "Neural network with the order of acts",
-    "lightgbm_sequence": "LightGBM on counts and the order of acts",
-    "mean_sequence": "Mean of both with the order of acts",
+    "mlp_sequence": "Neural network with further blocks",
+    "lightgbm_sequence": "LightGBM on counts and further blocks",
+    "mean_sequence": "Mean of both with further blocks",
 }
 SOURCE_WORDS = {
     "blend": "Blend",
