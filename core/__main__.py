@@ -16,10 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from core import __version__
-from core.arguments import add_files, add_model, amount, cutoff_of, horizon_of, ingest_options, out_path, positive, profile_options, share
+from core.arguments import (
+    add_files,
+    add_model,
+    amount,
+    cutoff_of,
+    horizon_of,
+    ingest_options,
+    out_path,
+    positive,
+    profile_options,
+    share,
+    strength,
+)
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
-from core.pipeline import targeting, work
+from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
@@ -189,6 +201,13 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
         )
 
 
+def _search(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.searching import search, search_record
+
+    screen = screens.open_screen(home, arguments.dataset)
+    return search_record(search(screen, arguments.query, arguments.user, arguments.strength, arguments.k, cutoff_of(arguments)))
+
+
 def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     text = arguments.rule
     try:
@@ -308,6 +327,13 @@ def _parser() -> argparse.ArgumentParser:
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
         verb_parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
+
+    search = add("search", _search, "Find items by words and by meaning, in everybody's order or in a shopper's own.", heavy=False)
+    search.add_argument("--query", required=True, metavar="Q")
+    search.add_argument("--user", metavar="U", help="whose order; without it everybody's")
+    search.add_argument("--strength", type=strength, default=0.5, help="0: everybody's order, 1: the shopper's own alone")
+    search.add_argument("--k", type=positive, default=20)
+    search.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive)")
 
     audience = add("audience", _audience, "Size an audience rule and write its shoppers to a file.", heavy=False)
     audience.add_argument("--rule", required=True, help="JSON text or a JSON file")

@@ -113,3 +113,11 @@ def share(text: str) -> float:
     if not 0 <= share < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to below 1")
     return share
+
+
+def strength(text: str) -> float:
+    """A share from 0 to 1."""
+    strength = float(text)
+    if not 0 <= strength <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return strength

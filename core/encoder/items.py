@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from core.artifacts import read_arrays, read_table, write_arrays, write_table
 from core.encoder.encode import TextEncoder, encode_counted, load_encoder
+from core.encoder.queries import VECTORS_FILE
 from core.encoder.texts import item_texts
 from core.schema import Progress, silent
 from core.store import Connection
 
 ITEMS_FILE = "items.parquet"
-VECTORS_FILE = "item_vectors.safetensors"
 CENTRE_DRIFT = 0.02
 """How far a catalogue's centre may move, against its length, before all vectors are moved after it."""
 CENTRE_FROM = 32
