@@ -35,8 +35,9 @@ from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
+from core.run_verbs import add_run_verbs
 from core.schema import ACTS
-from core.store import Home
+from core.store import Home, peak_memory_mb
 from core.windows import parse_time
 
 _log = logging.getLogger("core")
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with working(home, arguments.job, heavy=arguments.heavy, echo=_echo) as reporter:
             result: Result = arguments.verb(arguments, home, reporter)
-            peak = max(reporter.peak_mb, work.peak_memory_mb())
+            peak = max(reporter.peak_mb, peak_memory_mb())
             result |= {"seconds": round(time.time() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2), "peak_mb": round(peak)}
             _show(result, as_json=arguments.json)  # before the job says that it is done, so that its reader finds the result
     except (CancelledError, KeyboardInterrupt) as error:
@@ -279,7 +280,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     def add(name: str, verb: Verb, text: str, *, heavy: bool, dataset: bool = True) -> argparse.ArgumentParser:
-        verb_parser = verbs.add_parser(name, help=text, description=text)
+        return common(verbs.add_parser(name, help=text, description=text), verb=verb, heavy=heavy, dataset=dataset)
+
+    def common(verb_parser: argparse.ArgumentParser, *, verb: Verb, heavy: bool, dataset: bool = True) -> argparse.ArgumentParser:
         verb_parser.set_defaults(verb=verb, heavy=heavy)
         verb_parser.add_argument("--home", default=os.environ.get("SHOPPER_ATLAS_HOME", "workspace"), help="folder that holds everything")
         verb_parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -348,6 +351,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", required=True, metavar="DIR")
     export.add_argument("--format", default="parquet", choices=("parquet", "csv"))
 
+    text = "List, show, compare and choose runs, go back to earlier ones, make one again from its record."
+    add_run_verbs(verbs.add_parser("runs", help=text, description=text, epilog="Each takes --home, --dataset and --json."), common, _parser)
     jobs = add("jobs", _jobs, "List, read or cancel long work.", heavy=False, dataset=False)
     jobs.add_argument("--cancel", metavar="ID")
     jobs.add_argument("--log", metavar="ID")

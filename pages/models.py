@@ -4,13 +4,16 @@ from pages.parts import frame
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.foresight import foresight_table
 from pages.parts.model_tables import forms_table, transfer_table, tuning_table
-from pages.parts.models import feature_matrix, run_table
+from pages.parts.models import feature_matrix
+from pages.parts.run_room import one_run, run_table, two_runs
 from pages.parts.text import _
 
 here = frame.begin(_("Models"), _("Which run made what, and what do the models see of a shopper?"))
 profiles = frame.needs(here, "profiles") if here else None
 if here and profiles:
     run_table(here)
+    one_run(here)
+    two_runs(here)
     encoder_card(profiles)
     sequence_card(profiles)
     foresight_table(profiles)

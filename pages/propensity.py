@@ -6,6 +6,7 @@ from core.pipeline import screens
 from pages.parts import downloads, frame
 from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
+from pages.parts.profit import profit
 from pages.parts.run_facts import how_made
 from pages.parts.text import _, plain
 from pages.parts.verdict import sentences
@@ -20,6 +21,7 @@ if here:
         cards(manifest)
         plots(here)
         depth_choice(here)
+        profit(here)
         distribution(here, manifest)
         model_table(manifest)
         why(here)

@@ -13,10 +13,10 @@ from core.features import FEATURES, compute_features
 from core.features.dictionary import describe_features
 from core.pipeline import runs, screens
 from core.store import Home, Log
-from pages.parts.models import RUN_KIND_WORDS
+from pages.parts.run_room import RUN_KIND_WORDS
 from tests.page_worlds import tiny_home
 from tests.test_pages import open_page, words
-from tests.worlds import at
+from tests.worlds import at, publish_world
 
 Make = Callable[..., Log]
 
@@ -83,3 +83,30 @@ def test_without_profiles_the_page_offers_to_compute_them(tmp_path: Path, monkey
     app = open_page("models", tiny_home(tmp_path, runs=False), monkeypatch)
     assert not app.exception and any(b.key == "run-all-profiles" for b in app.button)
     assert not len(runs.feature_dictionary(screens.open_screen(Home(tmp_path), "tiny")))
+
+
+def test_a_run_is_put_on_screen_and_taken_back_by_a_click(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path)
+    dataset = Home(home).dataset("tiny")
+    inputs = {"version": dataset.current()["version"]}
+    with dataset.new_run("propensity", inputs=inputs, config={"act": "cart", "seed": 1}, cutoff=None):
+        pass
+    app = open_page("models", home, monkeypatch)
+    app.selectbox(key="room-run").set_value("propensity-0001").run()
+    assert any("predict --dataset tiny --act purchase --horizon 168h" in block.value for block in app.code)
+    app.button(key="room-use").click().run()
+    assert not app.exception and dataset.current()["runs"]["propensity"] == "propensity-0001"
+    app.button(key="room-back").click().run()
+    assert not app.exception and dataset.current()["runs"]["propensity"] == "propensity-0002"
+    shown = next(t.value for t in app.dataframe if "other" in t.value and "name" in t.value)
+    assert {row["name"]: (row["one"], row["other"]) for row in shown.to_dict("records")} == {
+        "act": ("cart", "purchase"), "horizon_hours": ("–", "168.0"), "seed": ("1", "–")
+    }  # fmt: skip
+
+
+def test_a_run_of_other_data_cannot_be_put_on_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path)
+    publish_world(home, [{"user_id": "z", "item_id": "i1", "event_type": "view", "event_time": at(1)}])
+    app = open_page("models", home, monkeypatch)
+    app.selectbox(key="room-run").set_value("propensity-0001").run()
+    assert app.button(key="room-use").disabled and "made from v0001; v0002 is on screen" in words(app)

@@ -1,6 +1,5 @@
 """The map: profiles of everyone become a picture, segments and their traits, published as one run."""
 
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about
 from core.pipeline.updating import earlier_run, tell_moves
 from core.schema import Progress, silent
-from core.store import Dataset, Home
+from core.store import Began, Dataset, Home
 
 if TYPE_CHECKING:
     from core.atlas.build import Previous
@@ -51,7 +50,7 @@ def draw_map(
             dataset.point_to("atlas", found)
         return about(dataset, "atlas", found, reused=True)
     counts = read_table(profiles / "counts.parquet")
-    began, log = time.time(), dataset.log(cutoff)
+    began, log = Began.now(), dataset.log(cutoff)
     with log.history() as connection:
         atlas = build_atlas(
             counts.column("user_id").to_pylist(),

@@ -1,6 +1,5 @@
 """What each block of a profile adds on this log: a linear probe at the newest window whose outcome is known."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from core.pipeline.profiling import check_blocks
 from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.schema import ACTS, Progress, part_of, silent
-from core.store import Dataset, Home, Log, fetch
+from core.store import Began, Dataset, Home, Log, fetch
 
 if TYPE_CHECKING:
     from core.encoder.probe import Probed
@@ -80,7 +79,7 @@ def judge_blocks(
     """
     from core.encoder.probe import FEWEST, can_judge
 
-    options, began, log = options or ProfileOptions(blocks=OFFERED), time.time(), dataset.log(cutoff)
+    options, began, log = options or ProfileOptions(blocks=OFFERED), Began.now(), dataset.log(cutoff)
     check_blocks(options.blocks)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}

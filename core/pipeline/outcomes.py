@@ -17,6 +17,7 @@ from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import AudienceSize, Value, size_audience
 from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import NotFoundError
+from core.insights.profit import taken_at
 from core.messages import Message
 from core.pipeline import screens, shoppers
 from core.pipeline.places import places
@@ -57,7 +58,7 @@ def expected_at(screen: Screen, depth: float) -> Depth:
     """Sum of purchase chances of the best `depth` share of scored users, ties by user_id."""
     table = screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"])
     values = np.sort(table["propensity"].to_numpy())[::-1] if table is not None else np.array([])
-    taken = values[: max(1, round(len(values) * depth))]
+    taken = values[: taken_at(len(values), depth)]
     return Depth(len(taken), float(taken.sum()), float(np.sqrt((taken * (1 - taken)).sum())), float(taken[-1]) if len(taken) else 0.0)
 
 

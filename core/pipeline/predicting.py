@@ -1,6 +1,5 @@
 """Propensities: features and text profiles at every cutoff, models, scores; and the same by category."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
-from core.store import Dataset, Home, Log, RunDraft
+from core.store import Began, Dataset, Home, Log, RunDraft
 
 if TYPE_CHECKING:
     from core.predictor.matrix import Matrix
@@ -55,7 +54,7 @@ def predict(
     from core.predictor.result import save_result
 
     options, profile = options or PredictOptions(), profile or ProfileOptions()
-    began, log = time.time(), dataset.log(cutoff)
+    began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {

@@ -12,7 +12,7 @@ from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
 from core.schema import Progress, part_of, silent
-from core.store import Dataset, Home, Log, RunDraft
+from core.store import Began, Dataset, Home, Log, RunDraft
 
 PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image")
 
@@ -40,7 +40,7 @@ def profile(
         if cutoff is None:
             dataset.point_to("profiles", found)
         return about(dataset, "profiles", found, reused=True)
-    began, log = time.time(), dataset.log(cutoff)
+    began, log = Began.now(), dataset.log(cutoff)
     earlier = earlier_run(dataset, "profiles", config) if cutoff is None else None
     share = 0.3 if "sequence" in options.blocks else 0.9
     texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_centre(earlier))

@@ -1,6 +1,5 @@
 """Profiles and probe of one dataset applied to another: zero labels, few, all of them."""
 
-import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, part_of, silent
-from core.store import Dataset, Home, Log
+from core.store import Began, Dataset, Home, Log
 
 if TYPE_CHECKING:
     from core.encoder.transfer import Window
@@ -57,7 +56,7 @@ def transfer(
 
     if source.name == dataset.name:
         raise NotFoundError("{name!r} cannot be learned from and judged at once; name another dataset with --from.", name=dataset.name)
-    options, began = options or ProfileOptions(blocks=("counts", "text")), time.time()
+    options, began = options or ProfileOptions(blocks=("counts", "text")), Began.now()
     known, log = source.log(source_cutoff), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name, "source": source.name, "source_version": source.version_path().name}

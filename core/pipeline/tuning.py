@@ -1,6 +1,5 @@
 """What tuning the text model to this log's shoppers adds, and what its smaller forms save and lose."""
 
-import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, part_of, silent
-from core.store import Dataset, Home, Log
+from core.store import Began, Dataset, Home, Log
 
 if TYPE_CHECKING:
     from core.encoder.encode import TextEncoder
@@ -52,7 +51,7 @@ def tune_texts(
     from core.encoder.narrative import cut_to
     from core.encoder.tuning import METHODS, TuningOptions, tune
 
-    options, began, log = options or ProfileOptions(), time.time(), dataset.log(cutoff)
+    options, began, log = options or ProfileOptions(), Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "shoppers": shoppers, "tokens": tokens, "epochs": epochs,
@@ -124,7 +123,7 @@ def compress_texts(
     from core.encoder.compression import NEIGHBOURS, CompressionOptions, compress
     from core.encoder.texts import item_texts
 
-    options, began, log = options or ProfileOptions(), time.time(), dataset.log(cutoff)
+    options, began, log = options or ProfileOptions(), Began.now(), dataset.log(cutoff)
     inputs = {"version": dataset.version_path().name}
     config = {"texts": texts, "model": options.model, "seed": seed}
     if found := dataset.find_run("compression", inputs=inputs, config=config, cutoff=cutoff):

@@ -4,15 +4,12 @@ Stages are imported where they are used, so that reading the command line's help
 never loads torch.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from core.artifacts import read_json, read_table, write_table
 from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError
@@ -27,7 +24,7 @@ from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles
 from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
-from core.store import Dataset, Home
+from core.store import Began, Dataset, Home, peak_memory_mb
 
 __all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice", "draw_map", "profile"]
 
@@ -101,7 +98,7 @@ def recommend(
     from core.recommender.recommend import recommend as make_lists
 
     options, profile = options or RecommendChoice(), profile or ProfileOptions()
-    began, log = time.time(), dataset.log(cutoff)
+    began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
     inputs = {"version": dataset.version_path().name}
@@ -244,16 +241,6 @@ def load_sample(home: Home, name: str, progress: Progress = silent) -> Result:
         mapping_record=record.get("mapping"),
     )
     return {"dataset": folder.name, **ingest(home, folder.name, options, progress)}
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident size of this process so far, in MB."""
-    if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset) / 2**20
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def _remove_empty(folder: Path) -> None:

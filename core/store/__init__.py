@@ -5,6 +5,7 @@ them). Readers open published files read-only and pin one version for as long as
 """
 
 from core.store.connection import THREADS, Connection, connect, fetch, identifier, reading, scalar
+from core.store.costs import Began, code_commit, peak_memory_mb
 from core.store.damage import storage_error
 from core.store.dataset import CURRENT, Dataset
 from core.store.home import Home
@@ -17,14 +18,17 @@ __all__ = [
     "EVENTS_FILE",
     "TABLES_SQL",
     "THREADS",
+    "Began",
     "Connection",
     "Dataset",
     "Home",
     "Log",
     "RunDraft",
+    "code_commit",
     "connect",
     "fetch",
     "identifier",
+    "peak_memory_mb",
     "reading",
     "scalar",
     "storage_error",

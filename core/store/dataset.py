@@ -1,7 +1,6 @@
 """One dataset of a home: its immutable versions and runs, the pointers to those on screen, and what people saved."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,16 @@ from core.artifacts import MANIFEST, is_whole, read_json, read_manifest, write_j
 from core.errors import CutoffError, NotFoundError, StorageError
 from core.messages import say
 from core.schema import slug
+from core.store.costs import Began, code_commit
 from core.store.log import Log
 from core.store.publishing import RunDraft, publish
 from core.store.tables import EVENTS_FILE
+from core.tracking import track
 
 CURRENT = "CURRENT"
 """Name of the file that points to the version and runs on screen."""
+MOST_BEFORE = 100
+"""Earlier runs of a kind that can be gone back to."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,10 @@ class Dataset:
         return self.path.name
 
     def current(self) -> dict[str, Any]:
-        """Return the pointers on screen: {"version": id or None, "runs": {kind: run id}}."""
+        """Return the pointers on screen: {"version": id or None, "runs": {kind: run id}, "before": {kind: run ids, oldest first}}.
+
+        `before` holds the runs that were on screen earlier, and is absent in a dataset where nothing was replaced yet.
+        """
         pointer = self.path / CURRENT
         if not pointer.is_file():
             return {"version": None, "runs": {}}
@@ -111,7 +117,7 @@ class Dataset:
         config: dict[str, Any],
         cutoff: datetime | None,
         make_current: bool = True,
-        began: float | None = None,
+        began: Began | None = None,
     ) -> Iterator[RunDraft]:
         """Write a new run of a kind: yield its draft, publish it when the block ends without an error.
 
@@ -121,10 +127,13 @@ class Dataset:
             config: Everything that a person or caller chose.
             cutoff: First instant it did not see; None for the end of the log.
             make_current: Whether pages shall show it.
-            began: When its work began (seconds since the epoch; default: now), for the seconds it took.
+            began: When its work began (default: now), for what it cost.
+
+        The manifest also says seconds, cpu_seconds, peak_mb, and the commit of the code. What was learned is written beside the
+        tables as an event file for TensorBoard (see `core.tracking`).
         """
         run_id = self._next("runs", f"{kind}-")
-        start = began or time.time()
+        started = began or Began.now()
         with publish(self._folder("runs"), run_id) as draft:
             yield draft
             draft.record |= {
@@ -132,8 +141,10 @@ class Dataset:
                 "inputs": inputs,
                 "config": config,
                 "cutoff": cutoff.isoformat() if cutoff else None,
-                "seconds": round(time.time() - start, 2),
+                "commit": code_commit(),
+                **started.costs(),
             }
+            draft.record["warnings"] = [*draft.record.get("warnings", []), *track(draft.path, f"{self.name} {run_id}", draft.record)]
         if make_current:
             self._point(run=(kind, run_id))
 
@@ -183,6 +194,25 @@ class Dataset:
         self.run_path(kind, run_id)
         self._point(run=(kind, run_id))
 
+    def runs_before(self, kind: str) -> list[str]:
+        """List the runs of a kind that were on screen before the current one, oldest first."""
+        before = self.current().get("before")
+        found = before.get(kind) if isinstance(before, dict) else None
+        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+    def point_back(self, kind: str, run_id: str) -> None:
+        """Put an earlier run on screen again and forget the ones that came after it.
+
+        Raises:
+            NotFoundError: It was never on screen, or is no longer there.
+        """
+        before = self.runs_before(kind)
+        if run_id not in before:
+            raise NotFoundError("Run {run!r} of dataset {dataset!r} was not on screen before.", run=run_id, dataset=self.name)
+        self.run_path(kind, run_id)
+        place = len(before) - 1 - before[::-1].index(run_id)
+        self._point(run=(kind, run_id), before=before[:place])
+
     def point_to_version(self, version: str) -> None:
         """Make a published version the one on screen; runs stay as they are.
 
@@ -211,7 +241,7 @@ class Dataset:
         numbers = [p.name.removeprefix(prefix) for p in self._folder(folder).iterdir() if p.name.startswith(prefix)]
         return f"{prefix}{1 + max((int(n) for n in numbers if n.isdecimal()), default=0):04d}"
 
-    def _point(self, version: str | None = None, run: tuple[str, str] | None = None) -> None:
+    def _point(self, version: str | None = None, run: tuple[str, str] | None = None, before: list[str] | None = None) -> None:
         try:
             pointers = self.current()
         except StorageError:  # unreadable: a new version starts it anew
@@ -221,5 +251,12 @@ class Dataset:
         if version:
             pointers["version"] = version
         if run:
-            pointers["runs"][run[0]] = run[1]
+            kind, run_id = run
+            earlier = pointers["runs"].get(kind)
+            if before is None and earlier not in (None, run_id):
+                before = [*self.runs_before(kind), earlier][-MOST_BEFORE:]
+            if before is not None:
+                others = pointers.get("before")
+                pointers["before"] = {**(others if isinstance(others, dict) else {}), kind: before}
+            pointers["runs"][kind] = run_id
         write_json(self.path / CURRENT, pointers)

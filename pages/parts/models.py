@@ -1,23 +1,13 @@
-"""The parts of the Models page: runs, and the feature matrix with its dictionary."""
+"""A part of the Models page: the feature matrix with its dictionary."""
 
 import streamlit as st
 
 from core.pipeline import runs
 from core.pipeline.screens import Screen
 from pages.parts import downloads, frame, state
-from pages.parts.text import _, duration, minute, percent, plain, whole
+from pages.parts.text import _, percent, plain, whole
 from pages.parts.words import feature_word
 
-RUN_KIND_WORDS = {
-    "profiles": "profiles",
-    "atlas": "map",
-    "propensity": "purchase chances",
-    "recommendations": "recommendations",
-    "blocks": "measured blocks",
-    "tuning": "tuned text models",
-    "compression": "smaller text models",
-    "transfer": "lessons of another log",
-}
 GROUP_WORDS = {
     "recency": "recency",
     "frequency": "frequency",
@@ -28,36 +18,6 @@ GROUP_WORDS = {
     "intent": "intent",
     "attention": "attention",
 }
-
-
-def run_table(here: Screen) -> None:
-    """Draw every run with its settings, and what changed since the one before of its kind."""
-    st.subheader(_("Runs"))
-    found = runs.runs(here)
-    shown = found.assign(
-        kind=[_(RUN_KIND_WORDS.get(kind, kind)) for kind in found["kind"]],
-        made=[minute(made, here.zone) for made in found["made"]],
-        took=[duration(seconds) for seconds in found["seconds"]],
-        changed=runs.changed(found),
-    )
-    frame.table(
-        shown,
-        key="runs",
-        height=320,
-        column_order=["current", "kind", "run", "made", "version", "cutoff", "took", "changed", "config"],
-        column_config={
-            "current": st.column_config.CheckboxColumn(_("Shown"), width=60),
-            "kind": _("Result"),
-            "run": _("Run"),
-            "made": _("Made"),
-            "version": _("Data"),
-            "cutoff": _("Cutoff"),
-            "took": st.column_config.TextColumn(_("Took"), help=_("Wall-clock time of the stage")),
-            "changed": st.column_config.TextColumn(_("Settings changed since the run before"), width="medium"),
-            "config": st.column_config.TextColumn(_("Settings"), width="medium"),
-        },
-    )
-    frame.take_away(found, "runs")
 
 
 def feature_matrix(here: Screen) -> None:

@@ -1,6 +1,6 @@
 """Pictures: a table in, a figure out."""
 
-from pages.parts.charts.belief import gains, histogram, learning, reliability
+from pages.parts.charts.belief import gains, histogram, learning, profit, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
 from pages.parts.charts.series import bars, contrast, days, heat, missing, shares, timeline, trend, waterfall
@@ -23,6 +23,7 @@ __all__ = [
     "marker_size",
     "missing",
     "panels",
+    "profit",
     "reliability",
     "scatter_groups",
     "scatter_values",

@@ -126,3 +126,58 @@ def learning(frame: pd.DataFrame, best: pd.DataFrame, labels: dict[str, str], lo
     figure.update_xaxes(title_text=hover(labels["x"]), dtick=1 if frame["epoch"].max() <= 12 else None)
     figure.update_yaxes(title_text=hover(labels["y"]))
     return figure
+
+
+def profit(frame: pd.DataFrame, marks: dict[str, float], labels: dict[str, str], look: Look) -> go.Figure:
+    """Profit by depth: expected of those scored now, and measured in the test window with its band.
+
+    Args:
+        frame: depth, users, expected, and measured, low, high where a test window is there.
+        marks: Depths to mark, by the word that names them.
+        labels: Words of x, y, expected, measured, band.
+        look: Colours of the theme.
+    """
+    figure = empty_figure(look, height=340)
+    if "measured" in frame:
+        figure.add_scatter(
+            x=pd.concat([frame["depth"], frame["depth"][::-1]]),
+            y=pd.concat([frame["high"], frame["low"][::-1]]),
+            fill="toself",
+            mode="none",
+            fillcolor=_faint(PALETTE[0]),
+            name=hover(labels["band"]),
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=frame["depth"],
+            y=frame["measured"],
+            mode="lines",
+            name=hover(labels["measured"]),
+            line={"color": PALETTE[0], "width": 2.2},
+            customdata=frame[["low", "high"]].to_numpy(),
+            hovertemplate="%{x:.0%}<br>%{y:,.2f} [%{customdata[0]:,.2f}, %{customdata[1]:,.2f}]<extra></extra>",
+        )
+    figure.add_scatter(
+        x=frame["depth"],
+        y=frame["expected"],
+        mode="lines",
+        name=hover(labels["expected"]),
+        line={"color": PALETTE[1], "width": 2.2, "dash": "dash"},
+        customdata=frame["users"].to_numpy(),
+        hovertemplate="%{x:.0%}, n = %{customdata:,}<br>%{y:,.2f}<extra></extra>",
+    )
+    for place, (word, depth) in enumerate(marks.items()):
+        figure.add_vline(
+            x=depth,
+            line={"color": look.warn, "width": 1.6, "dash": "solid" if place == 0 else "dot"},
+            annotation={"text": hover(word), "font": {"color": look.quiet, "size": 11}, "yshift": -14 * place, "bgcolor": look.ground},
+        )
+    figure.add_hline(y=0, line={"color": look.line, "width": 1})
+    figure.update_xaxes(title_text=hover(labels["x"]), range=[0, 1], tickformat=".0%", showgrid=True)
+    figure.update_yaxes(title_text=hover(labels["y"]), tickformat=",.6~g")
+    return figure
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"

@@ -1,0 +1,121 @@
+"""The command that makes a run, and a home of its own in which the command is run again."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.artifacts import MANIFEST, write_json
+from core.errors import NotFoundError
+from core.messages import Message, say
+from core.schema import RUN_KINDS
+from core.store import CURRENT, Dataset, Home
+
+VERBS = {
+    "profiles": "profile",
+    "atlas": "map",
+    "propensity": "predict",
+    "recommendations": "recommend",
+    "blocks": "blocks",
+    "tuning": "tune",
+    "compression": "compress",
+    "transfer": "transfer",
+    "backtest": "backtest",
+    "learning": "learn",
+}
+RENAMED = {"horizon_hours": "horizon", "source_cutoff": "from-cutoff"}
+"""Settings whose option has another name; all others are called as the setting."""
+COSTS = frozenset({"cpu_seconds", "seconds", "tokens_per_cpu_second"})
+"""Columns that differ from one making to the next."""
+
+
+def kind_of(run_id: str) -> str:
+    """Return the kind of a run, which its id begins with.
+
+    Raises:
+        NotFoundError: It is the id of no run.
+    """
+    kind, _, number = run_id.rpartition("-")
+    if kind not in RUN_KINDS or not number.isdecimal():
+        raise NotFoundError("{run!r} is the id of no run; ids look like propensity-0001. See `runs list`.", run=run_id[:60])
+    return kind
+
+
+def command_of(dataset: str, kind: str, record: Mapping[str, Any]) -> list[str]:
+    """Return the words after `python -m core` that make a run from the same data: verb and every setting, none left to a default."""
+    words = [VERBS[kind], "--dataset", dataset]
+    for name, value in sorted((record.get("config") or {}).items()):
+        option = "--" + RENAMED.get(name, name).replace("_", "-")
+        if value is None or value is False:
+            continue
+        if value is True:
+            words.append(option)
+        elif name == "horizon_hours":
+            words += [option, f"{float(value):g}h"]
+        else:
+            words += [option, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
+    if kind == "transfer":
+        words += ["--from", str((record.get("inputs") or {}).get("source"))]
+    return [*words, "--cutoff", str(record["cutoff"])] if record.get("cutoff") else words
+
+
+def why_not(kind: str, record: Mapping[str, Any]) -> Message | None:
+    """Say why a run cannot be made again from the data alone; None when it can."""
+    if kind == "atlas":
+        return say("A map keeps shoppers where the map before it put them, so it rests on more than the data.")
+    if kind == "profiles" and (record.get("update") or {}).get("after"):
+        return say("These profiles were carried on from earlier ones, so they rest on more than the data.")
+    return None
+
+
+@contextmanager
+def home_of_its_own(home: Home, dataset: Dataset, record: Mapping[str, Any]) -> Iterator[Home]:
+    """Make a home that holds the data a run was made from and no run, for as long as the block lasts; caches are shared.
+
+    Files are linked, not copied, where the disk can.
+
+    Raises:
+        NotFoundError: A version that it was made from is no longer there.
+    """
+    inputs = record.get("inputs") or {}
+    wanted = [(dataset, str(inputs.get("version")))]
+    if inputs.get("source"):
+        wanted.append((home.dataset(str(inputs["source"])), str(inputs.get("source_version"))))
+    with tempfile.TemporaryDirectory(prefix=".again.", dir=home.path) as folder:
+        again = Home(Path(folder), caches=home.path / "cache")
+        for known, version in wanted:
+            place = again.path / "datasets" / known.name
+            shutil.copytree(known.version_path(version), place / "versions" / version, copy_function=_link)
+            write_json(place / CURRENT, {"version": version, "runs": {}})
+        yield again
+
+
+def compare_files(one: Path, other: Path) -> list[dict[str, Any]]:
+    """Compare the files of two runs: file, equal (bytes), and equal_but_costs where a table differs only in what its rows cost."""
+    names = sorted({p.relative_to(f).as_posix() for f in (one, other) for p in f.rglob("*") if p.is_file() and p.name != MANIFEST})
+    return [{"file": name, **_compared(one / name, other / name)} for name in names]
+
+
+def _compared(one: Path, other: Path) -> dict[str, Any]:
+    if not (one.is_file() and other.is_file()):
+        return {"equal": False, "equal_but_costs": False}
+    equal = one.read_bytes() == other.read_bytes()
+    return {"equal": equal, "equal_but_costs": equal or (one.suffix == ".parquet" and _without_costs(one).equals(_without_costs(other)))}
+
+
+def _without_costs(path: Path) -> pa.Table:
+    table = pq.read_table(path)
+    return table.drop_columns([name for name in table.column_names if name in COSTS])
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)

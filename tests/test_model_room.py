@@ -1,0 +1,269 @@
+"""The model room: runs as records, two side by side, one put on screen and taken back, one made again byte for byte."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tensorboardX.proto import event_pb2
+
+from core.__main__ import main
+from core.artifacts import read_json, write_table
+from core.errors import NotFoundError, StorageError
+from core.metrics import log_losses
+from core.pipeline import model_room
+from core.pipeline.reproducing import command_of, compare_files
+from core.store import Dataset, Home
+from core.tracking import EVENT_FILE, FOLDER, WANDB, write_events
+from tests.worlds import at, publish_world
+
+Cli = Callable[..., tuple[int, dict[str, Any]]]
+HORIZON = ["--horizon", "7d", "--blocks", "counts"]
+
+
+def publish_people(home: Path, users: int = 260, dataset: str = "shop") -> Dataset:
+    """Publish shoppers of 42 days, some of whom buy often: enough for a chance within a week."""
+    rng, events = np.random.default_rng(5), []
+    for user in range(users):
+        pace = 2.5 if user % 3 else 12.0
+        day = float(rng.uniform(0, 5))
+        while day < 42:
+            row = {"user_id": f"u{user:03d}", "item_id": f"i{int(rng.integers(9))}", "event_time": at(day)}
+            events.append(row | {"event_type": "purchase", "revenue": 10} if rng.random() < 0.4 else row | {"event_type": "view"})
+            day += float(rng.exponential(pace))
+    publish_world(home, events, dataset=dataset)
+    return Home(home).dataset(dataset)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two trainings of different seeds on one dataset."""
+    folder = tmp_path_factory.mktemp("room")
+    publish_people(folder)
+    for seed in ("0", "1"):
+        assert main(["predict", "--dataset", "shop", *HORIZON, "--seed", seed, "--home", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def dataset(home: Path) -> Dataset:
+    return Home(home).dataset("shop")
+
+
+@pytest.fixture
+def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    def call(*words: str) -> tuple[int, dict[str, Any]]:
+        status = main([*words, "--home", str(home), "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def events_of(path: Path) -> list[event_pb2.Event]:
+    """Read an event file by TensorBoard's own message types; the framing is that of TFRecord."""
+    content, found = path.read_bytes(), []
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        event = event_pb2.Event()
+        event.ParseFromString(content[12 : 12 + length])
+        found.append(event)
+        content = content[16 + length :]
+    return found
+
+
+def test_a_run_tells_what_it_rests_on_what_it_cost_and_how_to_make_it_again(dataset: Dataset, cli: Cli) -> None:
+    status, shown = cli("runs", "show", "propensity-0001", "--dataset", "shop")
+    assert status == 0 and shown["run"] == "propensity-0001"
+    told = shown["record"]
+    assert (told["version"], told["seed"], told["cutoff"], told["kind"]) == ("v0001", 0, None, "propensity")
+    assert told["cpu_seconds"] > 0.05 and told["peak_mb"] > 50 and told["seconds"] > 0 and told["parameters"] > 0
+    assert told["core"] == "0.2.0" and (told["commit"] is None or len(told["commit"].rstrip("+")) == 40)
+    record = dataset.run_manifest("propensity", "propensity-0001")
+    figures = {row["name"]: row for row in told["figures"]}
+    ours = record["metrics"]["models"]["propensity"]
+    assert figures["auc"]["low"] == ours["auc"]["low"] and figures["log_loss"]["value"] == ours["log_loss"]["value"]
+    assert told["command"] == ("python -m core predict --dataset shop --act purchase --blocks counts --horizon 168h --model auto --seed 0")
+
+
+def test_the_command_of_a_run_gives_the_same_scores_in_another_home(home: Path, dataset: Dataset, tmp_path: Path) -> None:
+    other = publish_people(tmp_path)
+    command = command_of("shop", "propensity", dataset.run_manifest("propensity", "propensity-0002"))
+    assert main([*command, "--home", str(tmp_path)]) == 0
+    first, again = dataset.run_path("propensity", "propensity-0002"), other.run_path("propensity")
+    assert (first / "scores.parquet").read_bytes() == (again / "scores.parquet").read_bytes()
+
+
+def test_reproduce_trains_again_and_tells_whether_the_bytes_are_the_same(dataset: Dataset, cli: Cli, home: Path) -> None:
+    before = dataset.runs("propensity")
+    status, told = cli("runs", "reproduce", "propensity-0001", "--dataset", "shop")
+    assert status == 0 and told["equal"] and told["figures_equal"]
+    assert {row["file"] for row in told["files"]} >= {"scores.parquet", "test.parquet", "curves.parquet", f"{FOLDER}/{EVENT_FILE}"}
+    assert dataset.runs("propensity") == before and not list(home.glob(".again.*"))
+
+
+def test_files_that_differ_are_named_and_costs_in_a_table_are_no_difference(tmp_path: Path) -> None:
+    for place, (auc, cost) in enumerate([(0.7, 1.0), (0.7, 2.0)]):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        write_table(folder / "tuning.parquet", pa.table({"auc": [auc], "cpu_seconds": [cost]}))
+        write_table(folder / "scores.parquet", pa.table({"propensity": [0.5 + place / 1e12]}))
+        write_table(folder / "same.parquet", pa.table({"user_id": ["a"]}))
+    (tmp_path / "1" / "more.txt").write_text("x")
+    found = {row["file"]: (row["equal"], row["equal_but_costs"]) for row in compare_files(tmp_path / "0", tmp_path / "1")}
+    assert found == {
+        "more.txt": (False, False),
+        "same.parquet": (True, True),
+        "scores.parquet": (False, False),
+        "tuning.parquet": (False, True),
+    }
+
+
+def test_two_runs_are_paired_over_the_shoppers_that_both_judged(dataset: Dataset, cli: Cli) -> None:
+    found = model_room.compare(dataset, "propensity-0002", "propensity-0001")
+    assert [row["name"] for row in found.settings if row["differs"]] == ["seed"]
+    assert found.paired is not None
+    ours, theirs = (
+        pq.read_table(dataset.run_path("propensity", run) / "test.parquet").to_pandas() for run in ("propensity-0002", "propensity-0001")
+    )
+    both = ours.merge(theirs, on="user_id")
+    by_hand = (log_losses(both["label_x"], both["propensity_x"]) - log_losses(both["label_y"], both["propensity_y"])).mean()
+    loss = next(figure for figure in found.paired.figures if figure.name == "log_loss")
+    assert loss.value == pytest.approx(by_hand) and loss.n == len(both) == found.paired.users
+    assert loss.low is not None and loss.high is not None and loss.low < loss.value < loss.high
+    status, told = cli("runs", "compare", "propensity-0001", "propensity-0002", "--dataset", "shop")
+    assert status == 0 and told["paired"]["figures"][0]["value"] == pytest.approx(-by_hand)
+
+
+def test_a_run_compared_with_itself_shows_no_difference(dataset: Dataset) -> None:
+    found = model_room.compare(dataset, "propensity-0001", "propensity-0001")
+    assert found.paired is not None and all(figure.value == figure.low == figure.high == 0 for figure in found.paired.figures)
+    assert not any(row["differs"] for row in found.settings)
+
+
+def test_runs_of_other_windows_acts_or_data_are_not_paired(tmp_path: Path) -> None:
+    made = publish_people(tmp_path)
+    for act, day, version in (("purchase", 30, "v0001"), ("purchase", 31, "v0001"), ("cart", 30, "v0001"), ("purchase", 30, "v0009")):
+        with made.new_run("propensity", inputs={"version": version}, config={"act": act}, cutoff=None) as draft:
+            draft.record |= {"windows": {"test": at(day).isoformat(), "horizon_days": 7.0}, "metrics": {}}
+    why = [model_room.compare(made, "propensity-0001", f"propensity-000{n}").why_unpaired for n in (2, 3, 4)]
+    assert [str(sentence).split(",")[0] for sentence in why] == [
+        "They were judged on different acts or windows",
+        "They were judged on different acts or windows",
+        "They were made from different data",
+    ]
+
+
+def test_runs_of_two_kinds_are_not_compared(dataset: Dataset) -> None:
+    with dataset.new_run("blocks", inputs={"version": "v0001"}, config={}, cutoff=None, make_current=False) as draft:
+        pass
+    with pytest.raises(NotFoundError, match="two kinds"):
+        model_room.compare(dataset, "propensity-0001", draft.run_id)
+
+
+def publish_empty(dataset: Dataset, version: str = "v0001", cutoff: Any = None) -> str:
+    with dataset.new_run("propensity", inputs={"version": version}, config={"n": len(dataset.runs("propensity"))}, cutoff=cutoff) as draft:
+        pass
+    return draft.run_id
+
+
+def test_a_run_is_put_on_screen_and_rolled_back_step_by_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, made = Home(tmp_path), publish_people(tmp_path, users=3)
+    one, two, three = (publish_empty(made) for _ in range(3))
+    model_room.use(home, made, one)
+    assert made.current()["runs"]["propensity"] == one and made.runs_before("propensity") == [one, two, three]
+    assert model_room.roll_back(home, made, "propensity").run == three
+    assert model_room.roll_back(home, made, "propensity").run == two
+    assert main(["runs", "rollback", "propensity", "--dataset", "shop", "--home", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == one and made.runs_before("propensity") == []
+    with pytest.raises(NotFoundError, match="No earlier propensity"):
+        model_room.roll_back(home, made, "propensity")
+    acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert acts == ["use run", "roll back", "roll back", "roll back"]
+
+
+def test_a_run_of_other_data_as_of_a_cutoff_or_damaged_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, made = Home(tmp_path), publish_people(tmp_path, users=3)
+    old = publish_empty(made)
+    publish_people(tmp_path, users=4)
+    new, early = publish_empty(made, "v0002"), publish_empty(made, "v0002", at(9))
+    assert main(["runs", "use", old, "--dataset", "shop", "--home", str(tmp_path)]) == 2
+    assert "was made from data v0001, but v0002 is on screen" in capsys.readouterr().err
+    with pytest.raises(NotFoundError, match="as if the log ended"):
+        model_room.use(home, made, early)
+    assert model_room.roll_back(home, made, "propensity").run == new
+    with pytest.raises(NotFoundError, match="No earlier"):  # the one left is of v0001
+        model_room.roll_back(home, made, "propensity")
+    assert made.current()["runs"]["propensity"] == new and model_room.facts(made, new).current
+
+
+def test_a_damaged_run_is_not_put_on_screen(tmp_path: Path) -> None:
+    made = publish_people(tmp_path, users=3)
+    with made.new_run("blocks", inputs={"version": "v0001"}, config={}, cutoff=None, make_current=False) as draft:
+        (draft.path / "note.txt").write_text("whole")
+    (made.run_path("blocks", draft.run_id) / "note.txt").write_text("maimed")
+    with pytest.raises(StorageError, match="damaged"):
+        model_room.use(Home(tmp_path), made, draft.run_id)
+    assert made.current()["runs"] == {}
+
+
+@pytest.mark.parametrize("name", ["propensity-0009", "../../etc", "propensity", "nothing-0001", "propensity-1; rm"])
+def test_an_unknown_run_is_an_error_that_people_can_mend(dataset: Dataset, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        model_room.facts(dataset, name)
+
+
+def test_the_event_file_holds_the_curves_and_figures_of_the_run(dataset: Dataset) -> None:
+    folder = dataset.run_path("propensity", "propensity-0001")
+    events = events_of(folder / FOLDER / EVENT_FILE)
+    assert events[0].file_version == "brain.Event:2"
+    scalars = {(e.summary.value[0].tag, e.step): e.summary.value[0].simple_value for e in events[1:]}
+    curves = pq.read_table(folder / "curves.parquet").to_pylist()
+    assert len(curves) > 10
+    for row in curves:
+        for part in ("train", "validation"):
+            tag = f"curves/{row['model']}/member {row['member']}/{part}"
+            assert scalars[tag, row["epoch"]] == np.float32(row[part])
+    metrics = dataset.run_manifest("propensity", "propensity-0001")["metrics"]
+    assert scalars["metrics/models/propensity/auc/value", 0] == np.float32(metrics["models"]["propensity"]["auc"]["value"])
+
+
+def test_the_checksums_of_an_event_file_are_those_of_another_writer(tmp_path: Path) -> None:
+    from tensorboardX.crc32c import crc32c
+
+    write_events(tmp_path / "events", [("loss", 3, 0.5), ("ünïcode", -1, -2.0), ("many", 70_000, 1e9)])
+    content = (tmp_path / "events").read_bytes()
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        for part, at_byte in ((content[:8], 8), (content[12 : 12 + length], 12 + length)):
+            crc = crc32c(part)
+            masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+            assert struct.unpack("<I", content[at_byte : at_byte + 4]) == (masked,)
+        content = content[16 + length :]
+    steps = [(e.summary.value[0].tag, e.step) for e in events_of(tmp_path / "events")[1:]]
+    assert steps == [("loss", 3), ("ünïcode", -1), ("many", 70_000)]
+
+
+@pytest.mark.parametrize(("mode", "told"), [("offline", "not installed"), ("sideways", "it may be offline, online"), ("", None)])
+def test_weights_and_biases_is_written_only_when_asked_and_never_ends_a_training(
+    mode: str, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WANDB, mode)
+    monkeypatch.setitem(__import__("sys").modules, "wandb", None)  # as if it were not installed
+    made = publish_people(tmp_path, users=3)
+    with made.new_run("blocks", inputs={"version": "v0001"}, config={}, cutoff=None) as draft:
+        draft.record["metrics"] = {"auc": 0.7}
+    warnings = made.run_manifest("blocks", draft.run_id)["warnings"]
+    assert [told in warning for warning in warnings] == [True] if told else warnings == []
+
+
+def test_pointers_of_a_dataset_from_before_there_was_a_way_back_are_understood(tmp_path: Path) -> None:
+    made = publish_people(tmp_path, users=3)
+    one = publish_empty(made)
+    pointers = read_json(made.path / "CURRENT")
+    assert "before" not in pointers and made.runs_before("propensity") == []
+    assert publish_empty(made) and made.runs_before("propensity") == [one]
