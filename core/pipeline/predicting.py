@@ -49,6 +49,7 @@ def predict(
         NotFoundError: No item has the asked-for category.
     """
     from core.features import act_labels, compute_features, one_category_labels
+    from core.predictor.keeping import has_model
     from core.predictor.matrix import Matrix, matrix_of
     from core.predictor.options import PropensityOptions
     from core.predictor.propensity import fit_propensity
@@ -67,6 +68,8 @@ def predict(
         "model": profile.model,
     }
     run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
+    if run_id is not None and not has_model(dataset.run_path("propensity", run_id)):  # of an earlier release
+        run_id = None
     reused = run_id is not None
     if run_id is None:
         only = options.category if options.category != "all" else None
