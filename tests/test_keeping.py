@@ -12,7 +12,7 @@ import pytest
 from core.artifacts import write_arrays, write_json
 from core.errors import StorageError
 from core.predictor.calibration import Calibrator, fit_ranges
-from core.predictor.keeping import KeptModel, load_model, save_model
+from core.predictor.keeping import JUDGED, KeptModel, load_model, save_model
 from core.predictor.matrix import Matrix
 from core.predictor.models import FITS, fit_models
 from core.predictor.result import save_result
@@ -83,8 +83,10 @@ def test_a_whole_fit_keeps_the_model_that_made_its_scores(tmp_path: Path) -> Non
     world = World(users=500)
     result = world.fit()
     save_result(result, tmp_path)
-    again = load_model(tmp_path)
+    again, judged = load_model(tmp_path), load_model(tmp_path, JUDGED)
     assert again.name == result.verdict["winner"]
+    assert result.windows["test"] is not None
+    assert judged.propensities(world.matrix_at(result.windows["test"])).tolist() == result.test["propensity"].to_pylist()
     assert again.score(world.matrix_at(world.log.until)).equals(result.scores.select(["user_id", "propensity", "low", "high"]))
 
 
@@ -97,7 +99,7 @@ def test_a_run_without_a_model_or_with_a_broken_one_says_what_to_do(
     with pytest.raises(StorageError, match="of another release"):
         load_model(tmp_path)
     (tmp_path / "model.json").write_bytes((kept[2] / "lightgbm" / "model.json").read_bytes())
-    (tmp_path / "lightgbm_0.lightgbm.txt").write_text("tree\nnonsense")
+    (tmp_path / "model_lightgbm_0.lightgbm.txt").write_text("tree\nnonsense")
     with pytest.raises(StorageError, match="cannot be read"):
         load_model(tmp_path)
 

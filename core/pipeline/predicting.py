@@ -48,8 +48,8 @@ def predict(
         CutoffError: The log is too short for the horizon.
         NotFoundError: No item has the asked-for category.
     """
-    from core.features import act_labels, compute_features, one_category_labels
-    from core.predictor.keeping import has_model
+    from core.features import act_labels, compute_features, one_category_labels, price_levels
+    from core.predictor.keeping import has_model, save_background
     from core.predictor.matrix import Matrix, matrix_of
     from core.predictor.options import PropensityOptions
     from core.predictor.propensity import fit_propensity
@@ -97,6 +97,9 @@ def predict(
         result = fit_propensity(log, seen_at, labels_at, asked, np.random.default_rng(options.seed), part_of(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), "sequence": blocks.cards.get("sequence")}
+            save_background(seen_at(log.until), draft.path, np.random.default_rng(options.seed))
+            with log.history() as connection:
+                write_table(draft.path / "item_levels.parquet", price_levels(connection, log.until))
             if why := blocks.missing.get("sequence"):
                 draft.record["warnings"].append(say("Chances rest on no order of acts: {why}", why=why))
             if options.category == "all":

@@ -300,6 +300,7 @@ def _report(
         card=_card(kept.model, judged, kept.calibrator, options),
         warnings=[*plan.warnings, *_drift_warnings(plan, labels, chances["propensity"])],
         kept=kept,
+        judged=KeptModel(judged.winner, judged.models[judged.winner], winning, judged.ranges, test.columns),
     )  # fmt: skip
 
 

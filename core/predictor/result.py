@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from core.artifacts import write_json, write_table
-from core.predictor.keeping import KeptModel, save_model
+from core.predictor.keeping import JUDGED, KeptModel, save_model
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class PropensityResult:
     warnings: list[str]
     kept: KeptModel | None = None
     """The model in use at the end of the log."""
+    judged: KeptModel | None = None
+    """The same as it was judged on the test window, which it had not seen."""
     categories: pa.Table | None = None
     """user_id, category, propensity, low, high."""
 
@@ -56,5 +58,7 @@ def save_result(result: PropensityResult, folder: Path) -> dict[str, Any]:
         write_table(folder / f"{name}.parquet", table)
     if result.kept is not None:
         save_model(result.kept, folder)
+    if result.judged is not None:
+        save_model(result.judged, folder, JUDGED)
     write_json(folder / "card.json", result.card)
     return {"metrics": result.metrics, "verdict": result.verdict, "windows": result.windows, "warnings": result.warnings}
