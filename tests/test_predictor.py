@@ -314,8 +314,8 @@ def test_what_is_saved_can_be_read_and_holds_no_pickle(fitted: PropensityResult,
     assert {p.suffix for p in tmp_path.iterdir()} <= {".parquet", ".safetensors", ".txt", ".json"}
     assert json.loads((tmp_path / "card.json").read_text())["winner"] == fitted.verdict["winner"]
     assert set(record) == {"metrics", "verdict", "windows", "warnings"}
-    if (tmp_path / "models.safetensors").exists():
-        assert read_arrays(tmp_path / "models.safetensors")
+    if (tmp_path / "model.safetensors").exists():
+        assert read_arrays(tmp_path / "model.safetensors")
 
 
 def test_large_logs_are_learned_from_a_sample_of_users() -> None:

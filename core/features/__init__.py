@@ -3,7 +3,7 @@
 from core.features.catalogue import FEATURES, Feature
 from core.features.categories import category_counts, category_labels, item_categories, one_category_labels, top_categories
 from core.features.labels import act_labels, revenue_labels
-from core.features.table import compute_features
+from core.features.table import compute_features, nothing_known, price_levels
 
 __all__ = [
     "FEATURES",
@@ -13,7 +13,9 @@ __all__ = [
     "category_labels",
     "compute_features",
     "item_categories",
+    "nothing_known",
     "one_category_labels",
+    "price_levels",
     "revenue_labels",
     "top_categories",
 ]

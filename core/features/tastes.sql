@@ -1,16 +1,6 @@
--- Logarithms are rounded to decimals before they are summed: a sum of doubles would depend on the order of threads.
 WITH described AS (
-    SELECT user_items.*, catalogue.category, catalogue.brand, catalogue.price AS list_price
+    SELECT user_items.*, catalogue.category, catalogue.brand
     FROM user_items LEFT JOIN catalogue USING (item_id)),
-item_prices AS (
-    SELECT item_id, any_value(category) AS category,
-           coalesce(max(list_price)::DOUBLE, sum(price_sum)::DOUBLE / nullif(sum(price_count), 0)) AS price
-    FROM described GROUP BY item_id),
-usual AS (SELECT category, median(price) AS price FROM item_prices WHERE price > 0 GROUP BY category),
-levels AS (
-    SELECT item_prices.item_id, round(ln(item_prices.price / usual.price), 6)::DECIMAL(12, 6) AS level
-    FROM item_prices JOIN usual ON item_prices.category IS NOT DISTINCT FROM usual.category
-    WHERE item_prices.price > 0),
 breadth AS (
     SELECT user_id,
            count(*) AS items_all,
@@ -29,7 +19,7 @@ breadth AS (
            count_if(last_view IS NOT NULL AND last_purchase IS NULL AND touches > 1) AS revisited_unbought,
            sum(level * touches) / nullif(sum(touches) FILTER (level IS NOT NULL), 0) AS price_level,
            sum(level * purchases) / nullif(sum(purchases) FILTER (level IS NOT NULL), 0) AS price_level_bought
-    FROM described LEFT JOIN levels USING (item_id) GROUP BY user_id),
+    FROM described LEFT JOIN item_levels USING (item_id) GROUP BY user_id),
 by_category AS (
     SELECT user_id, category, sum(touches) AS n, sum(purchases) AS bought, max(last_touch) AS last_touch
     FROM described WHERE category IS NOT NULL GROUP BY user_id, category),

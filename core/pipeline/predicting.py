@@ -47,7 +47,8 @@ def predict(
         CutoffError: The log is too short for the horizon.
         NotFoundError: No item has the asked-for category.
     """
-    from core.features import act_labels, compute_features, one_category_labels
+    from core.features import act_labels, compute_features, one_category_labels, price_levels
+    from core.predictor.keeping import has_model, save_background
     from core.predictor.matrix import Matrix, matrix_of
     from core.predictor.options import PropensityOptions
     from core.predictor.propensity import fit_propensity
@@ -66,6 +67,8 @@ def predict(
         "model": profile.model,
     }
     run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
+    if run_id is not None and not has_model(dataset.run_path("propensity", run_id)):  # of an earlier release
+        run_id = None
     reused = run_id is not None
     if run_id is None:
         only = options.category if options.category != "all" else None
@@ -93,6 +96,9 @@ def predict(
         result = fit_propensity(log, seen_at, labels_at, asked, np.random.default_rng(options.seed), part_of(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **blocks.cards}
+            save_background(seen_at(log.until), draft.path, np.random.default_rng(options.seed))
+            with log.history() as connection:
+                write_table(draft.path / "item_levels.parquet", price_levels(connection, log.until))
             draft.record["warnings"] += [
                 say("Chances rest on no {block}: {why}.", block=BLOCK_WORDS[name], why=why) for name, why in blocks.missing.items()
             ]

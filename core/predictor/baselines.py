@@ -48,6 +48,10 @@ class FittedBoosting:
         learned = [shares[:, end - width : end].sum(axis=1) for end, width in zip(ends, widths, strict=True)]
         return [*self.columns, *self.directions], np.column_stack([shares[:, :counted], *learned])
 
+    def base(self, matrix: Matrix) -> float:
+        """What contributions start from: the mean logit of the training rows; any one row of a matrix serves to ask."""
+        return float(np.mean([b.predict(self._values(matrix)[:1], pred_contrib=True, num_threads=1)[0, -1] for b in self.boosters]))
+
     def card(self) -> dict[str, Any]:
         """Size and stopping, for the model card."""
         return {

@@ -18,7 +18,8 @@ from core.predictor.grid import AffinityAt, CountsAt, Grid, build_grid, positive
 from core.predictor.judge import base_log_loss
 from core.predictor.matrix import Floats, squash, user_folds
 from core.predictor.options import PropensityOptions
-from core.predictor.propensity import MatrixAt, one_thread
+from core.predictor.propensity import MatrixAt
+from core.predictor.threads import one_thread
 from core.schema import Progress, part_of, silent
 from core.store import Log
 from core.windows import plan_windows

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -98,15 +97,6 @@ class FittedNetwork:
             parts.append((total * x / ATTRIBUTION_STEPS).numpy() @ member)
         self.module.zero_grad(set_to_none=True)
         return groups, np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, len(groups)))
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Weights and scaling, to be saved."""
-        arrays: dict[str, npt.NDArray[Any]] = {name: value.detach().numpy() for name, value in self.module.named_parameters()}
-        arrays |= {"kept": self.scaling.kept, "mean": self.scaling.mean, "std": self.scaling.std, "missing": self.scaling.missing}
-        for name, found in self.scaling.directions.items():
-            block = name.split()[0]
-            arrays |= {f"{block}_mean": found.mean, f"{block}_directions": found.axes}
-        return arrays
 
     def card(self) -> dict[str, Any]:
         """Size and stopping, for the model card."""

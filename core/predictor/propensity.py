@@ -6,16 +6,13 @@ winner is fitted again with the newest windows and scores everyone at the end of
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
-from threadpoolctl import threadpool_limits
 
 from core.messages import Message, say
 from core.metrics import auc, log_loss
@@ -31,12 +28,14 @@ from core.predictor.calibration import (
     learn_carried,
 )
 from core.predictor.judge import bands, compare, judge, lift_table, reliability_table, write_verdict
+from core.predictor.keeping import KeptModel, spread
 from core.predictor.matrix import Floats, Indices, Matrix, stack, user_folds
 from core.predictor.models import BLENDS, FITS, SEQUENCE_MODELS, Blend, Model, fit_models
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import Labels, Plan, make_plan
 from core.predictor.reasons import list_reasons
 from core.predictor.result import PropensityResult
+from core.predictor.threads import one_thread
 from core.schema import Progress, part_of, silent
 from core.store import Log
 
@@ -99,10 +98,11 @@ def fit_propensity(
         people = matrices.at(plan.use)
         progress(0.9, say("scoring everyone"))
         ranges = fit_ranges(judged.test_labels, judged.test_chances["propensity"])
-        scores = _scores(model, calibrator, ranges, people)
+        kept = KeptModel(judged.winner, model, calibrator, ranges, people.columns)
+        scores = _scores(kept, people)
         progress(0.93, say("writing down reasons"))
         reasons = list_reasons(model, people, calibrator.slope, options.reasons_per_user)
-        result = _report(plan, judged, options, rng, scores, reasons, used, calibrator, model)
+        result = _report(plan, judged, options, rng, scores, reasons, used, kept)
     progress(1.0, say("propensity done"))
     return result
 
@@ -172,7 +172,7 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         test, test_labels = matrices.at(plan.test), plan.labels[plan.test]
         chances = {name: choices[name].calibrator.apply(model.logits(test)) for name, model in models.items()}
     chances = {"propensity": chances[winner], **chances}
-    return _Judged(models, choices, winner, test, test_labels, chances, _spread(models[winner], test), ranges)
+    return _Judged(models, choices, winner, test, test_labels, chances, spread(models[winner], test), ranges)
 
 
 def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> str:
@@ -240,29 +240,12 @@ def _refit(
     return model, calibrator, {"train": list(newest), "calibrate": plan.test if recalibrates else None}
 
 
-def _spread(model: Model, matrix: Matrix) -> Floats:
-    """Standard deviation over members of the ensemble, in logits (N,)."""
-    if isinstance(model, Blend):
-        return np.asarray(np.mean([_spread(part, matrix) for part in model.parts.values()], axis=0))
-    members = model.member_logits(matrix)
-    return np.asarray(members.std(axis=0, ddof=1)) if len(members) > 1 else np.zeros(members.shape[1])
-
-
-def _scores(model: Model, calibrator: Calibrator, ranges: RangeTable, people: Matrix) -> pa.Table:
-    chance = calibrator.apply(model.logits(people))
-    low, high = ranges.around(chance, calibrator.slope * _spread(model, people))
+def _scores(kept: KeptModel, people: Matrix) -> pa.Table:
+    scores = kept.score(people)
+    chance = scores["propensity"].to_numpy()
     below = np.searchsorted(np.sort(chance), chance, side="left")
     percentile = 100.0 * below / max(len(chance) - 1, 1)
-    return pa.table(
-        {
-            "user_id": pa.array(people.user_ids, pa.string()),
-            "propensity": chance,
-            "low": low,
-            "high": high,
-            "percentile": percentile,
-            "band": pa.array(bands(_events(people)), pa.string()),
-        }
-    )
+    return scores.append_column("percentile", pa.array(percentile)).append_column("band", pa.array(bands(_events(people)), pa.string()))
 
 
 def _events(matrix: Matrix) -> Floats:
@@ -271,7 +254,7 @@ def _events(matrix: Matrix) -> Floats:
 
 def _report(
     plan: Plan, judged: _Judged, options: PropensityOptions, rng: np.random.Generator, scores: pa.Table, reasons: pa.Table,
-    used: dict[str, Any], calibrator: Calibrator, model: Model,
+    used: dict[str, Any], kept: KeptModel,
 ) -> PropensityResult:  # fmt: skip
     labels, chances, test = judged.test_labels, judged.test_chances, judged.test
     winning = judged.choices[judged.winner].calibrator
@@ -314,9 +297,10 @@ def _report(
             "positives": {c.isoformat(): int(v.sum()) for c, v in sorted(plan.labels.items())},
             "users": {c.isoformat(): len(v) for c, v in sorted(plan.labels.items())},
         },
-        card=_card(model, judged, calibrator, options),
+        card=_card(kept.model, judged, kept.calibrator, options),
         warnings=[*plan.warnings, *_drift_warnings(plan, labels, chances["propensity"])],
-        models={judged.winner: model},
+        kept=kept,
+        judged=KeptModel(judged.winner, judged.models[judged.winner], winning, judged.ranges, test.columns),
     )  # fmt: skip
 
 
@@ -368,15 +352,3 @@ def _card(model: Model, judged: _Judged, calibrator: Calibrator, options: Propen
         "blend": {name: list(parts) for name, parts in BLENDS.items()},
         "tried": list(FITS),
     }
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

@@ -1,17 +1,13 @@
 """What a fitted propensity hands over, and how it is written."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from core.artifacts import write_arrays, write_json, write_table
-from core.predictor.baselines import FittedBoosting
-from core.predictor.models import Blend, Model
-from core.predictor.network import FittedNetwork
+from core.artifacts import write_json, write_table
+from core.predictor.keeping import JUDGED, KeptModel, save_model
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,10 @@ class PropensityResult:
     windows: dict[str, Any]
     card: dict[str, Any]
     warnings: list[str]
-    models: dict[str, Model] = field(default_factory=dict)
-    """The models in use at the end of the log."""
+    kept: KeptModel | None = None
+    """The model in use at the end of the log."""
+    judged: KeptModel | None = None
+    """The same as it was judged on the test window, which it had not seen."""
     categories: pa.Table | None = None
     """user_id, category, propensity, low, high."""
 
@@ -58,21 +56,9 @@ def save_result(result: PropensityResult, folder: Path) -> dict[str, Any]:
         tables["categories"] = result.categories
     for name, table in tables.items():
         write_table(folder / f"{name}.parquet", table)
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for name, model in _flat(result.models).items():
-        if isinstance(model, FittedNetwork):
-            arrays |= {f"{name}.{key}": value for key, value in model.arrays().items()}
-        if isinstance(model, FittedBoosting):
-            for member, booster in enumerate(model.boosters):
-                (folder / f"{name}_{member}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
-    if arrays:
-        write_arrays(folder / "models.safetensors", {name: np.asarray(value) for name, value in arrays.items()})
+    if result.kept is not None:
+        save_model(result.kept, folder)
+    if result.judged is not None:
+        save_model(result.judged, folder, JUDGED)
     write_json(folder / "card.json", result.card)
     return {"metrics": result.metrics, "verdict": result.verdict, "windows": result.windows, "warnings": result.warnings}
-
-
-def _flat(models: dict[str, Model]) -> dict[str, Model]:
-    flat: dict[str, Model] = {}
-    for name, model in models.items():
-        flat |= _flat(model.parts) if isinstance(model, Blend) else {name: model}
-    return flat
