@@ -112,7 +112,7 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
     Raises:
         NotFoundError: There is no such run.
         StorageError: The run keeps no model.
-        GateError: Its model looks at the order of acts, which is not kept.
+        GateError: Its model looks at blocks that cannot be made anew for a changed history.
     """
     from core.predictor.keeping import load_background, load_model
 
@@ -123,11 +123,12 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
         return _open[key]
     record = dataset.run_manifest("propensity", folder.name)
     kept = load_model(folder)
-    if "sequence profile" in kept.blocks():
+    if unread := [name for name in kept.blocks() if name.endswith(" profile") and name != "text profile"]:
         raise GateError(
-            "The chances of run {run} look at the order of acts, and the transformer that reads it is not kept with them. "
+            "The chances of run {run} look at blocks that are not made anew for a changed history: {blocks}. "
             "Train chances with blocks counts,text to ask why.",
             run=folder.name,
+            blocks=", ".join(unread),
         )
     log = dataset.log(datetime.fromisoformat(record["cutoff"]) if record["cutoff"] else None, record["inputs"]["version"])
     texts = TextProfiles(home, log, ProfileOptions(blocks=tuple(record["config"]["blocks"]), model=record["config"]["model"]))

@@ -141,9 +141,9 @@ def save_background(matrix: Matrix, folder: Path, rng: np.random.Generator, rows
     sample = matrix.rows(np.sort(rng.choice(n, size=min(rows, n), replace=False)))
     columns = {name: sample.values[:, place] for place, name in enumerate(sample.columns)}
     write_table(folder / "background.parquet", pa.table({"user_id": pa.array(sample.user_ids, pa.string()), **columns}))
-    blocks = {name: block for name, block in (("text", sample.text), ("sequence", sample.sequence)) if block is not None}
+    blocks = ({} if sample.text is None else {"text": sample.text}) | dict(sample.further)
     if blocks:
-        write_arrays(folder / "background.safetensors", dict(blocks))
+        write_arrays(folder / "background.safetensors", blocks)
 
 
 def load_background(folder: Path) -> Matrix:
@@ -158,7 +158,8 @@ def load_background(folder: Path) -> Matrix:
     held = folder / "background.safetensors"
     blocks = read_arrays(held) if held.is_file() else {}
     matrix = matrix_of(counts)
-    return Matrix(matrix.user_ids, matrix.columns, matrix.values, blocks.get("text"), blocks.get("sequence"))
+    text = blocks.pop("text", None)
+    return Matrix(matrix.user_ids, matrix.columns, matrix.values, text, blocks)
 
 
 def exact_shares(kept: KeptModel, matrix: Matrix) -> tuple[list[str], Floats, float] | None:
