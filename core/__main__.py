@@ -35,6 +35,7 @@ from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
+from core.pipeline.verifying import verify
 from core.run_verbs import add_run_verbs
 from core.schema import ACTS
 from core.store import Home, peak_memory_mb
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - our bug, whatever it is, and shown whole
         _log.exception("this is a mistake of Shopper Atlas, not yours")
         return _fail(arguments, error, f"{type(error).__name__}: {error}", 1)
-    return 0
+    return 1 if arguments.verb is _verify and result["failed"] else 0
 
 
 def _ingest(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -240,6 +241,11 @@ def _export(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
     return work.export(home, home.dataset(arguments.dataset), Path(arguments.out), form=arguments.format, progress=report)
 
 
+def _verify(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    with report.stage("verify", 0.0, 1.0):
+        return verify(home, home.dataset(arguments.dataset), Path(arguments.out) if arguments.out else None, report)
+
+
 def _run(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     ingest = ingest_options(arguments) if arguments.events else None
     if ingest is None:
@@ -353,6 +359,9 @@ def _parser() -> argparse.ArgumentParser:
 
     text = "List, show, compare and choose runs, go back to earlier ones, make one again from its record."
     add_run_verbs(verbs.add_parser("runs", help=text, description=text, epilog="Each takes --home, --dataset and --json."), common, _parser)
+    check = add("verify", _verify, "Count the figures of the pages again, in a fresh process, from an export alone.", heavy=False)
+    check.add_argument("--out", metavar="DIR", help="keep the export, the figures and what was found")
+
     jobs = add("jobs", _jobs, "List, read or cancel long work.", heavy=False, dataset=False)
     jobs.add_argument("--cancel", metavar="ID")
     jobs.add_argument("--log", metavar="ID")

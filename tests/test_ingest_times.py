@@ -178,3 +178,14 @@ def test_no_word_means_two_months() -> None:
     english = {"jan": 1, "feb": 2, "apr": 4, "jun": 6, "jul": 7, "sep": 9, "nov": 11}
     assert {word: month_words()[word] for word in english} == english
     assert (month_words()["marz"], month_words()["mai"], month_words()["dezember"]) == (3, 5, 12)
+
+
+@pytest.mark.parametrize(("clock", "offset"), [("16:00", "+08:00"), ("18:30", "+05:30"), ("05:00", "-05:00")])
+def test_a_log_of_days_says_whose_midnight_its_times_are(ingest: Ingest, clock: str, offset: str) -> None:
+    record = ingest("user_id,item_id,event_type,event_time\n" + "".join(f"u{n},i{n},view,2024-03-0{n} {clock}:00\n" for n in range(1, 6)))
+    assert any(f"which is midnight at UTC{offset}" in str(warning) for warning in record["warnings"])
+
+
+def test_a_log_of_days_at_midnight_says_nothing_of_it(ingest: Ingest) -> None:
+    record = ingest("user_id,item_id,event_type,event_time\n" + "".join(f"u{n},i{n},view,2024-03-0{n}\n" for n in range(1, 6)))
+    assert not any("midnight" in str(warning) for warning in record["warnings"])

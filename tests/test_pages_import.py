@@ -81,6 +81,13 @@ def test_a_log_with_words_of_its_own_is_proposed_by_its_values(form: Callable[..
     assert any("please check" in caption.value for caption in app.caption)
 
 
+def test_a_column_of_a_few_words_is_not_proposed_as_the_shopper(form: Callable[..., AppTest]) -> None:
+    lines = "".join(f"{'bts' if n % 2 else 'random'},2024-01-0{n % 9 + 1} 10:00:00,{n},1\n" for n in range(20))
+    app = form("behavior_policy,timestamp,item_id,position\n" + lines)
+    assert app.selectbox(key="map-events-log.csv-user_id").value == ""
+    assert app.button(key="import").disabled and "Still to choose" in words(app)
+
+
 def test_personal_values_are_masked_in_the_preview_until_asked_for(form: Callable[..., AppTest]) -> None:
     rows = "".join(f"u{n},a,view,2024-03-0{n} 10:00:00,anna.{n}@example.org\n" for n in range(1, 9))
     app = form(HEADER.strip() + ",email\n" + rows)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from core.ingest import cleaning, merging
 from core.ingest.casting import (
     RELATIVE_START,
+    UTC_NAMES,
     TimeReading,
     count_other_times,
     decide_decimal,
@@ -253,6 +254,8 @@ def judge_rows(work: Work, daily: bool, tick: Tick) -> list[dict[str, Any]]:
     connection, rules, warnings = work.connection, work.rules, work.warnings
     duplicates, robots = rules["duplicates"], rules["robots"]
     merge_heads(work)
+    if daily:
+        _tell_midnight(work)
     if duplicates.on and daily and not duplicates.given:
         warnings.append(
             say(
@@ -273,6 +276,24 @@ def judge_rows(work: Work, daily: bool, tick: Tick) -> list[dict[str, Any]]:
         named = ", ".join(f"{user['user_id']} ({user['rows']})" for user in found[:5]) + (" …" if len(found) > 5 else "")
         warnings.append(say("Acts faster than a person's were set aside (rule {rule}): {users}.", rule=quoted_rule("robots"), users=named))
     return found
+
+
+def _tell_midnight(work: Work) -> None:
+    """Say whose midnight the one time of day is that all times of a log of days have."""
+    if (work.mapping.events.time_zone or work.request.time_zone).upper() not in UTC_NAMES:
+        return
+    seconds = int(scalar(work.connection, "SELECT epoch_us(min(event_time)) % 86400000000 // 1000000 FROM rows WHERE rule IS NULL") or 0)
+    hours = (-seconds / 3600 + 12) % 24 - 12  # -12 … 12, the offset whose midnight it is
+    if seconds and hours * 4 == int(hours * 4):
+        offset = f"{'+' if hours > 0 else '-'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
+        work.warnings.append(
+            say(
+                "Every time is {clock} UTC, which is midnight at UTC{offset}: choose a time zone there for the days on screen, "
+                "or each act counts for the day beside.",
+                clock=f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}",
+                offset=offset,
+            )
+        )
 
 
 def _judge_doubtful(work: Work) -> None:

@@ -343,10 +343,19 @@ def _by_hand(preview: FilePreview, role: Role) -> tuple[tuple[str, Guess], ...]:
         taken = {guess.source[0] for guess in found.values()}
         free = [column for column in preview.columns if column not in taken]
         by_values = guess_values(role, RoleMapping(), free, {column: preview.values(column) for column in preview.columns})
-        found = {guess.canonical: replace(guess, confidence=min(guess.confidence, 0.5)) for guess in by_values} | found
+        believed = [
+            guess for guess in by_values if not (preview.has_header and guess.canonical.endswith("_id")) or _like_ids(preview, guess)
+        ]
+        found = {guess.canonical: replace(guess, confidence=min(guess.confidence, 0.5)) for guess in believed} | found
         if "event_time" not in found:
             return ()
     return tuple(found.items())
+
+
+def _like_ids(preview: FilePreview, guess: Guess) -> bool:
+    """Whether values of a column whose name says nothing look like ids of many: nearly all with a digit, and more than a few of them."""
+    values = preview.values(guess.source[0])
+    return len(set(values)) > 2 and sum(any(sign.isdigit() for sign in value) for value in values) > 0.8 * len(values)
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,216 @@
+"""Counts again what the pages show, from an export alone: a program of its own that imports nothing of this project.
+
+    python recount.py FOLDER
+
+FOLDER is what `python -m core export` wrote (Parquet), with `figures.json` beside the tables: {"settings": {name: value},
+"figures": [{"id", "page", "value"}]}; a value is a number, or a table as {"columns": [...], "rows": [[...]]}. Prints one JSON
+object: for each figure the value found by the SQL below, and whether both agree (counts equal, other numbers within 1e-9).
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+TOLERANCE = 1e-9
+"""Largest difference of two rates, absolute and relative to their size."""
+
+ORDERS = """
+SELECT DISTINCT user_id, coalesce('o' || order_id, 't' || strftime(event_time, '%Y-%m-%d %H:%M:%S.%f')) AS o,
+       CASE WHEN order_id IS NULL THEN user_id ELSE '' END AS owner
+FROM events WHERE event_type = 'purchase'
+"""
+STARTS = """
+SELECT user_id, event_time, event_type,
+       CASE WHEN date_diff('microsecond', lag(event_time) OVER t, event_time) <= $gap_minutes * 60000000 THEN 0 ELSE 1 END AS starts
+FROM events WINDOW t AS (PARTITION BY user_id ORDER BY event_time)
+"""
+LOCAL = "timezone($zone, timezone('UTC', event_time))"
+
+SQL = {
+    "overview.events": "SELECT count(*) FROM events",
+    "overview.users": "SELECT count(*) FROM (SELECT user_id FROM events GROUP BY user_id)",
+    "overview.buyers": "SELECT count(*) FROM (SELECT user_id FROM events WHERE event_type = 'purchase' GROUP BY user_id)",
+    "overview.sessions": f"SELECT sum(starts) FROM ({STARTS})",
+    "overview.buying_sessions": f"""
+        SELECT count(*) FROM (
+            SELECT user_id, place FROM (
+                SELECT user_id, event_type, sum(starts) OVER (PARTITION BY user_id ORDER BY event_time) AS place FROM ({STARTS}))
+            WHERE event_type = 'purchase' GROUP BY user_id, place)""",
+    "overview.orders": f"SELECT count(*) FROM (SELECT DISTINCT o, owner FROM ({ORDERS}))",
+    "overview.revenue": "SELECT sum(revenue) FROM events WHERE event_type = 'purchase'",
+    "overview.event_mix": """
+        SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(DISTINCT user_id) AS users,
+               count(*) / (SELECT count(*) FROM events) AS share
+        FROM events GROUP BY 1""",
+    "overview.trend": f"""
+        SELECT CAST({LOCAL} AS DATE)::VARCHAR AS period, count(*) AS events, count(DISTINCT user_id) AS users,
+               count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+               coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0) AS revenue
+        FROM events GROUP BY 1""",
+    "overview.categories": """
+        SELECT coalesce(category, '') AS category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
+               count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
+               count(*) FILTER (event_type = 'purchase') AS purchases,
+               count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+               sum(revenue) FILTER (event_type = 'purchase') AS revenue
+        FROM events LEFT JOIN items USING (item_id) WHERE item_id IS NOT NULL GROUP BY 1""",
+    "overview.hours": f"""
+        SELECT isodow({LOCAL}) AS weekday, date_part('hour', {LOCAL}) AS hour, count(*) AS events FROM events GROUP BY 1, 2""",
+    "data.rows_quarantined": "SELECT count(DISTINCT (source_file, source_row)) FROM quarantine",
+    "data.rows_merged": "SELECT count(*) FROM merged",
+    "data.rows_kept": "SELECT count(DISTINCT (source_file, source_row)) FROM events",
+    "data.rows_read": """
+        SELECT (SELECT count(DISTINCT (source_file, source_row)) FROM events) + (SELECT count(*) FROM merged)
+               + (SELECT count(DISTINCT (source_file, source_row)) FROM quarantine)""",
+    "data.rules": "SELECT rule, count(*) AS rows FROM quarantine GROUP BY rule",
+    "data.with_item": "SELECT count(*) FROM events WHERE item_id IS NOT NULL",
+    "data.in_catalogue": "SELECT count(*) FROM events WHERE item_id IN (SELECT item_id FROM items WHERE in_catalogue)",
+    "data.with_title": "SELECT count(*) FROM events WHERE item_id IN (SELECT item_id FROM items WHERE title IS NOT NULL)",
+    "map.segments": """
+        SELECT segment_id, count(*) AS users, count(*) / (SELECT count(*) FROM segments) AS share FROM segments GROUP BY 1""",
+    "propensity.users": "SELECT count(*) FROM propensity_test",
+    "propensity.positives": "SELECT sum(label) FROM propensity_test",
+    "propensity.base_rate": "SELECT avg(label) FROM propensity_test",
+    "propensity.reliability": """
+        WITH binned AS (SELECT ntile(10) OVER (ORDER BY propensity, user_id) AS bin, propensity, label FROM propensity_test)
+        SELECT bin, count(*) AS n, avg(propensity) AS mean_propensity, avg(label) AS rate FROM binned GROUP BY bin""",
+    "propensity.lift": """
+        WITH ranked AS (
+            SELECT label, row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS n, avg(label) OVER () AS base
+            FROM propensity_test),
+        depths AS (SELECT unnest([0.05, 0.1, 0.2, 0.5, 1.0]) AS depth)
+        SELECT depth, count(*) AS users, sum(label) AS buyers, avg(label) / any_value(base) AS lift
+        FROM depths JOIN ranked ON place <= greatest(1, round_even(n * depth, 0)) GROUP BY depth""",
+    "propensity.expected": "SELECT sum(propensity) FROM propensity",
+    "propensity.expected_at_20": """
+        WITH ranked AS (
+            SELECT propensity, row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS n FROM propensity)
+        SELECT sum(propensity) FROM ranked WHERE place <= greatest(1, round_even(n * 0.2, 0))""",
+    "propensity.sd_at_20": """
+        WITH ranked AS (
+            SELECT propensity AS p, row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS n FROM propensity)
+        SELECT sqrt(sum(p * (1 - p))) FROM ranked WHERE place <= greatest(1, round_even(n * 0.2, 0))""",
+    "propensity.by_category": "SELECT category, sum(propensity) AS expected FROM category_propensity GROUP BY category",
+    "recommendations.lists": "SELECT count(DISTINCT user_id) FROM recommendations",
+    "recommendations.rows": "SELECT count(*) FROM recommendations",
+    "recommendations.gaps_in_ranks": """
+        SELECT count(*) FROM (SELECT user_id FROM recommendations GROUP BY user_id
+                              HAVING min(rank) <> 1 OR max(rank) <> count(*) OR count(DISTINCT rank) <> count(*))""",
+    "recommendations.twice_in_a_list": """
+        SELECT count(*) FROM (SELECT 1 FROM recommendations GROUP BY user_id, item_id HAVING count(*) > 1)""",
+    "recommendations.bought_before": """
+        SELECT count(*) FROM recommendations r
+        WHERE EXISTS (SELECT 1 FROM events e WHERE e.event_type = 'purchase' AND e.user_id = r.user_id AND e.item_id = r.item_id)""",
+    "features.events_all": """
+        SELECT count(*) FROM features f LEFT JOIN (SELECT user_id, count(*) AS n FROM events GROUP BY 1) USING (user_id)
+        WHERE f.events_all IS DISTINCT FROM n""",
+    "features.purchases_all": """
+        SELECT count(*) FROM features f LEFT JOIN (SELECT user_id, count(*) AS n FROM events WHERE event_type = 'purchase' GROUP BY 1)
+        USING (user_id) WHERE coalesce(f.purchases_all, 0) <> coalesce(n, 0)""",
+    "features.orders_all": f"""
+        SELECT count(*) FROM features f LEFT JOIN (SELECT user_id, count(*) AS n FROM ({ORDERS}) GROUP BY 1) USING (user_id)
+        WHERE coalesce(f.orders_all, 0) <> coalesce(n, 0)""",
+    "features.days_since_event": """
+        SELECT count(*) FROM features f JOIN (SELECT user_id, max(event_time) AS last FROM events GROUP BY 1) USING (user_id)
+        WHERE abs(f.days_since_event - date_diff('microsecond', last, $until::TIMESTAMP) / 86400000000.0) > 1e-9""",
+    "features.events_28d": """
+        SELECT count(*) FROM features f LEFT JOIN (
+            SELECT user_id, count(*) AS n FROM events
+            WHERE event_time > $until::TIMESTAMP - INTERVAL 28 DAY GROUP BY 1) USING (user_id)
+        WHERE coalesce(f.events_28d, 0) <> coalesce(n, 0)""",
+}
+"""Figure → the statement that finds it again; `$names` are bound from the settings."""
+
+BY_MODEL = {
+    "auc": """
+        WITH ranked AS (
+            SELECT label, rank() OVER (ORDER BY {model}) + (count(*) OVER (PARTITION BY {model}) - 1) / 2.0 AS place FROM propensity_test)
+        SELECT (sum(place) FILTER (label = 1) - sum(label) * (sum(label) + 1) / 2.0) / (sum(label) * (count(*) - sum(label)))
+        FROM ranked""",
+    "log_loss": "SELECT -avg(label * ln({model}) + (1 - label) * ln(1 - {model})) FROM propensity_test",
+    "brier": "SELECT avg(({model} - label) * ({model} - label)) FROM propensity_test",
+    "calibration_error": """
+        WITH binned AS (SELECT ntile(10) OVER (ORDER BY {model}, user_id) AS bin, {model} AS p, label FROM propensity_test)
+        SELECT sum(n * abs(rate - p)) / sum(n) FROM (SELECT count(*) AS n, avg(label) AS rate, avg(p) AS p FROM binned GROUP BY bin)""",
+    "expected": "SELECT sum({model}) FROM propensity_test",
+}
+"""Figure of one model → its statement; {model} is a column of the test table, quoted."""
+
+
+def statement(figure: str) -> str | None:
+    """Return the SQL of a figure, None when this program knows none."""
+    if figure in SQL:
+        return SQL[figure]
+    page, *rest = figure.split(".")
+    if page == "propensity" and len(rest) == 2 and rest[0] in BY_MODEL:
+        return BY_MODEL[rest[0]].format(model='"' + rest[1].replace('"', '""') + '"')
+    return None
+
+
+def equal(shown: Any, found: Any) -> bool:
+    """Whether two values agree: numbers within the tolerance, whole ones exactly, texts to the letter, nothing with nothing."""
+    if shown is None or found is None:
+        return shown is None and found is None
+    if isinstance(shown, str) or isinstance(found, str):
+        return str(shown) == str(found)
+    if isinstance(shown, int) and isinstance(found, int):
+        return bool(shown == found)
+    ours, theirs = float(shown), float(found)
+    if math.isnan(ours) or math.isnan(theirs):
+        return math.isnan(ours) and math.isnan(theirs)
+    return abs(ours - theirs) <= TOLERANCE * max(1.0, abs(ours))
+
+
+def value_of(raw: Any) -> Any:
+    """Return a value of DuckDB as JSON has it."""
+    if raw is None or isinstance(raw, int | float | str):
+        return raw
+    return float(raw) if hasattr(raw, "as_tuple") else str(raw)
+
+
+def recount(connection: duckdb.DuckDBPyConnection, figure: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Find one figure again: {"id", "page", "agrees", "shown", "found", "sql"}; a table tells its first row that differs."""
+    sql = statement(figure["id"])
+    told = {"id": figure["id"], "page": figure["page"], "sql": " ".join(sql.split()) if sql else None}
+    if sql is None:
+        return {**told, "agrees": False, "shown": figure["value"], "found": "no statement"}
+    used = {name: value for name, value in settings.items() if "$" + name in sql}
+    cursor = connection.execute(sql, used) if used else connection.execute(sql)
+    columns, rows = [column[0] for column in cursor.description], [[value_of(cell) for cell in row] for row in cursor.fetchall()]
+    shown = figure["value"]
+    if not isinstance(shown, dict):
+        found = rows[0][0] if rows else None
+        return {**told, "agrees": equal(shown, found), "shown": shown, "found": found}
+    names = [name for name in shown["columns"] if name in columns]
+    ours = sorted(([row[shown["columns"].index(name)] for name in names] for row in shown["rows"]), key=repr_key)
+    theirs = sorted(([row[columns.index(name)] for name in names] for row in rows), key=repr_key)
+    odd = [(a, b) for a, b in zip(ours, theirs, strict=False) if not all(map(equal, a, b))]
+    agrees = bool(names) and len(ours) == len(theirs) and not odd
+    differing = {} if agrees else {"shown": odd[0][0] if odd else len(ours), "found": odd[0][1] if odd else len(theirs)}
+    return {**told, "agrees": agrees, "columns": names, "rows": len(ours), **differing}
+
+
+def repr_key(row: list[Any]) -> list[str]:
+    """Order rows by their first cells, which name them."""
+    return ["" if cell is None else str(cell) if isinstance(cell, str) else f"{float(cell):030.9f}" for cell in row]
+
+
+def main(folder: str) -> None:
+    """Recount all figures of an export and print what was found."""
+    home = Path(folder)
+    asked = json.loads((home / "figures.json").read_text(encoding="utf-8"))
+    connection = duckdb.connect()
+    for table in sorted(home.glob("*.parquet")):
+        path = str(table).replace("'", "''")
+        connection.execute(f"CREATE VIEW \"{table.stem}\" AS SELECT * FROM read_parquet('{path}')")
+    results = [recount(connection, figure, asked["settings"]) for figure in asked["figures"]]
+    foreign = sorted(name for name in sys.modules if name == "core" or name.startswith("core."))
+    print(json.dumps({"figures": results, "modules_of_the_project": foreign, "duckdb": duckdb.__version__}, allow_nan=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
