@@ -39,7 +39,7 @@ def tables(home: Path, path: Path) -> dict[str, list[tuple[object, ...]]]:
     dataset = Home(home).dataset("shop", create=True)
     ingest_log(dataset, IngestRequest(events=(path,)))
     with duckdb.connect(str(dataset.version_path() / EVENTS_FILE), read_only=True) as connection:
-        names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()]
+        names = [row[0] for row in connection.execute("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall()]
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall() for name in names}
 
 

@@ -297,7 +297,12 @@ def spread_acts(connection: Connection, wide: bool, several: bool = False) -> No
 
 
 def count_doubts(connection: Connection, columns: set[str]) -> dict[str, int]:
-    """Count rows that are doubtful but kept: cut stays, purchases taken as refunds, ids that end in .0 or were rounded by a spreadsheet."""
+    """Count rows that are doubtful but kept: cut stays, purchases taken as refunds, ids that end in .0 or were rounded by a spreadsheet.
+
+    Args:
+        connection: Staging, with `rows`.
+        columns: Canonical columns of the log, without ids that are whole numbers in every row.
+    """
     floats = {
         name: f"count(*) FILTER (CASE WHEN ends_with({name}, '.0') THEN regexp_matches({name}, '^[0-9]+\\.0$') END)"
         if name in columns

@@ -212,8 +212,7 @@ def _mixed_currencies(work: Work, columns: set[str]) -> str | None:
     if "currency" in columns:
         place, statement = "column", "SELECT upper(currency) AS c, count(*) AS n FROM raw WHERE currency IS NOT NULL GROUP BY c"
     elif "price" in columns:
-        edges = connection.execute("SELECT min(price), max(price), max(right(price, 1)) FROM raw").fetchall()[0]
-        if edges[0] is None or (edges[0] > "%" and edges[1] < ":" and edges[2] < ":"):
+        if not connection.execute("SELECT 1 FROM raw WHERE price <= '%' OR price >= ':' OR right(price, 1) >= ':' LIMIT 1").fetchall():
             return None
         place, statement = "sign", f"SELECT {cleaning.SIGN} AS c, count(*) AS n FROM raw GROUP BY c HAVING c IS NOT NULL"  # noqa: S608 - our own expression
     else:

@@ -170,7 +170,7 @@ def scan_text(path: Path, kind: str, encoding: str | None = None, *, in_lines: b
         elif place % 4 == 0 and len(pieces) < 64:
             pieces.append(block[: 32 << 10])
         newlines += block.count(b"\n") or block.count(b"\r")
-        if decoder is not None:
+        if decoder is not None and (decoder.getstate()[0] or not block.isascii()):
             try:
                 decoder.decode(block)
             except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Ids that another tool turned into decimal numbers: `17850.0` where the shop wrote 17850."""
+"""Ids that are numbers: `17850.0` where the shop wrote 17850, and ids that can be stored as whole numbers without a loss."""
 
 from core.store import Connection, identifier, scalar
 
@@ -24,3 +24,17 @@ def make_whole(connection: Connection, table: str, column: str, wanted: bool | N
     if wanted is not False and are_whole(connection, table, column):
         name = identifier(column)
         connection.execute(f"UPDATE {identifier(table)} SET {name} = left({name}, -2)")  # noqa: S608 - names of our own
+
+
+def are_numbers(connection: Connection, table: str, column: str) -> bool:
+    """Tell whether each id of a column, text, is a whole number of 64 bits spelled as DuckDB spells it: never `007`, `+7` or `7.0`.
+
+    Only then does the number give back the same text.
+    """
+    name, source = identifier(column), identifier(table)
+    other = f"{name} IS NOT NULL AND CAST(TRY_CAST({name} AS BIGINT) AS VARCHAR) IS DISTINCT FROM {name}"
+    head = f"SELECT count(*) FILTER ({other}), count({name}) FROM (SELECT {name} FROM {source} LIMIT 1000)"  # noqa: S608 - names of our own
+    others, known = connection.execute(head).fetchall()[0]
+    if others or not known:
+        return False
+    return not scalar(connection, f"SELECT count(*) FROM {source} WHERE {other}")  # noqa: S608 - names of our own

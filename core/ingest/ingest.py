@@ -25,6 +25,7 @@ from core.ingest.attributes import stage_catalogue, write_catalogue, write_merge
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
 from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
+from core.ingest.ids import are_numbers
 from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.other_tables import set_other_tables_aside
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
@@ -191,14 +192,16 @@ def _build(
         keeps = "session_id" in before["columns_present"] and before.get("sessions_given", False)
         merging.join_previous(connection, keeps)
     quarantined, merged, counts = cleaning.count_fates(connection)
-    doubts = cleaning.count_doubts(connection, columns)
+    numbers = {name for name in columns & {"user_id", "item_id"} if are_numbers(connection, "rows", name)}
+    doubts = cleaning.count_doubts(connection, columns - numbers)
     if not scalar(connection, "SELECT count(*) FROM acts"):
         _refuse_empty(work, counts)
     progress(0.7, say("writing events and sessions"))
     writing = ticker(progress, 0.7, 0.1, say("writing events and sessions"))
     absent = cleaning.absent_acts(shape, continued=work.previous is not None)
-    publishing.order_events(connection, absent, work.request.session_gap_minutes, cleaning.drop_rows, part_of(writing, 0, 3))
-    publishing.write_events(connection, part_of(writing, 1, 3))
+    known = numbers if work.previous is None and not shape.wide else set[str]()
+    publishing.order_events(connection, absent, known, cleaning.drop_rows, part_of(writing, 0, 3))
+    publishing.write_events(connection, work.request.session_gap_minutes, part_of(writing, 1, 3))
     publishing.write_sessions(connection, part_of(writing, 2, 3))
     progress(0.8, say("writing catalogue and users"))
     listing = ticker(progress, 0.8, 0.1, say("writing catalogue and users"))

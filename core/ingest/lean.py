@@ -33,22 +33,15 @@ def create_lean(
     create_view(connection, name, absent)
 
 
-def create_view(connection: Connection, name: str, absent: Mapping[str, str], *, session: str | None = None) -> None:
+def create_view(connection: Connection, name: str, absent: Mapping[str, str], *, place: bool = False) -> None:
     """Make the view `name` over the table `<name>_cells`, with the absent columns as NULL.
 
     Args:
         connection: Where the table lies.
         name: One of our own names.
         absent: Columns to add, with their types.
-        session: Our own expression for session_id; with it, the view also gives the row's number from 0 as `place`.
+        place: Whether to add the row's number from 0 as `place`.
     """
     nulls = "".join(f", CAST(NULL AS {kind}) AS {identifier(column)}" for column, kind in absent.items())
-    cells = identifier(name + "_cells")
-    if session is None:
-        connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT *{nulls} FROM {cells}")  # noqa: S608 - names of our own
-        return
-    own = [row[0] for row in connection.execute(f"DESCRIBE {cells}").fetchall()]
-    kept = ", ".join(identifier(column) for column in own if column != "session_id")
-    connection.execute(
-        f"CREATE VIEW {identifier(name)} AS SELECT {kept}, rowid AS place, {session} AS session_id{nulls} FROM {cells}"  # noqa: S608 - names of our own
-    )
+    numbered = ", rowid AS place" if place else ""
+    connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT *{numbered}{nulls} FROM {identifier(name + '_cells')}")  # noqa: S608 - names of our own

@@ -3,104 +3,117 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pyarrow as pa
+
+from core.ingest.ids import are_numbers
 from core.ingest.lean import create_lean, create_view
 from core.ingest.names import DEMOGRAPHICS
+from core.ingest.sessions import number_sessions
 from core.ingest.watching import Tick, execute_watched, part_of
 from core.schema import EVENTS, ITEM_ATTRIBUTES
-from core.store import Connection, identifier, scalar
+from core.store import EVENT_TYPES_SQL, NEVER_NULL, Connection, events_sql, identifier, scalar, session_name
 
 
 def order_events(
-    connection: Connection, absent: Mapping[str, str], gap_minutes: int, drop_source: Callable[[Connection], None], tick: Tick
+    connection: Connection, absent: Mapping[str, str], known: set[str], drop_source: Callable[[Connection], None], tick: Tick
 ) -> None:
-    """Make `ordered` of `acts`: total order by (event_time, source_file, source_row, event_type), `place` from 0, and sessions.
+    """Make `ordered` of `acts`: total order by (event_time, source_file, source_row, event_type), and `place` from 0.
 
-    A silence longer than the gap starts a session where none is given. Most exports are in order of time already, which
-    is seen in one pass, so that they are not sorted again.
+    Most exports are in order of time already, which is seen in one pass, so that they are not sorted again. Ids that are
+    all whole numbers are BIGINT in `ordered`: they sort, group and store at a third of the cost of their text, and give
+    the same text back.
 
     Args:
         connection: Staging.
         absent: Columns of `acts` that are NULL in every row, with their types.
-        gap_minutes: Longest silence within a session.
+        known: Id columns that are known to be whole numbers in every row.
         drop_source: Frees what `acts` is made of, once it was read.
         tick: Told the share of each statement.
     """
-    create_lean(connection, "placed", "SELECT * FROM acts", None, absent, part_of(tick, 0, 4))
+    numbers = [name for name in ("user_id", "item_id") if name in known or (name not in absent and are_numbers(connection, "acts", name))]
+    casts = ", ".join(f"CAST({name} AS BIGINT) AS {name}" for name in numbers)
+    replaced = f" REPLACE ({casts})" if casts else ""
+    create_lean(connection, "placed", f"SELECT *{replaced} FROM acts", None, absent, part_of(tick, 0, 2))  # noqa: S608 - fixed names only
     drop_source(connection)
     key = "event_time, source_file, source_row, event_type"
     before = ", ".join(f"lag({name}) OVER ()" for name in key.split(", "))
     backwards = f"SELECT ({key}) < ({before}) AND lag(source_row) OVER () IS NOT NULL AS back FROM placed_cells"  # noqa: S608 - fixed names only
     if scalar(connection, f"SELECT count(*) FROM ({backwards}) WHERE back"):  # noqa: S608 - fixed names only
-        execute_watched(connection, f"CREATE TABLE sorted_cells AS SELECT * FROM placed_cells ORDER BY {key}", None, part_of(tick, 1, 4))  # noqa: S608 - fixed names only
+        execute_watched(connection, f"CREATE TABLE sorted_cells AS SELECT * FROM placed_cells ORDER BY {key}", None, part_of(tick, 1, 2))  # noqa: S608 - fixed names only
+        connection.execute("DROP VIEW placed")
         connection.execute("DROP TABLE placed_cells")
-        connection.execute("ALTER TABLE sorted_cells RENAME TO placed_cells")
-    given = "session_id" not in absent
-    session = "session_id" if given else "CAST(NULL AS VARCHAR)"
-    numbered = not given or scalar(connection, "SELECT count(*) FROM placed WHERE session_id IS NULL")
-    connection.execute("DROP VIEW placed")
-    if numbered:
-        _number_sessions(connection, gap_minutes, part_of(tick, 2, 4))
-        execute_watched(connection, "CREATE TABLE ordered_cells AS FROM placed_cells POSITIONAL JOIN numbered", None, part_of(tick, 3, 4))
-        connection.execute("DROP TABLE placed_cells")
-        connection.execute("DROP TABLE numbered")
-        session = f"COALESCE({session}, user_id || '-' || number)"
+        connection.execute("ALTER TABLE sorted_cells RENAME TO ordered_cells")
     else:
+        connection.execute("DROP VIEW placed")
         connection.execute("ALTER TABLE placed_cells RENAME TO ordered_cells")
-    create_view(connection, "ordered", {name: kind for name, kind in absent.items() if name != "session_id"}, session=session)
+    create_view(connection, "ordered", absent, place=True)
 
 
-def _number_sessions(connection: Connection, gap_minutes: int, tick: Tick) -> None:
-    """Make `numbered`, row by row beside `placed_cells`: the how-manieth session of its user an event is in, from 1."""
-    execute_watched(
-        connection,
-        """
-        CREATE TABLE numbered AS
-        WITH gaps AS (
-            SELECT rowid AS place, user_id,
-                   COALESCE(event_time - lag(event_time) OVER (PARTITION BY user_id ORDER BY rowid) > to_minutes($gap), true) AS starts
-            FROM placed_cells)
-        SELECT number FROM (
-            SELECT place, CAST(sum(CAST(starts AS INTEGER)) OVER (
-                PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS INTEGER) AS number FROM gaps)
-        ORDER BY place
-        """,
-        {"gap": gap_minutes},
-        tick,
+def write_events(connection: Connection, gap_minutes: int, tick: Tick) -> None:
+    """Write `ordered` into final.event_cells, which holds what the log has, and make the view final.events of it.
+
+    Where no session is given, the how-manieth session of its user an event is in is stored, and the view spells its name.
+
+    Args:
+        connection: Staging.
+        gap_minutes: Longest silence within a session.
+        tick: Told the share.
+    """
+    own = {str(row[0]): str(row[1]) for row in connection.execute("DESCRIBE ordered_cells").fetchall()}
+    kept = [name for name in EVENTS if name in own]
+    numbered = "session_id" not in own or bool(
+        scalar(connection, "SELECT count(*) FROM (SELECT 1 FROM ordered_cells WHERE session_id IS NULL LIMIT 1)")
     )
+    types: dict[str, str] = {name: own[name] if name in ("user_id", "item_id") else EVENT_TYPES_SQL[name] for name in kept}
+    columns = [f"{name} {kind}{' NOT NULL' if name in NEVER_NULL else ''}" for name, kind in types.items()]
+    connection.execute("USE final")
+    connection.execute(f"CREATE TABLE event_cells ({', '.join([*columns, *(['session INTEGER NOT NULL'] if numbered else [])])})")
+    connection.execute(f"CREATE VIEW events AS {events_sql(types, numbered=numbered)}")
+    connection.execute("USE memory")
+    nulls = "".join(f", CAST(NULL AS {kind}) AS {name}" for name, kind in EVENT_TYPES_SQL.items() if name not in types)
+    connection.execute(f"CREATE VIEW stored AS SELECT *{nulls} FROM final.event_cells")  # noqa: S608 - fixed names only
+    picked = ", ".join("CAST(event_type AS final.event_type)" if name == "event_type" else name for name in kept)
+    source = "ordered_cells"
+    if numbered:
+        sessions = number_sessions(connection, gap_minutes, part_of(tick, 0, 2))
+        connection.register("numbered", pa.table({"session": sessions}))
+        picked, source = f"{picked}, session", "ordered_cells POSITIONAL JOIN numbered"
+    execute_watched(connection, f"INSERT INTO final.event_cells SELECT {picked} FROM {source}", None, part_of(tick, 1, 2))  # noqa: S608 - fixed names only
+    if numbered:
+        connection.unregister("numbered")
 
 
-def write_events(connection: Connection, tick: Tick) -> None:
-    """Insert `ordered` into final.events."""
-    names = ", ".join(EVENTS)
+def write_sessions(connection: Connection, tick: Tick) -> None:
+    """Make the view final.sessions over final.session_cells: one row per user and session.
+
+    Distinct items are counted by the export alone: they cost three times the rest.
+    """
+    columns = {row[0] for row in connection.execute("DESCRIBE final.event_cells").fetchall()}
+    # A session's number beside its user says the same as its name, and is grouped at half the cost.
+    numbered = "session_id" not in columns
+    key = "session" if numbered else "session_id"
+    value = "session" if numbered else session_name(numbered="session" in columns, given=True)
+    name = session_name(numbered=numbered, given=False)
     execute_watched(
         connection,
         f"""
-        INSERT INTO final.events BY NAME
-        SELECT {names} FROM (SELECT * REPLACE (CAST(event_type AS final.event_type) AS event_type) FROM ordered)
+        CREATE TABLE final.session_cells AS
+        WITH grouped AS (
+            SELECT user_id, {value} AS {key}, min(event_time) AS started, max(event_time) AS ended, count(*) AS events,
+                   count(*) FILTER (event_type = 'purchase') AS purchases,
+                   CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
+            FROM stored GROUP BY user_id, {value})
+        SELECT * FROM grouped ORDER BY started, CAST(user_id AS VARCHAR), {name}
         """,  # noqa: S608 - fixed names only
         None,
         tick,
     )
-
-
-def write_sessions(connection: Connection, tick: Tick) -> None:
-    """Make final.sessions: one row per user and session. Distinct items are counted by the export alone: they cost three times the rest."""
-    columns = {row[0] for row in connection.execute("DESCRIBE ordered_cells").fetchall()}
-    # Where no session was given, its number says the same as its name, and is grouped at half the cost.
-    key = "number" if "number" in columns and "session_id" not in columns else "session_id"
-    execute_watched(
-        connection,
-        f"""
-        CREATE TABLE final.sessions AS
-        SELECT {"user_id || '-' || number AS session_id" if key == "number" else key}, user_id, min(event_time) AS started,
-               max(event_time) AS ended, count(*) AS events,
-               count(*) FILTER (event_type = 'purchase') AS purchases,
-               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
-        FROM ordered GROUP BY user_id, {key} ORDER BY started, user_id, session_id
-        """,  # noqa: S608 - one of two fixed names
-        None,
-        tick,
+    connection.execute("USE final")
+    connection.execute(
+        f"CREATE VIEW sessions AS SELECT {name} AS session_id, CAST(user_id AS VARCHAR) AS user_id,"  # noqa: S608 - fixed names only
+        " started, ended, events, purchases, revenue FROM session_cells"
     )
+    connection.execute("USE memory")
 
 
 def write_items(connection: Connection, columns: set[str], *, own: bool, previous: bool, tick: Tick) -> dict[str, int]:
@@ -163,7 +176,8 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                    any_value(since) FILTER (attribute = 'description') AS description_since,
                    any_value(value) FILTER (attribute = 'image') AS image, any_value(since) FILTER (attribute = 'image') AS image_since
             FROM best GROUP BY item_id),
-        seen AS (SELECT item_id, min(event_time) AS first_seen FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id),
+        firsts AS (SELECT item_id AS key, min(event_time) AS first_seen FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id),
+        seen AS (SELECT CAST(key AS VARCHAR) AS item_id, first_seen FROM firsts),
         ids AS (SELECT item_id FROM seen UNION SELECT item_id FROM listed)
         SELECT ids.item_id, ids.item_id IN (FROM listed) AS in_catalogue, seen.first_seen,
                title, nullif(title_since, TIMESTAMP '0001-01-01') AS title_since,
@@ -201,7 +215,7 @@ def _derive_facts(connection: Connection, attributes: list[str], tick: Tick) -> 
         connection.execute(
             f"""
             INSERT INTO facts
-            SELECT d.item_id, ?, CAST(d.{attribute} AS VARCHAR), o.event_time, 2
+            SELECT CAST(d.item_id AS VARCHAR), ?, CAST(d.{attribute} AS VARCHAR), o.event_time, 2
             FROM derived d JOIN ordered o ON o.place = d.{attribute}_place
             """,  # noqa: S608 - fixed names only
             [attribute],
@@ -241,21 +255,24 @@ def write_users(
         connection.execute(f"CREATE TABLE own AS SELECT user_id, {values} FROM people_rows WHERE user_id IS NOT NULL GROUP BY user_id")  # noqa: S608 - fixed names and numbers only
         joins += " LEFT JOIN own USING (user_id)"
         counts["repeated"] = scalar(connection, "SELECT count(user_id) - count(DISTINCT user_id) FROM people_rows")
-        counts["without_events"] = scalar(
-            connection, "SELECT count(*) FROM own ANTI JOIN (SELECT DISTINCT user_id FROM ordered) USING (user_id)"
-        )
+        counts["without_events"] = scalar(connection, "SELECT count(*) FROM own ANTI JOIN final.sessions USING (user_id)")
     if previous:
         joins += " LEFT JOIN previous.users AS before USING (user_id)"
     if derived:
         values = ", ".join(f"arg_min_null({identifier(n)}, place) AS {identifier(n)}" for n in derived)
         connection.execute(
-            f'CREATE TABLE "first" AS SELECT user_id, {values} FROM ordered WHERE source_file >= {first} GROUP BY user_id'  # noqa: S608 - fixed names and numbers only
+            f'CREATE TABLE "first" AS SELECT * REPLACE (CAST(user_id AS VARCHAR) AS user_id) FROM (SELECT user_id, {values} FROM ordered'  # noqa: S608 - fixed names and numbers only
+            f" WHERE source_file >= {first} GROUP BY user_id)"
         )
         joins += ' LEFT JOIN "first" AS first USING (user_id)'
     listed = f", {columns}" if columns else ""
     execute_watched(
         connection,
-        f"CREATE TABLE final.users AS SELECT user_id{listed} FROM (SELECT DISTINCT user_id FROM ordered){joins} ORDER BY user_id",  # noqa: S608 - fixed names and numbers only
+        f"""
+        CREATE TABLE final.users AS
+        WITH keys AS (SELECT DISTINCT user_id AS key FROM final.session_cells)
+        SELECT user_id{listed} FROM (SELECT CAST(key AS VARCHAR) AS user_id FROM keys){joins} ORDER BY user_id
+        """,  # noqa: S608 - fixed names and numbers only
         None,
         tick,
     )
@@ -264,16 +281,18 @@ def write_users(
 
 def write_rollups(connection: Connection, tick: Tick) -> None:
     """Make final.daily, final.user_totals and final.item_totals, which make screens instant."""
+    kind = connection.execute("SELECT typeof(item_id) FROM stored LIMIT 1").fetchall()[0][0]
     execute_watched(
         connection,
-        """
+        f"""
         CREATE TABLE final.daily AS
         SELECT CAST(event_time AS DATE) AS day, CAST(event_type AS final.event_type) AS event_type, category,
                count(*) AS events, count(DISTINCT user_id) AS users,
                CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
-        FROM (SELECT * EXCLUDE (category) FROM ordered) LEFT JOIN (SELECT item_id, category FROM final.items) USING (item_id)
+        FROM stored LEFT JOIN (
+            SELECT TRY_CAST(item_id AS {kind}) AS item_id, category FROM final.items WHERE category IS NOT NULL) USING (item_id)
         GROUP BY ALL ORDER BY day, event_type, category
-        """,
+        """,  # noqa: S608 - one of two fixed types
         None,
         part_of(tick, 0, 3),
     )
@@ -281,17 +300,15 @@ def write_rollups(connection: Connection, tick: Tick) -> None:
         connection,
         """
         CREATE TABLE final.user_totals AS
-        WITH acts_of AS (
-            SELECT user_id, count(*) AS events, count(*) FILTER (event_type = 'purchase') AS purchases,
-                   CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
-                   min(event_time) AS first_event, max(event_time) AS last_event
-            FROM ordered GROUP BY user_id),
-        sessions_of AS (SELECT user_id, count(*) AS sessions FROM final.sessions GROUP BY user_id),
-        orders_of AS (
-            SELECT user_id, count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) AS orders
-            FROM ordered WHERE event_type = 'purchase' GROUP BY user_id)
-        SELECT user_id, events, sessions, purchases, COALESCE(orders, 0) AS orders, revenue, first_event, last_event
-        FROM acts_of JOIN sessions_of USING (user_id) LEFT JOIN orders_of USING (user_id) ORDER BY user_id
+        WITH visits AS (
+            SELECT user_id AS key, CAST(sum(events) AS BIGINT) AS events, count(*) AS sessions, CAST(sum(purchases) AS BIGINT) AS purchases,
+                   CAST(sum(revenue) AS DECIMAL(18, 4)) AS revenue, min(started) AS first_event, max(ended) AS last_event
+            FROM final.session_cells GROUP BY user_id),
+        buyers AS (
+            SELECT user_id AS key, count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) AS orders
+            FROM stored WHERE event_type = 'purchase' GROUP BY user_id)
+        SELECT CAST(key AS VARCHAR) AS user_id, events, sessions, purchases, COALESCE(orders, 0) AS orders, revenue, first_event, last_event
+        FROM visits LEFT JOIN buyers USING (key) ORDER BY user_id
         """,
         None,
         part_of(tick, 1, 3),
@@ -300,12 +317,14 @@ def write_rollups(connection: Connection, tick: Tick) -> None:
         connection,
         """
         CREATE TABLE final.item_totals AS
-        SELECT item_id, count(*) AS events, count(DISTINCT user_id) AS users,
-               count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
-               count(*) FILTER (event_type = 'purchase') AS purchases,
-               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
-               min(event_time) AS first_event, max(event_time) AS last_event
-        FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id ORDER BY item_id
+        WITH totals AS (
+            SELECT item_id AS key, count(*) AS events, count(DISTINCT user_id) AS users,
+                   count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
+                   count(*) FILTER (event_type = 'purchase') AS purchases,
+                   CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
+                   min(event_time) AS first_event, max(event_time) AS last_event
+            FROM stored WHERE item_id IS NOT NULL GROUP BY item_id)
+        SELECT CAST(key AS VARCHAR) AS item_id, * EXCLUDE (key) FROM totals ORDER BY item_id
         """,
         None,
         part_of(tick, 2, 3),

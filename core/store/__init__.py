@@ -11,11 +11,13 @@ from core.store.dataset import CURRENT, Dataset
 from core.store.home import Home
 from core.store.log import Log
 from core.store.publishing import RunDraft
-from core.store.tables import EVENTS_FILE, TABLES_SQL
+from core.store.tables import EVENT_TYPES_SQL, EVENTS_FILE, NEVER_NULL, TABLES_SQL, events_sql, session_name
 
 __all__ = [
     "CURRENT",
     "EVENTS_FILE",
+    "EVENT_TYPES_SQL",
+    "NEVER_NULL",
     "TABLES_SQL",
     "THREADS",
     "Began",
@@ -26,10 +28,12 @@ __all__ = [
     "RunDraft",
     "code_commit",
     "connect",
+    "events_sql",
     "fetch",
     "identifier",
     "peak_memory_mb",
     "reading",
     "scalar",
+    "session_name",
     "storage_error",
 ]

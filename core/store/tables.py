@@ -1,15 +1,64 @@
 """Tables of a version's file, as ingest fills them."""
 
+from collections.abc import Mapping
+from typing import Final
+
+from core.schema import EVENTS
+
 EVENTS_FILE = "events.duckdb"
+
+EVENT_TYPES_SQL: Final = {
+    "user_id": "VARCHAR",
+    "item_id": "VARCHAR",
+    "event_type": "event_type",
+    "event_time": "TIMESTAMP",
+    "session_id": "VARCHAR",
+    "dwell_seconds": "DECIMAL(12, 3)",
+    "position": "VARCHAR",
+    "quantity": "DECIMAL(18, 4)",
+    "price": "DECIMAL(18, 4)",
+    "revenue": "DECIMAL(18, 4)",
+    "query": "VARCHAR",
+    "order_id": "VARCHAR",
+    "source_file": "INTEGER",
+    "source_row": "BIGINT",
+}
+"""Columns of `events` with their types, in the order of schema.EVENTS."""
+
+NEVER_NULL: Final = ("user_id", "event_type", "event_time", "source_file", "source_row")
+
+
+def session_name(*, numbered: bool, given: bool) -> str:
+    """Return SQL that spells session_id from the columns of `event_cells`."""
+    made = "CAST(user_id AS VARCHAR) || '-' || session"
+    return "session_id" if not numbered else f"COALESCE(session_id, {made})" if given else made
+
+
+def events_sql(stored: Mapping[str, str], *, numbered: bool) -> str:
+    """Return the SELECT of the view `events` over the table `event_cells`.
+
+    The table leaves out columns that are NULL in every row, holds ids that are whole numbers as such, and the number of a
+    session instead of its name; the view always has the same columns and types.
+
+    Args:
+        stored: The columns of `event_cells` that `events` has too, with their types.
+        numbered: Whether it has the column `session`.
+    """
+    columns = []
+    for name in EVENTS:
+        kind = EVENT_TYPES_SQL[name]
+        value = f"CAST(NULL AS {kind})"
+        if name == "session_id" and numbered:
+            value = session_name(numbered=True, given=name in stored)
+        elif name in stored:
+            value = name if stored[name] == kind else f"CAST({name} AS {kind})"
+        columns.append(f"{value} AS {name}")
+    return f"SELECT {', '.join(columns)} FROM event_cells"  # noqa: S608 - fixed names only
+
 
 TABLES_SQL = """
 CREATE TYPE event_type AS ENUM ('impression', 'view', 'click', 'search', 'favourite', 'share', 'cart',
     'remove_from_cart', 'purchase', 'refund', 'other');
-CREATE TABLE events (
-    user_id VARCHAR NOT NULL, item_id VARCHAR, event_type event_type NOT NULL, event_time TIMESTAMP NOT NULL,
-    session_id VARCHAR, dwell_seconds DECIMAL(12, 3), position VARCHAR, quantity DECIMAL(18, 4),
-    price DECIMAL(18, 4), revenue DECIMAL(18, 4), query VARCHAR, order_id VARCHAR,
-    source_file INTEGER NOT NULL, source_row BIGINT NOT NULL);
 CREATE TABLE items (
     item_id VARCHAR NOT NULL, in_catalogue BOOLEAN NOT NULL, first_seen TIMESTAMP,
     title VARCHAR, title_since TIMESTAMP, category VARCHAR, category_since TIMESTAMP,
@@ -21,7 +70,8 @@ CREATE TABLE merged (source_file VARCHAR, source_row BIGINT, rule VARCHAR, reaso
 """`source_row` counts data rows from 1; `source_line` is the physical line of a text file that the row begins on, from 1.
 `merged` names the rows that only repeat another, which holds their text.
 
-Tables that ingest fills; it adds `users` (user_id and attribute columns), `sessions` and rollups.
+Tables that ingest fills; it adds `event_cells` with the view `events`, `users` (user_id and attribute columns), `sessions`
+and rollups.
 
 `<attribute>_since` is the time of the event that an attribute was derived from, NULL when the person's own catalogue
 says it: so the catalogue can be read as of any cutoff."""
