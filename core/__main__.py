@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.judging import OFFERED, judge_blocks
 
-    chosen = tuple(arguments.blocks.split(",")) if arguments.blocks else OFFERED
+    held = profile_options(arguments, home).blocks
+    chosen = held if arguments.blocks else (*OFFERED, *(block for block in held if block not in OFFERED))
     return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=horizon_of(arguments))
 
 
@@ -112,7 +114,7 @@ def _measured(
     **asked: Any,
 ) -> Result:
     """Run what is measured only when somebody asks."""
-    asked |= {"options": ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device), "seed": arguments.seed}
+    asked |= {"options": replace(profile_options(arguments, home), blocks=blocks), "seed": arguments.seed}
     with report.stage(stage, 0.0, 1.0):
         return measure(home, dataset=home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), progress=report, **asked)
 

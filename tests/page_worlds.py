@@ -94,6 +94,13 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         }
         narrative = {"users": n, "tokens": 64, "cut_texts": 3, "values": 24, "cpu_seconds": 1.5}
         draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph, "narrative": narrative}
+        fates = {"read": 5, "none": 1, "address": 2, "outside": 0, "missing": 0, "broken": 1, "too_large": 0}
+        draft.record["image"] = {"model": "classic", "kind": "classic", "licence": "–", "values": 200, "why": "asked for", "items": 9,
+                                 "fates": fates, "distinct": 4, "encoded": 4, "cpu_seconds": 0.1, "users_without_pictures": 2}  # fmt: skip
+        told = {"known": 0.5, "covered": 0.9, "mean": None, "std": 1.0}
+        columns = [{**told, "name": "a*b", "of": "items", "values": ["x", "y"]},
+                   {**told, "name": "age", "of": "users", "values": [], "mean": 40.0, "std": 9.0}]  # fmt: skip
+        draft.record["facts"] = {"columns": columns, "left_out": {"sku": "many"}, "values": 4, "asks_of_people": True, "cpu_seconds": 0.1}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
         kinds = ["equal", "equal", "without text", "chosen"]

@@ -118,7 +118,7 @@ def test_every_page_names_once_what_was_computed_from_which_older_version(page: 
     assert not app.exception and not app.error, words(app)
     told = "profiles, map and segments, purchase chances, recommendations computed from v0001; the data on screen is v0002."
     assert words(app).count(told) == 1
-    assert words(app).count("the data on screen is") == 1 and not app.warning
+    assert words(app).count("the data on screen is") == 1 and all("who they are" in warning.value for warning in app.warning)
     assert [b.label for b in app.button if b.label == "Compute everything"] == ["Compute everything"]
 
 
@@ -289,6 +289,11 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     assert foreseen["verdict"].tolist() == ["better", "no clear difference"] and foreseen["interval"].tolist()[0] == "[0.250, 0.350]"
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
     assert any(tile.label == "Budget" and tile.value == "64 tokens" for tile in app.metric)
+    assert any(tile.label == "Items with a picture" and tile.value == "55.6%" for tile in app.metric)
+    assert "colours and edges are counted" in words(app) and "2 name an address on the network, which is never fetched" in words(app)
+    facts = next(frame.value for frame in app.dataframe if "read_as" in frame.value)
+    assert facts["read_as"].tolist() == ["2 categories and “other”, 90.0% of the values stand alone", "number, mean 40.000, spread 9.000"]
+    assert "sku: hardly any value comes twice" in words(app) and any("who they are" in warning.value for warning in app.warning)
 
 
 def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
