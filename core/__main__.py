@@ -131,6 +131,7 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
             options=profile_options(arguments, home),
             seed=arguments.seed,
             redraw=arguments.redraw,
+            weights=arguments.weights,
             progress=report,
         )
 
@@ -292,6 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     transfer.add_argument("--act", default="purchase", choices=ACTS)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")
+    draw.add_argument(
+        "--weights", default="auto", choices=("auto", "usual"), help="of blocks: as `blocks` measured them on this log, or as usual"
+    )
     word = add("word", _word, "Let a language model word the segments of the map, from their facts alone.", heavy=True)
     word.add_argument("--writer", metavar="W", help="local:FOLDER, or https://host/v1#MODEL (default: SHOPPER_ATLAS_WRITER)")
     word.add_argument("--language", default="en", choices=("en", "zh"))
