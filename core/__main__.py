@@ -86,7 +86,7 @@ def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
 def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.tuning import tune_texts
 
-    asked = {name: getattr(arguments, name) for name in ("act", "shoppers", "tokens", "epochs")}
+    asked = {name: getattr(arguments, name) for name in ("act", "labels", "keep", "shoppers", "tokens", "epochs")}
     return _measured("tune", tune_texts, arguments, home, report, horizon=horizon_of(arguments), **asked)
 
 
@@ -282,6 +282,15 @@ def _parser() -> argparse.ArgumentParser:
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     tune = add("tune", _tune, "Tune the text model on histories told as texts, by several ways, and say what it adds.", heavy=True)
     tune.add_argument("--act", default="purchase", choices=ACTS)
+    tune.add_argument(
+        "--labels", default="acts", choices=("acts", "contrastive"), help="who acts, or which halves of histories belong together"
+    )
+    tune.add_argument(
+        "--keep",
+        default="best",
+        choices=("best", "lora", "adalora", "ia3", "full", "none"),
+        help="whose weights stay for profile --model tuned",
+    )
     tune.add_argument("--shoppers", type=positive, default=600, help="drawn to learn from, and as many to judge")
     tune.add_argument("--tokens", type=positive, default=32, help="of a history told as a text")
     tune.add_argument("--epochs", type=positive, default=2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from core.errors import FileError
 from core.pipeline.options import IngestOptions, ProfileOptions
 from core.pipeline.profiling import options_in_use
+from core.pipeline.tuning import kept_model
 from core.store import Home
 from core.windows import parse_horizon, parse_time
 
@@ -28,7 +29,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Ask for the cutoff and for what makes a profile."""
     parser.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive), such as 2017-12-01")
     parser.add_argument("--blocks", help="blocks of the profile, such as counts,text; default: those of the profiles on screen")
-    parser.add_argument("--model", help="auto, a Hugging Face name, or a folder; default: that of the profiles on screen, else auto")
+    parser.add_argument("--model", help="auto, tuned (what `tune` kept), a Hugging Face name, or a folder; default: as on screen")
     parser.add_argument("--picture-model", help="what reads pictures of items: auto, classic, a Hugging Face name, or a folder")
     parser.add_argument("--pictures", metavar="DIR", help="folder that pictures of items may be read from; default: the catalogue's own")
     parser.add_argument(
@@ -65,6 +66,8 @@ def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions
         for name in ("model", "picture_model", "pictures", "user_facts")
         if getattr(arguments, name) is not None
     }
+    if asked.get("model") == "tuned":
+        asked["model"] = kept_model(home.dataset(arguments.dataset))
     if arguments.blocks is not None:
         asked["blocks"] = tuple(arguments.blocks.split(","))
     return replace(in_use, device=arguments.device, retrain=arguments.retrain, **asked)

@@ -37,7 +37,9 @@ def tiny_home(home: Path, users: int = 12, *, runs: bool = True) -> Path:
 
 def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
     """Publish what was measured of the text model: tuning, smaller forms, another dataset's lessons."""
-    with target.new_run("tuning", inputs=inputs, config={"horizon_hours": 168.0, "tokens": 32, "epochs": 2}, cutoff=None) as draft:
+    with target.new_run(
+        "tuning", inputs=inputs, config={"horizon_hours": 168.0, "tokens": 32, "epochs": 2, "labels": "contrastive"}, cutoff=None
+    ) as draft:
         rows: list[dict[str, Any]] = [
             {"method": "head", "auc": 0.70, "gain": 0.0, "trainable": 0, "parameters": 1000, "cpu_seconds": 0.0},
             {"method": "lora", "auc": 0.72, "gain": 0.02, "trainable": 15, "parameters": 1000, "cpu_seconds": 42.0},
@@ -47,7 +49,14 @@ def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
             auc, gain = float(row["auc"] or 0), float(row["gain"] or 0)
             row |= {"low": auc - 0.01, "high": auc + 0.01, "gain_low": gain - 0.01, "gain_high": gain + 0.01}
         write_table(draft.path / "tuning.parquet", pa.Table.from_pylist(rows))
-        draft.record |= {"act": "purchase", "learned": 600, "judged": 600, "judged_at": "2024-03-13T00:00:00", "warnings": []}
+        draft.record |= {
+            "act": "purchase",
+            "kept": "lora",
+            "learned": 600,
+            "judged": 600,
+            "judged_at": "2024-03-13T00:00:00",
+            "warnings": [],
+        }
     with target.new_run("compression", inputs=inputs, config={}, cutoff=None) as draft:
         form = {"form": "student", "megabytes": 45.5, "tokens_per_cpu_second": 3000.0, "cosine": 0.9, "neighbours": 0.6}
         write_table(draft.path / "compression.parquet", pa.Table.from_pylist([form | {"low": 0.55, "high": 0.65, "cpu_seconds": 9.0}]))

@@ -302,6 +302,7 @@ def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Pat
     tables = [frame.value for frame in app.dataframe]
     tuned = next(table for table in tables if "trainable" in table)
     assert tuned["method"].tolist() == ["the model as it is", "LoRA", "counts, without the model"]
+    assert "The weights of LoRA are kept" in words(app) and "which two halves belong to one history" in words(app)
     assert tuned["trainable"].tolist() == ["0.00%", "1.50%", "–"] and tuned["seconds"].tolist() == ["0", "42", "–"]
     assert tuned["gain"].tolist() == ["–", "+0.020 [+0.010, +0.030]", "+0.100 [+0.090, +0.110]"]
     form = next(table for table in tables if "cosine" in table).iloc[0].tolist()

@@ -15,6 +15,8 @@ from core.errors import ModelError
 MINILM = "all-MiniLM-L6-v2"
 E5 = "multilingual-e5-small"
 AUTO = "auto"
+TUNED_FILE = "tuned.json"
+"""In a model folder that was tuned to a log: what it learned from, and until when."""
 
 MINILM_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",

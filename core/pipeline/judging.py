@@ -17,7 +17,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.profiling import check_blocks
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.schema import ACTS, Progress, part_of, silent
 from core.store import Dataset, Home, Log, fetch
 
@@ -85,7 +85,7 @@ def judge_blocks(
     """
     from core.encoder.probe import FEWEST, can_judge
 
-    options, began, log = options or ProfileOptions(blocks=OFFERED), time.time(), dataset.log(cutoff)
+    options, began, log = untuned(options or ProfileOptions(blocks=OFFERED)), time.time(), dataset.log(cutoff)
     check_blocks(options.blocks)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}

@@ -19,7 +19,7 @@ from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS, BlocksAt
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
 from core.store import Dataset, Home, Log, RunDraft
@@ -55,7 +55,7 @@ def predict(
     from core.predictor.propensity import fit_propensity
     from core.predictor.result import save_result
 
-    options, profile = options or PredictOptions(), profile or ProfileOptions()
+    options, profile = options or PredictOptions(), untuned(profile or ProfileOptions())
     began, log = time.time(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}

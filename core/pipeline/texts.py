@@ -1,5 +1,6 @@
 """Item vectors and text profiles as of any cutoff of one log."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from core.encoder.models import find_checkpoint
+from core.artifacts import read_json
+from core.encoder.models import TUNED_FILE, find_checkpoint
+from core.errors import ModelError
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
 from core.store import Home, Log
@@ -20,6 +23,19 @@ OUR_MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
 """Models that came with the installation; they are checked when they are loaded."""
 Profiles = tuple[list[str], npt.NDArray[np.float32]]
 """user ids and (U, D) text profiles in that order."""
+
+
+def tuned_until(model: str) -> datetime | None:
+    """Until when a model folder that was tuned to a log learned; None for a model that was not."""
+    path = Path(model).expanduser() / TUNED_FILE
+    if not path.is_file():
+        return None
+    return datetime.fromisoformat(str(read_json(path)["learned_until"]))
+
+
+def untuned(options: ProfileOptions) -> ProfileOptions:
+    """The same with the model `auto` in place of one that was tuned: what judges must not rest on what learned from the judged window."""
+    return replace(options, model="auto") if tuned_until(options.model) else options
 
 
 class TextProfiles:
@@ -73,6 +89,7 @@ class TextProfiles:
 
         if "text" not in self._options.blocks or (encoder := self.encoder()) is None:
             return None
+        self._check_time(cutoff)
         if cutoff not in self._vectors:
             with self._log.history(cutoff) as connection:
                 vectors = encode_items(
@@ -86,6 +103,17 @@ class TextProfiles:
         """Where an interrupted training is kept and found again."""
         return self._home.path / "cache" / "trainings"
 
+    def _check_time(self, cutoff: datetime) -> None:
+        until = tuned_until(self._options.model)
+        if until is not None and cutoff < until:
+            raise ModelError(
+                "The model {model} was tuned on events until {until}, so it may read nothing as of {cutoff}; choose a later cutoff, or "
+                "another model with --model.",
+                model=Path(self._options.model).name,
+                until=f"{until:%Y-%m-%d %H:%M}",
+                cutoff=f"{cutoff:%Y-%m-%d %H:%M}",
+            )
+
     def _centre(self) -> npt.NDArray[np.float32] | None:
         fingerprint, centre = self._kept_centre or ("", None)
         return centre if self._encoder is not None and self._encoder.card["fingerprint"] == fingerprint else None
@@ -97,6 +125,7 @@ class TextProfiles:
 
         if (encoder := self.encoder()) is None:
             return None
+        self._check_time(cutoff)
         with self._log.history(cutoff) as connection:
             users, told = narratives(connection, cutoff)
         texts, cut = cut_to(encoder.tokenizer, told, TOKENS)

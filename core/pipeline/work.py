@@ -25,7 +25,7 @@ from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Dataset, Home
@@ -102,7 +102,7 @@ def recommend(
     from core.recommender.options import RecommendOptions
     from core.recommender.recommend import recommend as make_lists
 
-    options, profile = options or RecommendChoice(), profile or ProfileOptions()
+    options, profile = options or RecommendChoice(), untuned(profile or ProfileOptions())
     began, log = time.time(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
