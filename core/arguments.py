@@ -30,6 +30,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive), such as 2017-12-01")
     parser.add_argument("--blocks", help="blocks of the profile, such as counts,text; default: those of the profiles on screen")
     parser.add_argument("--model", help="auto, tuned (what `tune` kept), a Hugging Face name, or a folder; default: as on screen")
+    parser.add_argument(
+        "--half-life", type=half_life, metavar="DAYS|auto", help="after which an act counts half in text profiles; auto: chosen"
+    )
     parser.add_argument("--picture-model", help="what reads pictures of items: auto, classic, a Hugging Face name, or a folder")
     parser.add_argument("--pictures", metavar="DIR", help="folder that pictures of items may be read from; default: the catalogue's own")
     parser.add_argument(
@@ -63,9 +66,11 @@ def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions
     in_use = options_in_use(home.dataset(arguments.dataset)) if arguments.dataset in home.datasets() else ProfileOptions()
     asked = {
         name: getattr(arguments, name)
-        for name in ("model", "picture_model", "pictures", "user_facts")
+        for name in ("model", "picture_model", "pictures", "user_facts", "half_life")
         if getattr(arguments, name) is not None
     }
+    if "half_life" in asked:
+        asked["half_life"] = asked["half_life"] or None
     if asked.get("model") == "tuned":
         asked["model"] = kept_model(home.dataset(arguments.dataset))
     if arguments.blocks is not None:
@@ -113,6 +118,14 @@ def seed_number(text: str) -> int:
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to {2**32 - 1}")
     return number
+
+
+def half_life(text: str) -> float:
+    """Days above 0; 0 stands for `auto`."""
+    days = 0.0 if text == "auto" else float(text)
+    if text != "auto" and not 0 < days < 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days above 0")
+    return days
 
 
 def amount(text: str) -> float:

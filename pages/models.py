@@ -6,6 +6,7 @@ from pages.parts.foresight import foresight_table
 from pages.parts.item_cards import facts_card, image_card
 from pages.parts.model_tables import forms_table, transfer_table, tuning_table
 from pages.parts.models import feature_matrix, run_table
+from pages.parts.pooling import pooling_table
 from pages.parts.text import _
 
 here = frame.begin(_("Models"), _("Which run made what, and what do the models see of a shopper?"))
@@ -13,6 +14,7 @@ profiles = frame.needs(here, "profiles") if here else None
 if here and profiles:
     run_table(here)
     encoder_card(profiles)
+    pooling_table(here, profiles)
     sequence_card(profiles)
     foresight_table(profiles)
     graph_card(profiles)

@@ -104,6 +104,10 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         narrative = {"users": n, "tokens": 64, "cut_texts": 3, "values": 24, "cpu_seconds": 1.5}
         draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph, "narrative": narrative}
         fates = {"read": 5, "none": 1, "address": 2, "outside": 0, "missing": 0, "broken": 1, "too_large": 0}
+        rivals = [{"half_life_days": days, "weights": "usual", "auc": 0.7 + place / 100, "gain": place / 100, "low": place / 100 - 0.004,
+                   "high": place / 100 + 0.004} for place, days in enumerate((60.0, 15.0))]  # fmt: skip
+        draft.record["pooling"] = {"half_life_days": 15.0, "weights": "usual", "why": "Chosen.", "rivals": rivals, "users": n, "targets": 5,
+                                   "judged_at": "2024-03-13T00:00:00"}  # fmt: skip
         draft.record["image"] = {"model": "classic", "kind": "classic", "licence": "–", "values": 200, "why": "asked for", "items": 9,
                                  "fates": fates, "distinct": 4, "encoded": 4, "cpu_seconds": 0.1, "users_without_pictures": 2}  # fmt: skip
         told = {"known": 0.5, "covered": 0.9, "mean": None, "std": 1.0}

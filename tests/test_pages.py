@@ -289,6 +289,9 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     assert foreseen["verdict"].tolist() == ["better", "no clear difference"] and foreseen["interval"].tolist()[0] == "[0.250, 0.350]"
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
     assert any(tile.label == "Budget" and tile.value == "64 tokens" for tile in app.metric)
+    rivals = next(frame.value for frame in app.dataframe if "in_use" in frame.value)
+    assert rivals["in_use"].tolist() == [False, True] and rivals["against"].tolist() == ["–", "+0.0100 [+0.0060, +0.0140]"]
+    assert "An act counts half after **15 days**" in words(app)
     assert any(tile.label == "Items with a picture" and tile.value == "55.6%" for tile in app.metric)
     assert "colours and edges are counted" in words(app) and "2 name an address on the network, which is never fetched" in words(app)
     facts = next(frame.value for frame in app.dataframe if "read_as" in frame.value)

@@ -44,6 +44,9 @@ class ProfileOptions:
     user_facts: bool = False
     """Whether what is known of shoppers themselves (age, income …) is among the facts; off, because it decides by who people are."""
 
+    half_life: float | None = None
+    """Days after which an act counts half in text profiles; None lets the log choose, where profiles alone are made."""
+
     @property
     def config(self) -> dict[str, Any]:
         """What a profiles run is found by."""
@@ -54,7 +57,8 @@ class ProfileOptions:
     def of_blocks(self) -> dict[str, Any]:
         """What else single blocks are made by; nothing where they are not asked for."""
         image = {"picture_model": self.picture_model, "pictures": self.pictures} if "image" in self.blocks else {}
-        return image | ({"user_facts": self.user_facts} if "facts" in self.blocks else {})
+        text = {"half_life": self.half_life} if "text" in self.blocks else {}
+        return text | image | ({"user_facts": self.user_facts} if "facts" in self.blocks else {})
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from core.messages import say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, NO_TEXT
 from core.pipeline.options import ProfileOptions
 from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pooling import settle_pooling
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
@@ -48,7 +49,11 @@ def profile(
     progress(0.02, say("counting what each shopper did"))
     with log.history() as connection:
         counts = compute_features(connection, log.until)
-    vectors, text = texts.item_vectors(log.until), texts(log.until)
+    vectors, pooling = texts.item_vectors(log.until), None
+    if vectors is not None:
+        way, pooling = settle_pooling(log, texts, options, earlier)
+        texts.half_life, texts.weights = way.half_life_days, way.event_weights
+    text = texts(log.until)
     with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "counts.parquet", counts)
         draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
@@ -58,7 +63,7 @@ def profile(
             save_item_vectors(draft.path, vectors)
             write_arrays(draft.path / "text.safetensors", {"text": text[1]})
             empty = int((~text[1].any(axis=1)).sum())
-            draft.record |= {"card": vectors.card, "users_without_text": empty}
+            draft.record |= {"card": vectors.card, "users_without_text": empty, "pooling": pooling}
         elif "text" in options.blocks:
             nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
             draft.record["warnings"].append(nothing)
@@ -82,7 +87,7 @@ def options_in_use(dataset: Dataset) -> ProfileOptions:
     try:
         run = dataset.current()["runs"].get("profiles")
         config = dataset.run_manifest("profiles", run)["config"] if run else {}
-        kept = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts") if name in config}
+        kept = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts", "half_life") if name in config}
         return ProfileOptions(blocks=tuple(config["blocks"]), **kept) if config else ProfileOptions()
     except (NotFoundError, StorageError, KeyError):  # none yet, or a damaged one, which will be made again
         return ProfileOptions()

@@ -1,5 +1,6 @@
 """Item vectors and text profiles as of any cutoff of one log."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,10 @@ class TextProfiles:
         self._kept_centre = kept_centre
         self._vectors: dict[datetime, ItemVectors | None] = {}
         self._encoder: TextEncoder | None = None
+        self.half_life: float | None = options.half_life
+        """Days; None is the usual one."""
+        self.weights: Mapping[str, float] | None = None
+        """By event type; None are the usual ones."""
 
     def encoder(self) -> "TextEncoder | None":
         """The text model that reads this log, or None when no item has a text."""
@@ -133,10 +138,10 @@ class TextProfiles:
         return (users, vectors), {"users": len(users), "tokens": TOKENS, "cut_texts": cut, "values": int(vectors.shape[1])}
 
     def __call__(self, cutoff: datetime) -> Profiles | None:
-        from core.encoder.pooling import pool_text_profiles
+        from core.encoder.pooling import HALF_LIFE_DAYS, pool_text_profiles
 
         vectors = self.item_vectors(cutoff)
         if vectors is None:
             return None
         with self._log.history(cutoff) as connection:
-            return pool_text_profiles(connection, vectors)
+            return pool_text_profiles(connection, vectors, self.half_life or HALF_LIFE_DAYS, self.weights)
