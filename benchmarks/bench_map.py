@@ -59,7 +59,7 @@ class World:
 
 def space_of(world: World, users: int) -> Vectors:
     """The space of the first users, as the map step makes it."""
-    return profile_space(world.counts.slice(0, users), world.text[:users])
+    return profile_space(world.counts.slice(0, users), {"text": world.text[:users]})
 
 
 def peak_mb() -> float:

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +92,15 @@ def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
 def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.judging import OFFERED, judge_blocks
 
-    chosen = tuple(arguments.blocks.split(",")) if arguments.blocks else OFFERED
+    held = profile_options(arguments, home).blocks
+    chosen = held if arguments.blocks else (*OFFERED, *(block for block in held if block not in OFFERED))
     return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=horizon_of(arguments))
 
 
 def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.tuning import tune_texts
 
-    asked = {name: getattr(arguments, name) for name in ("act", "shoppers", "tokens", "epochs")}
+    asked = {name: getattr(arguments, name) for name in ("act", "labels", "keep", "shoppers", "tokens", "epochs")}
     return _measured("tune", tune_texts, arguments, home, report, horizon=horizon_of(arguments), **asked)
 
 
@@ -126,7 +128,7 @@ def _measured(
     **asked: Any,
 ) -> Result:
     """Run what is measured only when somebody asks."""
-    asked |= {"options": ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device), "seed": arguments.seed}
+    asked |= {"options": replace(profile_options(arguments, home), blocks=blocks), "seed": arguments.seed}
     with report.stage(stage, 0.0, 1.0):
         return measure(home, dataset=home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), progress=report, **asked)
 
@@ -143,6 +145,7 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
             options=profile_options(arguments, home),
             seed=arguments.seed,
             redraw=arguments.redraw,
+            weights=arguments.weights,
             progress=report,
         )
 
@@ -307,6 +310,15 @@ def _parser() -> argparse.ArgumentParser:
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
     tune = add("tune", _tune, "Tune the text model on histories told as texts, by several ways, and say what it adds.", heavy=True)
     tune.add_argument("--act", default="purchase", choices=ACTS)
+    tune.add_argument(
+        "--labels", default="acts", choices=("acts", "contrastive"), help="who acts, or which halves of histories belong together"
+    )
+    tune.add_argument(
+        "--keep",
+        default="best",
+        choices=("best", "lora", "adalora", "ia3", "full", "none"),
+        help="whose weights stay for profile --model tuned",
+    )
     tune.add_argument("--shoppers", type=positive, default=600, help="drawn to learn from, and as many to judge")
     tune.add_argument("--tokens", type=positive, default=32, help="of a history told as a text")
     tune.add_argument("--epochs", type=positive, default=2)
@@ -318,6 +330,9 @@ def _parser() -> argparse.ArgumentParser:
     transfer.add_argument("--act", default="purchase", choices=ACTS)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")
+    draw.add_argument(
+        "--weights", default="auto", choices=("auto", "usual"), help="of blocks: as `blocks` measured them on this log, or as usual"
+    )
     word = add("word", _word, "Let a language model word the segments of the map, from their facts alone.", heavy=True)
     word.add_argument("--writer", metavar="W", help="local:FOLDER, or https://host/v1#MODEL (default: SHOPPER_ATLAS_WRITER)")
     word.add_argument("--language", default="en", choices=("en", "zh"))

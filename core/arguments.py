@@ -1,12 +1,14 @@
 """Arguments of the command line that several verbs share: how they are asked for, checked, and turned into options."""
 
 import argparse
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.errors import FileError
 from core.pipeline.options import IngestOptions, ProfileOptions
-from core.pipeline.profiling import blocks_in_use
+from core.pipeline.profiling import options_in_use
+from core.pipeline.tuning import kept_model
 from core.store import Home
 from core.windows import parse_horizon, parse_time
 
@@ -16,6 +18,7 @@ def add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--events", nargs="+", required=required, metavar="FILE", help="files, folders or globs of behaviour events")
     parser.add_argument("--items", metavar="FILE", help="item catalogue")
     parser.add_argument("--users", metavar="FILE", help="demographics")
+    parser.add_argument("--facts", metavar="FILE", help="further facts of items: an item id and any other columns")
     parser.add_argument("--map", metavar="MAP.json", help="mapping of columns; what it leaves out is guessed")
     parser.add_argument("--append", action="store_true", help="add to the dataset's events instead of replacing them")
     parser.add_argument("--time-zone", default="UTC", help="zone of times that carry none, such as Asia/Shanghai")
@@ -26,7 +29,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Ask for the cutoff and for what makes a profile."""
     parser.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive), such as 2017-12-01")
     parser.add_argument("--blocks", help="blocks of the profile, such as counts,text; default: those of the profiles on screen")
-    parser.add_argument("--model", default="auto", help="auto, a Hugging Face name, or a folder")
+    parser.add_argument("--model", help="auto, tuned (what `tune` kept), a Hugging Face name, or a folder; default: as on screen")
+    parser.add_argument(
+        "--half-life", type=half_life, metavar="DAYS|auto", help="after which an act counts half in text profiles; auto: chosen"
+    )
+    parser.add_argument("--picture-model", help="what reads pictures of items: auto, classic, a Hugging Face name, or a folder")
+    parser.add_argument("--pictures", metavar="DIR", help="folder that pictures of items may be read from; default: the catalogue's own")
+    parser.add_argument(
+        "--user-facts",
+        action=argparse.BooleanOptionalAction,
+        help="let the block `facts` hold what is known of shoppers themselves, such as age or income",
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument(
         "--retrain", type=share, default=0.1, metavar="SHARE", help="of new acts, above which the behaviour transformer is trained anew"
@@ -40,6 +53,7 @@ def ingest_options(arguments: argparse.Namespace) -> IngestOptions:
         events=tuple(arguments.events),
         items=arguments.items,
         users=arguments.users,
+        facts=arguments.facts,
         mapping=arguments.map,
         append=arguments.append,
         time_zone=arguments.time_zone,
@@ -48,13 +62,20 @@ def ingest_options(arguments: argparse.Namespace) -> IngestOptions:
 
 
 def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions:
-    """What was asked for; blocks that nobody named are those of the profiles on screen, so that one choice serves all stages."""
-    blocks = ProfileOptions.blocks
+    """What was asked for; what nobody named is as in the profiles on screen, so that one choice serves all stages."""
+    in_use = options_in_use(home.dataset(arguments.dataset)) if arguments.dataset in home.datasets() else ProfileOptions()
+    asked = {
+        name: getattr(arguments, name)
+        for name in ("model", "picture_model", "pictures", "user_facts", "half_life")
+        if getattr(arguments, name) is not None
+    }
+    if "half_life" in asked:
+        asked["half_life"] = asked["half_life"] or None
+    if asked.get("model") == "tuned":
+        asked["model"] = kept_model(home.dataset(arguments.dataset))
     if arguments.blocks is not None:
-        blocks = tuple(arguments.blocks.split(","))
-    elif arguments.dataset in home.datasets():
-        blocks = blocks_in_use(home.dataset(arguments.dataset))
-    return ProfileOptions(blocks=blocks, model=arguments.model, device=arguments.device, retrain=arguments.retrain)
+        asked["blocks"] = tuple(arguments.blocks.split(","))
+    return replace(in_use, device=arguments.device, retrain=arguments.retrain, **asked)
 
 
 def horizon_of(arguments: argparse.Namespace) -> timedelta | None:
@@ -97,6 +118,14 @@ def seed_number(text: str) -> int:
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to {2**32 - 1}")
     return number
+
+
+def half_life(text: str) -> float:
+    """Days above 0; 0 stands for `auto`."""
+    days = 0.0 if text == "auto" else float(text)
+    if text != "auto" and not 0 < days < 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days above 0")
+    return days
 
 
 def amount(text: str) -> float:

@@ -3,8 +3,10 @@
 from pages.parts import frame
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.foresight import foresight_table
+from pages.parts.item_cards import facts_card, image_card
 from pages.parts.model_tables import forms_table, transfer_table, tuning_table
 from pages.parts.models import feature_matrix
+from pages.parts.pooling import pooling_table
 from pages.parts.run_room import one_run, run_table, two_runs
 from pages.parts.text import _
 
@@ -15,10 +17,13 @@ if here and profiles:
     one_run(here)
     two_runs(here)
     encoder_card(profiles)
+    pooling_table(here, profiles)
     sequence_card(profiles)
     foresight_table(profiles)
     graph_card(profiles)
     narrative_card(profiles)
+    image_card(profiles)
+    facts_card(profiles)
     blocks_table(here)
     tuning_table(here)
     forms_table(here)

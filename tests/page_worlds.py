@@ -37,7 +37,9 @@ def tiny_home(home: Path, users: int = 12, *, runs: bool = True) -> Path:
 
 def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
     """Publish what was measured of the text model: tuning, smaller forms, another dataset's lessons."""
-    with target.new_run("tuning", inputs=inputs, config={"horizon_hours": 168.0, "tokens": 32, "epochs": 2}, cutoff=None) as draft:
+    with target.new_run(
+        "tuning", inputs=inputs, config={"horizon_hours": 168.0, "tokens": 32, "epochs": 2, "labels": "contrastive"}, cutoff=None
+    ) as draft:
         rows: list[dict[str, Any]] = [
             {"method": "head", "auc": 0.70, "gain": 0.0, "trainable": 0, "parameters": 1000, "cpu_seconds": 0.0},
             {"method": "lora", "auc": 0.72, "gain": 0.02, "trainable": 15, "parameters": 1000, "cpu_seconds": 42.0},
@@ -47,7 +49,14 @@ def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
             auc, gain = float(row["auc"] or 0), float(row["gain"] or 0)
             row |= {"low": auc - 0.01, "high": auc + 0.01, "gain_low": gain - 0.01, "gain_high": gain + 0.01}
         write_table(draft.path / "tuning.parquet", pa.Table.from_pylist(rows))
-        draft.record |= {"act": "purchase", "learned": 600, "judged": 600, "judged_at": "2024-03-13T00:00:00", "warnings": []}
+        draft.record |= {
+            "act": "purchase",
+            "kept": "lora",
+            "learned": 600,
+            "judged": 600,
+            "judged_at": "2024-03-13T00:00:00",
+            "warnings": [],
+        }
     with target.new_run("compression", inputs=inputs, config={}, cutoff=None) as draft:
         form = {"form": "student", "megabytes": 45.5, "tokens_per_cpu_second": 3000.0, "cosine": 0.9, "neighbours": 0.6}
         write_table(draft.path / "compression.parquet", pa.Table.from_pylist([form | {"low": 0.55, "high": 0.65, "cpu_seconds": 9.0}]))
@@ -94,6 +103,17 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         }
         narrative = {"users": n, "tokens": 64, "cut_texts": 3, "values": 24, "cpu_seconds": 1.5}
         draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph, "narrative": narrative}
+        fates = {"read": 5, "none": 1, "address": 2, "outside": 0, "missing": 0, "broken": 1, "too_large": 0}
+        rivals = [{"half_life_days": days, "weights": "usual", "auc": 0.7 + place / 100, "gain": place / 100, "low": place / 100 - 0.004,
+                   "high": place / 100 + 0.004} for place, days in enumerate((60.0, 15.0))]  # fmt: skip
+        draft.record["pooling"] = {"half_life_days": 15.0, "weights": "usual", "why": "Chosen.", "rivals": rivals, "users": n, "targets": 5,
+                                   "judged_at": "2024-03-13T00:00:00"}  # fmt: skip
+        draft.record["image"] = {"model": "classic", "kind": "classic", "licence": "–", "values": 200, "why": "asked for", "items": 9,
+                                 "fates": fates, "distinct": 4, "encoded": 4, "cpu_seconds": 0.1, "users_without_pictures": 2}  # fmt: skip
+        told = {"known": 0.5, "covered": 0.9, "mean": None, "std": 1.0}
+        columns = [{**told, "name": "a*b", "of": "items", "values": ["x", "y"]},
+                   {**told, "name": "age", "of": "users", "values": [], "mean": 40.0, "std": 9.0}]  # fmt: skip
+        draft.record["facts"] = {"columns": columns, "left_out": {"sku": "many"}, "values": 4, "asks_of_people": True, "cpu_seconds": 0.1}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
         kinds = ["equal", "equal", "without text", "chosen"]

@@ -17,7 +17,7 @@ from core.atlas.layout import align, nearest
 from core.atlas.names import is_junk, make_distinct, name_segments, spell, tidy
 from core.atlas.quality import picture_quality
 from core.atlas.segments import SegmentOptions, find_segments, merge_small, number_segments
-from core.atlas.space import Vectors, neighbours, profile_space
+from core.atlas.space import SpaceOptions, Vectors, neighbours, profile_space
 from core.atlas.traits import Trait, lift_interval
 from core.schema import SEGMENTS
 from core.store import Log
@@ -247,11 +247,20 @@ def test_the_space_ignores_constants_scales_blocks_and_survives_missing_values()
         }
     )
     text = np.array([[1, 0], [0, 1], [1, 0], [0, 0]], dtype=np.float32)
-    space = profile_space(counts, text)
+    space = profile_space(counts, {"text": text})
     assert space.dtype == np.float32 and space.shape == (4, 2)
     assert np.isfinite(space).all()
     assert (space[:, 1] ** 2).mean() == pytest.approx(1.5, rel=1e-5)  # the text block's weight
     assert profile_space(pa.table({"user_id": ["a"], "n": [3]})).shape == (1, 2)
+
+
+def test_each_block_has_its_share_of_the_distances_and_one_without_weight_is_left_out() -> None:
+    rng = np.random.default_rng(0)
+    counts = pa.table({"user_id": [str(i) for i in range(60)], "n": rng.normal(size=60)})
+    blocks = {name: rng.normal(size=(60, 3)).astype(np.float32) for name in ("text", "graph", "image")}
+    space = profile_space(counts, blocks, SpaceOptions(shares={"counts": 0.0, "graph": 4.0, "image": 0.0}))
+    assert space.shape == (60, 6)
+    assert [(space[:, part] ** 2).sum(axis=1).mean() for part in (slice(0, 3), slice(3, 6))] == pytest.approx([1.0, 4.0], rel=1e-5)
 
 
 def test_the_space_does_not_depend_on_monotone_changes_of_a_column() -> None:

@@ -9,7 +9,7 @@ import pytest
 from core.pipeline.blocks import BlocksAt, shuffled
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.predicting import predict
-from core.pipeline.profiling import blocks_in_use, profile
+from core.pipeline.profiling import options_in_use, profile
 from core.pipeline.texts import TextProfiles
 from core.store import Home, Log
 from tests.encoders import save_tiny_encoder
@@ -86,13 +86,14 @@ def test_shuffled_histories_change_the_sequence_block_and_keep_each_shoppers_act
 
 
 def test_blocks_that_a_log_cannot_feed_say_why(home: Home) -> None:
-    made = blocks_at(home, "bare", "text", "narrative", "image", "graph")
+    made = blocks_at(home, "bare", "text", "narrative", "image", "facts", "graph")
     _users, found = made(at(20))
     assert found.keys() == {"counts", "graph"}
     assert {block: str(why).split(",")[0] for block, why in made.missing.items()} == {
         "text": "no item has a text",
         "narrative": "no item has a text",
-        "image": "no model on board reads pictures",
+        "image": "the catalogue names no picture",
+        "facts": "No fact of items can be used: –. Give a file with --facts when the log is read",
     }
 
 
@@ -102,11 +103,9 @@ def test_profiles_hold_what_was_asked_for_and_later_stages_take_it_up(home: Home
     folder: Path = dataset.run_path("profiles", told["run"])
     assert (folder / "graph.safetensors").is_file() and (folder / "narrative.safetensors").is_file()
     assert told["graph"]["nodes"]["category"] == 3 and told["narrative"]["users"] == USERS
-    assert [str(warning) for warning in told["warnings"]] == [
-        "Profiles hold no pictures: no model on board reads pictures, and the catalogue brings no vectors of them."
-    ]
-    assert blocks_in_use(dataset) == ("counts", "graph", "narrative", "image")
-    assert blocks_in_use(home.dataset("bare")) == ("counts", "text")
+    assert [str(warning) for warning in told["warnings"]] == ["Profiles hold no pictures: the catalogue names no picture."]
+    assert options_in_use(dataset).blocks == ("counts", "graph", "narrative", "image")
+    assert options_in_use(home.dataset("bare")).blocks == ("counts", "text")
 
 
 @pytest.mark.slow

@@ -66,3 +66,25 @@ def test_a_map_as_of_a_cutoff_does_not_lean_on_the_map_on_screen(tmp_path: Path)
     told = draw_map(Home(home), dataset, options=COUNTS, cutoff=at(30))
     assert told["metrics"]["moved"] is None and not told["metrics"]["picture_kept"] and told["as_of"] == at(30).isoformat()
     assert dataset.current()["runs"]["atlas"] != told["run"]
+
+
+def test_every_block_of_the_profiles_counts_with_the_weight_that_was_measured_for_it(tmp_path: Path) -> None:
+    publish_world(tmp_path, events(OLD))
+    home, chosen = Home(tmp_path), ProfileOptions(blocks=("counts", "graph"))
+    dataset = home.dataset("tiny")
+    profile(home, dataset, options=chosen)
+    usual = draw_map(home, dataset, options=chosen)
+    assert usual["blocks"] == {"held": ["counts", "graph"], "shares": None, "measured": None}
+    config = {"model": "auto", "blocks": ["counts", "graph"]}
+    weights = {"other": {"counts": 1.0}, "chosen": {"counts": 0.5, "graph": 1.0}}
+    for name, version in (("other", dataset.version_path().name), ("chosen", "v-another"), ("chosen", dataset.version_path().name)):
+        with dataset.new_run("blocks", inputs={"version": version}, config=config, cutoff=None) as draft:
+            draft.record |= {"weights": weights[name]}
+        if version == "v-another" or name == "other":
+            assert draw_map(home, dataset, options=chosen)["run"] == usual["run"], "of another version, or of other blocks"
+    told = draw_map(home, dataset, options=chosen)
+    assert told["blocks"] == {"held": ["counts", "graph"], "shares": {"counts": 0.25, "graph": 1.0}, "measured": draft.run_id}
+    assert draw_map(home, dataset, options=chosen, weights="usual")["run"] == usual["run"]
+    profile(home, dataset, options=chosen, cutoff=at(30))
+    early = draw_map(home, dataset, options=chosen, cutoff=at(30))
+    assert early["blocks"]["measured"] is None, "what was weighed at the end of the log says nothing as of a cutoff before it"

@@ -11,7 +11,7 @@ from core.encoder.compression import CompressionOptions, Form, compress
 from core.encoder.encode import TextEncoder, load_encoder
 from core.encoder.narrative import MOST_ACTS, cut_to, narratives
 from core.encoder.probe import aucs
-from core.encoder.tuning import METHODS, TuningOptions, tune
+from core.encoder.tuning import METHODS, Task, TuningOptions, tune
 from core.store import Log
 from tests.encoders import WORDS, save_tiny_encoder
 from tests.worlds import at
@@ -79,12 +79,12 @@ def sentences(rows: int, seed: int) -> tuple[list[str], npt.NDArray[np.bool_]]:
 @pytest.mark.parametrize("method", METHODS)
 def test_each_way_trains_its_own_weights_and_gives_the_same_twice(encoder: TextEncoder, method: str) -> None:
     (texts, labels), (test_texts, _) = sentences(48, 0), sentences(16, 1)
-    one, two = (tune(encoder, texts, labels, test_texts, method, TuningOptions(epochs=1)) for _ in range(2))
+    one, two = (tune(encoder, Task(texts, labels, test_texts), method, TuningOptions(epochs=1)) for _ in range(2))
     assert np.array_equal(one.scores, two.scores) and len(one.scores) == 16
     assert (one.trainable == 0) == (method == "head") and (one.trainable == one.parameters) == (method == "full")
     if method in ("lora", "ia3"):
         assert 0 < one.trainable < one.parameters
-    head = tune(encoder, texts, labels, test_texts, "head", TuningOptions())
+    head = tune(encoder, Task(texts, labels, test_texts), "head", TuningOptions())
     assert (method == "head") == bool(np.allclose(one.scores, head.scores, atol=1e-6))
 
 
@@ -92,7 +92,7 @@ def test_tuning_learns_what_a_linear_head_cannot(encoder: TextEncoder) -> None:
     (texts, labels), (test_texts, test_labels) = sentences(300, 0), sentences(200, 1)
     areas = {}
     for method in ("head", "full"):
-        found = tune(encoder, texts, labels, test_texts, method, TuningOptions(epochs=25, rate=3e-3))
+        found = tune(encoder, Task(texts, labels, test_texts), method, TuningOptions(epochs=25, rate=3e-3))
         areas[method] = float(aucs(found.scores[:, None], test_labels[:, None])[0])
     assert areas["full"] > areas["head"] + 0.1 and areas["full"] > 0.75
 
@@ -100,7 +100,7 @@ def test_tuning_learns_what_a_linear_head_cannot(encoder: TextEncoder) -> None:
 def test_the_model_at_hand_stays_as_it_was(encoder: TextEncoder) -> None:
     (texts, labels), (test_texts, _) = sentences(32, 0), sentences(8, 1)
     before = [weight.clone() for weight in encoder.network.parameters()]
-    tune(encoder, texts, labels, test_texts, "full", TuningOptions(epochs=1))
+    tune(encoder, Task(texts, labels, test_texts), "full", TuningOptions(epochs=1))
     assert all(bool((a == b).all()) for a, b in zip(before, encoder.network.parameters(), strict=True))
     assert encoder.network.training is False
 

@@ -1,15 +1,18 @@
 """What is measured of the text model on a log: tuning, smaller forms, transfer; without a look ahead, with reasons where nothing is."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from core.errors import GateError, NotFoundError
+from core.errors import GateError, ModelError, NotFoundError
 from core.pipeline.options import ProfileOptions
+from core.pipeline.profiling import profile
+from core.pipeline.texts import untuned
 from core.pipeline.transferring import transfer
-from core.pipeline.tuning import compress_texts, tune_texts
+from core.pipeline.tuning import compress_texts, kept_model, tune_texts
 from core.store import Home
 from tests.encoders import WORDS, save_tiny_encoder
 from tests.worlds import at, publish_world
@@ -64,6 +67,26 @@ def test_tuning_sees_nothing_after_the_cutoff_and_is_found_again(home: Home, opt
     again = tune_texts(home, home.dataset("whole"), cutoff=at(28), horizon=WEEK, shoppers=80, epochs=1, options=options)
     assert again["reused"] and again["run"] == whole["run"]
     assert home.dataset("whole").current()["runs"] == {}, "a run as of a cutoff is not put on screen"
+
+
+def test_weights_tuned_by_contrast_are_kept_see_nothing_after_the_cutoff_and_read_nothing_before_it(
+    home: Home, options: ProfileOptions
+) -> None:
+    asked: dict[str, Any] = {"cutoff": at(28), "horizon": WEEK, "shoppers": 80, "epochs": 1, "labels": "contrastive", "keep": "lora"}
+    folders = []
+    for name in ("whole", "early"):
+        found = tune_texts(home, home.dataset(name), options=options, **asked)
+        folders.append(home.dataset(name).run_path("tuning", found["run"]) / found["kept_folder"])
+        assert found["kept"] == "lora" and folders[-1].name == "tiny-lora"
+    assert folders[0].joinpath("model.safetensors").read_bytes() == folders[1].joinpath("model.safetensors").read_bytes()
+    chosen = replace(options, model=str(folders[0]))
+    told = profile(home, home.dataset("whole"), cutoff=at(28), options=chosen)
+    assert told["card"]["checkpoint"] == "tiny-lora" and told["card"]["fingerprint"] != ""
+    with pytest.raises(ModelError, match="tuned on events until"):
+        profile(home, home.dataset("whole"), cutoff=at(20), options=chosen)
+    assert untuned(chosen).model == "auto" and untuned(options) == options
+    with pytest.raises(NotFoundError):
+        kept_model(home.dataset("early"))
 
 
 def test_counts_and_text_tell_who_buys_in_this_shop(home: Home, options: ProfileOptions) -> None:

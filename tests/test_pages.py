@@ -118,7 +118,7 @@ def test_every_page_names_once_what_was_computed_from_which_older_version(page: 
     assert not app.exception and not app.error, words(app)
     told = "profiles, map and segments, purchase chances, recommendations computed from v0001; the data on screen is v0002."
     assert words(app).count(told) == 1
-    assert words(app).count("the data on screen is") == 1 and not app.warning
+    assert words(app).count("the data on screen is") == 1 and all("who they are" in warning.value for warning in app.warning)
     assert [b.label for b in app.button if b.label == "Compute everything"] == ["Compute everything"]
 
 
@@ -289,6 +289,14 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     assert foreseen["verdict"].tolist() == ["better", "no clear difference"] and foreseen["interval"].tolist()[0] == "[0.250, 0.350]"
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)
     assert any(tile.label == "Budget" and tile.value == "64 tokens" for tile in app.metric)
+    rivals = next(frame.value for frame in app.dataframe if "in_use" in frame.value)
+    assert rivals["in_use"].tolist() == [False, True] and rivals["against"].tolist() == ["–", "+0.0100 [+0.0060, +0.0140]"]
+    assert "An act counts half after **15 days**" in words(app)
+    assert any(tile.label == "Items with a picture" and tile.value == "55.6%" for tile in app.metric)
+    assert "colours and edges are counted" in words(app) and "2 name an address on the network, which is never fetched" in words(app)
+    facts = next(frame.value for frame in app.dataframe if "read_as" in frame.value)
+    assert facts["read_as"].tolist() == ["2 categories and “other”, 90.0% of the values stand alone", "number, mean 40.000, spread 9.000"]
+    assert "sku: hardly any value comes twice" in words(app) and any("who they are" in warning.value for warning in app.warning)
 
 
 def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +305,7 @@ def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Pat
     tables = [frame.value for frame in app.dataframe]
     tuned = next(table for table in tables if "trainable" in table)
     assert tuned["method"].tolist() == ["the model as it is", "LoRA", "counts, without the model"]
+    assert "The weights of LoRA are kept" in words(app) and "which two halves belong to one history" in words(app)
     assert tuned["trainable"].tolist() == ["0.00%", "1.50%", "–"] and tuned["seconds"].tolist() == ["0", "42", "–"]
     assert tuned["gain"].tolist() == ["–", "+0.020 [+0.010, +0.030]", "+0.100 [+0.090, +0.110]"]
     form = next(table for table in tables if "cosine" in table).iloc[0].tolist()

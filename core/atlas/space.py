@@ -1,10 +1,12 @@
 """The space in which shoppers are compared: blocks of a profile, each on one scale, side by side.
 
-U users, F counted features, D text dimensions, P profile dimensions.
+U users, F counted features, D dimensions of a learned block, P profile dimensions.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,52 +23,48 @@ BLOCK_ROWS = 16_384
 """Rows worked on at once: a copy of a block in double precision stays below 50 MB."""
 
 
+USUAL_SHARES: Mapping[str, float] = MappingProxyType({"counts": 1.0, "text": 1.5})
+"""What people buy names segments better than how much they buy, so taste counts somewhat more."""
+
+
 @dataclass(frozen=True)
 class SpaceOptions:
     """How blocks become one space."""
 
-    counts_weight: float = 1.0
-    """Share of the counts block in squared distances, against the text block's."""
-    text_weight: float = 1.5
-    """What people buy names segments better than how much they buy, so taste counts somewhat more."""
+    shares: Mapping[str, float] = field(default_factory=lambda: USUAL_SHARES)
+    """Share of each block in squared distances, against each other; a block that is not named has 1, one of 0 is left out."""
     counts_dimensions: int = 16
     """Counted features are strongly correlated: 16 directions keep about nine tenths of their variance."""
-    text_dimensions: int = 32
-    """Pooled text profiles have few strong directions; the rest is noise that blurs neighbours."""
-    sequence_weight: float = 1.0
-    sequence_dimensions: int = 32
+    block_dimensions: int = 32
+    """Learned blocks have few strong directions; the rest is noise that blurs neighbours."""
 
 
-def profile_space(
-    counts: pa.Table, text: Vectors | None = None, sequence: Vectors | None = None, options: SpaceOptions | None = None
-) -> Vectors:
+def profile_space(counts: pa.Table, blocks: Mapping[str, Vectors] | None = None, options: SpaceOptions | None = None) -> Vectors:
     """Join the blocks of every user's profile into one space for Euclidean and cosine comparison.
 
     Counts: each column is replaced by the normal score of its rank (ties share one, missing values stand in the
-    middle), which tames the heavy tails of behaviour logs; then principal axes. Text and sequence: centred, principal
-    axes; a user without them stands in the middle. Each block is scaled to its weight in mean squared length.
+    middle), which tames the heavy tails of behaviour logs; then principal axes. Learned blocks: centred, principal
+    axes; a user without one stands in its middle. Each block is scaled to its share in mean squared length.
     The result does not depend on the number of threads.
 
     Args:
         counts: user_id and numeric columns, one row per user; other columns are ignored.
-        text: (U, D) float32, in the order of `counts`, zero rows for users without texts; None without texts.
-        sequence: (U, S) float32, the same for states of the behaviour transformer.
-        options: Weights and dimensions.
+        blocks: By name (U, D) float32, in the order of `counts`, zero rows for users of whom a block says nothing.
+        options: Shares and dimensions.
 
     Returns:
         (U, P) float32, centred; P is at least 2.
     """
     chosen = options or SpaceOptions()
-    blocks = []
+    share = {name: chosen.shares.get(name, 1.0) for name in ("counts", *(blocks or {}))}
+    parts = [np.zeros((counts.num_rows, 0), np.float32)]
     with threadpool_limits(1):
-        blocks.append(_scaled(_strongest(_normal_scores(counts), chosen.counts_dimensions), chosen.counts_weight))
-        for vectors, dimensions, weight in (
-            (text, chosen.text_dimensions, chosen.text_weight),
-            (sequence, chosen.sequence_dimensions, chosen.sequence_weight),
-        ):
-            if vectors is not None and vectors.shape[1]:
-                blocks.append(_scaled(_strongest(vectors, dimensions, empty_rows=True), weight))
-    joined = np.concatenate(blocks, axis=1)
+        if share["counts"] > 0:
+            parts.append(_scaled(_strongest(_normal_scores(counts), chosen.counts_dimensions), share["counts"]))
+        for name, vectors in (blocks or {}).items():
+            if vectors.shape[1] and share[name] > 0:
+                parts.append(_scaled(_strongest(vectors, chosen.block_dimensions, empty_rows=True), share[name]))
+    joined = np.concatenate(parts, axis=1)
     return np.pad(joined, ((0, 0), (0, 2 - joined.shape[1]))) if joined.shape[1] < 2 else joined
 
 

@@ -15,6 +15,8 @@ from core.errors import ModelError
 MINILM = "all-MiniLM-L6-v2"
 E5 = "multilingual-e5-small"
 AUTO = "auto"
+TUNED_FILE = "tuned.json"
+"""In a model folder that was tuned to a log: what it learned from, and until when."""
 
 MINILM_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -63,8 +65,17 @@ def find_checkpoint(model: str, cache: Path) -> Checkpoint:
         return _minilm()
     if name == E5:
         return _e5(cache)
+    return _described(*find_folder(name))
+
+
+def find_folder(model: str) -> tuple[str, Path]:
+    """Name and folder of a model that is a folder, or a Hugging Face name in the local cache.
+
+    Raises:
+        ModelError: It is neither.
+    """
     folder = Path(model).expanduser()
-    return _described(folder.name, folder) if model and folder.is_dir() else _described(name, _cached_snapshot(name))
+    return (folder.name, folder) if model and folder.is_dir() else (model, _cached_snapshot(model))
 
 
 def weights_of(folder: Path) -> list[Path]:
@@ -151,7 +162,7 @@ def _described(name: str, folder: Path) -> Checkpoint:
         name=name,
         folder=folder,
         fingerprint=_digest([*(sha256_of(path) for path in weights), *(sha256_of(folder / f) for f in ("config.json", "tokenizer.json"))]),
-        licence=_licence(folder),
+        licence=licence_of(folder),
         prefix=prefix or ("query: " if is_e5 else ""),
         pooling="cls" if _record(folder / "1_Pooling" / "config.json").get("pooling_mode_cls_token") else "mean",
         max_tokens=_max_tokens(folder, config),
@@ -167,7 +178,8 @@ def _max_tokens(folder: Path, config: dict[str, Any]) -> int:
     return max(8, min([places, 512, *known]))
 
 
-def _licence(folder: Path) -> str:
+def licence_of(folder: Path) -> str:
+    """Return the licence that a model folder's README states, or "not stated"."""
     readme = folder / "README.md"
     if readme.is_file():
         for line in readme.read_text(encoding="utf-8", errors="replace").splitlines()[:60]:

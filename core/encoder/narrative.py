@@ -47,6 +47,46 @@ FROM everyone LEFT JOIN rhythm USING (user_id) LEFT JOIN lines USING (user_id)
 ORDER BY user_id
 """
 
+# Without days and sums, which would name a shopper before her taste does.
+_HALVES_SQL = """
+WITH acts AS (
+    SELECT history.user_id, event_time, coalesce(title, category, brand) AS name,
+           CASE CAST(event_type AS VARCHAR)
+                WHEN 'purchase' THEN 'bought' WHEN 'cart' THEN 'put in cart' WHEN 'view' THEN 'viewed' WHEN 'click' THEN 'clicked'
+                WHEN 'favourite' THEN 'saved' WHEN 'share' THEN 'shared' WHEN 'remove_from_cart' THEN 'took out of cart'
+                WHEN 'refund' THEN 'sent back' WHEN 'search' THEN 'searched' ELSE 'did' END AS verb,
+           row_number() OVER (PARTITION BY history.user_id
+                              ORDER BY event_time DESC, source_file DESC, source_row DESC, event_type DESC) AS age
+    FROM history LEFT JOIN catalogue USING (item_id)
+    WHERE event_type <> 'impression'
+), named AS (
+    SELECT user_id, verb, name, age, ntile(2) OVER (PARTITION BY user_id ORDER BY age) AS half
+    FROM acts WHERE age <= $most AND name IS NOT NULL
+), told AS (
+    SELECT user_id, half, verb, name, count(*) AS times, min(age) AS age FROM named GROUP BY ALL
+), lines AS (
+    SELECT user_id, half,
+           string_agg(concat(verb, ' ', name, CASE WHEN times > 1 THEN concat(' x', times) ELSE '' END), ', ' ORDER BY age) AS line
+    FROM told GROUP BY ALL
+)
+SELECT user_id, any_value(line) FILTER (half = 1) AS newer, any_value(line) FILTER (half = 2) AS older
+FROM lines GROUP BY user_id HAVING count(*) = 2
+ORDER BY user_id
+"""
+
+
+def halves(connection: Connection) -> tuple[list[str], list[str], list[str]]:
+    """Tell the newer and the older half of each history as a text of its own.
+
+    Args:
+        connection: From Log.history(cutoff).
+
+    Returns:
+        Users with at least two acts on something that has a name, sorted; their newer halves; their older halves.
+    """
+    table = fetch(connection, _HALVES_SQL, {"most": MOST_ACTS})
+    return table["user_id"].to_pylist(), table["newer"].to_pylist(), table["older"].to_pylist()
+
 
 def narratives(connection: Connection, cutoff: datetime) -> tuple[list[str], list[str]]:
     """Tell the history of every user before a cutoff.

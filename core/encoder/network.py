@@ -73,7 +73,7 @@ def open_network(checkpoint: Checkpoint, device: str, precision: str) -> Any:
         if config.model_type in _WITH_POOLER:
             # We pool ourselves; a pooler that the folder lacks would be made up at random.
             options["add_pooling_layer"] = False
-        with _quiet():
+        with quiet():
             network = AutoModel.from_pretrained(
                 checkpoint.folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
             )
@@ -133,7 +133,7 @@ def run_batch(network: Any, ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the library's progress bar and list of left-out weights off the screen while a model is loaded."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

@@ -24,6 +24,7 @@ from core.ingest.accounts import (
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
 from core.ingest.deciding import decide_readings, judge_rows
+from core.ingest.facts import facts_mapping, write_facts
 from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
 from core.ingest.ids import are_numbers
 from core.ingest.mapping import Mapping, Role, RoleMapping
@@ -75,7 +76,7 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
         raise MappingError("The session gap is {n} minutes; choose 1 to 1440.", n=request.session_gap_minutes)
     given = request.mapping or Mapping()
     rules = settle_rules(dict(given.rules))
-    for path in (*request.events, request.items, request.users):
+    for path in (*request.events, request.items, request.users, request.facts):
         if path is not None:
             _check_root(Path(path), request.roots)
     previous = dataset.manifest() if request.append and dataset.current()["version"] else None
@@ -90,7 +91,7 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
         previews += _inspect(Path(path), given.events, scratch, tick)
     _check_room(dataset, previews)
     fresh, repeats = _without_repeats(previews, previous, warnings)
-    if previous is not None and not fresh and request.items is None and request.users is None:
+    if previous is not None and not fresh and request.items is None and request.users is None and request.facts is None:
         return {**previous, "version": dataset.current()["version"], "warnings": [*warnings, *previous["warnings"]]}
     events = list(zip(fresh, guess_logs(fresh, given.events), strict=True))
     side: dict[str, tuple[FilePreview, RoleMapping]] = {}
@@ -98,6 +99,9 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
         if path is not None:
             preview = _inspect_one(Path(path), part or RoleMapping(), scratch)
             side[role] = (preview, guess_mapping(preview, _role(role), part))
+    if request.facts is not None:
+        preview = _inspect_one(Path(request.facts), RoleMapping(), scratch)
+        side["facts"] = (preview, facts_mapping(preview))
     mapping = Mapping(
         joined_parts([part for _, part in events]) if events else given.events,
         side["items"][1] if "items" in side else given.items,
@@ -207,6 +211,7 @@ def _build(
     listing = ticker(progress, 0.8, 0.1, say("writing catalogue and users"))
     catalogue = write_catalogue(work, side, columns, part_of(listing, 0, 2))
     people = write_people(work, side, columns, first, part_of(listing, 1, 2))
+    write_facts(work, side)
     progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
     write_merged(work, repeats)

@@ -22,6 +22,8 @@ class IngestRequest:
     """Files of events, in the order that ties are broken by."""
     items: Path | None = None
     users: Path | None = None
+    facts: Path | None = None
+    """Further facts of items: an item id and any other columns."""
     mapping: Mapping | None = None
     """What a person settled; the rest is guessed."""
     passed_over: tuple[str, ...] = ()

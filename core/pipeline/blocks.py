@@ -11,11 +11,13 @@ import numpy.typing as npt
 from core.errors import GateError
 from core.messages import Message, say
 from core.pipeline.options import ProfileOptions
+from core.pipeline.pictures import NO_NAMES, PictureProfiles
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, part_of, silent
 from core.store import Log
 
 if TYPE_CHECKING:
+    from core.encoder.facts import Facts
     from core.encoder.graph import Graph
     from core.encoder.histories import Histories
     from core.encoder.items import ItemVectors
@@ -29,24 +31,39 @@ BLOCK_WORDS = {
     "graph": say("graph"),
     "narrative": say("histories told as text"),
     "image": say("pictures"),
+    "facts": say("facts"),
 }
 """Blocks, as warnings name them."""
+ASKS_OF_PEOPLE = say(
+    "Facts of shoppers themselves are among the facts: what rests on them treats people by who they are. "
+    "Look at groups before you act on it, and leave --user-facts out when in doubt."
+)
 NO_TEXT = say("no item has a text")
-NO_PICTURES = say("no model on board reads pictures, and the catalogue brings no vectors of them")
 
 
 class BlocksAt:
     """Computes blocks by name; cutoffs must not go back in time, so that nothing was learned from after any of them."""
 
-    def __init__(self, log: Log, texts: TextProfiles, options: ProfileOptions, seed: int = 0, *, with_twins: bool = False) -> None:
+    def __init__(
+        self,
+        log: Log,
+        texts: TextProfiles,
+        options: ProfileOptions,
+        seed: int = 0,
+        *,
+        pictures: PictureProfiles | None = None,
+        with_twins: bool = False,
+    ) -> None:
         """Twins are `untaught`, the behaviour transformer with random weights, and `shuffled`, the taught one on acts in random order."""
         self.log, self.texts, self.options, self.seed, self.with_twins = log, texts, options, seed, with_twins
+        self.pictures = pictures
         self.taught_at: datetime | None = None
         self.cards: dict[str, Any] = {}
         self.missing: dict[str, Message] = {}
         """Blocks that were asked for and that this log cannot feed, with the reason."""
         self._networks: dict[str, SequenceEncoder] = {}
         self._graph: Graph | None = None
+        self._facts: Facts | None = None
 
     def __call__(self, at: datetime, progress: Progress = silent) -> tuple[list[str], Blocks]:
         """Everyone in the history, sorted, and a block (U, D) for each name that the log can feed."""
@@ -79,7 +96,9 @@ class BlocksAt:
             else:
                 self.missing["narrative"] = NO_TEXT
         if "image" in self.options.blocks:
-            self.missing["image"] = NO_PICTURES
+            blocks |= self._image_block(at)
+        if "facts" in self.options.blocks:
+            blocks |= self._facts_block(at, learn=is_first)
         return blocks
 
     def _sequence(self, at: datetime, progress: Progress = silent, *, learn: bool) -> Blocks:
@@ -126,6 +145,28 @@ class BlocksAt:
                     return {}
                 self.cards["graph"] = self._graph.card | {"cpu_seconds": round(time.process_time() - began, 1)}
             return {} if self._graph is None else {"graph": graph_profiles(self._graph, connection)[1]}
+
+    def _facts_block(self, at: datetime, *, learn: bool) -> Blocks:
+        from core.encoder.facts import fact_profiles, fit_facts
+
+        with self.log.history(at) as connection:
+            if learn:
+                try:
+                    self._facts = fit_facts(connection, with_users=self.options.user_facts)
+                except GateError as error:
+                    self.missing["facts"] = error.message
+                    return {}
+                self.cards["facts"] = self._facts.card()
+            return {} if self._facts is None else {"facts": fact_profiles(self._facts, connection)[1]}
+
+    def _image_block(self, at: datetime) -> Blocks:
+        found = self.pictures(at) if self.pictures else None
+        if self.pictures is None or found is None:
+            self.missing["image"] = (self.pictures.missing if self.pictures else None) or NO_NAMES
+            return {}
+        self.missing.pop("image", None)  # a later cutoff may know pictures that an earlier one did not
+        self.cards["image"] = self.pictures.card
+        return {"image": found}
 
 
 def shuffled(histories: "Histories", rng: np.random.Generator) -> "Histories":

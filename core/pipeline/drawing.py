@@ -9,6 +9,7 @@ import pyarrow as pa
 from core.artifacts import read_arrays, read_table, write_table
 from core.errors import NotFoundError, StorageError
 from core.pipeline.options import ProfileOptions
+from core.pipeline.profiling import PROFILE_BLOCKS
 from core.pipeline.telling import Result, about
 from core.pipeline.updating import earlier_run, tell_moves
 from core.schema import Progress, silent
@@ -27,12 +28,17 @@ def draw_map(
     options: ProfileOptions | None = None,
     seed: int = 0,
     redraw: bool = False,
+    weights: str = "auto",
     progress: Progress = silent,
 ) -> Result:
     """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
 
     Shoppers of the map on screen stay where they are and new ones are placed between them while that picture fits;
     with `redraw` the whole picture is laid out again.
+
+    Args:
+        weights: `auto`: blocks weigh what `blocks` chose for them on validation, where that was measured on this version, cutoff and
+            these blocks, else as usual; `usual`: as usual.
 
     Raises:
         NotFoundError: There are no profiles of that cutoff yet.
@@ -41,10 +47,10 @@ def draw_map(
 
     options = options or ProfileOptions()
     profiles = _profiles_run(dataset, cutoff, options)
-    inputs, config = (
-        {"version": dataset.version_path().name, "profiles": profiles.name},
-        {"seed": seed} | ({"redraw": True} if redraw else {}),
-    )
+    held = _held(profiles)
+    measured = _measured(dataset, cutoff, options, held) if weights == "auto" else None
+    inputs = {"version": dataset.version_path().name, "profiles": profiles.name} | ({"blocks": measured[0]} if measured else {})
+    config = {"seed": seed} | ({"redraw": True} if redraw else {})
     if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("atlas", found)
@@ -54,7 +60,7 @@ def draw_map(
     with log.history() as connection:
         atlas = build_atlas(
             counts.column("user_id").to_pylist(),
-            _space(profiles, counts),
+            _space(profiles, counts, held, measured[1] if measured else None),
             counts,
             connection,
             cutoff=log.until,
@@ -72,19 +78,47 @@ def draw_map(
             "users": atlas.users.num_rows,
             "segments": atlas.segments.num_rows,
             "metrics": atlas.metrics,
+            "blocks": {
+                "held": ["counts", *held],
+                "shares": measured[1] if measured else None,
+                "measured": measured[0] if measured else None,
+            },
             "warnings": atlas.metrics.get("warnings", []),
         }
     return about(dataset, "atlas", draft.run_id)
 
 
-def _space(profiles: Path, counts: pa.Table) -> "Vectors":
-    """The space of shoppers of a profiles run; its blocks are let go of as soon as it is made."""
-    from core.atlas.space import profile_space
+def _held(profiles: Path) -> list[str]:
+    """Learned blocks of a profiles run."""
+    return [block for block in PROFILE_BLOCKS[1:] if (profiles / f"{block}.safetensors").is_file()]
 
-    text, sequence = (
-        read_arrays(path)[block] if (path := profiles / f"{block}.safetensors").is_file() else None for block in ("text", "sequence")
-    )
-    return profile_space(counts, text, sequence)
+
+def _space(profiles: Path, counts: pa.Table, held: list[str], shares: dict[str, float] | None) -> "Vectors":
+    """The space of shoppers of a profiles run; its blocks are let go of as soon as it is made."""
+    from core.atlas.space import USUAL_SHARES, SpaceOptions, profile_space
+
+    blocks = {block: read_arrays(profiles / f"{block}.safetensors")[block] for block in held}
+    return profile_space(counts, blocks, SpaceOptions(shares=shares or USUAL_SHARES))
+
+
+def _measured(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions, held: list[str]) -> tuple[str, dict[str, float]] | None:
+    """The newest run that weighed these very blocks of this version at this cutoff, with their shares in squared distances; or None.
+
+    A weight multiplies vectors, so its square is the share.
+    """
+    for run in reversed(dataset.runs("blocks")):
+        try:
+            record = dataset.run_manifest("blocks", run)
+            weights, config = dict(record["weights"]), record["config"]
+        except (StorageError, KeyError):
+            continue
+        is_same = record.get("inputs", {}).get("version") == dataset.version_path().name and record.get("cutoff") == (
+            cutoff.isoformat() if cutoff else None
+        )
+        made_alike = config.get("model") == options.model and all(config.get(name) == value for name, value in options.of_blocks.items())
+        if is_same and made_alike and set(weights) == {"counts", *held} and any(weights.values()):
+            return run, {name: float(weight) ** 2 for name, weight in weights.items()}
+    return None
 
 
 def _previous_map(dataset: Dataset) -> "Previous | None":

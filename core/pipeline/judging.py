@@ -11,11 +11,12 @@ import pyarrow as pa
 from core.artifacts import write_table
 from core.errors import GateError
 from core.messages import Message, say
-from core.pipeline.blocks import BLOCK_WORDS, Blocks, BlocksAt
+from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS, Blocks, BlocksAt
 from core.pipeline.options import ProfileOptions
+from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.profiling import check_blocks
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.schema import ACTS, Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, fetch
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 OFFERED = ("counts", "text", "sequence", "graph")
 """Blocks that are judged unless others are named; `narrative` costs a pass of the text model over every history."""
-WEIGHED = (*OFFERED, "narrative")
+WEIGHED = (*OFFERED, "narrative", "image", "facts")
 """Blocks that weights are chosen for, as far as they are there."""
 EQUAL = (
     ("counts",),
@@ -35,11 +36,15 @@ EQUAL = (
     ("shuffled",),
     ("graph",),
     ("narrative",),
+    ("image",),
+    ("facts",),
     ("counts", "text"),
     ("counts", "sequence"),
     ("counts", "untaught"),
     ("counts", "graph"),
     ("counts", "narrative"),
+    ("counts", "image"),
+    ("counts", "facts"),
     ("counts", "text", "sequence"),
     ("counts", "text", "graph"),
     ("counts", "text", "sequence", "graph"),
@@ -79,11 +84,12 @@ def judge_blocks(
     """
     from core.encoder.probe import FEWEST, can_judge
 
-    options, began, log = options or ProfileOptions(blocks=OFFERED), Began.now(), dataset.log(cutoff)
+    options, began, log = untuned(options or ProfileOptions(blocks=OFFERED)), Began.now(), dataset.log(cutoff)
     check_blocks(options.blocks)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
-    config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed, "blocks": list(options.blocks)}
+    config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed, "blocks": list(options.blocks),
+              **options.of_blocks}  # fmt: skip
     if found := dataset.find_run("blocks", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("blocks", found)
@@ -98,7 +104,8 @@ def judge_blocks(
             need=FEWEST,
             cutoffs=len(cutoffs),
         )
-    blocks_at = BlocksAt(log, TextProfiles(home, log, options), options, seed, with_twins=True)
+    pictures = PictureProfiles(home, log, options, picture_folder(dataset, options)) if "image" in options.blocks else None
+    blocks_at = BlocksAt(log, TextProfiles(home, log, options), options, seed, pictures=pictures, with_twins=True)
     ends = np.linspace(0.7, 0.9, len(cutoffs)).tolist()
     known = [blocks_at(at, part_of(progress, begin, end))[1] for at, begin, end in zip(cutoffs, [0.0, *ends[:-1]], ends, strict=True)]
     progress(0.9, say("judging the blocks of the profile"))
@@ -118,9 +125,7 @@ def judge_blocks(
             "best_subset": list(weighing.best_subset),
             "best_subset_auc": weighing.subsets[weighing.best_subset],
             "anyone": _judge_anyone(known, targets, seed),
-            "sequence": blocks_at.cards.get("sequence"),
-            "graph": blocks_at.cards.get("graph"),
-            "narrative": blocks_at.cards.get("narrative"),
+            **{name: blocks_at.cards.get(name) for name in WEIGHED[2:]},
             "warnings": _warnings(blocks_at, len(cutoffs)),
         }
     return about_rows(dataset, "blocks", draft.run_id)
@@ -174,6 +179,8 @@ def _told(row: "Probed", kind: str) -> dict[str, Any]:
 
 def _warnings(blocks_at: BlocksAt, cutoffs: int) -> list[Message]:
     said = [say("No block {block}: {why}.", block=BLOCK_WORDS[name], why=why) for name, why in blocks_at.missing.items()]
+    if (blocks_at.cards.get("facts") or {}).get("asks_of_people"):
+        said.append(ASKS_OF_PEOPLE)
     if cutoffs < 3:
         said.append(
             say("The log is shorter than three horizons: weights of the blocks were chosen on other shoppers, not at an earlier cutoff.")

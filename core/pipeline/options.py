@@ -13,6 +13,8 @@ class IngestOptions:
     """Files, folders or globs."""
     items: str | None = None
     users: str | None = None
+    facts: str | None = None
+    """Further facts of items: an item id and any other columns."""
     mapping: str | None = None
     """A JSON file; what it leaves out is guessed."""
     mapping_record: dict[str, Any] | None = None
@@ -34,11 +36,29 @@ class ProfileOptions:
     retrain: float = 0.1
     """Share of new acts above which an append trains the behaviour transformer anew; up to it the earlier one reads on."""
 
+    picture_model: str = "auto"
+    """What reads pictures of items."""
+    pictures: str | None = None
+    """The folder that they may be read from; None is that of the catalogue."""
+
+    user_facts: bool = False
+    """Whether what is known of shoppers themselves (age, income …) is among the facts; off, because it decides by who people are."""
+
+    half_life: float | None = None
+    """Days after which an act counts half in text profiles; None lets the log choose, where profiles alone are made."""
+
     @property
     def config(self) -> dict[str, Any]:
         """What a profiles run is found by."""
         kept = {"retrain": self.retrain} if "sequence" in self.blocks else {}
-        return {"blocks": list(self.blocks), "model": self.model, "device": self.device, **kept}
+        return {"blocks": list(self.blocks), "model": self.model, "device": self.device, **kept, **self.of_blocks}
+
+    @property
+    def of_blocks(self) -> dict[str, Any]:
+        """What else single blocks are made by; nothing where they are not asked for."""
+        image = {"picture_model": self.picture_model, "pictures": self.pictures} if "image" in self.blocks else {}
+        text = {"half_life": self.half_life} if "text" in self.blocks else {}
+        return text | image | ({"user_facts": self.user_facts} if "facts" in self.blocks else {})
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ import pyarrow as pa
 from core.artifacts import read_table, write_table
 from core.errors import CutoffError, GateError
 from core.messages import say
-from core.pipeline.blocks import BLOCK_WORDS, BlocksAt
+from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS, BlocksAt
 from core.pipeline.options import PredictOptions, ProfileOptions
+from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, RunDraft
@@ -54,7 +55,7 @@ def predict(
     from core.predictor.propensity import fit_propensity
     from core.predictor.result import save_result
 
-    options, profile = options or PredictOptions(), profile or ProfileOptions()
+    options, profile = options or PredictOptions(), untuned(profile or ProfileOptions())
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
@@ -65,6 +66,7 @@ def predict(
         "seed": options.seed,
         "blocks": list(profile.blocks),
         "model": profile.model,
+        **profile.of_blocks,
     }
     run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
     if run_id is not None and not has_model(dataset.run_path("propensity", run_id)):  # of an earlier release
@@ -73,7 +75,8 @@ def predict(
     if run_id is None:
         only = options.category if options.category != "all" else None
         texts = TextProfiles(home, log, profile, part_of(progress, 0.0, 0.1))
-        blocks = BlocksAt(log, texts, profile, options.seed)
+        pictures = PictureProfiles(home, log, profile, picture_folder(dataset, profile)) if "image" in profile.blocks else None
+        blocks = BlocksAt(log, texts, profile, options.seed, pictures=pictures)
 
         @cache
         def matrix_at(at: datetime) -> Matrix:
@@ -102,6 +105,8 @@ def predict(
             draft.record["warnings"] += [
                 say("Chances rest on no {block}: {why}.", block=BLOCK_WORDS[name], why=why) for name, why in blocks.missing.items()
             ]
+            if (blocks.cards.get("facts") or {}).get("asks_of_people"):
+                draft.record["warnings"].append(ASKS_OF_PEOPLE)
             if options.category == "all":
                 draft.record["warnings"] += _predict_categories(log, asked, texts, matrix_at, draft, part_of(progress, main_end, 1.0))
         run_id = draft.run_id

@@ -6,15 +6,17 @@ from datetime import datetime
 from core.artifacts import write_arrays, write_table
 from core.errors import CoreError, GateError, NotFoundError, StorageError
 from core.messages import say
-from core.pipeline.blocks import NO_PICTURES, NO_TEXT
+from core.pipeline.blocks import ASKS_OF_PEOPLE, NO_TEXT
 from core.pipeline.options import ProfileOptions
+from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pooling import settle_pooling
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, RunDraft
 
-PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image")
+PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image", "facts")
 
 
 def check_blocks(blocks: tuple[str, ...]) -> None:
@@ -47,7 +49,11 @@ def profile(
     progress(0.02, say("counting what each shopper did"))
     with log.history() as connection:
         counts = compute_features(connection, log.until)
-    vectors, text = texts.item_vectors(log.until), texts(log.until)
+    vectors, pooling = texts.item_vectors(log.until), None
+    if vectors is not None:
+        way, pooling = settle_pooling(log, texts, options, earlier)
+        texts.half_life, texts.weights = way.half_life_days, way.event_weights
+    text = texts(log.until)
     with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "counts.parquet", counts)
         draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
@@ -57,7 +63,7 @@ def profile(
             save_item_vectors(draft.path, vectors)
             write_arrays(draft.path / "text.safetensors", {"text": text[1]})
             empty = int((~text[1].any(axis=1)).sum())
-            draft.record |= {"card": vectors.card, "users_without_text": empty}
+            draft.record |= {"card": vectors.card, "users_without_text": empty, "pooling": pooling}
         elif "text" in options.blocks:
             nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
             draft.record["warnings"].append(nothing)
@@ -69,18 +75,22 @@ def profile(
         if "narrative" in options.blocks:
             _add_narrative(log, texts, draft)
         if "image" in options.blocks:
-            draft.record["warnings"].append(say("Profiles hold no pictures: {why}.", why=NO_PICTURES))
+            _add_image(home, dataset, log, options, draft)
+        if "facts" in options.blocks:
+            _add_facts(log, options, draft)
         tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
     return about(dataset, "profiles", draft.run_id)
 
 
-def blocks_in_use(dataset: Dataset) -> tuple[str, ...]:
-    """Return the blocks of the profiles on screen, else those of the product's default."""
+def options_in_use(dataset: Dataset) -> ProfileOptions:
+    """Return what the profiles on screen were made with, else the product's default; device and limits are for each call to say."""
     try:
         run = dataset.current()["runs"].get("profiles")
-        return tuple(dataset.run_manifest("profiles", run)["config"]["blocks"]) if run else ProfileOptions.blocks
+        config = dataset.run_manifest("profiles", run)["config"] if run else {}
+        kept = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts", "half_life") if name in config}
+        return ProfileOptions(blocks=tuple(config["blocks"]), **kept) if config else ProfileOptions()
     except (NotFoundError, StorageError, KeyError):  # none yet, or a damaged one, which will be made again
-        return ProfileOptions.blocks
+        return ProfileOptions()
 
 
 def _add_graph(log: Log, draft: RunDraft) -> None:
@@ -99,6 +109,41 @@ def _add_graph(log: Log, draft: RunDraft) -> None:
     write_arrays(draft.path / "graph.safetensors", {"graph": profiles})
     empty = int((~profiles.any(axis=1)).sum())
     draft.record["graph"] = graph.card | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
+
+
+def _add_facts(log: Log, options: ProfileOptions, draft: RunDraft) -> None:
+    """Keep the facts of the items that each shopper touched and, when asked, of the shopper; a log without facts says so."""
+    from core.encoder.facts import fact_profiles, fit_facts
+
+    began = time.process_time()
+    with log.history() as connection:
+        try:
+            facts = fit_facts(connection, with_users=options.user_facts)
+        except GateError as error:
+            draft.record["warnings"].append(say("Profiles hold no facts: {why}", why=error.message))
+            return
+        _users, profiles = fact_profiles(facts, connection)
+    write_arrays(draft.path / "facts.safetensors", {"facts": profiles})
+    empty = int((~profiles.any(axis=1)).sum())
+    draft.record["facts"] = facts.card() | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_facts": empty}
+    if draft.record["facts"]["asks_of_people"]:
+        draft.record["warnings"].append(ASKS_OF_PEOPLE)
+
+
+def _add_image(home: Home, dataset: Dataset, log: Log, options: ProfileOptions, draft: RunDraft) -> None:
+    """Keep what the pictures of the items that each shopper touched look like; say what became of every picture."""
+    from core.encoder.pictures import save_picture_vectors
+
+    pictures = PictureProfiles(home, log, options, picture_folder(dataset, options))
+    profiles, vectors = pictures(log.until), pictures.item_vectors(log.until)
+    if profiles is None or vectors is None:
+        draft.record["warnings"].append(say("Profiles hold no pictures: {why}.", why=pictures.missing or ""))
+        if pictures.card:
+            draft.record["image_fates"] = pictures.card["fates"]
+        return
+    save_picture_vectors(draft.path, vectors)
+    write_arrays(draft.path / "image.safetensors", {"image": profiles})
+    draft.record["image"] = pictures.card | {"users_without_pictures": int((~profiles.any(axis=1)).sum())}
 
 
 def _add_narrative(log: Log, texts: TextProfiles, draft: RunDraft) -> None:

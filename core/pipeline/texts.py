@@ -1,5 +1,7 @@
 """Item vectors and text profiles as of any cutoff of one log."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from core.encoder.models import find_checkpoint
+from core.artifacts import read_json
+from core.encoder.models import TUNED_FILE, find_checkpoint
+from core.errors import ModelError
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
 from core.store import Home, Log
@@ -20,6 +24,19 @@ OUR_MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
 """Models that came with the installation; they are checked when they are loaded."""
 Profiles = tuple[list[str], npt.NDArray[np.float32]]
 """user ids and (U, D) text profiles in that order."""
+
+
+def tuned_until(model: str) -> datetime | None:
+    """Until when a model folder that was tuned to a log learned; None for a model that was not."""
+    path = Path(model).expanduser() / TUNED_FILE
+    if not path.is_file():
+        return None
+    return datetime.fromisoformat(str(read_json(path)["learned_until"]))
+
+
+def untuned(options: ProfileOptions) -> ProfileOptions:
+    """The same with the model `auto` in place of one that was tuned: what judges must not rest on what learned from the judged window."""
+    return replace(options, model="auto") if tuned_until(options.model) else options
 
 
 class TextProfiles:
@@ -54,6 +71,10 @@ class TextProfiles:
         self._kept_centre = kept_centre
         self._vectors: dict[datetime, ItemVectors | None] = {}
         self._encoder: TextEncoder | None = None
+        self.half_life: float | None = options.half_life
+        """Days; None is the usual one."""
+        self.weights: Mapping[str, float] | None = None
+        """By event type; None are the usual ones."""
 
     def encoder(self) -> "TextEncoder | None":
         """The text model that reads this log, or None when no item has a text."""
@@ -73,6 +94,7 @@ class TextProfiles:
 
         if "text" not in self._options.blocks or (encoder := self.encoder()) is None:
             return None
+        self._check_time(cutoff)
         if cutoff not in self._vectors:
             with self._log.history(cutoff) as connection:
                 vectors = encode_items(
@@ -86,6 +108,17 @@ class TextProfiles:
         """Where an interrupted training is kept and found again."""
         return self._home.path / "cache" / "trainings"
 
+    def _check_time(self, cutoff: datetime) -> None:
+        until = tuned_until(self._options.model)
+        if until is not None and cutoff < until:
+            raise ModelError(
+                "The model {model} was tuned on events until {until}, so it may read nothing as of {cutoff}; choose a later cutoff, or "
+                "another model with --model.",
+                model=Path(self._options.model).name,
+                until=f"{until:%Y-%m-%d %H:%M}",
+                cutoff=f"{cutoff:%Y-%m-%d %H:%M}",
+            )
+
     def _centre(self) -> npt.NDArray[np.float32] | None:
         fingerprint, centre = self._kept_centre or ("", None)
         return centre if self._encoder is not None and self._encoder.card["fingerprint"] == fingerprint else None
@@ -97,6 +130,7 @@ class TextProfiles:
 
         if (encoder := self.encoder()) is None:
             return None
+        self._check_time(cutoff)
         with self._log.history(cutoff) as connection:
             users, told = narratives(connection, cutoff)
         texts, cut = cut_to(encoder.tokenizer, told, TOKENS)
@@ -104,10 +138,10 @@ class TextProfiles:
         return (users, vectors), {"users": len(users), "tokens": TOKENS, "cut_texts": cut, "values": int(vectors.shape[1])}
 
     def __call__(self, cutoff: datetime) -> Profiles | None:
-        from core.encoder.pooling import pool_text_profiles
+        from core.encoder.pooling import HALF_LIFE_DAYS, pool_text_profiles
 
         vectors = self.item_vectors(cutoff)
         if vectors is None:
             return None
         with self._log.history(cutoff) as connection:
-            return pool_text_profiles(connection, vectors)
+            return pool_text_profiles(connection, vectors, self.half_life or HALF_LIFE_DAYS, self.weights)

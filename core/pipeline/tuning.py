@@ -1,6 +1,7 @@
 """What tuning the text model to this log's shoppers adds, and what its smaller forms save and lose."""
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.artifacts import write_table
-from core.errors import GateError, ModelError
+from core.errors import GateError, ModelError, NotFoundError
 from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
 
@@ -32,6 +33,8 @@ def tune_texts(
     cutoff: datetime | None = None,
     horizon: timedelta | None = None,
     act: str = "purchase",
+    labels: str = "acts",
+    keep: str = "best",
     shoppers: int = 600,
     tokens: int = 32,
     epochs: int = 2,
@@ -39,23 +42,30 @@ def tune_texts(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Result:
-    """Tune the text model on histories told as texts to who acts, by several ways, and compare each with the model as it is.
+    """Tune the text model on histories told as texts, by several ways, and compare each with the model as it is.
 
     Learns two horizons before the end, is judged one horizon before it, on `shoppers` drawn at each; a row of counts on the same
-    shoppers says what the text is up against. Nothing is kept but the figures.
+    shoppers says what the text is up against.
+
+    Args:
+        labels: `acts`: weights learn who acts; `contrastive`: they learn which two halves belong to one history, no label is read, and a
+            head is fitted to them afterwards, so that both are judged by the same question.
+        keep: The way whose weights stay in the run as a model folder for `profile --model`: one of METHODS but `head`, `best` of them
+            where it was judged, or `none`.
 
     Raises:
         GateError: Too few of the drawn shoppers act or do not, or no item has a text.
         CutoffError: The log is shorter than two horizons and some history.
     """
     from core.encoder.narrative import cut_to
-    from core.encoder.tuning import METHODS, TuningOptions, tune
+    from core.encoder.probe import aucs
+    from core.encoder.tuning import METHODS, Task, TuningOptions, save_tuned, tune
 
-    options, began, log = options or ProfileOptions(), Began.now(), dataset.log(cutoff)
+    options, began, log = untuned(options or ProfileOptions()), Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "shoppers": shoppers, "tokens": tokens, "epochs": epochs,
-              "model": options.model, "seed": seed}  # fmt: skip
+              "labels": labels, "keep": keep, "model": options.model, "seed": seed}  # fmt: skip
     if found := dataset.find_run("tuning", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("tuning", found)
@@ -75,13 +85,21 @@ def tune_texts(
                 need=FEWEST,
             )
     (texts, cut), (test_texts, _) = (cut_to(encoder.tokenizer, sample.texts, tokens) for sample in (learned, judged))
-    tuned, warnings = [], []
+    task = Task(
+        texts, learned.labels, test_texts, _pairs(log, learned, encoder, shoppers, tokens, rng) if labels == "contrastive" else None
+    )
+    tuned, warnings, kept, kept_auc = [], [], None, -1.0
     for place, method in enumerate(METHODS):
         share = part_of(progress, place / len(METHODS), (place + 1) / len(METHODS))
         try:
-            tuned.append(tune(encoder, texts, learned.labels, test_texts, method, TuningOptions(epochs=epochs, seed=seed), share))
+            way = tune(encoder, task, method, TuningOptions(epochs=epochs, seed=seed), share)
         except ValueError as error:  # peft knows where to put its weights for most, not for all kinds of model
             warnings.append(say("{method} was left out for this model: {why}", method=method, why=str(error).split("\n", 1)[0]))
+            continue
+        auc = float(aucs(way.scores[:, None], judged.labels[:, None])[0])
+        if (keep == method or (keep == "best" and way.trainable)) and auc > kept_auc:
+            kept, kept_auc = way, auc
+        tuned.append(replace(way, network=None))  # one model is held at a time beside the best
     rows = _compare({**{way.method: way.scores for way in tuned}, "counts": _by_counts(learned, judged)}, judged.labels, rng)
     facts = {way.method: {"trainable": way.trainable, "parameters": way.parameters, "cpu_seconds": way.cpu_seconds} for way in tuned}
     table = pa.Table.from_pylist(
@@ -89,6 +107,12 @@ def tune_texts(
     )
     with dataset.new_run("tuning", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "tuning.parquet", table)
+        model = None
+        if kept is not None:
+            # Its way was chosen by who acted until the end of the log, so it may read nothing that is to be judged before that.
+            model = f"model/{slug_of(encoder.checkpoint.name)}-{kept.method}"
+            about = {"labels": labels, "method": kept.method, "learned_until": log.until.isoformat(), "tuned_from": encoder.checkpoint.name}
+            save_tuned(draft.path / model, encoder, kept, about)
         draft.record |= {
             "act": act,
             "judged_at": judged.at.isoformat(),
@@ -98,6 +122,8 @@ def tune_texts(
             "cut_share": cut / max(1, len(texts)),
             "checkpoint": encoder.checkpoint.name,
             "losses": {way.method: way.losses for way in tuned},
+            "kept": kept.method if kept else None,
+            "kept_folder": model,
             "warnings": warnings,
         }
     return about_rows(dataset, "tuning", draft.run_id)
@@ -123,7 +149,7 @@ def compress_texts(
     from core.encoder.compression import NEIGHBOURS, CompressionOptions, compress
     from core.encoder.texts import item_texts
 
-    options, began, log = options or ProfileOptions(), Began.now(), dataset.log(cutoff)
+    options, began, log = untuned(options or ProfileOptions()), Began.now(), dataset.log(cutoff)
     inputs = {"version": dataset.version_path().name}
     config = {"texts": texts, "model": options.model, "seed": seed}
     if found := dataset.find_run("compression", inputs=inputs, config=config, cutoff=cutoff):
@@ -152,6 +178,42 @@ def compress_texts(
         write_table(draft.path / "compression.parquet", table)
         draft.record |= {"taught": len(taught), "judged": len(judged), "checkpoint": encoder.checkpoint.name, "warnings": []}
     return about_rows(dataset, "compression", draft.run_id)
+
+
+def kept_model(dataset: Dataset) -> str:
+    """The folder of the weights that the tuning on screen kept.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    folder = dataset.run_manifest("tuning").get("kept_folder")
+    if not folder:
+        raise NotFoundError("The tuning of {dataset} kept no weights; run: tune --dataset {dataset} --keep best", dataset=dataset.name)
+    return str(dataset.run_path("tuning") / folder)
+
+
+def slug_of(name: str) -> str:
+    """The last part of a model's name as a folder's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.rsplit("/", 1)[-1]).strip(".") or "model"
+
+
+def _pairs(
+    log: Log, learned: "_Sample", encoder: "TextEncoder", most: int, tokens: int, rng: np.random.Generator
+) -> tuple[list[str], list[str]]:
+    """Two halves of as many histories as labels would be read of, from before the cutoff that is learned at."""
+    from core.encoder.narrative import cut_to, halves
+
+    with log.history(learned.at) as connection:
+        users, newer, older = halves(connection)
+    if len(users) < 2 * FEWEST:
+        raise GateError(
+            "{have} shoppers have two acts on items with a name; {need} are needed to contrast halves of histories.",
+            have=len(users),
+            need=2 * FEWEST,
+        )
+    drawn = np.sort(rng.permutation(len(users))[:most])
+    first, second = (cut_to(encoder.tokenizer, [half[int(row)] for row in drawn], tokens)[0] for half in (newer, older))
+    return first, second
 
 
 def _encoder(home: Home, log: Log, options: ProfileOptions) -> "TextEncoder":

@@ -18,10 +18,11 @@ from core.messages import Message, say
 from core.pipeline.drawing import draw_map
 from core.pipeline.exporting import export_tables
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
+from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Began, Dataset, Home, peak_memory_mb
@@ -58,6 +59,7 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
         events=tuple(path for pattern in options.events for path in files_of(pattern)),
         items=Path(options.items) if options.items else None,
         users=Path(options.users) if options.users else None,
+        facts=Path(options.facts) if options.facts else None,
         passed_over=tuple(name for pattern in options.events for name in strays_of(pattern)),
         mapping=Mapping.from_json(options.mapping_record) if options.mapping_record else mapping,
         append=options.append,
@@ -97,7 +99,7 @@ def recommend(
     from core.recommender.options import RecommendOptions
     from core.recommender.recommend import recommend as make_lists
 
-    options, profile = options or RecommendChoice(), profile or ProfileOptions()
+    options, profile = options or RecommendChoice(), untuned(profile or ProfileOptions())
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
@@ -110,12 +112,18 @@ def recommend(
         "seed": options.seed,
         "blocks": list(profile.blocks),
         "model": profile.model,
+        **({"picture_model": profile.picture_model, "pictures": profile.pictures} if "image" in profile.blocks else {}),
     }
     run_id = dataset.find_run("recommendations", inputs=inputs, config=config, cutoff=cutoff)
     reused = run_id is not None
     if run_id is None:
         texts = TextProfiles(home, log, profile, part_of(progress, 0.0, 0.2))
-        result = make_lists(log, texts.item_vectors(log.until), settings, progress=part_of(progress, 0.2, 1.0))
+        vectors = texts.item_vectors(log.until)
+        if "image" in profile.blocks:
+            from core.encoder.pictures import fused
+
+            vectors = fused(vectors, PictureProfiles(home, log, profile, picture_folder(dataset, profile)).item_vectors(log.until))
+        result = make_lists(log, vectors, settings, progress=part_of(progress, 0.2, 1.0))
         with dataset.new_run(
             "recommendations", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began
         ) as draft:

@@ -18,6 +18,8 @@ BLOCK_WORDS = {
     "shuffled": "transformer on shuffled acts",
     "graph": "graph",
     "narrative": "histories told as text",
+    "image": "pictures",
+    "facts": "facts",
 }
 
 

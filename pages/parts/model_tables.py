@@ -72,6 +72,15 @@ def tuning_table(here: Screen) -> None:
             epochs=whole(config.get("epochs")),
         )
     )
+    if config.get("labels") == "contrastive":
+        st.caption(_("Weights learned which two halves belong to one history, without labels; a head was fitted to them afterwards."))
+    if manifest.get("kept"):
+        st.caption(
+            _(
+                "The weights of {way} are kept: `profile --model tuned` makes profiles with them. What judges never rests on them.",
+                way=_(METHOD_WORDS[manifest["kept"]]),
+            )
+        )
     _close(manifest, rows, "tuning")
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
+from pages.parts.encoder_card import BLOCK_WORDS
 from pages.parts.text import _, number, percent, whole
 
 
@@ -33,6 +34,8 @@ def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
     ]
     if tiles:
         frame.tiles("map-quality", tiles)
+    if rests := manifest.get("blocks"):
+        st.caption(_rests_on(rests))
     if metrics.get("picture_kept"):
         st.caption(
             _(
@@ -53,3 +56,14 @@ def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
         )
     frame.notes(metrics.get("warnings", []))
     st.caption(frame.took(manifest))
+
+
+def _rests_on(rests: dict[str, Any]) -> str:
+    """Which blocks of the profile the map compares shoppers by, and how much each weighs."""
+    shares = rests.get("shares")
+    if not shares:
+        held = ", ".join(_(BLOCK_WORDS[name]) for name in rests["held"])
+        return _("Shoppers are compared by {blocks}, weighed as usual.", blocks=held)
+    total = sum(shares.values())
+    told = ", ".join(f"{_(BLOCK_WORDS[name])} {percent(share / total)}" for name, share in shares.items() if share > 0)
+    return _("Shoppers are compared by {blocks} of the distance, as an earlier window of this log chose.", blocks=told)
