@@ -23,7 +23,7 @@ if here:
         distribution(here, manifest)
         model_table(manifest)
         why(here)
-        by_category(here)
+        by_category(here, manifest)
         how_made(here, manifest)
         frame.notes(manifest.get("warnings", []))
         with st.container(horizontal=True, vertical_alignment="center"):

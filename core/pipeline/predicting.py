@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from core.artifacts import read_table, write_table
+from core.artifacts import read_table, write_arrays, write_table
 from core.errors import CutoffError, GateError
 from core.messages import say
 from core.pipeline.blocks import BlocksAt
@@ -97,7 +96,7 @@ def predict(
             if why := blocks.missing.get("sequence"):
                 draft.record["warnings"].append(say("Chances rest on no order of acts: {why}", why=why))
             if options.category == "all":
-                draft.record["warnings"] += _predict_categories(log, asked, texts, matrix_at, draft, part_of(progress, main_end, 1.0))
+                draft.record["warnings"] += _predict_categories(log, asked, texts, seen_at, draft, part_of(progress, main_end, 1.0))
         run_id = draft.run_id
     elif cutoff is None:
         dataset.point_to("propensity", run_id)
@@ -123,7 +122,7 @@ def _predict_categories(
     """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
     from core.features import category_counts, category_labels, item_categories, top_categories
     from core.predictor.categories import fit_category_propensity
-    from core.predictor.grid import category_affinity
+    from core.predictor.grid import CategoryTexts, category_texts
 
     with log.history() as connection:
         categories = top_categories(connection, MOST_CATEGORIES)
@@ -133,15 +132,15 @@ def _predict_categories(
         with log.history(at) as connection:
             return category_counts(connection, at, categories)
 
-    def affinity_at(at: datetime) -> tuple[list[str], npt.NDArray[np.float32]]:
-        vectors, matrix = texts.item_vectors(at), matrix_at(at)
-        if vectors is None or matrix.text is None:
-            return matrix.user_ids, np.zeros((len(matrix.user_ids), len(categories)), np.float32)
+    def texts_at(at: datetime) -> CategoryTexts | None:
+        vectors = texts.item_vectors(at)
+        if vectors is None or matrix_at(at).text is None:
+            return None
         with log.history(at) as connection:
             known = dict(zip(*item_categories(connection).to_pydict().values(), strict=True))
         rows = np.flatnonzero(vectors.index >= 0)
         named = [known.get(vectors.item_ids[row]) for row in rows.tolist()]
-        return matrix.user_ids, category_affinity(matrix.text, sorted(categories), named, vectors.vectors[vectors.index[rows]])
+        return category_texts(sorted(categories), named, vectors.vectors[vectors.index[rows]])
 
     try:
         result = fit_category_propensity(
@@ -152,14 +151,17 @@ def _predict_categories(
             categories,
             options,
             np.random.default_rng(options.seed),
-            affinity_at,
+            texts_at,
             progress,
         )
     except (GateError, CutoffError) as error:
         return [say("There is no chance by category: {why}", why=error.message)]
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
-    for number, booster in enumerate(result.boosters):
-        (draft.path / f"categories_{number}.lightgbm.txt").write_text(booster, encoding="utf-8")
-    draft.record["category_metrics"] = result.metrics
+    for name, boosters in result.models.boosters.items():
+        for number, booster in enumerate(boosters):
+            (draft.path / f"categories_{name}_{number}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
+    if arrays := result.models.arrays():
+        write_arrays(draft.path / "categories.safetensors", arrays)
+    draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}
     return result.warnings

@@ -28,6 +28,26 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
+class PooledOptions:
+    """The network over all user × category pairs."""
+
+    members: int = 3
+    """Networks with their own start and held-out fold of users."""
+    hidden: int = 48
+    category_dim: int = 16
+    """Width of a category's vector, and rank of the product of shopper and category."""
+    epochs: int = 10
+    """Upper limit, and the length over which the learning rate falls to zero."""
+    patience: int = 3
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 2e-2
+    """Ten times as much pulls the slopes of single categories towards the common ones."""
+    dropout: float = 0.3
+    block_dim: int = 32
+    """Principal directions of each learned block of a shopper."""
+
+
+@dataclass(frozen=True)
 class BoostingOptions:
     """The LightGBM ensemble on counts."""
 
@@ -57,4 +77,5 @@ class PropensityOptions:
     """User × cutoff rows that models are fitted on; more are sampled by user. Bounds time and memory."""
     reasons_per_user: int = 5
     network: NetworkOptions = NetworkOptions()
+    pooled: PooledOptions = PooledOptions()
     boosting: BoostingOptions = BoostingOptions()

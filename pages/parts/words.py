@@ -104,6 +104,15 @@ MODEL_WORDS = {
     "lightgbm_sequence": "LightGBM on counts and the order of acts",
     "mean_sequence": "Mean of both with the order of acts",
 }
+CATEGORY_MODEL_WORDS = {
+    "personal count": "Personal count",
+    "logistic": "Logistic regression for each category",
+    "lightgbm": "LightGBM on user × category counts",
+    "lightgbm_text": "LightGBM on counts and text affinity",
+    "pooled": "Pooled network",
+    "mean": "Mean of pooled network and LightGBM",
+    "mean_text": "Mean of pooled network and LightGBM with text affinity",
+}
 SOURCE_WORDS = {
     "blend": "Blend",
     "repeat": "Bought before",
@@ -139,6 +148,11 @@ def band_word(band: str) -> str:
 def model_word(name: str) -> str:
     """The name of a model in the chosen language."""
     return _(MODEL_WORDS[name]) if name in MODEL_WORDS else name
+
+
+def category_model_word(name: str) -> str:
+    """The name of a model of the chance by category in the chosen language."""
+    return _(CATEGORY_MODEL_WORDS[name]) if name in CATEGORY_MODEL_WORDS else name
 
 
 def source_word(name: str) -> str:
