@@ -17,7 +17,8 @@ from core.predictor.category_models import MEANS, TEXT_COLUMN, FittedCategories,
 from core.predictor.grid import CountsAt, Grid, Pairs, TextsAt, positive_pairs
 from core.predictor.matrix import Floats, Indices, user_folds
 from core.predictor.options import PropensityOptions
-from core.predictor.propensity import MatrixAt, one_thread
+from core.predictor.propensity import MatrixAt
+from core.predictor.threads import one_thread
 from core.schema import Progress, part_of, silent
 from core.store import Log
 from core.windows import plan_windows
@@ -46,7 +47,6 @@ class CategoryResult:
     models: FittedCategories
     """In use."""
     verdict: list[Message]
-    warnings: list[str]
 
 
 def fit_category_propensity(
@@ -129,7 +129,7 @@ def fit_category_propensity(
         del grids, test
         progress(0.9, say("scoring every shopper in every category"))
         scores = _scored(pairs_of(windows.use), final, winner, calibrator, fit_ranges(labels, chances[winner]))
-    return CategoryResult(scores, metrics, table, final, category_verdict(metrics), [])
+    return CategoryResult(scores, metrics, table, final, category_verdict(metrics))
 
 
 def _rows(user_ids: list[str], chosen: set[str]) -> Indices:

@@ -6,15 +6,12 @@ winner is fitted again with the newest windows and scores everyone at the end of
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits
 
 from core.messages import say
 from core.metrics import log_loss
@@ -36,6 +33,7 @@ from core.predictor.plan import Labels, Plan, make_plan
 from core.predictor.reasons import list_reasons
 from core.predictor.reporting import Judged, ablation, member_spread, score_table, write_report
 from core.predictor.result import PropensityResult
+from core.predictor.threads import one_thread
 from core.schema import Progress, part_of, silent
 from core.store import Log
 
@@ -206,15 +204,3 @@ def _refit(
         fresh = fit_calibrator(calibrator.method, model.logits(matrices.at(plan.test)), plan.labels[plan.test])
         calibrator = damp(fresh, calibrator.carried)
     return model, calibrator, {"train": list(newest), "calibrate": plan.test if recalibrates else None}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
