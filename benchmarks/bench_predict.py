@@ -64,8 +64,8 @@ def main() -> None:
             by_category(known, asked, arguments.categories)
         else:
             any_act(known, asked)
-        print(
-            f"  {time.process_time() - began:.1f} CPU s, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"  {time.process_time() - began:.1f} CPU s, peak {peak:.0f} MB", flush=True)
             flush=True,
         )
 
@@ -80,10 +80,11 @@ def any_act(known: Known, options: PropensityOptions) -> None:
     for name, found in metrics["models"].items():
         if name == "propensity":
             continue
-        area, loss, spent = found["auc"], found["log_loss"], result.card["seconds"].get(name, float("nan"))
+        spent, method = result.card["seconds"].get(name, float("nan")), metrics["calibration"].get(name, {}).get("method", "–")
         print(
-            f"  {name + ('*' if name == result.verdict['winner'] else ''):16s} AUC {area['value']:.4f}  log loss {loss['value']:.4f}  PR {found['average_precision']:.4f}  "
-            f"ECE {found['calibration_error']:.4f} (floor {found['calibration_floor']:.4f})  {metrics['calibration'].get(name, {}).get('method', '–')}  {spent:.1f} CPU s"
+            f"  {_starred(name, result.verdict['winner']):16s} AUC {found['auc']['value']:.4f}  log loss {found['log_loss']['value']:.4f}  "
+            f"PR {found['average_precision']:.4f}  ECE {found['calibration_error']:.4f} (floor {found['calibration_floor']:.4f})  "
+            f"{method}  {spent:.1f} CPU s"
         )
     ours = np.array(table["propensity"])
     present = [name for name in BASELINES if name in table]
@@ -96,9 +97,8 @@ def any_act(known: Known, options: PropensityOptions) -> None:
             f"  winner against {name:12s} log loss {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]  "
             f"PR-AUC {precision.value:+.4f} [{precision.low:+.4f}, {precision.high:+.4f}]  (theirs {log_loss(labels, theirs):.4f})"
         )
-    print(
-        f"  ranges: stated {metrics['range']['stated']:.2f}, measured {metrics['range']['measured']:.2f} of {metrics['range']['groups']:.0f} groups"
-    )
+    held = metrics["range"]
+    print(f"  ranges: stated {held['stated']:.2f}, measured {held['measured']:.2f} of {held['groups']:.0f} groups")
     sizes = [f"{name} AUC {one['auc_mean']:.4f} ± {one['auc_sd']:.4f} of {one['members']}" for name, one in metrics["members"].items()]
     print("  members:", "; ".join(sizes))
     for sentence in result.warnings:
@@ -115,15 +115,13 @@ def by_category(known: Known, options: PropensityOptions, n: int) -> None:
 
     result = category_propensity(known, options, n, silent)
     metrics = result.metrics
-    print(
-        f"  {metrics['pairs']:,} pairs, {metrics['positives']:,} positive; new {metrics['new_pairs']:,}, {metrics['new_positives']:,} positive"
-    )
+    for kind in ("", "new_"):
+        print(f"  {kind}pairs {metrics[f'{kind}pairs']:,}, {metrics[f'{kind}positives']:,} positive")
     for name, found in metrics["macro_auc"].items():
-        new = metrics["macro_auc_new"][name]
+        new, losses = metrics["macro_auc_new"][name], [metrics[key].get(name, float("nan")) for key in ("log_loss", "log_loss_new")]
         print(
-            f"  {name + ('*' if name == metrics['winner'] else ''):16s} macro AUC {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]  "
-            f"new {new['value']:.4f} [{new['low']:.4f}, {new['high']:.4f}]  log loss {metrics['log_loss'].get(name, float('nan')):.4f}  "
-            f"new {metrics['log_loss_new'].get(name, float('nan')):.4f}"
+            f"  {_starred(name, metrics['winner']):16s} macro AUC {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]  "
+            f"new {new['value']:.4f} [{new['low']:.4f}, {new['high']:.4f}]  log loss {losses[0]:.4f}  new {losses[1]:.4f}"
         )
     for key in ("difference", "difference_new", "difference_text", "difference_text_new"):
         if key in metrics:
@@ -133,6 +131,10 @@ def by_category(known: Known, options: PropensityOptions, n: int) -> None:
         gap = metrics["log_loss_difference"]
         print(f"  winner, log loss against {gap['against']} {gap['value']:+.5f} [{gap['low']:+.5f}, {gap['high']:+.5f}]")
     print("  calibration", {name: c["method"] for name, c in metrics["calibration"].items()}, "models", metrics["models"])
+
+
+def _starred(name: str, winner: str) -> str:
+    return name + ("*" if name == winner else "")
 
 
 def few_labels(known: Known, seed: int) -> None:
