@@ -66,8 +66,6 @@ def main() -> None:
             any_act(known, asked)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"  {time.process_time() - began:.1f} CPU s, peak {peak:.0f} MB", flush=True)
-            flush=True,
-        )
 
 
 def any_act(known: Known, options: PropensityOptions) -> None:
