@@ -76,10 +76,10 @@ def test_users_without_acts_are_scored_and_contributions_name_the_history(fitted
 
 
 def test_acts_are_padded_in_front_and_aged_from_the_cutoff() -> None:
-    acts = pad_acts(
-        np.array([0, 3, 3, 4]), np.array([0, -1, 1, 0], np.int32), np.array([1, 2, 5, 1], np.int8),
-        np.array([0, 86400, 86400, 0], np.float32), np.array([np.nan, 9, np.nan, 0], np.float32), np.array([86400.0, np.nan, 0.0]), ["x", "y"], np.ones((2, 2), np.float32), length=2,
-    )  # fmt: skip
+    starts, item, kind = np.array([0, 3, 3, 4]), np.array([0, -1, 1, 0], np.int32), np.array([1, 2, 5, 1], np.int8)
+    gap, dwell = np.array([0, 86400, 86400, 0], np.float32), np.array([np.nan, 9, np.nan, 0], np.float32)
+    ages = np.array([86400.0, np.nan, 0.0])
+    acts = pad_acts(starts, item, kind, gap, dwell, ages, ["x", "y"], np.ones((2, 2), np.float32), length=2)
     assert acts.kind.tolist() == [[3, 6], [0, 0], [0, 2]]
     assert acts.item.tolist() == [[0, 2], [0, 0], [0, 1]]
     assert acts.numbers[0, :, 1] == pytest.approx(np.log1p([2, 1]))

@@ -17,6 +17,7 @@ from core.store import Home, Log, fetch
 
 if TYPE_CHECKING:
     from core.predictor.acts import Acts
+    from core.predictor.attributes import Attributes
     from core.predictor.matrix import Matrix
 
 
@@ -33,7 +34,7 @@ class Known:
         """What a reader of the run should know."""
         self._progress = part_of(progress, 0.5, 1.0)
         self._matrices: dict[datetime, Matrix] = {}
-        self._attributes: tuple[list[str], dict[str, list[float]]] | None = None
+        self._attributes: Attributes | None = None
         if options.look_back_days is not None:
             self.said.append(
                 say(
@@ -64,6 +65,8 @@ class Known:
                 matrix = replace(matrix, sequence=found.get("sequence"))
             if {"cnn", "gru", "transformer"} & set(self.options.models):
                 matrix = replace(matrix, acts=self._acts(at))
+            if self.options.attributes:
+                matrix = self._attributes_known().added_to(matrix)
             if self.options.look_back_days is not None:
                 silent = matrix.values[:, matrix.columns.index("days_since_event")]
                 matrix = matrix.rows(silent <= self.options.look_back_days)
@@ -84,6 +87,21 @@ class Known:
         from core.features import revenue_labels
 
         return self._eligible(at, revenue_labels(self.log, at, self.horizon))
+
+    def _attributes_known(self) -> "Attributes":
+        """Attributes, judged on labels from before the calibration window where the log is long enough for that."""
+        from core.features import act_labels
+        from core.predictor.attributes import read_attributes
+
+        if self._attributes is None:
+            earlier = [at for n in (3, 2, 1) if (at := self.log.until - n * self.horizon) > self.log.start]
+            labels = act_labels(self.log, earlier[0], self.horizon, self.options.act) if earlier else None
+            with self.log.history() as connection:
+                table = fetch(connection, "SELECT * FROM users ORDER BY user_id")
+            known = ([], np.zeros(0)) if labels is None else (labels["user_id"].to_pylist(), labels["label"].to_numpy().astype(np.float64))
+            self._attributes = read_attributes(table, *known)
+            self.said += self._attributes.said
+        return self._attributes
 
     def _eligible(self, at: datetime, table: pa.Table) -> pa.Table:
         if self.options.look_back_days is None:

@@ -89,7 +89,7 @@ def feature_word(name: str) -> str:
     return _({**feature_words(), **OTHER_FEATURE_WORDS}.get(name, name))
 
 
-OTHER_FEATURE_WORDS = {"text profile": "text profile", "sequence profile": "order of acts"}
+OTHER_FEATURE_WORDS = {"text profile": "text profile", "sequence profile": "order of acts", "order of acts": "order of acts"}
 """Reasons that are no counted feature."""
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
 MODEL_WORDS = {
@@ -103,6 +103,10 @@ MODEL_WORDS = {
     "mlp_sequence": "Neural network with the order of acts",
     "lightgbm_sequence": "LightGBM on counts and the order of acts",
     "mean_sequence": "Mean of both with the order of acts",
+    "bgnbd": "BG/NBD on orders and their recency",
+    "cnn": "1-D CNN over single acts",
+    "gru": "GRU over single acts",
+    "transformer": "Transformer over single acts",
 }
 CATEGORY_MODEL_WORDS = {
     "personal count": "Personal count",
