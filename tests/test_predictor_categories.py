@@ -119,6 +119,14 @@ def test_pairs_of_some_users_are_those_of_everyone() -> None:
     assert np.array_equal(some.values, whole.values.reshape(300, 3, -1)[rows].reshape(9, -1), equal_nan=True)
 
 
+def test_no_two_columns_of_a_grid_share_a_name() -> None:
+    matrix = Matrix(["a"], ["orders_all", "days_since_purchase"], np.array([[2.0, 5.0]]))
+    grid = build_grid(matrix, counts_at(at(20)), NAMES)
+    assert len(set(grid.columns)) == len(grid.columns)
+    assert grid.column("shopper_days_since_purchase").tolist() == [5, 5, 5]
+    assert np.isnan(grid.column("days_since_purchase")).all()
+
+
 def test_macro_auc_under_weights_is_the_mean_auc_of_repeated_users_with_ties_half() -> None:
     rng = np.random.default_rng(0)
     labels, scores = (rng.random((200, 4)) < 0.3).astype(float), rng.integers(0, 6, (200, 4)).astype(float)

@@ -17,7 +17,7 @@ from core.schema import Progress, part_of
 
 OWN_COLUMNS = (
     "purchases", "days_bought", "days_bought_28d", "days_bought_56d", "days_since_purchase", "gap_mean_days", "carts_28d",
-    "touches_28d", "share_of_orders", "overdue_ratio", "orders_28d", "days_since_event",
+    "touches_28d", "share_of_orders", "overdue_ratio", "shopper_orders_28d", "shopper_days_since_event",
 )  # fmt: skip
 TEXT_COLUMN = "text_affinity"
 ROUNDS = 400

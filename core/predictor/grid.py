@@ -147,7 +147,8 @@ class Pairs:
         )
         of_pair = [*self.names, *derived]
         about = self.texts.directions if self.texts is not None else None
-        return Grid(people, self.categories, [*of_pair, *(people.columns[i] for i in shared)], values, of_pair, about)
+        of_user = [f"shopper_{people.columns[i]}" for i in shared]  # some counts of a pair have the same name
+        return Grid(people, self.categories, [*of_pair, *of_user], values, of_pair, about)
 
     def _dense(self, name: str) -> Floats:
         table = np.zeros((len(self.matrix.user_ids), len(self.categories)))

@@ -180,5 +180,6 @@ def _card(model: Model, judged: Judged, calibrator: Calibrator, options: Propens
         "blend": {name: list(parts) for name, parts in BLENDS.items()},
         "tried": [name for name in (*FITS, *BLENDS) if name in judged.models],
         "seconds": judged.seconds,
+        "features": judged.test.columns,
         "constant_features": sorted(set(judged.test.columns) - set(varying(judged.test))),
     }
