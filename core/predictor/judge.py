@@ -30,6 +30,8 @@ NAMES = {
     "mean": say("the mean of network and LightGBM"), "mlp_sequence": say("the neural network with further blocks"),
     "lightgbm_sequence": say("LightGBM on counts and further blocks"),
     "mean_sequence": say("the mean of network and LightGBM, both with further blocks"), "propensity": say("the propensity"),
+    "bgnbd": say("BG/NBD"), "cnn": say("the convolution over single acts"), "gru": say("the GRU over single acts"),
+    "transformer": say("the transformer over single acts"),
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import torch
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_json, write_table
 from core.errors import StorageError
 from core.predictor.baselines import FittedBoosting, FittedLogistic
+from core.predictor.bgnbd import FittedBgNbd
 from core.predictor.calibration import Calibrator, RangeTable
 from core.predictor.matrix import Directions, Floats, Matrix, Scaling, matrix_of
 from core.predictor.models import Blend, Model
@@ -66,6 +67,13 @@ class KeptModel:
         return pa.table({"user_id": pa.array(matrix.user_ids, pa.string()), "propensity": chance, "low": low, "high": high})
 
 
+def can_keep(model: Model) -> bool:
+    """Whether a model is of a kind that is kept; networks over single acts are not, they would need the acts as well."""
+    if isinstance(model, Blend):
+        return all(can_keep(part) for part in model.parts.values())
+    return any(isinstance(model, made) for made, _write in _WRITERS.values())
+
+
 def spread(model: Model, matrix: Matrix) -> Floats:
     """Standard deviation over members of the ensemble, in logits (N,)."""
     if isinstance(model, Blend):
@@ -77,6 +85,8 @@ def spread(model: Model, matrix: Matrix) -> Floats:
 def _blocks(model: Model) -> set[str]:
     if isinstance(model, Blend):
         return set().union(*(_blocks(part) for part in model.parts.values()))
+    if isinstance(model, FittedBgNbd):
+        return set()
     fitted: Any = model
     return set(fitted.directions if isinstance(model, FittedBoosting) else fitted.scaling.directions)
 
@@ -265,15 +275,25 @@ def _read_directions(name: str, blocks: list[str], arrays: Arrays) -> dict[str, 
     }
 
 
+def _write_bgnbd(_name: str, model: Any, _place: Path, _arrays: Arrays) -> dict[str, Any]:
+    return {"fitted": asdict(model)}
+
+
+def _read_bgnbd(record: dict[str, Any], _folder: Path, _arrays: Arrays) -> Model:
+    return FittedBgNbd(**{**record["fitted"], "usual": tuple(record["fitted"]["usual"])})
+
+
 _WRITERS: dict[str, tuple[type, Callable[[str, Any, Path, Arrays], dict[str, Any]]]] = {
     "mean": (Blend, _write_blend),
     "lightgbm": (FittedBoosting, _write_boosting),
     "logistic": (FittedLogistic, _write_logistic),
     "mlp": (FittedNetwork, _write_network),
+    "bgnbd": (FittedBgNbd, _write_bgnbd),
 }
 _READERS: dict[str, Callable[[dict[str, Any], Path, Arrays], Model]] = {
     "mean": _read_blend,
     "lightgbm": _read_boosting,
     "logistic": _read_logistic,
     "mlp": _read_network,
+    "bgnbd": _read_bgnbd,
 }

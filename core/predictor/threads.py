@@ -1,4 +1,4 @@
-"""Sums that come out the same on every machine."""
+"""One thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
+    """Hold torch and BLAS to one thread; what was set before comes back."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
