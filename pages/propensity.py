@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.pipeline import screens
 from pages.parts import downloads, frame
+from pages.parts.backtest import past_windows
 from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
 from pages.parts.profit import profit
@@ -26,6 +27,7 @@ if here:
         model_table(manifest)
         why(here)
         by_category(here)
+        past_windows(here, manifest)
         how_made(here, manifest)
         frame.notes(manifest.get("warnings", []))
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -25,6 +25,7 @@ RUN_KIND_WORDS = {
     "transfer": "lessons of another log",
     "backtest": "back-test",
     "learning": "learning from few labels",
+    "answers": "answers to a question",
 }
 FIGURE_WORDS = {
     "auc": "AUC",
