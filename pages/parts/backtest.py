@@ -50,7 +50,8 @@ def _drawn(here: Screen, record: dict[str, Any]) -> None:
     days = float((record.get("config") or {}).get("horizon_hours", 0)) / 24
     st.markdown(
         _(
-            "In {windows} windows of {days:g} days, {expected} shoppers were foretold to do the act {act} and {happened} did. "
+            "Over {windows} windows of {days:g} days, {expected} times a shopper was foretold to do the act {act}, and "
+            "{happened} times one did. "
             "In {within} of the windows the sum lay within the range of pure chance; on average it was {off} off.",
             windows=whole(metrics.get("windows")),
             days=days,

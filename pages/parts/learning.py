@@ -132,7 +132,7 @@ def _told(rows: pd.DataFrame) -> list[str]:
     ends = both.iloc[[0, -1]].drop_duplicates("positives")
     return [
         _(
-            "With {n} labelled shoppers who act, profiles beside counts are {verdict} in AUC: {gain}.",
+            "With {n} labelled shoppers who act, profiles beside counts change AUC by {gain}: {verdict}.",
             n=whole(row["positives"]),
             verdict=_verdict(row["difference_low"], row["difference_high"]),
             gain=_gain(row["difference"], row["difference_low"], row["difference_high"]),
