@@ -79,7 +79,7 @@ def few_labels(here: Screen) -> None:
         key="few-labels",
         height=420,
         column_config={
-            "way": st.column_config.TextColumn(_("Way"), width="large"),
+            "way": st.column_config.TextColumn(_("Way"), width="medium"),
             "labelled": st.column_config.NumberColumn(_("Shoppers with a label"), format="localized"),
             "plain": _("AUC of the labels alone"),
             "auc": _("AUC with it"),
@@ -168,4 +168,4 @@ def _gain(value: float | None, low: float | None, high: float | None) -> str:
 def _verdict(low: float | None, high: float | None) -> str:
     if low is None or high is None or pd.isna(low):
         return "–"
-    return _("better") if low > 0 else _("worse") if high < 0 else _("no gain within the interval")
+    return _("better") if round(low, 3) > 0 else _("worse") if round(high, 3) < 0 else _("no gain within the interval")

@@ -1,5 +1,7 @@
 """Forecasts through time, and quality by number of labels."""
 
+from math import log10
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -85,11 +87,13 @@ def by_labels(frame: pd.DataFrame, gate: int, words: dict[str, str], labels: dic
             customdata=part[["low", "high"]].to_numpy(),
             hovertemplate="n = %{x:,}<br>%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>" + hover(word) + "</extra>",
         )
-    figure.add_vline(
-        x=gate, line={"color": look.warn, "dash": "dash", "width": 1.6}, annotation={"text": hover(labels["gate"]), "font": {"size": 11}}
-    )
+    figure.add_vline(x=gate, line={"color": look.warn, "dash": "dash", "width": 1.6})
+    figure.add_annotation(
+        x=log10(gate), y=1, yref="paper", text=hover(labels["gate"]), showarrow=False, xanchor="left", xshift=4, font={"size": 11}
+    )  # on a logarithmic axis annotations count in powers of ten, lines do not
     figure.add_hline(y=0.5, line={"color": look.quiet, "dash": "dot", "width": 1.2})
     sizes = sorted(frame["positives"].unique())
-    figure.update_xaxes(title_text=hover(labels["x"]), type="log", tickvals=sizes, ticktext=[f"{size:,}" for size in sizes])
+    span = [log10(min(sizes[0], gate) / 1.15), log10(max(sizes[-1], gate) * 1.15)]
+    figure.update_xaxes(title_text=hover(labels["x"]), type="log", range=span, tickvals=sizes, ticktext=[f"{size:,}" for size in sizes])
     figure.update_yaxes(title_text=hover(labels["y"]))
     return figure
