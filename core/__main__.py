@@ -33,6 +33,7 @@ from core.arguments import (
 )
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
+from core.measuring_verbs import add_measuring_verbs
 from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
@@ -360,9 +361,10 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
     add_files(run, required=False)
-    for verb_parser in (profile, blocks, tune, compress, transfer, draw, predict, recommend, run):
+    past, learn, ask, answer = add_measuring_verbs(add)
+    for verb_parser in (profile, blocks, tune, compress, transfer, draw, predict, recommend, run, past, learn, ask, answer):
         add_model(verb_parser)
-    for verb_parser in (blocks, tune, transfer, predict, recommend, run):
+    for verb_parser in (blocks, tune, transfer, predict, recommend, run, past, learn):
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
         verb_parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")

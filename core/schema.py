@@ -73,6 +73,7 @@ RUN_KINDS: Final = (
     "transfer",
     "backtest",
     "learning",
+    "answers",
 )
 RESULTS: Final = RUN_KINDS[:4]
 """What `run` computes; the others are measured when somebody asks."""

@@ -62,7 +62,7 @@ def scalars_of(folder: Path, record: Mapping[str, Any]) -> Iterator[Scalar]:
 
 def _flat(tag: str, value: Any, step: int = 0) -> Iterator[Scalar]:
     if isinstance(value, Mapping):
-        for key, inner in value.items():
+        for key, inner in sorted(value.items(), key=str):
             if key not in LEFT_OUT:
                 yield from _flat(f"{tag}/{key}", inner, step)
     elif isinstance(value, list | tuple):

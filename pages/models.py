@@ -4,6 +4,7 @@ from pages.parts import frame
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.foresight import foresight_table
 from pages.parts.item_cards import facts_card, image_card
+from pages.parts.learning import by_number_of_labels, few_labels, questions
 from pages.parts.model_tables import forms_table, transfer_table, tuning_table
 from pages.parts.models import feature_matrix
 from pages.parts.pooling import pooling_table
@@ -25,6 +26,9 @@ if here and profiles:
     image_card(profiles)
     facts_card(profiles)
     blocks_table(here)
+    by_number_of_labels(here)
+    few_labels(here)
+    questions(here)
     tuning_table(here)
     forms_table(here)
     transfer_table(here)

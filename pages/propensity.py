@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.pipeline import screens
 from pages.parts import downloads, frame
+from pages.parts.backtest import past_windows
 from pages.parts.belief import groups, spending
 from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
@@ -29,6 +30,7 @@ if here:
         why(here)
         by_category(here, manifest)
         spending(here, manifest)
+        past_windows(here, manifest)
         how_made(here, manifest)
         frame.notes(manifest.get("warnings", []))
         with st.container(horizontal=True, vertical_alignment="center"):

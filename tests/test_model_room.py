@@ -1,7 +1,6 @@
 """The model room: runs as records, two side by side, one put on screen and taken back, one made again byte for byte."""
 
 import json
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tensorboardX.proto import event_pb2
 
 from core.__main__ import main
-from core.artifacts import read_json, write_table
-from core.errors import NotFoundError, StorageError
+from core.artifacts import write_table
+from core.errors import NotFoundError
 from core.metrics import log_losses
 from core.pipeline import model_room
 from core.pipeline.reproducing import command_of, compare_files
 from core.store import Dataset, Home
-from core.tracking import EVENT_FILE, FOLDER, WANDB, write_events
+from core.tracking import EVENT_FILE, FOLDER
 from tests.worlds import at, publish_world
 
 Cli = Callable[..., tuple[int, dict[str, Any]]]
@@ -62,18 +60,6 @@ def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
         return status, json.loads(capsys.readouterr().out)
 
     return call
-
-
-def events_of(path: Path) -> list[event_pb2.Event]:
-    """Read an event file by TensorBoard's own message types; the framing is that of TFRecord."""
-    content, found = path.read_bytes(), []
-    while content:
-        (length,) = struct.unpack("<Q", content[:8])
-        event = event_pb2.Event()
-        event.ParseFromString(content[12 : 12 + length])
-        found.append(event)
-        content = content[16 + length :]
-    return found
 
 
 def test_a_run_tells_what_it_rests_on_what_it_cost_and_how_to_make_it_again(dataset: Dataset, cli: Cli) -> None:
@@ -165,105 +151,7 @@ def test_runs_of_two_kinds_are_not_compared(dataset: Dataset) -> None:
         model_room.compare(dataset, "propensity-0001", draft.run_id)
 
 
-def publish_empty(dataset: Dataset, version: str = "v0001", cutoff: Any = None) -> str:
-    with dataset.new_run("propensity", inputs={"version": version}, config={"n": len(dataset.runs("propensity"))}, cutoff=cutoff) as draft:
-        pass
-    return draft.run_id
-
-
-def test_a_run_is_put_on_screen_and_rolled_back_step_by_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    home, made = Home(tmp_path), publish_people(tmp_path, users=3)
-    one, two, three = (publish_empty(made) for _ in range(3))
-    model_room.use(home, made, one)
-    assert made.current()["runs"]["propensity"] == one and made.runs_before("propensity") == [one, two, three]
-    assert model_room.roll_back(home, made, "propensity").run == three
-    assert model_room.roll_back(home, made, "propensity").run == two
-    assert main(["runs", "rollback", "propensity", "--dataset", "shop", "--home", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["run"] == one and made.runs_before("propensity") == []
-    with pytest.raises(NotFoundError, match="No earlier propensity"):
-        model_room.roll_back(home, made, "propensity")
-    acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
-    assert acts == ["use run", "roll back", "roll back", "roll back"]
-
-
-def test_a_run_of_other_data_as_of_a_cutoff_or_damaged_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    home, made = Home(tmp_path), publish_people(tmp_path, users=3)
-    old = publish_empty(made)
-    publish_people(tmp_path, users=4)
-    new, early = publish_empty(made, "v0002"), publish_empty(made, "v0002", at(9))
-    assert main(["runs", "use", old, "--dataset", "shop", "--home", str(tmp_path)]) == 2
-    assert "was made from data v0001, but v0002 is on screen" in capsys.readouterr().err
-    with pytest.raises(NotFoundError, match="as if the log ended"):
-        model_room.use(home, made, early)
-    assert model_room.roll_back(home, made, "propensity").run == new
-    with pytest.raises(NotFoundError, match="No earlier"):  # the one left is of v0001
-        model_room.roll_back(home, made, "propensity")
-    assert made.current()["runs"]["propensity"] == new and model_room.facts(made, new).current
-
-
-def test_a_damaged_run_is_not_put_on_screen(tmp_path: Path) -> None:
-    made = publish_people(tmp_path, users=3)
-    with made.new_run("blocks", inputs={"version": "v0001"}, config={}, cutoff=None, make_current=False) as draft:
-        (draft.path / "note.txt").write_text("whole")
-    (made.run_path("blocks", draft.run_id) / "note.txt").write_text("maimed")
-    with pytest.raises(StorageError, match="damaged"):
-        model_room.use(Home(tmp_path), made, draft.run_id)
-    assert made.current()["runs"] == {}
-
-
 @pytest.mark.parametrize("name", ["propensity-0009", "../../etc", "propensity", "nothing-0001", "propensity-1; rm"])
 def test_an_unknown_run_is_an_error_that_people_can_mend(dataset: Dataset, name: str) -> None:
     with pytest.raises(NotFoundError):
         model_room.facts(dataset, name)
-
-
-def test_the_event_file_holds_the_curves_and_figures_of_the_run(dataset: Dataset) -> None:
-    folder = dataset.run_path("propensity", "propensity-0001")
-    events = events_of(folder / FOLDER / EVENT_FILE)
-    assert events[0].file_version == "brain.Event:2"
-    scalars = {(e.summary.value[0].tag, e.step): e.summary.value[0].simple_value for e in events[1:]}
-    curves = pq.read_table(folder / "curves.parquet").to_pylist()
-    assert len(curves) > 10
-    for row in curves:
-        for part in ("train", "validation"):
-            tag = f"curves/{row['model']}/member {row['member']}/{part}"
-            assert scalars[tag, row["epoch"]] == np.float32(row[part])
-    metrics = dataset.run_manifest("propensity", "propensity-0001")["metrics"]
-    assert scalars["metrics/models/propensity/auc/value", 0] == np.float32(metrics["models"]["propensity"]["auc"]["value"])
-
-
-def test_the_checksums_of_an_event_file_are_those_of_another_writer(tmp_path: Path) -> None:
-    from tensorboardX.crc32c import crc32c
-
-    write_events(tmp_path / "events", [("loss", 3, 0.5), ("ünïcode", -1, -2.0), ("many", 70_000, 1e9)])
-    content = (tmp_path / "events").read_bytes()
-    while content:
-        (length,) = struct.unpack("<Q", content[:8])
-        for part, at_byte in ((content[:8], 8), (content[12 : 12 + length], 12 + length)):
-            crc = crc32c(part)
-            masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-            assert struct.unpack("<I", content[at_byte : at_byte + 4]) == (masked,)
-        content = content[16 + length :]
-    steps = [(e.summary.value[0].tag, e.step) for e in events_of(tmp_path / "events")[1:]]
-    assert steps == [("loss", 3), ("ünïcode", -1), ("many", 70_000)]
-
-
-@pytest.mark.parametrize(("mode", "told"), [("offline", "not installed"), ("sideways", "it may be offline, online"), ("", None)])
-def test_weights_and_biases_is_written_only_when_asked_and_never_ends_a_training(
-    mode: str, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(WANDB, mode)
-    monkeypatch.setitem(__import__("sys").modules, "wandb", None)  # as if it were not installed
-    made = publish_people(tmp_path, users=3)
-    with made.new_run("blocks", inputs={"version": "v0001"}, config={}, cutoff=None) as draft:
-        draft.record["metrics"] = {"auc": 0.7}
-    warnings = made.run_manifest("blocks", draft.run_id)["warnings"]
-    assert [told in warning for warning in warnings] == [True] if told else warnings == []
-
-
-def test_pointers_of_a_dataset_from_before_there_was_a_way_back_are_understood(tmp_path: Path) -> None:
-    made = publish_people(tmp_path, users=3)
-    one = publish_empty(made)
-    pointers = read_json(made.path / "CURRENT")
-    assert "before" not in pointers and made.runs_before("propensity") == []
-    assert publish_empty(made) and made.runs_before("propensity") == [one]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +17,7 @@ from core.errors import NotFoundError, StorageError
 from core.messages import Message, say
 from core.metrics import auc, bootstrap, brier, log_losses, mean_estimate
 from core.pipeline.reproducing import command_of, kind_of, why_not
+from core.pipeline.screens import Screen
 from core.schema import RUN_KINDS
 from core.store import Dataset, Home
 from core.tracking import EVENT_FILE, FOLDER
@@ -144,6 +146,20 @@ def facts(dataset: Dataset, run_id: str) -> RunFacts:
     )
 
 
+def curves(screen: Screen, run_id: str) -> pd.DataFrame:
+    """Return how the networks of a run learned: model, member, epoch, train, validation; empty where it has none.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    run = facts(screen.dataset, run_id)
+    path = screen.dataset.run_path(run.kind, run.run) / "curves.parquet"
+    if not path.is_file():
+        return pd.DataFrame(columns=["model", "member", "epoch", "train", "validation"])
+    found: pd.DataFrame = read_table(path).to_pandas()
+    return found
+
+
 def compare(dataset: Dataset, one: str, other: str) -> Comparison:
     """Put two runs of a kind side by side, with the paired difference where both judged the same window.
 
@@ -258,8 +274,6 @@ def _figures(kind: str, record: Mapping[str, Any], folder: Path) -> list[Figure]
         rows = _rows(folder / f"{kind}.parquet")
         chosen = [row for row in rows if JUDGED_BY[kind] in (row.get("weighing"), row.get("method"), row.get("form"))]
         return [_of_row("auc" if "auc" in row else "neighbours", row, "auc" if "auc" in row else "neighbours") for row in chosen[-1:]]
-    if kind in ("backtest", "learning"):
-        return [_figure(name, value) for name, value in sorted(metrics.items()) if _is_figure(value)]
     return [_figure(name, value) for name, value in sorted(metrics.items()) if _is_figure(value)]
 
 

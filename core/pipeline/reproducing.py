@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ VERBS = {
     "transfer": "transfer",
     "backtest": "backtest",
     "learning": "learn",
+    "answers": "answer",
 }
 RENAMED = {"horizon_hours": "horizon", "source_cutoff": "from-cutoff"}
 """Settings whose option has another name; all others are called as the setting."""
@@ -69,6 +70,8 @@ def why_not(kind: str, record: Mapping[str, Any]) -> Message | None:
     """Say why a run cannot be made again from the data alone; None when it can."""
     if kind == "atlas":
         return say("A map keeps shoppers where the map before it put them, so it rests on more than the data.")
+    if kind == "answers":
+        return say("It rests on what people answered, which is kept beside the data.")
     if kind == "profiles" and (record.get("update") or {}).get("after"):
         return say("These profiles were carried on from earlier ones, so they rest on more than the data.")
     return None
@@ -88,7 +91,9 @@ def home_of_its_own(home: Home, dataset: Dataset, record: Mapping[str, Any]) -> 
     if inputs.get("source"):
         wanted.append((home.dataset(str(inputs["source"])), str(inputs.get("source_version"))))
     with tempfile.TemporaryDirectory(prefix=".again.", dir=home.path) as folder:
-        again = Home(Path(folder), caches=home.path / "cache")
+        again = Home(Path(folder))
+        with suppress(OSError):  # where links are not allowed, texts are encoded again
+            (again.path / "cache").symlink_to(home.cache("texts").parent, target_is_directory=True)
         for known, version in wanted:
             place = again.path / "datasets" / known.name
             shutil.copytree(known.version_path(version), place / "versions" / version, copy_function=_link)

@@ -23,8 +23,6 @@ class Home:
     """The folder that holds everything: datasets, jobs, caches."""
 
     path: Path
-    caches: Path | None = None
-    """Where derived data lies; None for a folder of its own."""
 
     def datasets(self) -> list[str]:
         """List datasets that hold at least one version, by name."""
@@ -75,7 +73,7 @@ class Home:
 
     def cache(self, name: str) -> Path:
         """Return (and make) a folder for derived data that may be deleted at any time."""
-        folder = (self.caches or self.path / "cache") / name
+        folder = self.path / "cache" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

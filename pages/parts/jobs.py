@@ -20,6 +20,9 @@ STAGES = {
     "word": "wording the segments",
     "predict": "training purchase chances",
     "recommend": "ranking recommendations",
+    "backtest": "judging past windows",
+    "learn": "learning from few labels",
+    "ask": "learning from answers",
 }
 
 

@@ -11,8 +11,9 @@ from core.pipeline import model_room, runs
 from core.pipeline.model_room import Comparison, Figure, RunFacts
 from core.pipeline.screens import Screen
 from core.store import Home
-from pages.parts import frame
+from pages.parts import charts, frame, state
 from pages.parts.text import _, duration, interval, minute, number, plain, said, whole
+from pages.parts.words import model_word
 
 RUN_KIND_WORDS = {
     "profiles": "profiles",
@@ -25,6 +26,7 @@ RUN_KIND_WORDS = {
     "transfer": "lessons of another log",
     "backtest": "back-test",
     "learning": "learning from few labels",
+    "answers": "answers to a question",
 }
 FIGURE_WORDS = {
     "auc": "AUC",
@@ -36,6 +38,12 @@ FIGURE_WORDS = {
     "silhouette": "silhouette",
     "trustworthiness": "trustworthiness",
     "neighbours": "Same ten nearest texts",
+    "expected": "Expected to act",
+    "happened": "Acted",
+    "log_loss_gain": "log loss gained over the base rate",
+    "off": "mean deviation of the sum",
+    "within": "share of windows within pure chance",
+    "windows": "windows",
 }
 
 
@@ -119,12 +127,13 @@ def one_run(here: Screen) -> None:
             config = {"figure": _("Figure"), "value": _("Value [95%]"), "n": st.column_config.NumberColumn("n", format="localized")}
             frame.table(rows, key="run-figures", column_config=config)
         _choose(here, chosen)
+    _curves(here, chosen)
     st.caption(
         _("Makes it again from the same data, with the same bytes:")
         if chosen.not_again is None
         else _("The command that made it:") + " " + plain(said(chosen.not_again))
     )
-    st.code(chosen.command, language="bash")
+    st.code(chosen.command, language="bash", wrap_lines=True)
     if chosen.events:
         st.caption(_("Curves and figures for TensorBoard, all runs side by side (`pip install tensorboard` first):"))
         st.code(f"tensorboard --logdir {Path(chosen.events).parents[1]}", language="bash")
@@ -154,7 +163,7 @@ def two_runs(here: Screen) -> None:
     with left:
         settings = pd.DataFrame([row for row in found.settings if row["differs"]], columns=["name", "one", "other"])
         if len(settings):
-            frame.table(settings, key="room-settings", column_config={"name": _("Setting"), "one": plain(one), "other": plain(other)})
+            frame.table(settings, key="room-settings", column_config={"name": _("Setting"), "one": one, "other": other})
         else:
             st.caption(_("All settings, the data and the code are the same."))
     with right:
@@ -162,7 +171,20 @@ def two_runs(here: Screen) -> None:
             [{"figure": _figure_name(row["name"]), **{side: _figure(row[side]) for side in ("one", "other")}} for row in found.figures]
         )
         if len(rows):
-            frame.table(rows, key="room-figures", column_config={"figure": _("Figure"), "one": plain(one), "other": plain(other)})
+            frame.table(rows, key="room-figures", column_config={"figure": _("Figure"), "one": one, "other": other})
+
+
+def _curves(here: Screen, run: RunFacts) -> None:
+    """Draw how the networks of a run learned, where it has any."""
+    found: pd.DataFrame = state.ask(model_room.curves, here, run.run)
+    if not len(found):
+        return
+    names = sorted(found["model"].unique())
+    chosen = st.selectbox(_("Learning curves of the networks"), names, format_func=model_word, key=f"room-curves-{run.run}")
+    part = found[found["model"] == chosen]
+    best = part.loc[part.groupby("member")["validation"].idxmin()]
+    words = {"train": _("training"), "validation": _("validation"), "best": _("best epoch, kept"), "x": _("epoch"), "y": _("log loss")}
+    frame.chart(charts.learning(part, best, words, state.look()), part, "room-curves", _("Learning curves of the networks"))
 
 
 def _difference(found: Comparison) -> None:
@@ -233,6 +255,8 @@ def _figure_name(name: str) -> str:
 def _figure(figure: Figure | None) -> str:
     if figure is None:
         return "–"
+    if figure.low is None and figure.value == round(figure.value) and abs(figure.value) > 1:
+        return whole(figure.value)
     bounds = f" {interval(figure.low, figure.high)}" if figure.low is not None and figure.high is not None else ""
     return number(figure.value) + bounds
 

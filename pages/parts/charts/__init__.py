@@ -3,6 +3,7 @@
 from pages.parts.charts.belief import gains, histogram, learning, profit, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
+from pages.parts.charts.room import backtest, by_labels
 from pages.parts.charts.series import bars, contrast, days, heat, missing, shares, timeline, trend, waterfall
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Group",
     "Look",
     "add_density",
+    "backtest",
     "bars",
+    "by_labels",
     "contrast",
     "days",
     "gains",

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, empty_figure
+from pages.parts.charts.look import PALETTE, Look, empty_figure, faint
 from pages.parts.text import hover
 
 
@@ -144,7 +144,7 @@ def profit(frame: pd.DataFrame, marks: dict[str, float], labels: dict[str, str],
             y=pd.concat([frame["high"], frame["low"][::-1]]),
             fill="toself",
             mode="none",
-            fillcolor=_faint(PALETTE[0]),
+            fillcolor=faint(PALETTE[0]),
             name=hover(labels["band"]),
             hoverinfo="skip",
         )
@@ -176,8 +176,3 @@ def profit(frame: pd.DataFrame, marks: dict[str, float], labels: dict[str, str],
     figure.update_xaxes(title_text=hover(labels["x"]), range=[0, 1], tickformat=".0%", showgrid=True)
     figure.update_yaxes(title_text=hover(labels["y"]), tickformat=",.6~g")
     return figure
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"

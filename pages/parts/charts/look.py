@@ -102,6 +102,12 @@ def slot(colour: int, step: int, look: Look) -> tuple[str, str]:
     return shade(PALETTE[colour % len(PALETTE)], step, look), SYMBOLS[step % len(SYMBOLS)]
 
 
+def faint(colour: str) -> str:
+    """A colour for a band behind a line of the same one."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
+
+
 def template(look: Look) -> go.layout.Template:
     """The one template of all figures in a look."""
     axis = {
