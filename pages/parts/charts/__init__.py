@@ -1,5 +1,6 @@
 """Pictures: a table in, a figure out."""
 
+from pages.parts.charts.behaviour import steps
 from pages.parts.charts.belief import gains, histogram, learning, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
@@ -28,6 +29,7 @@ __all__ = [
     "scatter_values",
     "shares",
     "slot",
+    "steps",
     "template",
     "timeline",
     "trend",
