@@ -16,10 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from core import __version__
-from core.arguments import add_files, add_model, amount, cutoff_of, horizon_of, ingest_options, out_path, positive, profile_options, share
+from core.arguments import (
+    add_files,
+    add_model,
+    add_question,
+    amount,
+    cutoff_of,
+    horizon_of,
+    ingest_options,
+    out_path,
+    positive,
+    profile_options,
+    share,
+)
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.pipeline import targeting, work
+from core.pipeline.asking import insight
 from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
@@ -131,6 +144,10 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
             redraw=arguments.redraw,
             progress=report,
         )
+
+
+def _insights(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    return insight(home, home.dataset(arguments.dataset), arguments.question, vars(arguments), out_path(arguments))
 
 
 def _estimate(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -274,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     quality = add("quality", _quality, "Print the quality report of a dataset.", heavy=False)
     quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
+    add_question(add("insights", _insights, "Tell what happened: tables of the pages Overview and Behaviour, with their SQL.", heavy=False))
     add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)

@@ -10,14 +10,24 @@ import pyarrow.compute as pc
 from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import members
 from core.errors import NotFoundError
+from core.insights import drivers as driving
+from core.insights import exposure, lifetime, orders, retention, rfm
 from core.insights import funnel as funnels
+from core.insights import paths as walking
+from core.insights.drivers import Drivers
+from core.insights.exposure import Exposure
 from core.insights.funnel import Funnel, Step
+from core.insights.lifetime import Forecast, Lifetime
+from core.insights.orders import Pairs
+from core.insights.paths import Paths
+from core.insights.retention import Retention
+from core.insights.rfm import Rfm
 from core.insights.scope import Scope
 from core.insights.statement import Answer, ask
 from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
 
-__all__ = ["Filters", "Funnel", "Step"]
+__all__ = ["Drivers", "Exposure", "Filters", "Forecast", "Funnel", "Lifetime", "Pairs", "Paths", "Retention", "Rfm", "Step"]
 
 FACTS_SQL = """
 SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(item_id) AS with_item, count(position) AS with_position,
@@ -28,6 +38,7 @@ BRANDS_SQL = """
 SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
 GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
 """
+TITLES_SQL = "SELECT item_id, title FROM catalogue WHERE title IS NOT NULL AND list_contains($items::VARCHAR[], item_id)"
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,13 @@ def brand_names(screen: Screen) -> list[str]:
         return [str(name) for name in ask(connection, BRANDS_SQL, {}).table["brand"].to_pylist()]
 
 
+def titles(screen: Screen, item_ids: list[str]) -> dict[str, str]:
+    """Titles of items that have one."""
+    with screen.log.history() as connection:
+        found = ask(connection, TITLES_SQL, {"items": item_ids}).table.to_pylist()
+    return {row["item_id"]: row["title"] for row in found}
+
+
 def segments(screen: Screen) -> pa.Table | None:
     """user_id and segment_id of the pinned map, None without one."""
     return screens.run_table(screen, "atlas", "users", ["user_id", "segment_id"])
@@ -110,6 +128,81 @@ def funnel_times(screen: Screen, filters: Filters, asked: Funnel) -> Answer:
 def funnel_members(screen: Screen, filters: Filters, asked: Funnel, step: int, stopped: bool) -> Answer:
     """See `core.insights.funnel.members`."""
     return funnels.members(screen.log, _within(screen, filters, asked), step, stopped=stopped)
+
+
+def retained(screen: Screen, filters: Filters, asked: Retention) -> Answer:
+    """See `core.insights.retention.retention`."""
+    return retention.retention(screen.log, _within(screen, filters, asked))
+
+
+def cohort_revenue(screen: Screen, filters: Filters, asked: Retention) -> Answer:
+    """See `core.insights.retention.cohort_revenue`."""
+    return retention.cohort_revenue(screen.log, _within(screen, filters, asked))
+
+
+def rfm_grid(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
+    """See `core.insights.rfm.rfm_grid`."""
+    return rfm.rfm_grid(screen.log, _within(screen, filters, asked))
+
+
+def rfm_cuts(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
+    """See `core.insights.rfm.rfm_cuts`."""
+    return rfm.rfm_cuts(screen.log, _within(screen, filters, asked))
+
+
+def rfm_members(screen: Screen, filters: Filters, asked: Rfm, group: str) -> Answer:
+    """See `core.insights.rfm.rfm_members`."""
+    return rfm.rfm_members(screen.log, _within(screen, filters, asked), group)
+
+
+def stage_moves(screen: Screen, filters: Filters, back_days: int) -> Answer:
+    """See `core.insights.rfm.stage_moves`."""
+    return rfm.stage_moves(screen.log, scope(screen, filters), back_days)
+
+
+def forecast(screen: Screen, filters: Filters, asked: Lifetime) -> Forecast:
+    """See `core.insights.lifetime.forecast`."""
+    return lifetime.forecast(screen.log, _within(screen, filters, asked))
+
+
+def paths(screen: Screen, filters: Filters, asked: Paths) -> Answer:
+    """See `core.insights.paths.links`."""
+    return walking.links(screen.log, _within(screen, filters, asked))
+
+
+def step_matrix(screen: Screen, filters: Filters, asked: Paths) -> pa.Table:
+    """See `core.insights.paths.step_matrix`."""
+    return walking.step_matrix(paths(screen, filters, asked).table)
+
+
+def order_gaps(screen: Screen, filters: Filters) -> Answer:
+    """See `core.insights.orders.gaps`."""
+    return orders.gaps(screen.log, scope(screen, filters))
+
+
+def repeat_rates(screen: Screen, filters: Filters, follow_up_days: int) -> Answer:
+    """See `core.insights.orders.repeat_rates`."""
+    return orders.repeat_rates(screen.log, follow_up_days, screen.zone, scope(screen, filters))
+
+
+def bought_together(screen: Screen, filters: Filters, asked: Pairs) -> Answer:
+    """See `core.insights.orders.bought_together`."""
+    return orders.bought_together(screen.log, _within(screen, filters, asked))
+
+
+def by_position(screen: Screen, filters: Filters, asked: Exposure) -> Answer:
+    """See `core.insights.exposure.by_position`."""
+    return exposure.by_position(screen.log, _within(screen, filters, asked))
+
+
+def dwell(screen: Screen, filters: Filters, asked: Exposure) -> Answer:
+    """See `core.insights.exposure.dwell`."""
+    return exposure.dwell(screen.log, _within(screen, filters, asked))
+
+
+def drivers(screen: Screen, filters: Filters, asked: Drivers) -> Answer:
+    """See `core.insights.drivers.drivers`."""
+    return driving.drivers(screen.log, _within(screen, filters, asked))
 
 
 def save_members(screen: Screen, name: str, user_ids: list[str]) -> None:
