@@ -52,6 +52,8 @@ class Drivers:
     outcome: str = "purchase"
     early_days: int = 7
     later_days: int = 28
+    least: int = 20
+    """Shoppers on either side, or nothing is told of a driver."""
     scope: Scope = field(default=EVERYTHING)
 
 
@@ -60,12 +62,14 @@ def drivers(log_: Log, asked: Drivers) -> Answer:
 
     driver (a kind of event done at least once, `days_2`, `items_3`, `items_10`, `events_10`: at least so many days, items, events), did,
     did_does, did_not, did_not_does, rate, rate_low, rate_high, other_rate, odds_ratio, low, high. Where a cell is 0, half a shopper is
-    added to each (Haldane); the interval is Woolf's. Drivers that everybody or nobody has are left out.
+    added to each (Haldane); the interval is Woolf's. Drivers that fewer than `least` shoppers have, or lack, are left out.
     """
     end = asked.scope.until or last_instant(log_)
     values = {"outcome": asked.outcome, "early_days": asked.early_days, "later_days": asked.later_days, "end": end}
     found = answer(log_, DRIVERS_SQL, values, asked.scope)
-    rows = [row for row in found.table.to_pylist() if row["did"] and row["did_not"] and row["did_does"] + row["did_not_does"]]
+    rows = [
+        row for row in found.table.to_pylist() if min(row["did"], row["did_not"]) >= asked.least and row["did_does"] + row["did_not_does"]
+    ]
     for row in rows:
         row["odds_ratio"], row["low"], row["high"] = odds_ratio(row["did_does"], row["did"], row["did_not_does"], row["did_not"])
         row["rate"], row["other_rate"] = row["did_does"] / row["did"], row["did_not_does"] / row["did_not"]

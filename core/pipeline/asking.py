@@ -40,11 +40,7 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
     screen = screens.open_screen(home, dataset.name)
     found = QUESTIONS[question](screen, _filters(screen, options), {name: value for name, value in options.items() if value is not None})
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
-    nothing = (
-        []
-        if table.num_rows
-        else [say("No event of the part of the log that is looked at answers this; ask of another part or another act.")]
-    )
+    nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
     told: Result = {"question": question, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
     if out is None:
         return {**told, "table": [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]}

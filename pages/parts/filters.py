@@ -41,7 +41,9 @@ def _widgets(here: Screen) -> Filters:
     since = _date(left, _("From"), first, last, "since")
     until = _date(right, _("To, inclusive"), first, last, "until")
     kinds = [row["event_type"] for row in state.ask(behaviour.facts, here).table.to_pylist()]
-    events = st.multiselect(_("Kinds of events"), kinds, key="event", bind="query-params", format_func=event_word, placeholder=_("any"))
+    state.seed("event", lambda text: text if text in kinds else None, [])
+    events = st.multiselect(_("Kinds of events"), kinds, key="event", persist_state="session", format_func=event_word, placeholder=_("any"))
+    state.link("event", events)
     left, right = st.columns(2)
     category = _choice(left, _("Category"), state.ask(outcomes.category_names, here), "category")
     brand = _choice(right, _("Brand"), state.ask(behaviour.brand_names, here), "brand")
@@ -66,24 +68,32 @@ def _widgets(here: Screen) -> Filters:
 
 
 def _date(place: Any, label: str, first: date, last: date, key: str) -> date | None:
-    chosen = place.date_input(
-        label, None, min_value=first, max_value=last, key=key, bind="query-params", persist_state="session", format="YYYY-MM-DD"
-    )
+    def known(text: str) -> date | None:
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            return None
+        return found if first <= found <= last else None
+
+    state.seed(key, known)
+    chosen = place.date_input(label, min_value=first, max_value=last, key=key, persist_state="session", format="YYYY-MM-DD")
+    state.link(key, chosen)
     return chosen if isinstance(chosen, date) else None
 
 
 def _choice(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str] = str) -> str | None:
+    state.seed(key, lambda text: text if text in options else None)
     chosen: str | None = place.selectbox(
         label,
         options,
         index=None,
         key=key,
-        bind="query-params",
         persist_state="session",
         placeholder=_("any") if options else _("none in this log"),
         disabled=not options,
         format_func=word,
     )
+    state.link(key, chosen)
     return chosen
 
 

@@ -54,10 +54,16 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
     usual = usual if len(usual) > 1 else [kinds[0], kinds[0]]
     with st.container(border=True):
         top = st.columns([1, 2, 1], vertical_alignment="bottom")
-        count = int(top[0].number_input(_("Steps"), 2, MOST, len(usual), key="steps", bind="query-params"))
+        count = int(top[0].number_input(_("Steps"), 2, MOST, len(usual), key="steps"))
         order = top[1].selectbox(_("Order"), list(ORDER_WORDS), format_func=lambda o: _(ORDER_WORDS[o]), key="order")
-        days = top[2].number_input(_("Window, days"), 0.01, 3650.0, 7.0, key="window", bind="query-params",
-                                   help=_("From the first step of a run to its last; each act of the first step begins one."))  # fmt: skip
+        days = top[2].number_input(
+            _("Window, days"),
+            0.01,
+            3650.0,
+            7.0,
+            key="window",
+            help=_("From the first step of a run to its last; each act of the first step begins one."),
+        )
         cells = st.columns(count)
         chosen = []
         for place, cell in enumerate(cells):
@@ -69,15 +75,24 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
             names = state.ask(outcomes.category_names, here)
             narrow = st.columns(count)
             categories = [
-                cell.selectbox(_("Step {n} in category", n=place + 1), names, None, key=f"stepcategory{place + 1}", placeholder=_("any"),
-                               disabled=not names)
+                cell.selectbox(
+                    _("Step {n} in category", n=place + 1),
+                    names,
+                    None,
+                    key=f"stepcategory{place + 1}",
+                    placeholder=_("any"),
+                    disabled=not names,
+                )
                 for place, cell in enumerate(narrow)
-            ]  # fmt: skip
+            ]
             left, right = st.columns(2)
             excluded = left.multiselect(
-                _("Without shoppers who meanwhile did"), [k for k in kinds if k not in chosen], format_func=event_word, key="excluded",
+                _("Without shoppers who meanwhile did"),
+                [k for k in kinds if k not in chosen],
+                format_func=event_word,
+                key="excluded",
                 placeholder=_("nothing excluded"),
-            )  # fmt: skip
+            )
             parts = [
                 "",
                 *(["category"] if names else []),
@@ -93,10 +108,14 @@ def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: A
     labels = [f"{row['step']} {word}" for row, word in zip(rows, words, strict=True)]
     lost = [0, *(before["users"] - row["users"] for before, row in pairwise(rows))]
     notes = [
-        _("{n} shoppers · {overall} of the first step · {step} of the step before",
-          n=whole(row["users"]), overall=percent(row["overall"]), step=percent(row["from_previous"]))
+        _(
+            "{n} shoppers · {overall} of the first step · {step} of the step before",
+            n=whole(row["users"]),
+            overall=percent(row["overall"]),
+            step=percent(row["from_previous"]),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     figure = charts.steps(labels, [row["users"] for row in rows], lost, notes, (_("took this step"), _("stopped before it")), state.look())
     st.plotly_chart(
         figure, theme=None, config=frame.PLOTLY, key="chart-funnel", on_select=_clicked, selection_mode="points", alt=_("Funnel")
@@ -132,16 +151,20 @@ def _times(here: Screen, filters: Filters, asked: Funnel, last: dict[str, Any]) 
         return
     st.subheader(_("Time from the first step to the last"))
     st.markdown(
-        _("Half of those who took all steps did it within **{median}**; a quarter within {quarter}, three quarters within {three}.",
-          median=duration(last["seconds_median"]), quarter=duration(last["seconds_quarter"]),
-          three=duration(last["seconds_three_quarters"]))
-    )  # fmt: skip
+        _(
+            "Half of those who took all steps did it within **{median}**; a quarter within {quarter}, three quarters within {three}.",
+            median=duration(last["seconds_median"]),
+            quarter=duration(last["seconds_quarter"]),
+            three=duration(last["seconds_three_quarters"]),
+        )
+    )
     times = state.ask(behaviour.funnel_times, here, filters, asked)
     rows = times.table.to_pylist()
     used = [place for place, row in enumerate(rows) if row["users"]]
     rows = rows[used[0] : used[-1] + 1]
-    figure = charts.bars([_bar_word(row) for row in rows], [row["users"] for row in rows], [whole(row["users"]) for row in rows],
-                         _("Shoppers"), state.look())  # fmt: skip
+    figure = charts.bars(
+        [_bar_word(row) for row in rows], [row["users"] for row in rows], [whole(row["users"]) for row in rows], _("Shoppers"), state.look()
+    )
     frame.chart(figure, times, "funnel-times", _("Time from the first step to the last"))
 
 
@@ -182,9 +205,14 @@ def _parts(here: Screen, asked: Funnel, answer: Any) -> None:
     if len(last):
         notes = [f"{percent(row.overall)} {interval(row.overall_low, row.overall_high, 'percent')}" for row in last.itertuples()]
         figure = charts.bars(
-            list(last["name"]), list(last["overall"]), notes, _("Of the first step"), state.look(), low=list(last["overall_low"]),
+            list(last["name"]),
+            list(last["overall"]),
+            notes,
+            _("Of the first step"),
+            state.look(),
+            low=list(last["overall_low"]),
             high=list(last["overall_high"]),
-        )  # fmt: skip
+        )
         figure.update_xaxes(tickformat=".0%")
         st.subheader(_("Who takes all steps, by {part}", part=_part_word(asked.breakdown)))
         frame.chart(figure, answer, "funnel-parts", _("Funnel"))

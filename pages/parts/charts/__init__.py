@@ -1,6 +1,6 @@
 """Pictures: a table in, a figure out."""
 
-from pages.parts.charts.behaviour import steps
+from pages.parts.charts.behaviour import flow, points, shares_grid, spans, steps
 from pages.parts.charts.belief import gains, histogram, learning, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
@@ -16,6 +16,7 @@ __all__ = [
     "bars",
     "contrast",
     "days",
+    "flow",
     "gains",
     "heat",
     "histogram",
@@ -24,11 +25,14 @@ __all__ = [
     "marker_size",
     "missing",
     "panels",
+    "points",
     "reliability",
     "scatter_groups",
     "scatter_values",
     "shares",
+    "shares_grid",
     "slot",
+    "spans",
     "steps",
     "template",
     "timeline",
