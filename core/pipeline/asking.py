@@ -66,7 +66,7 @@ def _filters(screen: Screen, options: Options) -> Filters:
 
 
 def _overview(screen: Screen, filters: Filters, options: Options) -> Answer:
-    return screens.figures(screen, screens.period_of(screen, options.get("days")))
+    return behaviour.figures(screen, filters, screens.period_of(screen, options.get("days")))
 
 
 def _funnel_of(options: Options) -> Funnel:

@@ -1,4 +1,4 @@
-"""What the Behaviour page and `insights` read: a question asked of the part of a dataset that is looked at."""
+"""What the pages Behaviour and Overview and `insights` read: a question asked of the part of a dataset that is looked at."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import members
 from core.errors import NotFoundError
 from core.insights import drivers as driving
-from core.insights import exposure, lifetime, orders, retention, rfm
+from core.insights import exposure, lifetime, orders, overview, retention, rfm
 from core.insights import funnel as funnels
 from core.insights import paths as walking
 from core.insights.drivers import Drivers
@@ -19,6 +19,7 @@ from core.insights.exposure import Exposure
 from core.insights.funnel import Funnel, Step
 from core.insights.lifetime import Forecast, Lifetime
 from core.insights.orders import Pairs
+from core.insights.overview import Period
 from core.insights.paths import Paths
 from core.insights.retention import Retention
 from core.insights.rfm import Rfm
@@ -108,6 +109,31 @@ def titles(screen: Screen, item_ids: list[str]) -> dict[str, str]:
     with screen.log.history() as connection:
         found = ask(connection, TITLES_SQL, {"items": item_ids}).table.to_pylist()
     return {row["item_id"]: row["title"] for row in found}
+
+
+def figures(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.figures`."""
+    return overview.figures(screen.log, period, scope(screen, filters))
+
+
+def trend(screen: Screen, filters: Filters, period: Period, grain: str) -> Answer:
+    """See `core.insights.overview.trend`."""
+    return overview.trend(screen.log, period, grain, scope(screen, filters))
+
+
+def event_mix(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.event_mix`."""
+    return overview.event_mix(screen.log, period, scope(screen, filters))
+
+
+def categories(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.categories`."""
+    return overview.categories(screen.log, period, scope(screen, filters))
+
+
+def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:
+    """See `core.insights.overview.hours`."""
+    return overview.hours(screen.log, period, act, scope(screen, filters))
 
 
 def segments(screen: Screen) -> pa.Table | None:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import outcomes, screens
+from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
 from pages.parts.controls import HORIZONS, acts_of
@@ -17,7 +17,7 @@ BANDS = ("cold", "warm", "hot")
 
 def training(here: Screen) -> None:
     """Choose act and horizon and train as a job."""
-    mix = state.ask(screens.event_mix, here, screens.period_of(here, None)).table
+    mix = state.ask(behaviour.event_mix, here, behaviour.NO_FILTERS, screens.period_of(here, None)).table
     with st.expander(_("Train for another act or horizon"), expanded=False), st.container(horizontal=True, vertical_alignment="bottom"):
         act = st.selectbox(_("Act"), acts_of(mix["event_type"].to_pylist()), format_func=event_word, key="train-act")
         horizon = st.selectbox(
