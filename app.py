@@ -28,6 +28,7 @@ def main() -> None:
         _("Data"): [
             st.Page(PAGES / "data.py", title=_("Data"), default=True),
             st.Page(PAGES / "overview.py", title=_("Overview"), url_path="overview"),
+            st.Page(PAGES / "behaviour.py", title=_("Behaviour"), url_path="behaviour"),
         ],
         _("Shoppers"): [
             st.Page(PAGES / "map.py", title=_("Map"), url_path="map"),

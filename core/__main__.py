@@ -20,6 +20,7 @@ from core import __version__
 from core.arguments import (
     add_files,
     add_model,
+    add_question,
     amount,
     cutoff_of,
     days,
@@ -36,6 +37,7 @@ from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.measuring_verbs import add_measuring_verbs
 from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
+from core.pipeline.insight_tables import insight
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.verifying import verify
@@ -150,6 +152,10 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
             weights=arguments.weights,
             progress=report,
         )
+
+
+def _insights(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    return insight(home, home.dataset(arguments.dataset), arguments.question, vars(arguments), out_path(arguments))
 
 
 def _estimate(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -312,6 +318,7 @@ def _parser() -> argparse.ArgumentParser:
     quality = add("quality", _quality, "Print the quality report of a dataset.", heavy=False)
     quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
+    add_question(add("insights", _insights, "Tell what happened: tables of the pages Overview and Behaviour, with their SQL.", heavy=False))
     add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)

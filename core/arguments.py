@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.errors import FileError
+from core.pipeline.insight_tables import QUESTIONS
 from core.pipeline.options import IngestOptions, ProfileOptions
 from core.pipeline.profiling import options_in_use
 from core.pipeline.tuning import kept_model
@@ -45,6 +46,47 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--retrain", type=share, default=0.1, metavar="SHARE", help="of new acts, above which the behaviour transformer is trained anew"
     )
     parser.add_argument("--seed", type=seed_number, default=0)
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Ask for a question of what happened, the part of the log that is looked at, and how it is asked."""
+    parser.add_argument("question", choices=tuple(QUESTIONS))
+    parser.add_argument("--since", metavar="T", help="only events from T on, such as 2017-12-01 (cohorts, for retention)")
+    parser.add_argument("--until", metavar="T", help="only events before T")
+    parser.add_argument("--events", metavar="KINDS", help="only these kinds of events, such as view,cart")
+    parser.add_argument("--category", help="only events of items of this category")
+    parser.add_argument("--brand", help="only events of items of this brand")
+    parser.add_argument("--segment", type=int, help="only shoppers of this segment of the map")
+    parser.add_argument("--audience", help="only shoppers of this saved audience")
+    parser.add_argument("--attribute", metavar="COLUMN=VALUE", help="only shoppers with this value of a column of the users file")
+    parser.add_argument("--days", type=positive, help="overview: the last so many days")
+    parser.add_argument("--steps", help="funnel: kinds of events, each with a category and brand if wanted: view:Shoes,cart,purchase")
+    parser.add_argument("--order", choices=("ordered", "strict", "any"), help="funnel: of the steps")
+    parser.add_argument(
+        "--window", type=float, metavar="DAYS", help="funnel: from the first step to the last; positions, dwell: to the outcome"
+    )
+    parser.add_argument("--exclude", metavar="KINDS", help="funnel: acts that remove a shopper")
+    parser.add_argument("--breakdown", help="funnel: category, segment or a column of the users file")
+    parser.add_argument("--step", type=positive, help="funnel: list the shoppers who took this step")
+    parser.add_argument("--stopped", action="store_true", help="funnel: only those who went no further")
+    parser.add_argument("--start-act", help="retention: kind of event that begins it")
+    parser.add_argument("--return-act", help="retention: kind of event that counts as a return")
+    parser.add_argument("--grain", choices=("day", "week", "month"), help="retention, cohort-revenue")
+    parser.add_argument("--recurring", action="store_true", help="retention: cohorts of all who acted, not only of new shoppers")
+    parser.add_argument("--depth", type=positive, help="retention: periods; paths: steps")
+    parser.add_argument("--act", help="paths: the act in the middle; positions: the act that has a position")
+    parser.add_argument("--backward", action="store_true", help="paths: what came before the act")
+    parser.add_argument("--top", type=positive, help="paths: acts that keep their names")
+    parser.add_argument("--frequency", choices=("orders", "days"), help="rfm: what F counts")
+    parser.add_argument("--back-days", type=positive, help="stages: moves over so many days")
+    parser.add_argument("--horizon-days", type=positive, help="value: how far purchases are expected")
+    parser.add_argument("--margin", type=float, help="value: share of revenue that is earned")
+    parser.add_argument("--discount", type=float, help="value: discount a month, such as 0.01")
+    parser.add_argument("--follow-up", type=positive, metavar="DAYS", help="repeat: time in which a second order counts")
+    parser.add_argument("--level", choices=("item", "category"), help="baskets: what is paired")
+    parser.add_argument("--least", type=positive, help="baskets: orders that a pair needs")
+    parser.add_argument("--outcome", help="positions, dwell, drivers: the kind of event that counts as success")
+    parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
 
 
 def ingest_options(arguments: argparse.Namespace) -> IngestOptions:

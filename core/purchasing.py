@@ -122,9 +122,10 @@ def expected_purchases(logs: npt.ArrayLike, x: npt.ArrayLike, recency: npt.Array
     r, alpha, a, b = np.exp(np.asarray(logs, dtype=np.float64))
     a = a + 1e-6 if abs(a - 1) < 1e-6 else a  # the limit at a = 1 is smooth, the formula is not
     repeats, length = np.asarray(x, dtype=np.float64), np.asarray(age, dtype=np.float64)
-    z = horizon / (alpha + length + horizon)
-    gone = (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + repeats - 1, z)
-    return np.asarray((a + b + repeats - 1) / (a - 1) * (1 - gone) * chance_alive(logs, x, recency, age))
+    pairs, place = np.unique(np.column_stack([repeats, length]), axis=0, return_inverse=True)  # 2F1 is dear, and pairs are few
+    z = horizon / (alpha + pairs[:, 1] + horizon)
+    gone = (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + pairs[:, 0] - 1, z)
+    return np.asarray((a + b + repeats - 1) / (a - 1) * (1 - gone[place.ravel()]) * chance_alive(logs, x, recency, age))
 
 
 def chance_of_purchase(logs: npt.ArrayLike, x: npt.ArrayLike, recency: npt.ArrayLike, age: npt.ArrayLike, horizon: float) -> Floats:

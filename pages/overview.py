@@ -3,18 +3,23 @@
 import numpy as np
 import streamlit as st
 
-from core.pipeline import screens
+from core.pipeline import behaviour, screens
 from pages.parts import charts, controls, frame, state
+from pages.parts.filters import filters
 from pages.parts.overview import category_columns, category_rows, figure_tiles, measures
 from pages.parts.text import _
 from pages.parts.words import event_word, weekday_words
 
 here = frame.begin(_("Overview"), _("How is the shop doing, and what changed?"))
 if here:
+    chosen = filters(here)
     period = controls.period(here)
-    before = screens.previous_period(here, period)
-    now = state.ask(screens.figures, here, period)
-    figure_tiles(now, state.ask(screens.figures, here, before) if before else None)
+    before = screens.previous_period(here, period) if chosen.since is None and chosen.until is None else None
+    now = state.ask(behaviour.figures, here, chosen, period)
+    if not now.table["events"][0].as_py():
+        frame.gate(_("Nothing is left in the part of the log that is looked at; choose another part, or show everything."))
+        st.stop()
+    figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None)
     frame.take_away(now, "figures")
 
     st.subheader(_("Trend"))
@@ -28,7 +33,7 @@ if here:
         )
         or "week"
     )
-    trend = state.ask(screens.trend, here, period, step)
+    trend = state.ask(behaviour.trend, here, chosen, period, step)
     frame.chart(
         charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
     )
@@ -36,7 +41,7 @@ if here:
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader(_("Kinds of events"))
-        mix = state.ask(screens.event_mix, here, period)
+        mix = state.ask(behaviour.event_mix, here, chosen, period)
         rows = mix.table.to_pylist()
         shown = [f"{row['events']:,} · {row['share']:.1%}" for row in rows]
         figure = charts.bars(
@@ -46,7 +51,7 @@ if here:
     with right:
         st.subheader(_("Hours of the week"))
         act = controls.act(_("Kind of event"), ["all", *[row["event_type"] for row in rows]], "hours-act")
-        hours = state.ask(screens.hours, here, period, act)
+        hours = state.ask(behaviour.hours, here, chosen, period, act)
         grid = np.zeros((7, 24))
         grid[hours.table["weekday"].to_numpy() - 1, hours.table["hour"].to_numpy()] = hours.table["events"].to_numpy()
         frame.chart(
@@ -57,7 +62,7 @@ if here:
         )
 
     st.subheader(_("Categories"))
-    table = state.ask(screens.categories, here, period)
+    table = state.ask(behaviour.categories, here, chosen, period)
     st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
     frame.table(category_rows(table.table), column_config=category_columns(table.table), height=380, key="categories")
     frame.take_away(table, "categories")

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from core.insights.statement import Answer
 from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store import EVENTS_FILE, TABLES_SQL, Home, Log
 
@@ -67,3 +68,16 @@ def publish_world(
             "rows_kept": len(rows),
         }
     return target.log()
+
+
+def as_shown(log: Log, answer: Answer, **tables: pa.Table) -> list[dict[str, Any]]:
+    """The rows that the statement on screen gives in DuckDB, with nothing of ours around it; `tables` are exported ones."""
+    assert "$" not in answer.sql
+    plain = duckdb.connect(str(log.path), read_only=True)
+    try:
+        plain.execute("SET TimeZone = 'UTC'")
+        for name, table in tables.items():
+            plain.register(name, table)
+        return list(plain.sql(answer.sql).to_arrow_table().to_pylist())
+    finally:
+        plain.close()

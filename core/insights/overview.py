@@ -7,7 +7,8 @@ all purchases of one user at one instant. Days are those of the display time zon
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.insights.statement import Answer, ask
+from core.insights.scope import EVERYTHING, Scope, answer
+from core.insights.statement import Answer
 from core.store import Log
 
 GAP_MINUTES = 30
@@ -136,35 +137,34 @@ def previous(period: Period, log: Log) -> Period | None:
     return Period(since, period.since, period.zone, period.gap_minutes) if since >= log.start else None
 
 
-def figures(log: Log, period: Period) -> Answer:
+def figures(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     """One row: events, users, sessions, buyers, buying_sessions, orders, revenue (NULL without prices)."""
-    return _answer(log, FIGURES_SQL, period)
+    return _answer(log, FIGURES_SQL, period, scope)
 
 
-def trend(log: Log, period: Period, grain: str) -> Answer:
+def trend(log: Log, period: Period, grain: str, scope: Scope = EVERYTHING) -> Answer:
     """One row per day or week, gaps filled with zero: events, users, buyers, orders, revenue, partial.
 
     A period is `partial` when more than 1/24 of it lies outside the log or the chosen dates. `grain` is `day` or `week`.
     """
-    return _answer(log, TREND_SQL, period, grain="week" if grain == "week" else "day")
+    return _answer(log, TREND_SQL, period, scope, grain="week" if grain == "week" else "day")
 
 
-def event_mix(log: Log, period: Period) -> Answer:
+def event_mix(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     """One row per kind of event: events, users, share of all events."""
-    return _answer(log, MIX_SQL, period)
+    return _answer(log, MIX_SQL, period, scope)
 
 
-def categories(log: Log, period: Period) -> Answer:
+def categories(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     """One row per category ('' = unknown): items, users, views, carts, purchases, buyers, buyer_rate, revenue, revenue_share."""
-    return _answer(log, CATEGORIES_SQL, period)
+    return _answer(log, CATEGORIES_SQL, period, scope)
 
 
-def hours(log: Log, period: Period, act: str = "all") -> Answer:
+def hours(log: Log, period: Period, act: str = "all", scope: Scope = EVERYTHING) -> Answer:
     """Events by weekday (1 = Monday) and hour of the display zone; `act` is a kind of event or `all`."""
-    return _answer(log, HOURS_SQL, period, act=act)
+    return _answer(log, HOURS_SQL, period, scope, act=act)
 
 
-def _answer(log: Log, sql: str, period: Period, **more: object) -> Answer:
+def _answer(log: Log, sql: str, period: Period, scope: Scope, **more: object) -> Answer:
     values = {"since": period.since, "until": period.until, "zone": period.zone, "gap_minutes": period.gap_minutes, **more}
-    with log.history() as connection:
-        return ask(connection, sql, values)
+    return answer(log, sql, values, scope)

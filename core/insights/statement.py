@@ -36,13 +36,14 @@ def ask(connection: Connection, sql: str, parameters: Mapping[str, object]) -> A
 
 def fill(sql: str, parameters: Mapping[str, object]) -> str:
     """Write values into a statement and name the exported tables, so that it runs on `events.duckdb` or on an export."""
-    filled = _PARAMETER.sub(lambda found: _literal(parameters[found.group(1)]), sql)
+    filled = _PARAMETER.sub(lambda found: literal(parameters[found.group(1)]), sql)
     for view, table in _TABLES.items():
         filled = re.sub(rf"\b(FROM|JOIN) {view}\b", rf"\1 {table}", filled)
     return filled.strip()
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
+    """Write a value as SQL does, quoted."""
     if value is None:
         return "NULL"
     if isinstance(value, bool | int | float):
@@ -51,4 +52,6 @@ def _literal(value: object) -> str:
         return f"TIMESTAMP '{value.isoformat(' ')}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(literal, value))}]"
     return "'" + str(value).replace("'", "''") + "'"

@@ -194,26 +194,6 @@ def model_name(record: dict[str, Any]) -> str:
     return str(found).rsplit("/", 1)[-1]
 
 
-def figures(screen: Screen, period: Period) -> Answer:
-    return overview.figures(screen.log, period)
-
-
-def trend(screen: Screen, period: Period, grain: str) -> Answer:
-    return overview.trend(screen.log, period, grain)
-
-
-def event_mix(screen: Screen, period: Period) -> Answer:
-    return overview.event_mix(screen.log, period)
-
-
-def categories(screen: Screen, period: Period) -> Answer:
-    return overview.categories(screen.log, period)
-
-
-def hours(screen: Screen, period: Period, act: str) -> Answer:
-    return overview.hours(screen.log, period, act)
-
-
 def period_of(screen: Screen, days: int | None) -> Period:
     """Return the last `days` days of the log, or all of it."""
     return overview.last_days(screen.log, days, screen.zone) if days else overview.whole_log(screen.log, screen.zone)

@@ -16,7 +16,8 @@ from core.artifacts import write_json
 from core.errors import StorageError
 from core.insights.overview import GAP_MINUTES
 from core.messages import say
-from core.pipeline import outcomes, screens
+from core.pipeline import behaviour, outcomes, screens
+from core.pipeline.behaviour import NO_FILTERS
 from core.pipeline.exporting import export_tables
 from core.pipeline.screens import Screen
 from core.schema import Progress, part_of, silent
@@ -82,14 +83,18 @@ def _settings(screen: Screen) -> dict[str, Any]:
 
 def _overview(screen: Screen) -> list[Figure]:
     whole = screens.period_of(screen, None)
-    figures = [_figure("overview", name, value) for name, value in screens.figures(screen, whole).table.to_pylist()[0].items()]
-    trend = screens.trend(screen, whole, "day").table
+    figures = [
+        _figure("overview", name, value) for name, value in behaviour.figures(screen, NO_FILTERS, whole).table.to_pylist()[0].items()
+    ]
+    trend = behaviour.trend(screen, NO_FILTERS, whole, "day").table
     trend = trend.filter(pc.greater(trend["events"], 0)).drop_columns(["partial", "orders"])
     figures += [
         _table("overview", "trend", trend.set_column(0, "period", trend["period"].cast(pa.string()))),
-        _table("overview", "event_mix", screens.event_mix(screen, whole).table),
-        _table("overview", "categories", screens.categories(screen, whole).table.drop_columns(["buyer_rate", "revenue_share"])),
-        _table("overview", "hours", screens.hours(screen, whole, "all").table),
+        _table("overview", "event_mix", behaviour.event_mix(screen, NO_FILTERS, whole).table),
+        _table(
+            "overview", "categories", behaviour.categories(screen, NO_FILTERS, whole).table.drop_columns(["buyer_rate", "revenue_share"])
+        ),
+        _table("overview", "hours", behaviour.hours(screen, NO_FILTERS, whole, "all").table),
     ]
     return figures
 

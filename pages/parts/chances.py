@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import outcomes, screens
+from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.screens import Screen
 from core.schema import OPTIMIZERS
 from pages.parts import charts, frame, jobs, state
@@ -22,7 +22,7 @@ OPTIMIZER_WORDS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 
 def training(here: Screen) -> None:
     """Choose act and horizon and train as a job."""
-    mix = state.ask(screens.event_mix, here, screens.period_of(here, None)).table
+    mix = state.ask(behaviour.event_mix, here, behaviour.NO_FILTERS, screens.period_of(here, None)).table
     with st.expander(_("Train for another act or horizon"), expanded=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             act = st.selectbox(_("Act"), acts_of(mix["event_type"].to_pylist()), format_func=event_word, key="train-act")

@@ -242,7 +242,7 @@ def notes(warnings: list[str], heading: str = "") -> None:
             st.markdown("- " + plain(said(warning)))
 
 
-def gate(message: str) -> None:
+def gate(message: object) -> None:
     """Say that data is too little: both numbers and the way out stand in the message."""
     st.info(plain(said(message)))
 

@@ -47,6 +47,38 @@ def keep_in_address(key: str, value: str) -> None:
         st.query_params[key] = value
 
 
+def seed(key: str, known: Callable[[str], Any], default: Any = None) -> None:
+    """Give a widget its first value of this window: the address's, when it is known; what is no longer known becomes the default.
+
+    Args:
+        key: Of the widget, and its name in the address.
+        known: Turns the text of an address, or of a kept value, into a value, or into None when there is no such value.
+        default: Of the widget.
+    """
+    if key in st.session_state:
+        kept = st.session_state[key]
+        if kept is not None and not isinstance(kept, list) and known(str(kept)) is None:
+            st.session_state[key] = default
+        if isinstance(kept, list):
+            st.session_state[key] = [value for value in kept if known(str(value)) is not None]
+        return
+    texts = [value for text in st.query_params.get_all(key) if (value := known(text)) is not None]
+    if isinstance(default, list):
+        st.session_state[key] = texts or default
+    else:
+        st.session_state[key] = texts[0] if texts else default
+
+
+def link(key: str, value: Any) -> None:
+    """Keep a plain value, or several, of a widget in the address; None or an empty list takes it out."""
+    texts = [str(one) for one in value] if isinstance(value, list | tuple) else [] if value is None else [str(value)]
+    if st.query_params.get_all(key) != texts:
+        if texts:
+            st.query_params[key] = texts
+        else:
+            st.query_params.pop(key, None)
+
+
 def dataset_name() -> str | None:
     """The dataset on screen: the one just imported or chosen in this window, else in the address, else the first; None in an empty home."""
     names = home().datasets()

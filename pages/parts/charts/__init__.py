@@ -1,5 +1,6 @@
 """Pictures: a table in, a figure out."""
 
+from pages.parts.charts.behaviour import flow, points, shares_grid, spans, steps
 from pages.parts.charts.belief import gains, histogram, learning, profit, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
@@ -18,6 +19,7 @@ __all__ = [
     "by_labels",
     "contrast",
     "days",
+    "flow",
     "gains",
     "heat",
     "histogram",
@@ -26,12 +28,16 @@ __all__ = [
     "marker_size",
     "missing",
     "panels",
+    "points",
     "profit",
     "reliability",
     "scatter_groups",
     "scatter_values",
     "shares",
+    "shares_grid",
     "slot",
+    "spans",
+    "steps",
     "template",
     "timeline",
     "trend",

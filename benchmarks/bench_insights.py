@@ -1,0 +1,163 @@
+"""Wall and CPU seconds of every question of Overview and Behaviour on a large log, beside hand-written SQL and pandas.
+
+    python -m core ingest --home HOME --dataset big --events log.csv     # such as the log of bench_ingest, 10 million rows
+    python -m benchmarks.bench_insights --home HOME --dataset big
+    python -m benchmarks.bench_insights --home HOME --dataset big --pandas
+
+Each question is asked `rounds` times on open files; the first is told apart. Hand-written SQL is the shortest statement that gives the
+main figure on the same file; pandas holds the few columns it needs in memory already, and is not charged for reading them.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from core.insights import drivers, funnel, orders, overview, paths, retention, rfm
+from core.insights.drivers import Drivers
+from core.insights.funnel import Funnel, Step
+from core.insights.orders import Pairs
+from core.insights.paths import Paths
+from core.insights.retention import Retention
+from core.insights.rfm import Rfm
+from core.store import Home, Log
+
+STEPS = (Step("view"), Step("cart"), Step("purchase"))
+BY_HAND = {
+    "funnel": """
+        WITH a AS (SELECT user_id, event_time AS t1 FROM events WHERE event_type = 'view'),
+        b AS (SELECT a.user_id, t1, min(e.event_time) AS t2 FROM a JOIN events e ON e.user_id = a.user_id AND e.event_type = 'cart'
+              AND e.event_time > t1 AND e.event_time <= t1 + INTERVAL 7 DAY GROUP BY ALL),
+        c AS (SELECT DISTINCT b.user_id FROM b JOIN events e ON e.user_id = b.user_id AND e.event_type = 'purchase'
+              AND e.event_time > t2 AND e.event_time <= t1 + INTERVAL 7 DAY)
+        SELECT (SELECT count(DISTINCT user_id) FROM a), (SELECT count(DISTINCT user_id) FROM b), (SELECT count(*) FROM c)""",
+    "retention, weeks": """
+        WITH acts AS (SELECT DISTINCT user_id, date_trunc('week', event_time) AS week FROM events),
+        firsts AS (SELECT user_id, min(week) AS cohort FROM acts GROUP BY user_id)
+        SELECT cohort, date_diff('week', cohort, week) AS k, count(*) FROM acts JOIN firsts USING (user_id) GROUP BY ALL""",
+    "RFM grid": """
+        WITH b AS (SELECT user_id, max(event_time) AS r, count(DISTINCT event_time) AS f, sum(revenue) AS m FROM events
+                   WHERE event_type = 'purchase' GROUP BY user_id)
+        SELECT one, other, count(*)
+        FROM (SELECT ntile(5) OVER (ORDER BY r) AS one, ntile(5) OVER (ORDER BY f, m) AS other FROM b) GROUP BY ALL""",
+    "paths after cart": """
+        WITH m AS (SELECT user_id, event_time, event_type,
+                   coalesce(event_time - lag(event_time) OVER w > INTERVAL 30 MINUTE, true) AS starts
+                   FROM events WINDOW w AS (PARTITION BY user_id ORDER BY event_time)),
+        n AS (SELECT *, sum(starts::INT) OVER (PARTITION BY user_id ORDER BY event_time) AS session FROM m)
+        SELECT event_type, next, count(*)
+        FROM (SELECT event_type, lead(event_type) OVER (PARTITION BY user_id, session ORDER BY event_time) AS next FROM n)
+        WHERE event_type = 'cart' GROUP BY ALL""",
+    "figures": """
+        SELECT count(*), count(DISTINCT user_id), count(DISTINCT user_id) FILTER (event_type = 'purchase'), sum(revenue),
+               (SELECT count(*) FROM (SELECT event_time - lag(event_time) OVER (PARTITION BY user_id ORDER BY event_time) AS gap
+                FROM events)
+                WHERE gap IS NULL OR gap > INTERVAL 30 MINUTE) FROM events""",
+    "stages of life": """
+        WITH d AS (SELECT DISTINCT user_id, event_time::DATE AS day FROM events)
+        SELECT median(gap) FROM (SELECT day - lag(day) OVER (PARTITION BY user_id ORDER BY day) AS gap FROM d)""",
+    "time between orders": """
+        SELECT quantile_cont(gap, [.25, .5, .75]) FROM (SELECT epoch(t - lag(t) OVER (PARTITION BY user_id ORDER BY t)) AS gap
+        FROM (SELECT DISTINCT user_id, event_time AS t FROM events WHERE event_type = 'purchase'))""",
+}
+
+
+def questions(log: Log) -> dict[str, Callable[[], object]]:
+    """Every question as the pages ask it, with its usual values."""
+    whole = overview.whole_log(log)
+    return {
+        "figures": lambda: overview.figures(log, whole),
+        "trend, weeks": lambda: overview.trend(log, whole, "week"),
+        "event mix": lambda: overview.event_mix(log, whole),
+        "categories": lambda: overview.categories(log, whole),
+        "hours of the week": lambda: overview.hours(log, whole),
+        "funnel": lambda: funnel.count_steps(log, Funnel(STEPS)),
+        "funnel, strict": lambda: funnel.count_steps(log, Funnel(STEPS, "strict")),
+        "funnel, any order": lambda: funnel.count_steps(log, Funnel(STEPS, "any")),
+        "funnel, times": lambda: funnel.times_to_convert(log, Funnel(STEPS)),
+        "funnel, shoppers": lambda: funnel.members(log, Funnel(STEPS), 2),
+        "retention, weeks": lambda: retention.retention(log, Retention()),
+        "retention, recurring days": lambda: retention.retention(log, Retention(grain="day", recurring=True)),
+        "cohort revenue": lambda: retention.cohort_revenue(log, Retention(grain="month")),
+        "RFM grid": lambda: rfm.rfm_grid(log, Rfm()),
+        "RFM cuts": lambda: rfm.rfm_cuts(log, Rfm()),
+        "stages of life": lambda: rfm.stage_moves(log, back_days=14),
+        "paths after cart": lambda: paths.links(log, Paths("cart")),
+        "time between orders": lambda: orders.gaps(log),
+        "ordering again": lambda: orders.repeat_rates(log, 7),
+        "bought together": lambda: orders.bought_together(log, Pairs("item", 5)),
+        "drivers": lambda: drivers.drivers(log, Drivers(early_days=7, later_days=14)),
+    }
+
+
+def timed(ask: Callable[[], object], rounds: int) -> tuple[float, float, float]:
+    """Wall seconds of the first time and of the slowest later one, and the fewest CPU seconds."""
+    walls, cpus = [], []
+    for _round in range(rounds):
+        began, cpu = time.perf_counter(), time.process_time()
+        ask()
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - cpu)
+    return walls[0], max(walls[1:] or walls), min(cpus)
+
+
+def pandas_questions(path: Path) -> dict[str, Callable[[], object]]:
+    """The main figure of some questions in pandas, on columns that are in memory."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        frame = connection.sql("SELECT user_id, event_time, event_type::VARCHAR AS kind, revenue::DOUBLE AS revenue FROM events").df()
+    frame["kind"] = frame["kind"].astype("category")
+
+    def first_view_funnel() -> object:
+        began = frame[frame["kind"] == "view"].groupby("user_id")["event_time"].min()
+        carts = frame[frame["kind"] == "cart"].merge(began.rename("t1"), left_on="user_id", right_index=True)
+        carts = carts[(carts["event_time"] > carts["t1"]) & (carts["event_time"] <= carts["t1"] + timedelta(days=7))]
+        return carts["user_id"].nunique()
+
+    def weeks() -> object:
+        acts = frame.assign(week=frame["event_time"].dt.to_period("W").dt.start_time)[["user_id", "week"]].drop_duplicates()
+        cohort = acts.groupby("user_id")["week"].transform("min")
+        return acts.assign(k=(acts["week"] - cohort).dt.days // 7, cohort=cohort).groupby(["cohort", "k"]).size()
+
+    def buyers() -> object:
+        bought = frame[frame["kind"] == "purchase"]
+        return bought.groupby("user_id").agg(r=("event_time", "max"), f=("event_time", "nunique"), m=("revenue", "sum"))
+
+    def sessions() -> object:
+        ordered = frame.sort_values(["user_id", "event_time"])
+        return int((ordered.groupby("user_id")["event_time"].diff().fillna(pd.Timedelta(days=1)) > pd.Timedelta(minutes=30)).sum())
+
+    return {"figures": sessions, "funnel": first_view_funnel, "retention, weeks": weeks, "RFM grid": buyers}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pandas", action="store_true", help="also in pandas; needs about 2 GB for 10 million events")
+    parser.add_argument("--only", default="", help="questions whose name holds this")
+    arguments = parser.parse_args()
+    log = Home(arguments.home).dataset(arguments.dataset).log()
+    print(f"{'question':28}{'first s':>9}{'later s':>9}{'CPU s':>8}{'by hand CPU s':>15}")
+    for name, ask in questions(log).items():
+        if arguments.only not in name:
+            continue
+        first, later, cpu = timed(ask, arguments.rounds)
+        hand = ""
+        if name in BY_HAND:
+            with duckdb.connect(str(log.path), read_only=True, config={"threads": 2}) as connection:
+                hand = f"{timed(lambda sql=BY_HAND[name], c=connection: c.sql(sql).fetchall(), arguments.rounds)[2]:.2f}"
+        print(f"{name:28}{first:9.2f}{later:9.2f}{cpu:8.2f}{hand:>15}", flush=True)
+    if arguments.pandas:
+        for name, ask in pandas_questions(log.path).items():
+            print(f"pandas, {name:20}{timed(ask, arguments.rounds)[2]:26.2f}", flush=True)
+    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""What the pages Behaviour and Overview and `insights` read: a question asked of the part of a dataset that is looked at."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.audiences.rules import rule_sql, scope_of
+from core.audiences.sizes import members
+from core.errors import NotFoundError
+from core.insights import drivers as driving
+from core.insights import exposure, lifetime, orders, overview, retention, rfm
+from core.insights import funnel as funnels
+from core.insights import paths as walking
+from core.insights.drivers import Drivers
+from core.insights.exposure import Exposure
+from core.insights.funnel import Funnel, Step
+from core.insights.lifetime import Forecast, Lifetime
+from core.insights.orders import Pairs
+from core.insights.overview import Period
+from core.insights.paths import Paths
+from core.insights.retention import Retention
+from core.insights.rfm import Rfm
+from core.insights.scope import Scope
+from core.insights.statement import Answer, ask
+from core.pipeline import outcomes, screens
+from core.pipeline.screens import Screen
+
+__all__ = ["Drivers", "Exposure", "Filters", "Forecast", "Funnel", "Lifetime", "Pairs", "Paths", "Retention", "Rfm", "Step"]
+
+FACTS_SQL = """
+SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(item_id) AS with_item, count(position) AS with_position,
+       count(dwell_seconds) AS with_dwell, count(revenue) AS with_revenue, count(DISTINCT event_time::DATE) AS days
+FROM history GROUP BY event_type ORDER BY events DESC, event_type
+"""
+BRANDS_SQL = """
+SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
+GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
+"""
+TITLES_SQL = "SELECT item_id, title FROM catalogue WHERE title IS NOT NULL AND list_contains($items::VARCHAR[], item_id)"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What is looked at, in plain values that an address can carry; what is not chosen is everything."""
+
+    since: datetime | None = None
+    """UTC, inclusive."""
+    until: datetime | None = None
+    """UTC, exclusive."""
+    event_types: tuple[str, ...] = ()
+    category: str | None = None
+    brand: str | None = None
+    segment: int | None = None
+    audience: str | None = None
+    attribute: tuple[str, str] | None = None
+
+
+NO_FILTERS = Filters()
+
+
+def scope(screen: Screen, filters: Filters) -> Scope:
+    """Find out whose events and which of them the filters leave.
+
+    Raises:
+        NotFoundError: The segment or audience does not exist.
+    """
+    found = Scope(filters.since, filters.until, filters.event_types, filters.category, filters.brand, filters.attribute)
+    chosen: pa.Table | None = None
+    sql: list[str] = []
+    if filters.segment is not None:
+        table = screens.run_table(screen, "atlas", "users", ["user_id", "segment_id"])
+        if table is None:
+            raise NotFoundError("Dataset {dataset!r} has no map yet, so there is no segment to choose; draw it first.", dataset=screen.name)
+        chosen = table.filter(pc.equal(table["segment_id"], filters.segment)).select(["user_id"])
+        sql.append(f"SELECT user_id FROM segments WHERE segment_id = {int(filters.segment)}")  # noqa: S608 - a number
+    if filters.audience is not None:
+        rule = next((kept["rule"] for kept in outcomes.saved_audiences(screen) if kept["name"] == filters.audience), None)
+        if rule is None:
+            raise NotFoundError(
+                "Dataset {dataset!r} has no audience {audience!r}; choose another.", dataset=screen.name, audience=filters.audience
+            )
+        tables = outcomes.rule_tables(screen)
+        with screen.log.history() as connection:
+            inside = members(connection, tables, rule, cutoff=screen.log.until, holdout_share=0.0, holdout_salt="").select(["user_id"])
+            for name, table in tables.items():
+                connection.register(name, table)
+            sql.append(rule_sql(rule, scope_of(connection, tables, screen.log.until)))
+        chosen = inside if chosen is None else chosen.join(inside, keys="user_id", join_type="left semi")
+    return found if chosen is None else replace(found, members=chosen, members_sql=" INTERSECT ".join(f"({one})" for one in sql))
+
+
+def facts(screen: Screen) -> Answer:
+    """One row per kind of event: events, with_item, with_position, with_dwell, with_revenue, days."""
+    with screen.log.history() as connection:
+        return ask(connection, FACTS_SQL, {})
+
+
+def brand_names(screen: Screen) -> list[str]:
+    """Brands of the catalogue, most events first, at most 300."""
+    with screen.log.history() as connection:
+        return [str(name) for name in ask(connection, BRANDS_SQL, {}).table["brand"].to_pylist()]
+
+
+def titles(screen: Screen, item_ids: list[str]) -> dict[str, str]:
+    """Titles of items that have one."""
+    with screen.log.history() as connection:
+        found = ask(connection, TITLES_SQL, {"items": item_ids}).table.to_pylist()
+    return {row["item_id"]: row["title"] for row in found}
+
+
+def figures(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.figures`."""
+    return overview.figures(screen.log, period, scope(screen, filters))
+
+
+def trend(screen: Screen, filters: Filters, period: Period, grain: str) -> Answer:
+    """See `core.insights.overview.trend`."""
+    return overview.trend(screen.log, period, grain, scope(screen, filters))
+
+
+def event_mix(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.event_mix`."""
+    return overview.event_mix(screen.log, period, scope(screen, filters))
+
+
+def categories(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.categories`."""
+    return overview.categories(screen.log, period, scope(screen, filters))
+
+
+def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:
+    """See `core.insights.overview.hours`."""
+    return overview.hours(screen.log, period, act, scope(screen, filters))
+
+
+def segments(screen: Screen) -> pa.Table | None:
+    """user_id and segment_id of the pinned map, None without one."""
+    return screens.run_table(screen, "atlas", "users", ["user_id", "segment_id"])
+
+
+def funnel(screen: Screen, filters: Filters, asked: Funnel) -> Answer:
+    """See `core.insights.funnel.count_steps`."""
+    return funnels.count_steps(screen.log, _within(screen, filters, asked), segments(screen) if asked.breakdown == "segment" else None)
+
+
+def funnel_times(screen: Screen, filters: Filters, asked: Funnel) -> Answer:
+    """See `core.insights.funnel.times_to_convert`."""
+    return funnels.times_to_convert(screen.log, _within(screen, filters, asked))
+
+
+def funnel_members(screen: Screen, filters: Filters, asked: Funnel, step: int, stopped: bool) -> Answer:
+    """See `core.insights.funnel.members`."""
+    return funnels.members(screen.log, _within(screen, filters, asked), step, stopped=stopped)
+
+
+def retained(screen: Screen, filters: Filters, asked: Retention) -> Answer:
+    """See `core.insights.retention.retention`."""
+    return retention.retention(screen.log, _within(screen, filters, asked))
+
+
+def cohort_revenue(screen: Screen, filters: Filters, asked: Retention) -> Answer:
+    """See `core.insights.retention.cohort_revenue`."""
+    return retention.cohort_revenue(screen.log, _within(screen, filters, asked))
+
+
+def rfm_grid(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
+    """See `core.insights.rfm.rfm_grid`."""
+    return rfm.rfm_grid(screen.log, _within(screen, filters, asked))
+
+
+def rfm_cuts(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
+    """See `core.insights.rfm.rfm_cuts`."""
+    return rfm.rfm_cuts(screen.log, _within(screen, filters, asked))
+
+
+def rfm_members(screen: Screen, filters: Filters, asked: Rfm, group: str) -> Answer:
+    """See `core.insights.rfm.rfm_members`."""
+    return rfm.rfm_members(screen.log, _within(screen, filters, asked), group)
+
+
+def stage_moves(screen: Screen, filters: Filters, back_days: int) -> Answer:
+    """See `core.insights.rfm.stage_moves`."""
+    return rfm.stage_moves(screen.log, scope(screen, filters), back_days)
+
+
+def forecast(screen: Screen, filters: Filters, asked: Lifetime) -> Forecast:
+    """See `core.insights.lifetime.forecast`."""
+    return lifetime.forecast(screen.log, _within(screen, filters, asked))
+
+
+def paths(screen: Screen, filters: Filters, asked: Paths) -> Answer:
+    """See `core.insights.paths.links`."""
+    return walking.links(screen.log, _within(screen, filters, asked))
+
+
+def step_matrix(screen: Screen, filters: Filters, asked: Paths) -> pa.Table:
+    """See `core.insights.paths.step_matrix`."""
+    return walking.step_matrix(paths(screen, filters, asked).table)
+
+
+def order_gaps(screen: Screen, filters: Filters) -> Answer:
+    """See `core.insights.orders.gaps`."""
+    return orders.gaps(screen.log, scope(screen, filters))
+
+
+def repeat_rates(screen: Screen, filters: Filters, follow_up_days: int) -> Answer:
+    """See `core.insights.orders.repeat_rates`."""
+    return orders.repeat_rates(screen.log, follow_up_days, screen.zone, scope(screen, filters))
+
+
+def bought_together(screen: Screen, filters: Filters, asked: Pairs) -> Answer:
+    """See `core.insights.orders.bought_together`."""
+    return orders.bought_together(screen.log, _within(screen, filters, asked))
+
+
+def by_position(screen: Screen, filters: Filters, asked: Exposure) -> Answer:
+    """See `core.insights.exposure.by_position`."""
+    return exposure.by_position(screen.log, _within(screen, filters, asked))
+
+
+def dwell(screen: Screen, filters: Filters, asked: Exposure) -> Answer:
+    """See `core.insights.exposure.dwell`."""
+    return exposure.dwell(screen.log, _within(screen, filters, asked))
+
+
+def drivers(screen: Screen, filters: Filters, asked: Drivers) -> Answer:
+    """See `core.insights.drivers.drivers`."""
+    return driving.drivers(screen.log, _within(screen, filters, asked))
+
+
+def save_members(screen: Screen, name: str, user_ids: list[str]) -> None:
+    """Keep shoppers as an audience of their ids."""
+    rule = {"users": user_ids}
+    outcomes.save_audience(screen, {"name": name[:80], "rule": rule, "holdout": 0.1, "cost": 0.0, "margin": 0.0, "users": len(user_ids)})
+
+
+def _within(screen: Screen, filters: Filters, asked: Any) -> Any:
+    return replace(asked, scope=scope(screen, filters))

@@ -1,0 +1,151 @@
+"""Questions of the Behaviour and Overview pages from the command line: the same rows and the same statements."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from core.errors import RuleError
+from core.insights.statement import Answer
+from core.messages import say
+from core.pipeline import behaviour, screens
+from core.pipeline.behaviour import Drivers, Exposure, Filters, Funnel, Lifetime, Pairs, Paths, Retention, Rfm, Step
+from core.pipeline.screens import Screen
+from core.pipeline.telling import Result
+from core.pipeline.writing import write_rows
+from core.store import Dataset, Home
+from core.windows import parse_time
+
+Options = Mapping[str, Any]
+
+
+def insight(home: Home, dataset: Dataset, question: str, options: Options, out: Path | None = None) -> Result:
+    """Ask one of QUESTIONS of a dataset; the rows come back, or with `out` go into a file.
+
+    Args:
+        home: Where the dataset lives.
+        dataset: What is asked.
+        question: A name in QUESTIONS.
+        options: See `python -m core insights --help`; what is None takes its usual value.
+        out: A .parquet or .csv file.
+
+    Raises:
+        RuleError: The question has no answer as it was asked.
+        GateError: Too little data for an honest answer.
+        NotFoundError: A segment or audience that does not exist.
+    """
+    screen = screens.open_screen(home, dataset.name)
+    found = QUESTIONS[question](screen, _filters(screen, options), {name: value for name, value in options.items() if value is not None})
+    table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
+    nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
+    told: Result = {"question": question, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
+    if out is None:
+        return {**told, "table": [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]}
+    write_rows(out, table)
+    return {**told, "out": str(out)}
+
+
+def _filters(screen: Screen, options: Options) -> Filters:
+    """What the options leave of the log; times without a zone are UTC."""
+    attribute = options.get("attribute")
+    if attribute is not None and "=" not in attribute:
+        raise RuleError("{text!r} is no filter of an attribute; write it like region=north.", text=attribute)
+    return Filters(
+        since=parse_time(options["since"]) if options.get("since") else None,
+        until=parse_time(options["until"]) if options.get("until") else None,
+        event_types=tuple(_words(options.get("events"))),
+        category=options.get("category"),
+        brand=options.get("brand"),
+        segment=options.get("segment"),
+        audience=options.get("audience"),
+        attribute=None if attribute is None else tuple(attribute.split("=", 1)),
+    )
+
+
+def _overview(screen: Screen, filters: Filters, options: Options) -> Answer:
+    return behaviour.figures(screen, filters, screens.period_of(screen, options.get("days")))
+
+
+def _funnel_of(options: Options) -> Funnel:
+    steps = tuple(
+        Step(kind, *(category or None for category in rest)) for kind, *rest in (s.split(":", 2) for s in _words(options["steps"]))
+    )
+    return Funnel(
+        steps,
+        options.get("order", "ordered"),
+        timedelta(days=options.get("window", 7.0)),
+        tuple(_words(options.get("exclude"))),
+        options.get("breakdown", ""),
+    )
+
+
+def _funnel(screen: Screen, filters: Filters, options: Options) -> Answer:
+    asked = _funnel_of({"steps": "view,cart,purchase", **options})
+    if "step" in options:
+        return behaviour.funnel_members(screen, filters, asked, options["step"], bool(options.get("stopped")))
+    return behaviour.funnel(screen, filters, asked)
+
+
+def _retention_of(screen: Screen, options: Options) -> Retention:
+    return Retention(
+        options.get("start_act", "any"), options.get("return_act", "any"), options.get("grain", "week"), bool(options.get("recurring")),
+        screen.zone, options.get("depth", 12),
+    )  # fmt: skip
+
+
+def _value(screen: Screen, filters: Filters, options: Options) -> tuple[pa.Table, str, Result]:
+    asked = Lifetime(
+        options.get("horizon_days", 365), options.get("margin", 1.0), options.get("discount", 0.0), screen.zone
+    )  # fmt: skip
+    found = behaviour.forecast(screen, filters, asked)
+    models: dict[str, Any] = {}
+    for model in (found.purchases, found.spend):
+        if model is not None:
+            models |= {name: value for name, value in asdict(model).items() if name not in ("covariance", "log_likelihood")}
+    names = ("buyers", "alive", "expected", "expected_low", "expected_high", "value", "value_low", "value_high", "correlation")
+    told = {name: _plain(getattr(found, name)) for name in (*names, "held_out_days")}
+    return found.bands, found.sql, {"forecast": told, "models": models, "held_out": found.held_out.to_pylist()}
+
+
+QUESTIONS: dict[str, Callable[[Screen, Filters, Options], Answer | tuple[pa.Table, str, Result]]] = {
+    "overview": _overview,
+    "funnel": _funnel,
+    "retention": lambda screen, filters, options: behaviour.retained(screen, filters, _retention_of(screen, options)),
+    "cohort-revenue": lambda screen, filters, options: behaviour.cohort_revenue(screen, filters, _retention_of(screen, options)),
+    "paths": lambda screen, filters, options: behaviour.paths(
+        screen,
+        filters,
+        Paths(options.get("act", "purchase"), not options.get("backward"), options.get("depth", 4), options.get("top", 6)),
+    ),
+    "rfm": lambda screen, filters, options: behaviour.rfm_grid(screen, filters, Rfm(options.get("frequency", "orders"), screen.zone)),
+    "rfm-cuts": lambda screen, filters, options: behaviour.rfm_cuts(screen, filters, Rfm(options.get("frequency", "orders"), screen.zone)),
+    "stages": lambda screen, filters, options: behaviour.stage_moves(screen, filters, options.get("back_days", 28)),
+    "value": _value,
+    "order-gaps": lambda screen, filters, options: behaviour.order_gaps(screen, filters),
+    "repeat": lambda screen, filters, options: behaviour.repeat_rates(screen, filters, options.get("follow_up", 90)),
+    "baskets": lambda screen, filters, options: behaviour.bought_together(
+        screen, filters, Pairs(options.get("level", "category"), options.get("least", 20))
+    ),
+    "positions": lambda screen, filters, options: behaviour.by_position(screen, filters, _exposure_of(options)),
+    "dwell": lambda screen, filters, options: behaviour.dwell(screen, filters, _exposure_of(options)),
+    "drivers": lambda screen, filters, options: behaviour.drivers(screen, filters, Drivers(options.get("outcome", "purchase"))),
+}
+"""Name on the command line → the question with its usual values."""
+
+
+def _exposure_of(options: Options) -> Exposure:
+    return Exposure(options.get("act", "impression"), options.get("outcome", "purchase"), timedelta(days=options.get("window", 1 / 24)))
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON holds: NaN becomes None, dates their text."""
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)

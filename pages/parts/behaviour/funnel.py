@@ -1,0 +1,261 @@
+"""Funnel: steps, how many take them, where they stop, how long it takes, and who they are."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from core.errors import CoreError
+from core.pipeline import behaviour, outcomes
+from core.pipeline.behaviour import Filters, Funnel, Step
+from core.pipeline.screens import Screen
+from pages.parts import charts, downloads, frame, state
+from pages.parts.text import _, duration, interval, percent, plain, whole
+from pages.parts.traits import segment_names_shown
+from pages.parts.words import column_word, event_word
+
+USUAL = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
+"""Kinds that a first funnel takes, the first of each that the log has."""
+MOST = 6
+ORDER_WORDS = {
+    "ordered": "in this order, other acts may lie between",
+    "strict": "in this order, nothing between",
+    "any": "in any order",
+}
+
+
+def draw(here: Screen, filters: Filters) -> None:
+    """Ask for the steps, then show the funnel, its times and its shoppers."""
+    facts = state.ask(behaviour.facts, here).table.to_pylist()
+    asked = _ask(here, [row["event_type"] for row in facts])
+    try:
+        answer = state.ask(behaviour.funnel, here, filters, asked)
+    except CoreError as error:
+        frame.gate(error)  # a question that has no answer says so
+        return
+    rows = answer.table.to_pylist()
+    if not any(row["users"] for row in rows):
+        frame.gate(_("Nobody in the part of the log that is looked at takes the first step; choose another one, or show everything."))
+        return
+    if asked.breakdown:
+        _parts(here, asked, answer)
+        return
+    words = [_step_word(step) for step in asked.steps]
+    _bars(asked, rows, words, answer)
+    _times(here, filters, asked, rows[-1])
+    _shoppers(here, filters, asked, words, [row["users"] for row in rows])
+
+
+def _ask(here: Screen, kinds: list[str]) -> Funnel:
+    usual = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in USUAL) if kind]
+    usual = usual if len(usual) > 1 else [kinds[0], kinds[0]]
+    with st.container(border=True):
+        top = st.columns([1, 2, 1], vertical_alignment="bottom")
+        count = int(top[0].number_input(_("Steps"), 2, MOST, len(usual), key="steps"))
+        order = top[1].selectbox(_("Order"), list(ORDER_WORDS), format_func=lambda o: _(ORDER_WORDS[o]), key="order")
+        days = top[2].number_input(
+            _("Window, days"),
+            0.01,
+            3650.0,
+            7.0,
+            key="window",
+            help=_("From the first step of a run to its last; each act of the first step begins one."),
+        )
+        cells = st.columns(count)
+        chosen = []
+        for place, cell in enumerate(cells):
+            kind = usual[min(place, len(usual) - 1)]
+            chosen.append(
+                cell.selectbox(_("Step {n}", n=place + 1), kinds, kinds.index(kind), format_func=event_word, key=f"step{place + 1}")
+            )
+        with st.expander(_("Categories of steps, exclusions, breakdown")):
+            names = state.ask(outcomes.category_names, here)
+            narrow = st.columns(count)
+            categories = [
+                cell.selectbox(
+                    _("Step {n} in category", n=place + 1),
+                    names,
+                    None,
+                    key=f"stepcategory{place + 1}",
+                    placeholder=_("any"),
+                    disabled=not names,
+                )
+                for place, cell in enumerate(narrow)
+            ]
+            left, right = st.columns(2)
+            excluded = left.multiselect(
+                _("Without shoppers who meanwhile did"),
+                [k for k in kinds if k not in chosen],
+                format_func=event_word,
+                key="excluded",
+                placeholder=_("nothing excluded"),
+            )
+            parts = [
+                "",
+                *(["category"] if names else []),
+                *(["segment"] if here.run_id("atlas") else []),
+                *state.ask(outcomes.attributes, here),
+            ]
+            breakdown = right.selectbox(_("Break down by"), parts, format_func=_part_word, key="breakdown")
+    steps = tuple(Step(kind, category) for kind, category in zip(chosen, categories, strict=True))
+    return Funnel(steps, str(order), timedelta(days=float(days)), tuple(excluded), str(breakdown or ""))
+
+
+def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: Any) -> None:
+    labels = [f"{row['step']} {word}" for row, word in zip(rows, words, strict=True)]
+    lost = [0, *(before["users"] - row["users"] for before, row in pairwise(rows))]
+    notes = [
+        _(
+            "{n} shoppers · {overall} of the first step · {step} of the step before",
+            n=whole(row["users"]),
+            overall=percent(row["overall"]),
+            step=percent(row["from_previous"]),
+        )
+        for row in rows
+    ]
+    figure = charts.steps(labels, [row["users"] for row in rows], lost, notes, (_("took this step"), _("stopped before it")), state.look())
+    st.plotly_chart(
+        figure, theme=None, config=frame.PLOTLY, key="chart-funnel", on_select=_clicked, selection_mode="points", alt=_("Funnel")
+    )
+    st.caption(_("Click a bar to see its shoppers below, or choose the step there."))
+    shown = pd.DataFrame(
+        {
+            "step": labels,
+            "users": [row["users"] for row in rows],
+            "overall": [row["overall"] for row in rows],
+            "overall_range": [interval(row["overall_low"], row["overall_high"], "percent") for row in rows],
+            "previous": [row["from_previous"] for row in rows],
+            "previous_range": [interval(row["from_previous_low"], row["from_previous_high"], "percent") for row in rows],
+        }
+    )
+    frame.table(
+        shown,
+        column_config={
+            "step": st.column_config.TextColumn(_("Step")),
+            "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+            "overall": st.column_config.NumberColumn(_("Of the first step"), format="percent"),
+            "overall_range": st.column_config.TextColumn(_("95% interval")),
+            "previous": st.column_config.NumberColumn(_("Of the step before"), format="percent"),
+            "previous_range": st.column_config.TextColumn(_("95% interval") + " "),
+        },
+        key="funnel",
+    )
+    frame.take_away(answer, "funnel")
+
+
+def _times(here: Screen, filters: Filters, asked: Funnel, last: dict[str, Any]) -> None:
+    if not last["users"]:
+        return
+    st.subheader(_("Time from the first step to the last"))
+    st.markdown(
+        _(
+            "Half of those who took all steps did it within **{median}**; a quarter within {quarter}, three quarters within {three}.",
+            median=duration(last["seconds_median"]),
+            quarter=duration(last["seconds_quarter"]),
+            three=duration(last["seconds_three_quarters"]),
+        )
+    )
+    times = state.ask(behaviour.funnel_times, here, filters, asked)
+    rows = times.table.to_pylist()
+    used = [place for place, row in enumerate(rows) if row["users"]]
+    rows = rows[used[0] : used[-1] + 1]
+    figure = charts.bars(
+        [_bar_word(row) for row in rows], [row["users"] for row in rows], [whole(row["users"]) for row in rows], _("Shoppers"), state.look()
+    )
+    frame.chart(figure, times, "funnel-times", _("Time from the first step to the last"))
+
+
+def _shoppers(here: Screen, filters: Filters, asked: Funnel, words: list[str], users: list[int]) -> None:
+    st.subheader(_("Shoppers of a step"))
+    with st.container(border=True):
+        left, right = st.columns(2)
+        step = left.selectbox(
+            _("Step"), list(range(1, len(words) + 1)), format_func=lambda n: f"{n} {plain(words[n - 1])}", key="funnel-step"
+        )
+        stopped = right.radio(
+            _("Who"),
+            [False, True],
+            format_func=lambda s: _("went no further") if s else _("took this step"),
+            horizontal=True,
+            key="funnel-stopped",
+        )
+        step, stopped = int(step or 1), bool(stopped)
+        found: pa.Table = state.ask(behaviour.funnel_members, here, filters, asked, step, stopped).table
+        st.markdown(_("**{n} shoppers**", n=whole(found.num_rows)))
+        if not found.num_rows:
+            return
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            kind = _("stopped after") if stopped else _("took")
+            name = st.text_input(_("Name of the audience"), value=f"{kind} {words[step - 1]}"[:80], key=f"funnel-name-{step}-{stopped}")
+            if st.button(_("Save as audience"), type="primary", key="funnel-save"):
+                behaviour.save_members(here, name, [str(user) for user in found["user_id"].to_pylist()])
+                st.toast(_("Saved. It stands on the page Audiences."))
+            downloads.csv_button(lambda: found, "funnel-shoppers")
+
+
+def _parts(here: Screen, asked: Funnel, answer: Any) -> None:
+    """The last step's overall rate of each part, and the table of all of them."""
+    rows = answer.table.to_pandas()
+    names = {str(key): name for key, name in segment_names_shown(here).items()} if asked.breakdown == "segment" else {}
+    rows["name"] = [names.get(name, name) or _("(unknown)") for name in rows["name"]]
+    last = rows[(rows["step"] == len(asked.steps)) & rows["overall"].notna()].head(20)
+    if len(last):
+        notes = [f"{percent(row.overall)} {interval(row.overall_low, row.overall_high, 'percent')}" for row in last.itertuples()]
+        figure = charts.bars(
+            list(last["name"]),
+            list(last["overall"]),
+            notes,
+            _("Of the first step"),
+            state.look(),
+            low=list(last["overall_low"]),
+            high=list(last["overall_high"]),
+        )
+        figure.update_xaxes(tickformat=".0%")
+        st.subheader(_("Who takes all steps, by {part}", part=_part_word(asked.breakdown)))
+        frame.chart(figure, answer, "funnel-parts", _("Funnel"))
+    st.caption(_("Parts of fewer than 20 shoppers have no rate. Many parts are compared: one in twenty differs by chance alone."))
+    frame.table(
+        rows[["name", "step", "users", "overall", "from_previous"]],
+        column_config={
+            "name": st.column_config.TextColumn(_part_word(asked.breakdown)),
+            "step": st.column_config.NumberColumn(_("Step")),
+            "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+            "overall": st.column_config.NumberColumn(_("Of the first step"), format="percent"),
+            "from_previous": st.column_config.NumberColumn(_("Of the step before"), format="percent"),
+        },
+        height=380,
+        key="funnel-parts",
+    )
+
+
+def _clicked() -> None:
+    """Choose the step of the clicked bar, and whether it was the part that stopped before."""
+    points = st.session_state["chart-funnel"]["selection"]["points"]
+    if points:
+        step, lost = int(points[0]["point_index"]) + 1, points[0]["curve_number"] == 1
+        st.session_state["funnel-step"], st.session_state["funnel-stopped"] = (step - 1, True) if lost and step > 1 else (step, False)
+
+
+def _step_word(step: Step) -> str:
+    word = event_word(step.event_type)
+    return word if step.category is None else _("{act} in {category}", act=word, category=step.category)
+
+
+def _part_word(part: str) -> str:
+    words = {"": _("nothing"), "category": _("category of the first step"), "segment": _("segment")}
+    return words.get(part) or plain(column_word(part))
+
+
+def _bar_word(row: dict[str, Any]) -> str:
+    if row["from_seconds"] is None:
+        return _("below {time}", time=_span(row["to_seconds"]))
+    if row["to_seconds"] is None:
+        return _("{time} and more", time=_span(row["from_seconds"]))
+    return _("{begin} to {end}", begin=_span(row["from_seconds"]), end=_span(row["to_seconds"]))
+
+
+def _span(seconds: int) -> str:
+    return duration(seconds) if seconds < 86_400 else _("{n} d", n=seconds // 86_400)

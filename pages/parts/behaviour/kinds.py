@@ -1,0 +1,34 @@
+"""What the log at hand can answer: its kinds of events, and the sentence that says which column is missing."""
+
+from typing import Any
+
+from core.pipeline import behaviour
+from core.pipeline.screens import Screen
+from pages.parts import frame, state
+from pages.parts.text import _
+
+
+def kinds_of(here: Screen) -> dict[str, dict[str, Any]]:
+    """Counts by kind of event, most frequent first."""
+    return {row["event_type"]: row for row in state.ask(behaviour.facts, here).table.to_pylist()}
+
+
+def has_purchases(here: Screen) -> bool:
+    """Whether the log has purchases; where it has none a sentence says so."""
+    if "purchase" in kinds_of(here):
+        return True
+    frame.gate(
+        _(
+            "This log has no purchases, so nothing can be told of buyers. A column of the kind of event with a "
+            "word for purchase would bring it."
+        )
+    )
+    return False
+
+
+def nothing_left(table: Any) -> bool:
+    """Whether a table has no row; then a sentence says so."""
+    if table.num_rows:
+        return False
+    frame.gate(_("Nothing is left in the part of the log that is looked at; choose another part, or show everything."))
+    return True

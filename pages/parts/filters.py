@@ -1,0 +1,125 @@
+"""Filters shared by the pages that tell what happened: chosen in one place, said in words, carried by the address."""
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from core.pipeline import behaviour, outcomes, screens
+from core.pipeline.behaviour import Filters
+from core.pipeline.screens import Screen
+from pages.parts import state
+from pages.parts.text import _, day, plain
+from pages.parts.traits import segment_names_shown
+from pages.parts.words import column_word, event_word
+
+KEYS = ("since", "until", "event", "category", "brand", "segment", "audience", "attribute", "value")
+"""Of the widgets, which are the names in the address."""
+
+
+def filters(here: Screen) -> Filters:
+    """Draw the filters and say in words what is looked at; what does not exist in this dataset counts as not chosen."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.popover(_("Filter")):
+            chosen = _widgets(here)
+        told = _told(here, chosen)
+        if told:
+            st.markdown(_("Looking only at: {filters}", filters=" · ".join(told)), width="stretch")
+            st.button(_("Show everything"), key="filters-clear", on_click=_clear)
+        else:
+            st.caption(_("Looking at the whole log."), width="stretch")
+    return chosen
+
+
+def _widgets(here: Screen) -> Filters:
+    """One widget for each filter, empty when nothing is chosen."""
+    zone, manifest = ZoneInfo(here.zone), state.ask(screens.manifest, here)
+    first, last = (date.fromisoformat(day(manifest[name], here.zone)) for name in ("first_event", "last_event"))
+    left, right = st.columns(2)
+    since = _date(left, _("From"), first, last, "since")
+    until = _date(right, _("To, inclusive"), first, last, "until")
+    kinds = [row["event_type"] for row in state.ask(behaviour.facts, here).table.to_pylist()]
+    state.seed("event", lambda text: text if text in kinds else None, [])
+    events = st.multiselect(_("Kinds of events"), kinds, key="event", persist_state="session", format_func=event_word, placeholder=_("any"))
+    state.link("event", events)
+    left, right = st.columns(2)
+    category = _choice(left, _("Category"), state.ask(outcomes.category_names, here), "category")
+    brand = _choice(right, _("Brand"), state.ask(behaviour.brand_names, here), "brand")
+    names = segment_names_shown(here) if here.run_id("atlas") else {}
+    segment = _choice(left, _("Segment"), [str(number) for number in names], "segment", lambda number: names[int(number)])
+    audience = _choice(right, _("Audience"), [kept["name"] for kept in outcomes.saved_audiences(here)], "audience")
+    columns = state.ask(outcomes.attributes, here)
+    column = _choice(left, _("Attribute"), list(columns), "attribute", column_word)
+    value = _choice(right, _("Is"), columns.get(column or "", []), "value")
+    begin = datetime.combine(since, time(), zone) if since else None
+    end = datetime.combine(until + timedelta(days=1), time(), zone) if until else None
+    return Filters(
+        since=_utc(begin),
+        until=_utc(end),
+        event_types=tuple(events),
+        category=category,
+        brand=brand,
+        segment=None if segment is None else int(segment),
+        audience=audience,
+        attribute=(column, value) if column and value else None,
+    )
+
+
+def _date(place: Any, label: str, first: date, last: date, key: str) -> date | None:
+    def known(text: str) -> date | None:
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            return None
+        return found if first <= found <= last else None
+
+    state.seed(key, known)
+    chosen = place.date_input(label, min_value=first, max_value=last, key=key, persist_state="session", format="YYYY-MM-DD")
+    state.link(key, chosen)
+    return chosen if isinstance(chosen, date) else None
+
+
+def _choice(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str] = str) -> str | None:
+    state.seed(key, lambda text: text if text in options else None)
+    chosen: str | None = place.selectbox(
+        label,
+        options,
+        index=None,
+        key=key,
+        persist_state="session",
+        placeholder=_("any") if options else _("none in this log"),
+        disabled=not options,
+        format_func=word,
+    )
+    state.link(key, chosen)
+    return chosen
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
+
+
+def _told(here: Screen, chosen: Filters) -> list[str]:
+    """Each choice in words, escaped."""
+    told = []
+    if chosen.since is not None:
+        told.append(_("from {date}", date=day(chosen.since, here.zone)))
+    if chosen.until is not None:
+        told.append(_("to {date}", date=day(chosen.until - timedelta(seconds=1), here.zone)))
+    if chosen.event_types:
+        told.append(", ".join(event_word(kind) for kind in chosen.event_types))
+    for name, value in ((_("Category"), chosen.category), (_("Brand"), chosen.brand), (_("Audience"), chosen.audience)):
+        if value is not None:
+            told.append(f"{name} “{plain(value)}”")
+    if chosen.segment is not None:
+        told.append(f"{_('Segment')} “{plain(segment_names_shown(here).get(chosen.segment, chosen.segment))}”")
+    if chosen.attribute is not None:
+        told.append(f"{plain(column_word(chosen.attribute[0]))} “{plain(chosen.attribute[1])}”")
+    return told
+
+
+def _clear() -> None:
+    for key in KEYS:
+        st.session_state[key] = [] if key == "event" else None
