@@ -29,6 +29,11 @@ INTEREST_TYPES: Final = ("view", "click", "favourite", "share", "cart", "purchas
 ACTS: Final = ("purchase", "cart", "favourite", "share", "click", "view")
 """Acts that a propensity may be asked for."""
 
+RFM_GROUPS: Final = ("champions", "loyal", "recent", "occasional", "at_risk", "asleep", "never")
+"""Groups of buyers in the order of their numbers: who bought lately, often and much first; `never` bought (see `features.stages`)."""
+STAGES: Final = ("new", "active", "slipping", "away")
+"""Stages of a shopper's life in the order of their numbers."""
+
 EVENTS: Final = (
     "user_id",
     "item_id",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from core.audiences.exports import ExportOptions, export_audience
+from core.audiences.exports import ExportOptions
 from core.audiences.sizes import Value, as_record
 from core.pipeline import outcomes, screens
 from core.pipeline.options import AudienceOptions
@@ -24,27 +24,19 @@ def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOption
         size, told = as_record(found.size), {"sentence": found.sentence, "sql": found.sql}
     else:
         chosen = ExportOptions(
-            format=out.suffix.removeprefix("."),
+            format=options.platform or out.suffix.removeprefix(".").replace("jsonl", "json"),
             hash_salt=outcomes.dataset_salt(dataset) if options.hashed else None,
             holdout_share=options.holdout_share,
             value=Value(options.cost, options.margin),
-            calibration_error=outcomes.calibration_error(screen),
-            run_ids=screen.runs,
+            contacts=dict(options.contacts),
+            calling_code=options.calling_code,
+            least_users=options.least_users if options.least_users is not None else outcomes.least_users(screen),
         )
-        words = outcomes.vocabulary(screen)
-        with screen.log.history() as connection:
-            manifest = export_audience(
-                connection, outcomes.rule_tables(screen), rule, out, cutoff=screen.log.until, options=chosen, vocabulary=words
-            )
-        size, told = manifest["size"], {key: manifest[key] for key in ("sentence", "sql", "sha256")} | {"out": str(out)}
-        record = {
-            "act": "export audience",
-            "dataset": dataset.name,
-            "audience": options.name,
-            "rows": manifest["rows"],
-            "hashed": options.hashed,
-        }
-        screens.audit(screen, record)
+        _path, manifest = outcomes.export_to(screen, options.name, rule, out, chosen)
+        size = manifest["size"]
+        told = {key: manifest[key] for key in ("sentence", "sql", "sha256", "rows", "format")} | {"out": str(out)}
+        if "rejected" in manifest:
+            told["rejected"] = manifest["rejected"]
     return {
         "dataset": dataset.name,
         **told,
