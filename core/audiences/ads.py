@@ -1,4 +1,4 @@
-"""Shoppers for an advertisement: closeness of what they touched to its text, times their chance to act in its categories."""
+"""Shoppers for an advertisement: how far they lean to the categories of the items nearest to it, and their chance to act at all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LEAST_WEIGHT = 0.1
 """Of a category of the near items: whoever acts on a near item or in such a category has answered the advertisement."""
 HALF_LIFE_DAYS = 30.0
 """Interest of so many days ago counts half."""
-PRIOR = 5.0
+PRIOR = 1.0
 """Acts of an average shopper that are added to each shopper's own, so that a single view makes nobody a devotee."""
 DEPTH = 0.1
 """Share of shoppers, best first, whose answers are counted."""
@@ -48,6 +48,12 @@ FROM future AS f LEFT JOIN catalogue AS c USING (item_id)
 WHERE (list_contains($items, f.item_id) OR coalesce(list_contains($categories, c.category), false))
   AND f.event_type IN ('view', 'click', 'favourite', 'share', 'cart', 'purchase')
 GROUP BY f.user_id ORDER BY f.user_id
+"""
+
+
+CHOICES_SQL = """
+SELECT c.item_id, c.title FROM catalogue AS c LEFT JOIN history AS h USING (item_id)
+WHERE c.title IS NOT NULL GROUP BY c.item_id, c.title ORDER BY count(DISTINCT h.user_id) DESC, c.item_id LIMIT $most
 """
 
 
@@ -108,12 +114,13 @@ def lean_towards(
         connection.unregister("ad_categories")
 
 
-def match_score(closeness: Floats, leaning: Floats, propensity: Floats) -> Floats:
-    """Place of closeness × place of the chance to act in the advertisement's categories (U,), each 0 to 1 among all shoppers.
+def match_score(leaning: Floats, propensity: Floats) -> Floats:
+    """Place of the leaning × place of the purchase chance (U,), each 0 to 1 among all shoppers.
 
-    The chance in the categories is leaning × propensity. Places, because a cosine and a chance have no common scale.
+    Places, because a share and a chance have no common scale; closeness is not in it, because it found fewer of those who answered
+    (docs/decisions/0030).
     """
-    return np.asarray(_places(closeness) * _places(leaning * propensity))
+    return np.asarray(_places(leaning) * _places(propensity))
 
 
 def answered(labels: npt.NDArray[np.bool_], match: Floats, propensity: Floats, act: str, rng: np.random.Generator) -> Answered | None:

@@ -17,6 +17,7 @@ from core.messages import Message, say
 from core.pipeline import screens, shoppers
 from core.pipeline.screens import Screen
 from core.pipeline.searching import Reading, item_vectors, query_vector, reading
+from core.pipeline.writing import write_rows
 from core.store import fetch
 
 LONGEST_TEXT = 2_000
@@ -70,6 +71,13 @@ def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most:
     return Matched(rows.head(most), near, categories, evidence, tested_at, horizon, notes)
 
 
+def item_choices(screen: Screen, most: int = 2_000) -> list[tuple[str, str]]:
+    """Return (item_id, title) of the items that most shoppers wanted."""
+    with screen.log.history() as connection:
+        found = fetch(connection, ads.CHOICES_SQL, {"most": most}).to_pylist()
+    return [(row["item_id"], row["title"]) for row in found]
+
+
 def match_record(found: Matched, out: Any = None) -> dict[str, Any]:
     """A match as a record for JSON; with `out` (.csv or .parquet) the list is written there.
 
@@ -77,15 +85,13 @@ def match_record(found: Matched, out: Any = None) -> dict[str, Any]:
         FileError: The file cannot be written.
     """
     if out is not None:
-        from core.pipeline.writing import write_rows
-
         try:
             write_rows(out, pa.Table.from_pandas(found.rows, preserve_index=False))
         except OSError as error:
             raise FileError("{path} cannot be written ({error}); choose another folder.", path=out, error=error) from error
     return {
         "users": len(found.rows),
-        "rows": found.rows.head(20).to_dict("records"),
+        "rows": found.rows.head(20).astype(object).where(found.rows.head(20).notna(), None).to_dict("records"),
         "near_items": list(found.near["item_id"].head(10)),
         "categories": found.categories,
         "tested_at": found.tested_at.isoformat() if found.tested_at else None,
@@ -118,13 +124,13 @@ def _scored(leanings: pa.Table, scores: pa.Table | None, notes: list[Message]) -
     """Everyone with a history, best match first; ties by user_id."""
     frame: pd.DataFrame = leanings.to_pandas()
     if scores is None:
-        notes.append(say("There are no purchase chances yet, so only closeness and leaning count; run `predict` for more."))
+        notes.append(say("There are no purchase chances yet, so only the leaning counts; run `predict` for more."))
         frame["propensity"] = np.nan
         chance = np.ones(len(frame))
     else:
         frame = frame.merge(scores.to_pandas(), on="user_id", how="left")
         chance = frame["propensity"].fillna(0.0).to_numpy(np.float64)
-    frame["match"] = np.round(ads.match_score(frame["closeness"].to_numpy(), frame["leaning"].to_numpy(), chance), 6)
+    frame["match"] = np.round(ads.match_score(frame["leaning"].to_numpy(np.float64), chance), 6)
     ordered: pd.DataFrame = frame.sort_values(["match", "user_id"], ascending=[False, True], kind="stable", ignore_index=True)
     return ordered[["user_id", "match", "closeness", "leaning", "propensity"]]
 
@@ -154,7 +160,7 @@ def _judged(
         return [], cutoff, days
     frame = leanings.to_pandas().merge(test.select(["user_id", "propensity"]).to_pandas(), on="user_id").merge(happened, "left", "user_id")
     chance = frame["propensity"].to_numpy(np.float64)
-    match = ads.match_score(frame["closeness"].to_numpy(), frame["leaning"].to_numpy(), chance)
+    match = ads.match_score(frame["leaning"].to_numpy(np.float64), chance)
     found = [
         ads.answered(frame[act].fillna(0).to_numpy() > 0, match, chance, act, np.random.default_rng(0)) for act in ("acts", "purchases")
     ]

@@ -175,6 +175,22 @@ def _groups(counts: pa.Table) -> pa.Table:
     return pa.table({"user_id": counts["user_id"], "rfm": pa.array(rfm, pa.string()), "stage": pa.array(life, pa.string())})
 
 
+def rule_scope(screen: Screen) -> frozenset[str]:
+    """Names of the tables that rules may use now, and `attributes` when the users table has any."""
+    return frozenset(rule_tables(screen)) | ({"attributes"} if user_columns(screen) else frozenset())
+
+
+def user_columns(screen: Screen) -> list[str]:
+    """Attribute columns of the users table, by name."""
+    with screen.log.history() as connection:
+        return sorted(set(fetch(connection, "SELECT * FROM users LIMIT 0").column_names) - {"user_id"})
+
+
+def feature_names(screen: Screen) -> list[str]:
+    """Counted features that a rule may compare, by name."""
+    return sorted(set(screens.run_columns(screen, "profiles", "counts")) - {"user_id"})
+
+
 def resolved(screen: Screen, rule: Any) -> Any:
     """Put the rules of saved audiences where a rule names them.
 

@@ -1,24 +1,28 @@
 """What the Audiences page plans with: overlap, look-alikes, a budget, the next action for each stage of life."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from core.artifacts import read_rows
-from core.audiences import actions, lookalikes
+from core.audiences import actions, listed, lookalikes
 from core.audiences.budget import Channel, Spending, part_audiences, spread_budget
 from core.audiences.lookalikes import LEAST_SEEDS, Evidence
 from core.audiences.overlap import overlap_matrix
 from core.audiences.sizes import members
-from core.errors import GateError, NotFoundError
+from core.errors import FileError, GateError, NotFoundError
+from core.messages import say
 from core.pipeline import outcomes, screens, shoppers
 from core.pipeline.screens import Screen
+from core.pipeline.writing import write_rows
 from core.schema import STAGES
 
-__all__ = ["Channel", "Spending", "alike", "apart", "next_actions", "overlaps", "save_next_actions", "spend"]
+__all__ = ["LEAST_SEEDS", "Channel", "Spending"]
 
 ACTIONS = "next_actions"
 """Name under which an edited table of actions is saved."""
@@ -42,8 +46,8 @@ class Alike:
 
 def overlaps(screen: Screen) -> pd.DataFrame:
     """Compare all saved audiences with each other: left, right, users, share, jaccard; those that cannot be sized are left out."""
-    listed = {record["name"]: _listed(screen, record["rule"])["user_id"].tolist() for record in _sound(screen)}
-    found: pd.DataFrame = overlap_matrix(listed).to_pandas()
+    members_of = {record["name"]: _listed(screen, record["rule"])["user_id"].tolist() for record in _sound(screen)}
+    found: pd.DataFrame = overlap_matrix(members_of).to_pandas()
     return found
 
 
@@ -83,6 +87,44 @@ def alike(screen: Screen, seed_ids: Sequence[str], most: int = 1000, seed: int =
     return Alike(frame, evidence, len(rows), len(wanted) - len(rows), ("counts", "text")[: len(blocks)])
 
 
+def alike_record(screen: Screen, file: bytes, most: int, out: Path | None) -> dict[str, Any]:
+    """Find shoppers like those of a file of ids, as a record for JSON; with `out` the list is written there.
+
+    Raises:
+        FileError: The file cannot be written.
+        NotFoundError: None of the ids has a profile.
+        RuleError: The file is no list of ids.
+    """
+    found = alike(screen, read_ids(file), most)
+    if out is not None:
+        try:
+            write_rows(out, pa.Table.from_pandas(found.rows, preserve_index=False))
+        except OSError as error:
+            raise FileError("{path} cannot be written ({error}); choose another folder.", path=out, error=error) from error
+    told = {**asdict(found.evidence), "lift": found.evidence.lift} if found.evidence else None
+    short = say("Fewer than {least} ids have a profile, so how well this works is not told.", least=LEAST_SEEDS)
+    return {
+        "seeds": found.known,
+        "unknown_ids": found.unknown,
+        "blocks": list(found.blocks),
+        "users": len(found.rows),
+        "rows": found.rows.head(20).astype(object).where(found.rows.head(20).notna(), None).to_dict("records"),
+        "evidence": told,
+        **({"out": str(out)} if out is not None else {}),
+        "warnings": [] if told else [short],
+    }
+
+
+def seeds_of(screen: Screen, name: str) -> tuple[str, ...]:
+    """Ids of a saved audience."""
+    return tuple(_listed(screen, {"audience": name})["user_id"])
+
+
+def read_ids(file: bytes, typed: str = "") -> list[str]:
+    """Read ids from a file (CSV, or one a line) and from a text, each once, in their order (see `listed.read_ids`)."""
+    return listed.read_ids(file, typed)
+
+
 def spend(screen: Screen, names: Sequence[str], channels: Sequence[Channel], budget: float, margin: float) -> list[Spending]:
     """Spread a budget over saved audiences and channels (see `spread_budget`); a shopper of several counts in the first alone.
 
@@ -93,16 +135,9 @@ def spend(screen: Screen, names: Sequence[str], channels: Sequence[Channel], bud
     if screen.run_id("propensity") is None:
         raise GateError("A budget is spread by purchase chances, and there are none yet; run `predict` first.")
     records = {record["name"]: record for record in _sound(screen)}
-    listed = [(name, _listed(screen, records[name]["rule"])) for name in names if name in records]
-    parted = part_audiences([(name, found["user_id"].tolist(), found["propensity"].fillna(0.0).tolist()) for name, found in listed])
+    rows = [(name, _listed(screen, records[name]["rule"])) for name in names if name in records]
+    parted = part_audiences([(name, found["user_id"].tolist(), found["propensity"].fillna(0.0).tolist()) for name, found in rows])
     return spread_budget(parted, channels, budget, margin)
-
-
-def apart(screen: Screen, names: Sequence[str]) -> dict[str, int]:
-    """Shoppers of each audience who are in no earlier one of the list."""
-    records = {record["name"]: record for record in _sound(screen)}
-    listed = [(name, _listed(screen, records[name]["rule"])["user_id"].tolist()) for name in names if name in records]
-    return {name: len(chances) for name, chances in part_audiences([(name, users, [0.0] * len(users)) for name, users in listed])}
 
 
 def next_actions(screen: Screen) -> pd.DataFrame:
