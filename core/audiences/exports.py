@@ -65,7 +65,8 @@ def export_audience(
     """Write an audience without its holdout and without users who did not consent, and a manifest beside it.
 
     Columns: user_id (or hashed_id), propensity, segment_id; ordered by that first column. The file of an ad platform holds its columns of
-    hashed contacts instead, and the manifest counts what could not be normalised. Both files appear whole or not at all.
+    hashed contacts instead; what could not be normalised stands in `<path>.rejected.csv` (user_id, field, reason). Files appear whole or
+    not at all.
 
     Args:
         connection: The log as of the cutoff.
@@ -117,6 +118,9 @@ def export_audience(
         if rejected is not None:
             manifest["rejected"] = _counted(rejected)
             manifest["contacts"] = dict(chosen.contacts)
+    if rejected is not None:
+        with _whole(path.with_name(f"{path.name}.rejected.csv")) as partial:
+            _write_csv(partial, rejected, mark=True)
     try:
         write_json(path.with_name(f"{path.name}.manifest.json"), manifest)
     except OSError as error:
