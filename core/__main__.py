@@ -18,10 +18,12 @@ from typing import Any
 
 from core import __version__
 from core.arguments import (
+    TABLE_ENDINGS,
+    add_audience,
     add_files,
     add_model,
     add_question,
-    amount,
+    audience_options,
     cutoff_of,
     days,
     horizon_of,
@@ -29,16 +31,17 @@ from core.arguments import (
     out_path,
     positive,
     profile_options,
-    share,
+    read_file,
+    rule_of,
     strength,
 )
-from core.errors import CancelledError, CoreError, FileError, RuleError
+from core.errors import CancelledError, CoreError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.measuring_verbs import add_measuring_verbs
 from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.insight_tables import insight
-from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
+from core.pipeline.options import PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.verifying import verify
 from core.run_verbs import add_run_verbs
@@ -227,30 +230,21 @@ def _search(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
 
 
 def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    text = arguments.rule
-    try:
-        if not text.lstrip().startswith(("{", "[")):
-            text = Path(text).read_text(encoding="utf-8")
-        rule = json.loads(text)
-    except OSError as error:
-        raise FileError(
-            "The rule file {path!r} cannot be read ({error}); give a JSON file or JSON text.", path=arguments.rule, error=error.strerror
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RuleError("The rule is not JSON ({error}); see docs/audience-rules.md for the form.", error=error) from error
-    return targeting.audience(
-        home,
-        home.dataset(arguments.dataset),
-        rule=rule,
-        options=AudienceOptions(
-            name=arguments.name,
-            holdout_share=arguments.holdout,
-            margin=arguments.margin,
-            cost=arguments.cost,
-            hashed=arguments.hashed,
-        ),
-        out=out_path(arguments),
-    )
+    dataset, out = home.dataset(arguments.dataset), out_path(arguments, TABLE_ENDINGS)
+    return targeting.audience(home, dataset, rule=rule_of(arguments), options=audience_options(arguments), out=out)
+
+
+def _alike(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.planning import alike_record
+
+    return alike_record(screens.open_screen(home, arguments.dataset), read_file(arguments.ids), arguments.k, out_path(arguments))
+
+
+def _ad(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.matching import match_ad, match_record
+
+    found = match_ad(screens.open_screen(home, arguments.dataset), arguments.text, arguments.items or (), arguments.k)
+    return match_record(found, out_path(arguments))
 
 
 def _export(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -383,14 +377,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--k", type=positive, default=20)
     search.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive)")
 
-    audience = add("audience", _audience, "Size an audience rule and write its shoppers to a file.", heavy=False)
-    audience.add_argument("--rule", required=True, help="JSON text or a JSON file")
-    audience.add_argument("--name", default="audience")
-    audience.add_argument("--holdout", type=share, default=0.1, metavar="SHARE", help="share kept out of the file to measure the effect")
-    audience.add_argument("--margin", type=amount, default=0.0, help="margin of one purchase")
-    audience.add_argument("--cost", type=amount, default=0.0, help="cost of one contact")
-    audience.add_argument("--hashed", action="store_true", help="write salted SHA-256 of the ids instead of the ids")
-    audience.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
+    add_audience(add("audience", _audience, "Size an audience rule and write its shoppers to a file.", heavy=False))
+    alike = add("alike", _alike, "Find the shoppers most like a list of others, and tell how well that works.", heavy=False)
+    alike.add_argument("--ids", required=True, metavar="FILE", help="CSV, or one id a line")
+    ad = add("ad", _ad, "Find the shoppers most likely to answer an advertisement, and tell how well that works.", heavy=False)
+    ad.add_argument("--text", default="", help="of the advertisement")
+    ad.add_argument("--items", nargs="+", metavar="ITEM", help="items that it shows")
+    for verb_parser in (alike, ad):
+        verb_parser.add_argument("--k", type=positive, default=1000)
+        verb_parser.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
 
     export = add("export", _export, "Write every table of a dataset, one file each.", heavy=False)
     export.add_argument("--out", required=True, metavar="DIR")

@@ -1,17 +1,22 @@
 """Arguments of the command line that several verbs share: how they are asked for, checked, and turned into options."""
 
 import argparse
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from core.errors import FileError
+from core.errors import FileError, RuleError
 from core.pipeline.insight_tables import QUESTIONS
-from core.pipeline.options import IngestOptions, ProfileOptions
+from core.pipeline.options import AudienceOptions, IngestOptions, ProfileOptions
 from core.pipeline.profiling import options_in_use
 from core.pipeline.tuning import kept_model
 from core.store import Home
 from core.windows import parse_horizon, parse_time
+
+TABLE_ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
+"""Files that an audience is written to."""
 
 
 def add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -89,6 +94,71 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
 
 
+def add_audience(parser: argparse.ArgumentParser) -> None:
+    """Ask for a rule, what its audience is worth, and how its file is written."""
+    parser.add_argument("--rule", required=True, help='JSON text or a JSON file; a saved audience is {"audience": "its name"}')
+    parser.add_argument("--name", default="audience")
+    parser.add_argument("--holdout", type=share, default=0.1, metavar="SHARE", help="share kept out of the file to measure the effect")
+    parser.add_argument("--margin", type=amount, default=0.0, help="margin of one purchase")
+    parser.add_argument("--cost", type=amount, default=0.0, help="cost of one contact")
+    parser.add_argument("--hashed", action="store_true", help="write salted SHA-256 of the ids instead of the ids")
+    parser.add_argument("--platform", choices=("google", "meta", "tiktok"), help="write the file that this ad platform takes")
+    parser.add_argument(
+        "--contact",
+        type=contact,
+        nargs="+",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="columns of the users table, email=mail",
+    )
+    parser.add_argument("--calling-code", default="", metavar="CODE", help="of national phone numbers, such as 1, 44 or 86")
+    parser.add_argument("--least", type=int, metavar="K", help="refuse a file of fewer shoppers (default: the dataset's setting)")
+    parser.add_argument("--out", metavar="FILE", help="write the shoppers here (.csv, .parquet or .json)")
+
+
+def audience_options(arguments: argparse.Namespace) -> AudienceOptions:
+    """Return what an audience is worth and how its file is written."""
+    return AudienceOptions(
+        name=arguments.name,
+        holdout_share=arguments.holdout,
+        margin=arguments.margin,
+        cost=arguments.cost,
+        hashed=arguments.hashed,
+        platform=arguments.platform,
+        contacts=tuple(arguments.contact),
+        calling_code=arguments.calling_code,
+        least_users=arguments.least,
+    )
+
+
+def rule_of(arguments: argparse.Namespace) -> Any:
+    """Return the rule, from JSON text or a JSON file.
+
+    Raises:
+        FileError: The file cannot be read.
+        RuleError: It is not JSON.
+    """
+    text = arguments.rule
+    if not text.lstrip().startswith(("{", "[")):
+        text = read_file(text).decode("utf-8", errors="replace")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RuleError("The rule is not JSON ({error}); see docs/audience-rules.md for the form.", error=error) from error
+
+
+def read_file(path: str) -> bytes:
+    """Read a file whole.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise FileError("The file {path!r} cannot be read ({error}); name another.", path=path, error=error) from error
+
+
 def ingest_options(arguments: argparse.Namespace) -> IngestOptions:
     """Return which files were asked for and how they are read."""
     return IngestOptions(
@@ -130,20 +200,28 @@ def cutoff_of(arguments: argparse.Namespace) -> datetime | None:
     return parse_time(arguments.cutoff) if arguments.cutoff else None
 
 
-def out_path(arguments: argparse.Namespace) -> Path | None:
+def out_path(arguments: argparse.Namespace, endings: tuple[str, ...] = (".parquet", ".csv")) -> Path | None:
     """Return where a table is written; None where nobody asked.
 
     Raises:
-        FileError: The name ends in neither .parquet nor .csv, or its folder is missing.
+        FileError: The name has none of the endings, or its folder is missing.
     """
     if not arguments.out:
         return None
     path = Path(arguments.out)
-    if path.suffix not in (".parquet", ".csv"):
-        raise FileError("{path!r} must end in .parquet or .csv.", path=arguments.out)
+    if path.suffix not in endings:
+        raise FileError("{path!r} must end in {endings}.", path=arguments.out, endings=" or ".join(endings))
     if not path.parent.is_dir():
         raise FileError("The folder {path} does not exist; make it, or choose another.", path=path.parent)
     return path
+
+
+def contact(text: str) -> tuple[str, str]:
+    """A field and the column that holds it, FIELD=COLUMN."""
+    field, sign, column = text.partition("=")
+    if not (field and sign and column):
+        raise argparse.ArgumentTypeError(f"{text} is not FIELD=COLUMN")
+    return field, column
 
 
 def positive(text: str) -> int:

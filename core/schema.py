@@ -31,6 +31,10 @@ ACTS: Final = ("purchase", "cart", "favourite", "share", "click", "view")
 
 OPTIMIZERS: Final = ("adamw", "adam", "sgd")
 """Ways in which networks may learn."""
+RFM_GROUPS: Final = ("champions", "loyal", "recent", "occasional", "at_risk", "asleep", "never")
+"""Groups of buyers in the order of their numbers: who bought lately, often and much first; `never` bought (see `features.stages`)."""
+STAGES: Final = ("new", "active", "slipping", "away")
+"""Stages of a shopper's life in the order of their numbers."""
 
 EVENTS: Final = (
     "user_id",

@@ -176,7 +176,7 @@ def test_an_unknown_shopper_is_answered_with_near_ids(tiny: Path, monkeypatch: p
 def test_a_rule_sizes_and_exports_an_audience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tiny_home(tmp_path, users=40)
     app = open_page("audiences", home, monkeypatch)
-    app.selectbox(key="rule-event").set_value("purchase").run()
+    app.selectbox(key="rule-event-1").set_value("purchase").run()
     assert not app.error, words(app)
     assert app.metric[0].value == "20"
     app.button(key="audience-export").click().run()

@@ -248,7 +248,7 @@ def test_a_sentence_without_translation_stays_english() -> None:
 def test_the_screen_process_loads_no_model_library() -> None:
     code = (
         "import sys, importlib, json\n"
-        "names = 'frame state jobs charts controls importing quality atlas portrait chances lists targets overview'\n"
+        "names = 'frame state jobs charts controls importing quality atlas portrait chances lists audiences overview'\n"
         "for m in names.split():\n"
         "    importlib.import_module('pages.parts.' + m)\n"
         "heavy = ('torch','transformers','umap','lightgbm','sklearn','faiss','implicit','sknetwork')\n"

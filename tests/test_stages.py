@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from core.features.stages import RFM_GROUPS, STAGES, life_stages, rfm_groups, scores
+from core.features.stages import life_stages, rfm_groups, scores
+from core.schema import RFM_GROUPS, STAGES
 
 NAN = np.nan
 

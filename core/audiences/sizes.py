@@ -1,16 +1,16 @@
 """How large an audience is, how many of it will buy, and what contacting it is worth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil, sqrt
 from typing import Any
 
 import pyarrow as pa
 
-from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, scope_of
+from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, listed_users, scope_of
 from core.errors import RuleError
 from core.messages import Message, say
-from core.store import Connection, fetch, identifier
+from core.store import Connection, fetch, identifier, scalar
 
 LEAST_PLATFORM = 100
 """Ad platforms refuse smaller lists."""
@@ -108,6 +108,8 @@ class AudienceSize:
     detectable_lift: float | None
     """Relative difference between exported and holdout that a test would find (80 % power, two-sided 5 %); None without holdout."""
     warnings: tuple[str, ...]
+    unknown_ids: int = 0
+    """Ids that the rule lists by name and the log does not know."""
 
 
 def members(
@@ -173,9 +175,18 @@ def size_audience(
     columns = fetch(
         connection, "SELECT column_name FROM duckdb_columns() WHERE table_name = 'users' AND database_name = current_database()"
     )
-    return summarise(
+    size = summarise(
         listed, consent_column(frozenset(columns["column_name"].to_pylist())), value or Value(), calibration_error, holdout_share
     )
+    asked = listed_users(rule)
+    if not asked:
+        return size
+    there = scalar(connection, "SELECT count(DISTINCT user_id) FROM history WHERE list_contains($ids, user_id)", {"ids": sorted(asked)})
+    missing = len(asked) - int(there)
+    if not missing:
+        return size
+    told = say("{missing:,} of the {listed:,} ids listed in the rule are not in the log.", missing=missing, listed=len(asked))
+    return replace(size, unknown_ids=missing, warnings=(*size.warnings, told))
 
 
 def summarise(listed: pa.Table, consent: str | None, value: Value, calibration_error: float, holdout_share: float) -> AudienceSize:

@@ -22,6 +22,16 @@ _ACTS = {
     "refund": say("returned"),
     "other": say("did something else with"),
 }
+STAGE_WORDS = {"new": say("new"), "active": say("active"), "slipping": say("slipping away"), "away": say("gone quiet")}
+RFM_WORDS = {
+    "champions": say("champions"),
+    "loyal": say("loyal"),
+    "recent": say("recent"),
+    "occasional": say("occasional"),
+    "at_risk": say("at risk"),
+    "asleep": say("asleep"),
+    "never": say("never bought"),
+}
 _SIGNS = {
     "=": say("of exactly"),
     "!=": say("other than"),
@@ -84,6 +94,14 @@ def _tell(rule: Rule, vocabulary: Vocabulary, top: bool = False) -> Message:
             return say("have {column} {values}", column=content["column"].replace("_", " "), values=_listed(content["in"]))
         case "recommended":
             return _recommended(content)
+        case "stage":
+            return say("are in the stage {names}", names=_or([STAGE_WORDS[name] for name in content]))
+        case "rfm":
+            return say("are in the RFM group {names}", names=_or([RFM_WORDS[name] for name in content]))
+        case "affinity":
+            return say("favour “{category}” with an index of at least {index:g}", category=content["category"], index=content["at_least"])
+        case "audience":
+            return say("are in the audience “{name}”", name=content["name"])
         case _:
             return _users(content)
 
@@ -100,6 +118,10 @@ def _listed(values: list[Any]) -> Message:
     told = [say("{number}", number=value) if isinstance(value, int) else say("“{text}”", text=value) for value in values[:MOST_TOLD]]
     if len(values) > MOST_TOLD:
         told.append(say("{n:,} more", n=len(values) - MOST_TOLD))
+    return _or(told)
+
+
+def _or(told: list[Message]) -> Message:
     return joined(told, "{first} or {second}")
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
+from core.schema import RFM_GROUPS
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
-RFM_GROUPS = ("champions", "loyal", "recent", "occasional", "at_risk", "asleep", "never")
-"""Codes in the order of their numbers: who bought lately, often and much first; `never` bought."""
-STAGES = ("new", "active", "slipping", "away")
 NEW_DAYS = 28.0
 """A shopper first seen within so many days is new …"""
 LEAST_GAP_DAYS = 3.5

@@ -7,9 +7,11 @@ from core.features import stages
 from core.pipeline import screens
 from core.pipeline.places import in_order, map_log, places
 from core.pipeline.screens import Screen
+from core.schema import RFM_GROUPS, STAGES
 from core.store import fetch
 
-RFM_GROUPS, STAGES = stages.RFM_GROUPS, stages.STAGES
+__all__ = ["RFM_GROUPS", "STAGES", "affinity", "categories", "feature_values", "life", "rfm"]
+
 MOST_CATEGORIES = 60
 """Offered for colouring, those with most acts first."""
 

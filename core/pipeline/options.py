@@ -103,3 +103,10 @@ class AudienceOptions:
     margin: float = 0.0
     cost: float = 0.0
     hashed: bool = False
+    platform: str | None = None
+    """google, meta or tiktok: the file is theirs; None for one of our own."""
+    contacts: tuple[tuple[str, str], ...] = ()
+    """(field, attribute column) for the file of a platform."""
+    calling_code: str = ""
+    least_users: int | None = None
+    """Fewest users that the file may hold; None for what the dataset's setting says."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.audiences.exports import ExportOptions, export_audience
-from core.audiences.rules import rule_sql, scope_of
+from core.audiences.platforms import PLATFORMS
+from core.audiences.rules import resolve, rule_sql, scope_of
 from core.audiences.sizes import AudienceSize, Value, size_audience
 from core.audiences.words import Vocabulary, rule_sentence
-from core.errors import NotFoundError
+from core.errors import NotFoundError, RuleError
+from core.features import stages
 from core.insights.profit import taken_at
 from core.messages import Message
 from core.pipeline import screens, shoppers
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
-from core.schema import slug
+from core.schema import RFM_GROUPS, STAGES, slug
 from core.store import Dataset, fetch
 
 RULE_TABLES = {
@@ -32,6 +34,10 @@ RULE_TABLES = {
     "categories": ("propensity", "categories"),
     "recommendations": ("recommendations", "recommendations"),
 }
+GROUP_COLUMNS = ("days_since_purchase", "orders_all", "revenue_all", "tenure_days", "days_since_event", "active_gap_median_days")
+"""Counted features that tell RFM group and stage of life."""
+KEPT_SIZES = 50
+"""Sizes of a saved audience that are remembered."""
 
 
 def score_histogram(screen: Screen, bins: int = 25) -> tuple[Any, Any]:
@@ -155,7 +161,44 @@ def category_names(screen: Screen) -> list[str]:
 def rule_tables(screen: Screen) -> dict[str, pa.Table]:
     """Tables that audience rules may use, as far as their stages have run."""
     found = {name: screens.run_table(screen, kind, file) for name, (kind, file) in RULE_TABLES.items()}
-    return {name: table for name, table in found.items() if table is not None}
+    tables = {name: table for name, table in found.items() if table is not None}
+    if "counts" in tables and set(GROUP_COLUMNS) <= set(tables["counts"].column_names):
+        tables["groups"] = _groups(tables["counts"])
+    return tables
+
+
+def _groups(counts: pa.Table) -> pa.Table:
+    """RFM group and stage of life of every shopper: user_id, rfm, stage."""
+    values = {name: counts[name].to_numpy().astype(np.float64) for name in GROUP_COLUMNS}
+    recency, orders, revenue, tenure, silent, gap = (values[name] for name in GROUP_COLUMNS)
+    rfm = np.array(RFM_GROUPS)[stages.rfm_groups(recency, orders, revenue)]
+    life = np.array(STAGES)[stages.life_stages(tenure, silent, gap)]
+    return pa.table({"user_id": counts["user_id"], "rfm": pa.array(rfm, pa.string()), "stage": pa.array(life, pa.string())})
+
+
+def rule_scope(screen: Screen) -> frozenset[str]:
+    """Names of the tables that rules may use now, and `attributes` when the users table has any."""
+    return frozenset(rule_tables(screen)) | ({"attributes"} if user_columns(screen) else frozenset())
+
+
+def user_columns(screen: Screen) -> list[str]:
+    """Attribute columns of the users table, by name."""
+    with screen.log.history() as connection:
+        return sorted(set(fetch(connection, "SELECT * FROM users LIMIT 0").column_names) - {"user_id"})
+
+
+def feature_names(screen: Screen) -> list[str]:
+    """Counted features that a rule may compare, by name."""
+    return sorted(set(screens.run_columns(screen, "profiles", "counts")) - {"user_id"})
+
+
+def resolved(screen: Screen, rule: Any) -> Any:
+    """Put the rules of saved audiences where a rule names them.
+
+    Raises:
+        RuleError: There is no audience of that name, or one is made of itself.
+    """
+    return resolve(rule, {record["name"]: record["rule"] for record in saved_audiences(screen)})
 
 
 def vocabulary(screen: Screen, segment_names: Mapping[int, str] | None = None) -> Vocabulary:
@@ -205,6 +248,7 @@ def size(
     Raises:
         RuleError: The rule is malformed or asks for something this dataset does not have.
     """
+    rule = resolved(screen, rule)
     tables, words = rule_tables(screen), vocabulary(screen, segment_names)
     with screen.log.history() as connection:
         found = size_audience(
@@ -222,35 +266,59 @@ def size(
     return Audience(found, rule_sentence(rule, words), rule_sql(rule, scope))
 
 
-def export(
-    screen: Screen, name: str, rule: dict[str, Any], *, holdout: float, cost: float, margin: float, hashed: bool
-) -> tuple[Path, dict[str, Any]]:
-    """Write an audience as CSV with its manifest below the dataset's `exports`, and a line into the audit trail."""
-    folder = screen.dataset.path / "exports"
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    path = folder / f"{slug(name)}-{stamp}.csv"
-    options = ExportOptions(
-        hash_salt=dataset_salt(screen.dataset) if hashed else None,
-        holdout_share=holdout,
-        value=Value(cost, margin),
-        calibration_error=calibration_error(screen),
-        run_ids=screen.runs,
-    )
+def export(screen: Screen, name: str, rule: dict[str, Any], chosen: ExportOptions) -> tuple[Path, dict[str, Any]]:
+    """Write an audience with its manifest below the dataset's `exports`, and a line into the audit trail.
+
+    Args:
+        screen: What to read.
+        name: Of the audience.
+        rule: See `core.audiences.rules`.
+        chosen: Format, holdout, money, contacts; runs and calibration error are filled in.
+
+    Raises:
+        RuleError: The rule, the format or a contact column does not fit, or the file is too small.
+        StorageError: The file cannot be written.
+    """
+    ending = "csv" if chosen.format in PLATFORMS else "jsonl" if chosen.format == "json" else chosen.format
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    return export_to(screen, name, rule, screen.dataset.path / "exports" / f"{slug(name)}-{chosen.format}-{stamp}.{ending}", chosen)
+
+
+def export_to(screen: Screen, name: str, rule: Any, path: Path, chosen: ExportOptions) -> tuple[Path, dict[str, Any]]:
+    """Do as `export`, into a file of the caller's choice."""
+    options = replace(chosen, calibration_error=calibration_error(screen), run_ids=screen.runs)
     with screen.log.history() as connection:
         manifest = export_audience(
-            connection, rule_tables(screen), rule, path, cutoff=screen.log.until, options=options, vocabulary=vocabulary(screen)
+            connection,
+            rule_tables(screen),
+            resolved(screen, rule),
+            path,
+            cutoff=screen.log.until,
+            options=options,
+            vocabulary=vocabulary(screen),
         )
-    screens.audit(screen, {"act": "export audience", "dataset": screen.name, "audience": name, "rows": manifest["rows"], "hashed": hashed})
+    record = {
+        "act": "export audience", "dataset": screen.name, "version": screen.version, "audience": name, "rows": manifest["rows"],
+        "format": chosen.format, "hashed": chosen.hash_salt is not None or chosen.format in PLATFORMS, "holdout": manifest["holdout"],
+        "contacts": sorted(chosen.contacts.values()), "file": path.name, "sha256": manifest["sha256"],
+    }  # fmt: skip
+    screens.audit(screen, record)
     return path, manifest
 
 
 def saved_audiences(screen: Screen) -> list[dict[str, Any]]:
-    """Return saved audiences, newest first: name, rule, saved, holdout, cost, margin, users."""
+    """Return saved audiences, newest first: name, rule, saved, holdout, cost, margin, users, sizes (one for each version and its runs)."""
     return list(screen.dataset.saved("audiences") or [])
 
 
 def save_audience(screen: Screen, record: dict[str, Any]) -> None:
-    """Keep an audience under its name; an earlier one of that name is replaced."""
+    """Keep an audience under its name; an earlier one of that name is replaced.
+
+    Raises:
+        RuleError: It would be made of itself.
+    """
+    others = {other["name"]: other["rule"] for other in saved_audiences(screen)} | {record["name"]: record["rule"]}
+    resolve({"audience": record["name"]}, others)
     kept = [other for other in saved_audiences(screen) if other["name"] != record["name"]]
     stamped = {**record, "saved": datetime.now(UTC).isoformat(timespec="seconds"), "version": screen.version, "runs": dict(screen.runs)}
     screen.dataset.save("audiences", [stamped, *kept])
@@ -259,6 +327,48 @@ def save_audience(screen: Screen, record: dict[str, Any]) -> None:
 def delete_audience(screen: Screen, name: str) -> None:
     """Forget a saved audience."""
     screen.dataset.save("audiences", [other for other in saved_audiences(screen) if other["name"] != name])
+
+
+def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
+    """Size every saved audience that was not sized on the pinned version and runs yet, and remember the size.
+
+    Returns:
+        As `saved_audiences`; one that no longer can be sized carries `error`, its sentence.
+    """
+    records, changed = saved_audiences(screen), False
+    for record in records:
+        sizes = record.setdefault("sizes", [])
+        record.pop("error", None)
+        if sizes and sizes[-1]["version"] == screen.version and sizes[-1]["runs"] == dict(screen.runs):
+            continue
+        try:
+            found = size(screen, record["rule"], holdout=record.get("holdout", 0.0), cost=0.0, margin=0.0).size
+        except RuleError as error:
+            record["error"] = error.message
+            continue
+        sizes.append(
+            {
+                "version": screen.version,
+                "runs": dict(screen.runs),
+                "until": screen.log.until.isoformat(),
+                "users": found.everyone.users,
+                "expected_buyers": found.everyone.expected_buyers if found.everyone.scored else None,
+            }
+        )
+        record["sizes"], changed = sizes[-KEPT_SIZES:], True
+    if changed:
+        screen.dataset.save("audiences", [{key: value for key, value in record.items() if key != "error"} for record in records])
+    return records
+
+
+def least_users(screen: Screen) -> int:
+    """Fewest users that a file of this dataset may hold (k-anonymity); 0 when nobody set it."""
+    return int((screen.dataset.saved("settings") or {}).get("least_users", 0))
+
+
+def save_least_users(screen: Screen, least: int) -> None:
+    """Keep the fewest users that a file may hold."""
+    screen.dataset.save("settings", {**(screen.dataset.saved("settings") or {}), "least_users": int(least)})
 
 
 def calibration_error(screen: Screen) -> float:

@@ -279,18 +279,18 @@ def _personal(
 
 
 def _why_moved(row: Mapping[str, Any], closest: float) -> Message:
-    told: list[Message] = [row["why"]]
+    told: list[Message] = []
     if row["purchases"]:
         told.append(say("bought {n:,}×", n=row["purchases"]))
     if row["carts"]:
         told.append(say("in the cart or saved {n:,}×", n=row["carts"]))
     if row["views"]:
         told.append(say("viewed {n:,}×", n=row["views"]))
-    if np.isfinite(row["category_lift"]):
-        told.append(say("{lift:.1f}× as likely as others in “{category}”", lift=row["category_lift"], category=row["category"]))
     if np.isfinite(row["closeness"]):
         told.append(say("place {n} by closeness to the profile ({cosine:.2f})", n=int(closest), cosine=row["closeness"]))
-    return joined(told, "{first}, {second}")
+    if np.isfinite(row["category_lift"]):
+        told.append(say("{lift:.1f}× as likely as others in “{category}”", lift=row["category_lift"], category=row["category"]))
+    return joined([*told, row["why"]], "{first}, {second}")
 
 
 def _closeness(here: Reading, user_id: str, items: list[str]) -> Floats:

@@ -259,7 +259,7 @@ def _similarities(screen: Screen, user_id: str) -> tuple[npt.NDArray[Any], npt.N
     at = np.flatnonzero(user_ids == user_id)
     if not len(at):
         return None
-    counted = None if has_text else _standardised(counts)
+    counted = None if has_text else standardised(counts)
     own = next(read_rows(path, "text", int(at[0]), int(at[0]) + 1))[1][0] if counted is None else counted[at[0]]
     if not own.any():
         return None
@@ -271,7 +271,8 @@ def _similarities(screen: Screen, user_id: str) -> tuple[npt.NDArray[Any], npt.N
     return user_ids, similarity
 
 
-def _standardised(counts: pa.Table) -> npt.NDArray[np.float32]:
+def standardised(counts: pa.Table) -> npt.NDArray[np.float32]:
+    """Return counted features on one scale (U, F): signed logarithm, mean 0, spread 1; unknown ones as 0."""
     values = np.nan_to_num(counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64))
     values = np.sign(values) * np.log1p(np.abs(values))
     return np.asarray((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9), np.float32)

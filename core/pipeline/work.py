@@ -18,9 +18,11 @@ from core.messages import Message, say
 from core.pipeline.drawing import draw_map
 from core.pipeline.exporting import export_tables
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
+from core.pipeline.outcomes import refresh_audiences
 from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
+from core.pipeline.screens import open_screen
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows
@@ -198,6 +200,8 @@ def run(
     step(
         "predict", 0.7, 1.0, lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, progress=report), may_fail=True
     )
+    if cutoff is None:  # saved audiences follow the new results, and their size before stays on record
+        refresh_audiences(open_screen(home, name))
     return {"dataset": name, "stages": stages, "results": results, "warnings": warnings}
 
 

@@ -30,7 +30,7 @@ def ask_for(here: Screen) -> Wanted | None:
     cells = st.columns([3, 2, 2, 1], vertical_alignment="bottom", gap="medium")
     query = cells[0].text_input(_("Search for"), key="search-query", placeholder=_("such as a shopper would type"), max_chars=2000)
     typed = cells[1].text_input(_("In the order of shopper"), key="search-user", placeholder=_("an id, or nobody's"))
-    strength = cells[2].slider(_("Strength of her own order"), 0.0, 1.0, 0.5, 0.1, key="search-strength")
+    strength = cells[2].slider(_("Strength of the personal order"), 0.0, 1.0, 0.5, 0.1, key="search-strength")
     k = cells[3].number_input(_("Matches"), 5, searching.MOST_ROWS, 20, 5, key="search-k")
     with st.container(horizontal=True):
         st.button(_("Draw a shopper at random"), key="search-random", on_click=_draw, args=(here,))

@@ -151,18 +151,26 @@ def bars(
     return figure
 
 
-def heat(grid: npt.NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], label: str, look: Look) -> go.Figure:
-    """A grid of counts, such as weekday × hour."""
+def heat(
+    grid: npt.NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    look: Look,
+    *,
+    hover_form: str = "%{y} %{x}:00<br>%{z:,}",
+) -> go.Figure:
+    """A grid of counts or shares, such as weekday × hour."""
     figure = empty_figure(look, height=70 + 32 * len(rows))
     figure.add_heatmap(
         z=grid,
-        x=list(columns),
+        x=[hover(c) for c in columns],
         y=[hover(r) for r in rows],
         colorscale=list(look.ramp),
         xgap=1.5,
         ygap=1.5,
         colorbar={"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 10, "tickfont": {"color": look.quiet}},
-        hovertemplate="%{y} %{x}:00<br>%{z:,}<extra></extra>",
+        hovertemplate=f"{hover_form}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(type="category")

@@ -1,0 +1,60 @@
+"""Saved audiences: their size on each version, export, removal."""
+
+import pandas as pd
+import streamlit as st
+
+from core.pipeline import outcomes
+from core.pipeline.screens import Screen
+from pages.parts.audiences.exporting import export
+from pages.parts.text import _, day, minute, number, plain, said, whole
+
+
+def saved(here: Screen) -> None:
+    """List what was saved, with its sizes, export and removal."""
+    found = outcomes.refresh_audiences(here)
+    st.subheader(_("Saved audiences"))
+    if not found:
+        st.caption(_("None yet. Build one above, or draw around shoppers on the map."))
+    for place, record in enumerate(found):
+        with st.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(
+                    f"**{plain(record['name'])}** · "
+                    + _("{n} shoppers when saved on {time}", n=whole(record.get("users")), time=minute(record["saved"], here.zone)),
+                    width="stretch",
+                )
+                if st.button(_("Prepare the file"), key=f"export-{place}"):
+                    export(here, record)
+                    st.rerun()
+                if st.button(_("Remove"), key=f"remove-{place}"):
+                    outcomes.delete_audience(here, record["name"])
+                    st.rerun()
+            if "error" in record:
+                st.caption(plain(said(record["error"])))
+            _sizes(record, here.zone)
+
+
+def _sizes(record: dict[str, list[dict[str, object]]], zone: str) -> None:
+    """The size on each version, newest first, with what changed."""
+    sizes = record.get("sizes", [])
+    if not sizes:
+        return
+    rows = pd.DataFrame(sizes)
+    change = rows["users"].diff()
+    last = sizes[-1]
+    told = _("now {n} shoppers on {version}", n=whole(last["users"]), version=plain(str(last["version"])))  # type: ignore[arg-type]
+    if len(rows) < 2:
+        st.caption(told)
+        return
+    with st.expander(f"{told} · {change.iloc[-1]:+,.0f}"):
+        for row, moved in zip(rows.iloc[::-1].to_dict("records"), change.iloc[::-1], strict=True):
+            st.markdown(
+                _(
+                    "- {version}, log until {day}: {n} shoppers ({change}), {buyers} expected to act",
+                    version=plain(row["version"]),
+                    day=day(row["until"], zone),
+                    n=whole(row["users"]),
+                    change="–" if moved != moved else f"{moved:+,.0f}",
+                    buyers=number(row["expected_buyers"], 0),
+                )
+            )
