@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from core.predictor.bgnbd import COLUMNS, FittedBgNbd, fit_bgnbd, log_likelihoods
+from core.predictor.bgnbd import COLUMNS, FittedBgNbd, fit_bgnbd
 from core.predictor.matrix import Matrix
 
 TRUE = (0.8, 9.0, 0.8, 2.5)
@@ -51,15 +51,6 @@ def test_chances_are_those_that_happen(world: tuple[Matrix, np.ndarray, FittedBg
     order = np.argsort(chance)
     for part in np.array_split(order, 5):
         assert labels[part].mean() == pytest.approx(chance[part].mean(), abs=0.05)
-
-
-def test_a_hand_computed_likelihood() -> None:
-    # x = 0: (alpha / (alpha + T))^r
-    found = log_likelihoods(2.0, 10.0, 1.0, 3.0, np.array([0.0]), np.array([0.0]), np.array([10.0]))
-    assert found[0] == pytest.approx(2 * np.log(0.5))
-    # x = 1, r = 1: alpha B(a, b + 1) / B(a, b) [ 1 / (alpha + T)^2 + a / b / (alpha + t)^2 ], B(1, 4) / B(1, 3) = 3/4
-    found = log_likelihoods(1.0, 10.0, 1.0, 3.0, np.array([1.0]), np.array([10.0]), np.array([30.0]))
-    assert found[0] == pytest.approx(np.log(10 * 0.75 * (1 / 1600 + 1 / 3 / 400)))
 
 
 def test_longer_silence_lowers_the_chance_and_contributions_add_up(world: tuple[Matrix, np.ndarray, FittedBgNbd]) -> None:

@@ -10,18 +10,18 @@ from math import factorial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import betaln, gammaln, logit
+from scipy.special import logit
 
 from core.metrics import CLIP
 from core.predictor.matrix import Floats, Matrix
+from core.purchasing import chance_of_purchase, fit_purchases
 
 COLUMNS = ("orders_all", "tenure_days", "days_since_purchase")
 """Orders, days since the first event, days since the last order."""
 MOST_ROWS = 20_000
 """Rows that the four parameters are fitted on; more would not move them."""
-SMALLEST, LARGEST = 1e-3, 1e4
-"""Bounds of the parameters: a log without repeat purchases would let them run away."""
+SHORTEST = 1e-3
+"""Days since the first purchase that a history has at least."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,7 @@ class FittedBgNbd:
             last: Days from the first to the last purchase (N,).
             age: Days from the first purchase to the cutoff (N,).
         """
-        shape = self.r + repeats
-        left = np.where(repeats > 0, self.a / np.maximum(self.b + repeats - 1, 1e-9), 0.0)
-        with np.errstate(over="ignore"):
-            alive = 1 / (1 + left * ((self.alpha + age) / (self.alpha + last)) ** shape)
-        return np.asarray(alive * -np.expm1(shape * np.log((self.alpha + age) / (self.alpha + age + self.horizon_days))))
+        return chance_of_purchase(np.log([self.r, self.alpha, self.a, self.b]), repeats, last, age, self.horizon_days)
 
     def _logits(self, orders: Floats, age: Floats, silent: Floats) -> Floats:
         repeats, last, age = _statistics(orders, age, silent)
@@ -96,26 +92,9 @@ def fit_bgnbd(matrix: Matrix, horizon_days: float, rng: np.random.Generator) -> 
     columns = _columns(chosen)
     repeats, last, age = _statistics(*columns)
 
-    def loss(logs: Floats) -> float:
-        r, alpha, a, b = np.exp(logs).tolist()
-        return -float(log_likelihoods(r, alpha, a, b, repeats, last, age).mean())
-
-    bounds = [(np.log(SMALLEST), np.log(LARGEST))] * 4
-    start = np.log([0.5, max(float(np.median(age)) / 4, 1.0), 0.7, 2.5])
-    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
-    r, alpha, a, b = (float(value) for value in np.exp(found.x))
+    found = fit_purchases(repeats, last, np.maximum(age, SHORTEST))
     usual = tuple(float(np.median(column)) for column in columns)
-    return FittedBgNbd(r, alpha, a, b, horizon_days, usual)
-
-
-def log_likelihoods(r: float, alpha: float, a: float, b: float, repeats: Floats, last: Floats, age: Floats) -> Floats:
-    """Log likelihood of each history (N,), equation 6 of the paper."""
-    shape = r + repeats
-    common = gammaln(shape) - gammaln(r) + r * np.log(alpha) + betaln(a, b + repeats) - betaln(a, b)
-    alive = -shape * np.log(alpha + age)
-    # the paper's B(a + 1, b + x - 1) / B(a, b) over B(a, b + x) / B(a, b) is a / (b + x - 1)
-    gone = np.log(a) - np.log(np.maximum(b + repeats - 1, 1e-9)) - shape * np.log(alpha + last)
-    return np.asarray(common + np.where(repeats > 0, np.logaddexp(alive, gone), alive))
+    return FittedBgNbd(found.r, found.alpha, found.a, found.b, horizon_days, usual)
 
 
 def _columns(matrix: Matrix) -> tuple[Floats, Floats, Floats]:
