@@ -77,13 +77,13 @@ class Rival:
 
 
 def choose_pooling(
-    acts: Sequence["Acts"], vectors: Sequence[ItemVectors], counts: Sequence[Floats], labels: Sequence[Bools]
+    acts: Sequence["Acts"], vectors: ItemVectors, counts: Sequence[Floats], labels: Sequence[Bools]
 ) -> tuple[Pooling, list[Rival]]:
     """Choose the half-life, then the weights: the best way whose gain over the usual one is above zero with its interval.
 
     Args:
         acts: What each shopper did before the cutoff that is learned at, and before a later one.
-        vectors: Text vectors as of the two.
+        vectors: Text vectors of the items.
         counts: (U, F) of the same shoppers.
         labels: (U, T), who acts after each.
     """
@@ -93,7 +93,7 @@ def choose_pooling(
 
     def scores(days: float, name: str) -> Floats:
         if (days, name) not in found:
-            pooled = [some.pool(items, days, WEIGHTS[name]) for some, items in zip(acts, vectors, strict=True)]
+            pooled = [some.pool(vectors, days, WEIGHTS[name]) for some in acts]
             train, test = ({"counts": known, "text": text.astype(np.float64)} for known, text in zip(counts, pooled, strict=True))
             x, x_test = Scaled(train, test).weighed(equal("counts", "text"))
             found[days, name] = fit_ridge(x, truth, [PENALTY])[0](x_test)

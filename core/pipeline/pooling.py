@@ -11,19 +11,25 @@ from core.errors import CutoffError
 from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import fitting_horizon
-from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import Earlier
 from core.store import Log
 
 if TYPE_CHECKING:
+    from core.encoder.items import ItemVectors
     from core.encoder.pooling_choice import Pooling
 
 
-def settle_pooling(log: Log, texts: TextProfiles, options: ProfileOptions, earlier: Earlier | None) -> tuple["Pooling", dict[str, Any]]:
+def settle_pooling(log: Log, vectors: "ItemVectors", options: ProfileOptions, earlier: Earlier | None) -> tuple["Pooling", dict[str, Any]]:
     """Say how acts are weighed, and why; what an earlier version chose stays, so that nobody's profile moves but who acted.
 
     The choice learns two horizons before the end and is judged one horizon before it, so it sees nothing that a profile as of the end
     may not see. What judges profiles or predicts at earlier cutoffs must not rest on it, and pools as usual.
+
+    Args:
+        log: Whose end is the cutoff.
+        vectors: Text vectors as of the cutoff; all rivals pool the same ones, so that no text is encoded for the choice.
+        options: A half-life in it is taken as it is.
+        earlier: The run of an earlier version, if there is one.
 
     Returns:
         The way, and a card: {"half_life_days", "weights", "why", "rivals", "judged_at", "users", "targets", "horizon_days"}.
@@ -37,10 +43,10 @@ def settle_pooling(log: Log, texts: TextProfiles, options: ProfileOptions, earli
     if before:
         kept = Pooling(float(before["half_life_days"]), str(before["weights"]))
         return kept, {**before, **asdict(kept), "why": say("It was kept from {version}.", version=earlier.version if earlier else "–")}
-    return _chosen(log, texts)
+    return _chosen(log, vectors)
 
 
-def _chosen(log: Log, texts: TextProfiles) -> tuple["Pooling", dict[str, Any]]:
+def _chosen(log: Log, vectors: "ItemVectors") -> tuple["Pooling", dict[str, Any]]:
     from core.encoder.pooling_choice import MOST_TARGETS, MOST_USERS, Pooling, choose_pooling, read_acts
     from core.encoder.probe import can_judge
     from core.features import compute_features
@@ -58,17 +64,13 @@ def _chosen(log: Log, texts: TextProfiles) -> tuple["Pooling", dict[str, Any]]:
         return usual, too_little
     if not can_judge(*targets.labels).any():
         return usual, too_little
-    acts, vectors, counts, labels = [], [], [], []
+    acts, counts, labels = [], [], []
     for at, users, truth in zip(cutoffs, targets.users, targets.labels, strict=True):
         rows = np.sort(np.random.default_rng(0).permutation(len(users))[:MOST_USERS])
-        found = texts.item_vectors(at)
-        if found is None:
-            return usual, too_little
         with log.history(at) as connection:
             matrix = matrix_of(compute_features(connection, at))
-            acts.append(read_acts(connection, found, [users[int(row)] for row in rows]))
+            acts.append(read_acts(connection, vectors, [users[int(row)] for row in rows]))
         assert matrix.user_ids == users
-        vectors.append(found)
         counts.append(np.sign(matrix.values[rows]) * np.log1p(np.abs(matrix.values[rows])))
         labels.append(truth[rows])
     if not can_judge(*labels).any():

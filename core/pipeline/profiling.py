@@ -51,7 +51,7 @@ def profile(
         counts = compute_features(connection, log.until)
     vectors, pooling = texts.item_vectors(log.until), None
     if vectors is not None:
-        way, pooling = settle_pooling(log, texts, options, earlier)
+        way, pooling = settle_pooling(log, vectors, options, earlier)
         texts.half_life, texts.weights = way.half_life_days, way.event_weights
     text = texts(log.until)
     with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
