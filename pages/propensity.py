@@ -23,7 +23,7 @@ if here:
         groups(here)
         depth_choice(here)
         distribution(here, manifest)
-        model_table(manifest)
+        model_table(here, manifest)
         why(here)
         by_category(here, manifest)
         spending(here, manifest)
