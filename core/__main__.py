@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from core import __version__
-from core.arguments import add_files, add_model, amount, cutoff_of, horizon_of, ingest_options, out_path, positive, profile_options, share
+from core.arguments import (
+    add_files,
+    add_model,
+    amount,
+    cutoff_of,
+    days,
+    horizon_of,
+    ingest_options,
+    out_path,
+    positive,
+    profile_options,
+    share,
+)
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.measuring_verbs import add_measuring_verbs
@@ -25,7 +37,7 @@ from core.pipeline.drawing import draw_map
 from core.pipeline.options import AudienceOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.run_verbs import add_run_verbs
-from core.schema import ACTS
+from core.schema import ACTS, OPTIMIZERS
 from core.store import Home, peak_memory_mb
 from core.windows import parse_time
 
@@ -157,6 +169,11 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
         horizon=horizon_of(arguments),
         category=arguments.category,
         seed=arguments.seed,
+        models=tuple(name for name in (arguments.models or "").split(",") if name),
+        optimizer=arguments.optimizer,
+        look_back_days=arguments.look_back,
+        revenue=arguments.revenue,
+        attributes=arguments.attributes,
     )
     with report.stage("predict", 0.0, 1.0):
         return predict(
@@ -300,6 +317,15 @@ def _parser() -> argparse.ArgumentParser:
     predict = add("predict", _predict, "Train and score: the calibrated chance that each shopper acts within the horizon.", heavy=True)
     predict.add_argument("--act", default="purchase", choices=ACTS)
     predict.add_argument("--category", metavar="C|all", help="a category, or all of them: chance to buy in it")
+    predict.add_argument(
+        "--models",
+        metavar="M,…",
+        help="further models that compete, some minutes each: cnn, gru, transformer (over single acts), lightgbm_text",
+    )
+    predict.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="of the networks")
+    predict.add_argument("--look-back", type=days, metavar="DAYS", help="only shoppers with an event in so many days, such as 45 to 90")
+    predict.add_argument("--revenue", action="store_true", help="also what each shopper will spend within the horizon")
+    predict.add_argument("--attributes", action="store_true", help="let models see shopper attributes (age, region …); off by default")
     recommend = add("recommend", _recommend, "Rank items for every shopper.", heavy=True)
     recommend.add_argument("--k", type=positive, default=20)
     recommend.add_argument("--source", default="blend", help="blend, or one source alone")

@@ -107,6 +107,14 @@ def amount(text: str) -> float:
     return number
 
 
+def days(text: str) -> float:
+    """A number of days from 1 to 3650; `90d` is read too."""
+    number = float(text.lower().rstrip("d"))
+    if not 1 <= number <= 3650:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 3650 days")
+    return number
+
+
 def share(text: str) -> float:
     """A share from 0 to below 1."""
     share = float(text)

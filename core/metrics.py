@@ -126,6 +126,28 @@ def calibration_floor(propensities: npt.ArrayLike, rng: np.random.Generator, bin
     return float(np.mean([calibration_error(rng.random(len(chance)) < chance, chance, bins) for _ in range(draws)]))
 
 
+def calibration_by_group(labels: npt.ArrayLike, propensities: npt.ArrayLike, groups: npt.ArrayLike) -> list[dict[str, object]]:
+    """Sum of propensities against what happened in each group, largest group first, ties by name.
+
+    Returns:
+        group, users, expected (sum of propensities), happened, mean_propensity, rate with its Wilson interval low/high, and gap: the
+        difference happened - expected in standard deviations of a perfect model, sqrt(sum p (1 - p)).
+    """
+    truth, chance = np.asarray(labels, dtype=np.float64), np.asarray(propensities, dtype=np.float64)
+    names, place = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    table: list[dict[str, object]] = []
+    for number, name in enumerate(names.tolist()):
+        inside = place == number
+        users, expected, happened = int(inside.sum()), float(chance[inside].sum()), float(truth[inside].sum())
+        low, high = wilson(happened, users)
+        noise = float(np.sqrt((chance[inside] * (1 - chance[inside])).sum()))
+        table.append(
+            {"group": name, "users": users, "expected": expected, "happened": int(happened), "mean_propensity": expected / users,
+             "rate": happened / users, "low": low, "high": high, "gap": (happened - expected) / noise if noise else float("nan")}
+        )  # fmt: skip
+    return sorted(table, key=lambda row: (-int(str(row["users"])), str(row["group"])))
+
+
 def bootstrap(measure: Callable[[npt.NDArray[np.int64]], float], n: int, rng: np.random.Generator, draws: int = 400) -> Estimate:
     """Estimate a measure and its 95 % percentile interval by resampling observations (users).
 

@@ -29,6 +29,9 @@ INTEREST_TYPES: Final = ("view", "click", "favourite", "share", "cart", "purchas
 ACTS: Final = ("purchase", "cart", "favourite", "share", "click", "view")
 """Acts that a propensity may be asked for."""
 
+OPTIMIZERS: Final = ("adamw", "adam", "sgd")
+"""Ways in which networks may learn."""
+
 EVENTS: Final = (
     "user_id",
     "item_id",

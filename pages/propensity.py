@@ -5,6 +5,7 @@ import streamlit as st
 from core.pipeline import screens
 from pages.parts import downloads, frame
 from pages.parts.backtest import past_windows
+from pages.parts.belief import groups, spending
 from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
 from pages.parts.profit import profit
@@ -21,12 +22,14 @@ if here:
             st.markdown("- " + plain(sentence))
         cards(manifest)
         plots(here)
+        groups(here)
         depth_choice(here)
         profit(here)
         distribution(here, manifest)
         model_table(manifest)
         why(here)
-        by_category(here)
+        by_category(here, manifest)
+        spending(here, manifest)
         past_windows(here, manifest)
         how_made(here, manifest)
         frame.notes(manifest.get("warnings", []))

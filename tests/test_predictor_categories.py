@@ -8,15 +8,17 @@ import pyarrow as pa
 import pytest
 
 from core.errors import CutoffError, GateError
+from core.metrics import auc
 from core.predictor.categories import CategoryResult, fit_category_propensity
-from core.predictor.grid import build_grid, category_affinity, positive_pairs
+from core.predictor.category_judging import MacroAuc
+from core.predictor.grid import Pairs, build_grid, category_affinity, category_texts, positive_pairs
 from core.predictor.matrix import Matrix
-from core.predictor.options import PropensityOptions
+from core.predictor.options import PooledOptions, PropensityOptions
 from core.store import Log
 from tests.worlds import at
 
 NAMES = ["cups", "milk", "tea"]
-OPTIONS = PropensityOptions(horizon=timedelta(days=7))
+OPTIONS = PropensityOptions(horizon=timedelta(days=7), pooled=PooledOptions(members=1, hidden=16, epochs=6, learning_rate=5e-3))
 USERS = [f"u{i:03d}" for i in range(300)]
 TASTE = np.random.default_rng(5).beta(0.6, 0.9, (300, 3))
 
@@ -103,7 +105,75 @@ def test_a_grid_has_the_pairs_of_every_user_in_order() -> None:
 
 
 def test_text_affinity_is_highest_for_the_category_a_user_reads_about() -> None:
-    items = np.eye(3, dtype=np.float32)
-    affinity = category_affinity(np.array([[0.1, 0.9, 0], [0, 0, 0]], dtype=np.float32), NAMES, NAMES, items)
+    texts = category_texts(NAMES, NAMES, np.eye(3, dtype=np.float32))
+    affinity = category_affinity(np.array([[0.1, 0.9, 0], [0, 0, 0]], dtype=np.float32), texts)
     assert affinity[0].argmax() == 1
     assert affinity[1].tolist() == [0, 0, 0]
+
+
+def test_pairs_of_some_users_are_those_of_everyone() -> None:
+    matrix, counts = matrix_at(at(20)), counts_at(at(20))
+    rows = np.array([3, 4, 250])
+    whole, some = build_grid(matrix, counts, NAMES), Pairs(matrix, counts, NAMES).grid(rows)
+    assert some.user_ids == [USERS[row] for row in rows]
+    assert np.array_equal(some.values, whole.values.reshape(300, 3, -1)[rows].reshape(9, -1), equal_nan=True)
+
+
+def test_no_two_columns_of_a_grid_share_a_name() -> None:
+    matrix = Matrix(["a"], ["orders_all", "days_since_purchase"], np.array([[2.0, 5.0]]))
+    grid = build_grid(matrix, counts_at(at(20)), NAMES)
+    assert len(set(grid.columns)) == len(grid.columns)
+    assert grid.column("shopper_days_since_purchase").tolist() == [5, 5, 5]
+    assert np.isnan(grid.column("days_since_purchase")).all()
+
+
+def test_macro_auc_under_weights_is_the_mean_auc_of_repeated_users_with_ties_half() -> None:
+    rng = np.random.default_rng(0)
+    labels, scores = (rng.random((200, 4)) < 0.3).astype(float), rng.integers(0, 6, (200, 4)).astype(float)
+    asked, weights = rng.random((200, 4)) < 0.7, rng.integers(0, 3, 200)
+    rows = np.repeat(np.arange(200), weights)
+    found = [auc(labels[rows, c][asked[rows, c]], scores[rows, c][asked[rows, c]]) for c in range(4)]
+    assert MacroAuc(labels, scores, asked)(weights.astype(float)) == pytest.approx(np.mean(found), abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def readers() -> CategoryResult:
+    """Shoppers who have bought nothing yet, and whose texts alone tell what they will buy."""
+    rng = np.random.default_rng(3)
+    text = rng.normal(size=(300, 3)).astype(np.float32)
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
+
+    def people(cutoff: datetime) -> Matrix:
+        return Matrix(USERS, ["orders_all", "tenure_days"], matrix_at(cutoff).values, text)
+
+    def nothing(cutoff: datetime) -> pa.Table:
+        return counts_at(cutoff).slice(0, 1)
+
+    def bought(cutoff: datetime) -> pa.Table:
+        chance = 1 / (1 + np.exp(-5 * text))
+        hit = np.argwhere(np.random.default_rng(cutoff.toordinal()).random(chance.shape) < chance)
+        return pa.table({"user_id": [USERS[u] for u, _ in hit], "category": [NAMES[c] for _, c in hit]})
+
+    log = Log(path=Path("never opened"), start=at(0), until=at(42))
+    texts = category_texts(NAMES, NAMES, np.eye(3, dtype=np.float32))
+    return fit_category_propensity(log, people, nothing, bought, NAMES, OPTIONS, np.random.default_rng(0), lambda _: texts)
+
+
+def test_where_counts_know_nothing_texts_do_and_the_interval_says_so(readers: CategoryResult) -> None:
+    found, won = readers.metrics["macro_auc_new"], readers.metrics["winner"]
+    assert won in ("pooled", "lightgbm_text", "mean_text", "mean")
+    assert found[won]["low"] > found["logistic"]["high"]
+    assert readers.metrics["difference_new"]["low"] > 0
+    assert "better" in readers.verdict[1] and "new to the shopper" in readers.verdict[1]
+    assert sum(readers.by_category["new_users"].to_pylist()) == readers.metrics["new_pairs"] >= 899
+
+
+def test_the_baseline_on_counts_sees_no_text(readers: CategoryResult) -> None:
+    assert readers.metrics["macro_auc"]["lightgbm"]["high"] < readers.metrics["macro_auc"]["lightgbm_text"]["low"]
+
+
+def test_the_winner_is_the_best_on_validation_and_means_compete_with_their_parts(fitted: CategoryResult) -> None:
+    losses = fitted.metrics["validation"]
+    assert set(losses) == {"lightgbm", "logistic", "pooled", "mean"}
+    assert losses[fitted.metrics["winner"]] == min(losses.values())
+    assert fitted.metrics["difference"]["against"] in ("personal count", "logistic", "lightgbm")

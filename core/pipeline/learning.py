@@ -42,7 +42,7 @@ def learn_curve(
     from core.predictor.few_labels import few_labels
     from core.predictor.learning_curve import POSITIVES, learning_curve
     from core.predictor.plan import TRAIN_USERS
-    from core.predictor.propensity import one_thread
+    from core.predictor.threads import one_thread
 
     options, began, log = options or ProfileOptions(), Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)

@@ -51,6 +51,16 @@ class PredictOptions:
     category: str | None = None
     """A category, or `all`: the chance to buy in it."""
     seed: int = 0
+    models: tuple[str, ...] = ()
+    """Further models that compete: cnn, gru, transformer (over single acts), lightgbm_text."""
+    optimizer: str = "adamw"
+    """adamw, adam or sgd, of the networks."""
+    look_back_days: float | None = None
+    """Only shoppers with an event in so many days before a cutoff are learned from and scored; None: everyone with an event."""
+    revenue: bool = False
+    """Also what each shopper will spend within the horizon."""
+    attributes: bool = False
+    """Let models see the shopper attributes (age, region …); off, because chances would then differ by group."""
 
 
 @dataclass(frozen=True)

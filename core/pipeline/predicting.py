@@ -1,6 +1,5 @@
 """Propensities: features and text profiles at every cutoff, models, scores; and the same by category."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -8,22 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from core.artifacts import read_table, write_table
+from core.artifacts import read_table, write_arrays, write_table
 from core.errors import CutoffError, GateError
-from core.messages import say
-from core.pipeline.blocks import BlocksAt
+from core.messages import Message, say
+from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import TextProfiles
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
-from core.store import Began, Dataset, Home, Log, RunDraft
+from core.store import Began, Dataset, Home, RunDraft
 
 if TYPE_CHECKING:
-    from core.predictor.matrix import Matrix
+    from core.predictor.categories import CategoryResult
     from core.predictor.options import PropensityOptions
 
 MOST_CATEGORIES = 100
@@ -47,9 +44,7 @@ def predict(
         CutoffError: The log is too short for the horizon.
         NotFoundError: No item has the asked-for category.
     """
-    from core.features import act_labels, compute_features, one_category_labels
-    from core.predictor.matrix import Matrix, matrix_of
-    from core.predictor.options import PropensityOptions
+    from core.predictor.options import NetworkOptions, PropensityOptions
     from core.predictor.propensity import fit_propensity
     from core.predictor.result import save_result
 
@@ -62,6 +57,11 @@ def predict(
         "horizon_hours": horizon / timedelta(hours=1),
         "category": options.category,
         "seed": options.seed,
+        "models": list(options.models),
+        "optimizer": options.optimizer,
+        "look_back_days": options.look_back_days,
+        "revenue": options.revenue,
+        "attributes": options.attributes,
         "blocks": list(profile.blocks),
         "model": profile.model,
     }
@@ -69,34 +69,29 @@ def predict(
     reused = run_id is not None
     if run_id is None:
         only = options.category if options.category != "all" else None
-        texts = TextProfiles(home, log, profile, part_of(progress, 0.0, 0.1))
-        blocks = BlocksAt(log, texts, profile, options.seed)
-
-        @cache
-        def matrix_at(at: datetime) -> Matrix:
-            with log.history(at) as connection:
-                counts = compute_features(connection, at)
-            return matrix_of(counts, texts(at))
-
-        @cache
-        def with_sequence(at: datetime) -> Matrix:
-            """The transformer learns at the first training cutoff, which is asked for first, and reads the later ones."""
-            found = blocks.sequence(at, part_of(progress, 0.1, 0.2), learn=blocks.taught_at is None)
-            return replace(matrix_at(at), sequence=found.get("sequence"))
-
-        def labels_at(at: datetime) -> pa.Table:
-            return act_labels(log, at, horizon, options.act) if only is None else one_category_labels(log, at, horizon, only)
-
-        asked = PropensityOptions(act=options.act, horizon=horizon, category=only, seed=options.seed)
-        main_end = 0.6 if options.category == "all" else 1.0
-        seen_at = with_sequence if "sequence" in profile.blocks else matrix_at
-        result = fit_propensity(log, seen_at, labels_at, asked, np.random.default_rng(options.seed), part_of(progress, 0.2, main_end))
+        known = Known(home, log, horizon, options, profile, part_of(progress, 0.0, 0.2))
+        network = replace(NetworkOptions(), optimizer=options.optimizer)
+        asked = PropensityOptions(
+            act=options.act,
+            horizon=horizon,
+            category=only,
+            seed=options.seed,
+            models=options.models,
+            purchase_only=known.is_purchase_only,
+            network=network,
+        )
+        main_end = 0.6 if options.category == "all" else 0.95
+        rng = np.random.default_rng(options.seed)
+        result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, part_of(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
-            draft.record |= {"act": options.act, **save_result(result, draft.path), "sequence": blocks.cards.get("sequence")}
-            if why := blocks.missing.get("sequence"):
+            draft.record |= {"act": options.act, **save_result(result, draft.path), "sequence": known.blocks.cards.get("sequence")}
+            if why := known.blocks.missing.get("sequence"):
                 draft.record["warnings"].append(say("Chances rest on no order of acts: {why}", why=why))
+            draft.record["warnings"] += known.said
             if options.category == "all":
-                draft.record["warnings"] += _predict_categories(log, asked, texts, matrix_at, draft, part_of(progress, main_end, 1.0))
+                draft.record["warnings"] += _predict_categories(known, asked, draft, part_of(progress, main_end, 0.95))
+            if options.revenue:
+                draft.record["warnings"] += _predict_revenue(known, asked, draft, part_of(progress, 0.95, 1.0))
         run_id = draft.run_id
     elif cutoff is None:
         dataset.point_to("propensity", run_id)
@@ -111,54 +106,79 @@ def predict(
     return about(dataset, "propensity", run_id, reused=reused) | ({"out": str(out)} if out else {})
 
 
-def _predict_categories(
-    log: Log,
-    options: "PropensityOptions",
-    texts: TextProfiles,
-    matrix_at: Callable[[datetime], "Matrix"],
-    draft: RunDraft,
-    progress: Progress,
-) -> list[str]:
-    """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
+def category_propensity(known: Known, options: "PropensityOptions", most: int, progress: Progress) -> "CategoryResult":
+    """The chance of the act in each of the `most` categories with most of it.
+
+    Raises:
+        GateError: Too little data, or no category.
+        CutoffError: The log is too short for the horizon.
+    """
     from core.features import category_counts, category_labels, item_categories, top_categories
     from core.predictor.categories import fit_category_propensity
-    from core.predictor.grid import category_affinity
+    from core.predictor.grid import CategoryTexts, category_texts
 
+    log = known.log
     with log.history() as connection:
-        categories = top_categories(connection, MOST_CATEGORIES)
+        categories = top_categories(connection, most, options.act)
 
     @cache
     def counts_at(at: datetime) -> pa.Table:
         with log.history(at) as connection:
             return category_counts(connection, at, categories)
 
-    def affinity_at(at: datetime) -> tuple[list[str], npt.NDArray[np.float32]]:
-        vectors, matrix = texts.item_vectors(at), matrix_at(at)
-        if vectors is None or matrix.text is None:
-            return matrix.user_ids, np.zeros((len(matrix.user_ids), len(categories)), np.float32)
+    def texts_at(at: datetime) -> CategoryTexts | None:
+        vectors = known.texts.item_vectors(at)
+        if vectors is None or known.matrix_at(at).text is None:
+            return None
         with log.history(at) as connection:
-            known = dict(zip(*item_categories(connection).to_pydict().values(), strict=True))
+            named_by = dict(zip(*item_categories(connection).to_pydict().values(), strict=True))
         rows = np.flatnonzero(vectors.index >= 0)
-        named = [known.get(vectors.item_ids[row]) for row in rows.tolist()]
-        return matrix.user_ids, category_affinity(matrix.text, sorted(categories), named, vectors.vectors[vectors.index[rows]])
+        named = [named_by.get(vectors.item_ids[row]) for row in rows.tolist()]
+        return category_texts(sorted(categories), named, vectors.vectors[vectors.index[rows]])
 
+    return fit_category_propensity(
+        log,
+        known.matrix_at,
+        counts_at,
+        lambda at: category_labels(log, at, options.horizon, categories, options.act),
+        categories,
+        options,
+        np.random.default_rng(options.seed),
+        texts_at,
+        progress,
+    )
+
+
+def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
+    """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
     try:
-        result = fit_category_propensity(
-            log,
-            matrix_at,
-            counts_at,
-            lambda at: category_labels(log, at, options.horizon, categories, options.act),
-            categories,
-            options,
-            np.random.default_rng(options.seed),
-            affinity_at,
-            progress,
-        )
+        result = category_propensity(known, options, MOST_CATEGORIES, progress)
     except (GateError, CutoffError) as error:
         return [say("There is no chance by category: {why}", why=error.message)]
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
-    for number, booster in enumerate(result.boosters):
-        (draft.path / f"categories_{number}.lightgbm.txt").write_text(booster, encoding="utf-8")
-    draft.record["category_metrics"] = result.metrics
-    return result.warnings
+    for name, boosters in result.models.boosters.items():
+        for number, booster in enumerate(boosters):
+            (draft.path / f"categories_{name}_{number}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
+    if arrays := result.models.arrays():
+        write_arrays(draft.path / "categories.safetensors", arrays)
+    draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}
+    return []
+
+
+def _predict_revenue(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
+    """Add what each shopper will spend to a run; returns why not, when the log cannot feed it."""
+    from core.predictor.revenue import fit_revenue
+
+    if "revenue" not in known.log.columns_present:
+        return [say("There is no expected spending: the log has no revenue (price and quantity, or an amount).")]
+    try:
+        result = fit_revenue(known.log, known.matrix_at, known.revenue_at, options, np.random.default_rng(options.seed), progress)
+    except (GateError, CutoffError) as error:
+        return [say("There is no expected spending: {why}", why=error.message)]
+    for name, table in (("revenue", result.scores), ("revenue_test", result.test), ("revenue_tenths", result.tenths)):
+        write_table(draft.path / f"{name}.parquet", table)
+    for name, booster in result.boosters.items():
+        (draft.path / f"revenue_{name}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
+    draft.record |= {"revenue_metrics": result.metrics, "revenue_verdict": {"sentences": result.verdict}}
+    return []

@@ -19,7 +19,8 @@ from core.predictor.matrix import Floats, Matrix, stack
 from core.predictor.models import fit_models
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import TRAIN_USERS, Labels
-from core.predictor.propensity import MatrixAt, one_thread
+from core.predictor.propensity import MatrixAt
+from core.predictor.threads import one_thread
 from core.schema import Progress, silent
 from core.windows import say_days
 

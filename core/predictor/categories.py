@@ -1,24 +1,24 @@
-"""The chance that a shopper buys in a category: one model over all user × category pairs, beside its baselines."""
+"""The chance that a shopper acts in a category: models over all user × category pairs, judged beside counting alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
-from sklearn.linear_model import LogisticRegression
 
 from core.errors import GateError
-from core.messages import say
-from core.metrics import auc, log_loss
-from core.predictor.calibration import choose_calibration, fit_calibrator, fit_ranges
-from core.predictor.grid import AffinityAt, CountsAt, Grid, build_grid, positive_pairs
-from core.predictor.judge import base_log_loss
-from core.predictor.matrix import Floats, squash, user_folds
+from core.messages import Message, say
+from core.metrics import log_loss
+from core.predictor.calibration import Calibrator, RangeTable, choose_calibration, fit_calibrator, fit_ranges
+from core.predictor.category_judging import category_verdict, judge_categories
+from core.predictor.category_models import MEANS, TEXT_COLUMN, FittedCategories, fit_category_models
+from core.predictor.grid import CountsAt, Grid, Pairs, TextsAt, positive_pairs
+from core.predictor.matrix import Floats, Indices, user_folds
 from core.predictor.options import PropensityOptions
-from core.predictor.propensity import MatrixAt, one_thread
+from core.predictor.propensity import MatrixAt
+from core.predictor.threads import one_thread
 from core.schema import Progress, part_of, silent
 from core.store import Log
 from core.windows import plan_windows
@@ -26,15 +26,13 @@ from core.windows import plan_windows
 PairsAt = Callable[[datetime], pa.Table]
 """user_id, category of the pairs with the act in the window that starts at a cutoff."""
 
-OWN_COLUMNS = (
-    "purchases", "days_bought", "days_bought_28d", "days_bought_56d", "days_since_purchase", "gap_mean_days", "carts_28d",
-    "touches_28d", "share_of_orders", "overdue_ratio", "orders_28d", "days_since_event",
-)  # fmt: skip
 MIN_POSITIVES = 100
 """Fewest positive pairs among training labels."""
-MAX_PAIRS = 260_000
-ROUNDS = 400
-MEMBERS = 2
+MAX_PAIRS = 400_000
+"""Pairs that models learn from, over all training cutoffs; users are sampled beyond."""
+MAX_JUDGED_USERS = 8_000
+"""Users of the calibration and the test window; sampled beyond."""
+CHUNK_USERS = 2_000
 
 
 @dataclass(frozen=True)
@@ -45,29 +43,10 @@ class CategoryResult:
     """user_id, category, propensity, low, high; ascending by (user_id, category)."""
     metrics: dict[str, Any]
     by_category: pa.Table
-    """category, users, positives, expected, auc of the winner in the test window."""
-    boosters: list[str]
-    """LightGBM text models in use."""
-    warnings: list[str]
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """Boosters over all pairs, and one logistic regression per category."""
-
-    boosters: list[lgb.Booster]
-    logistic: list[tuple[Floats, Floats, Floats, float]]
-    """Per category: mean, std, weights, intercept."""
-
-    def logits(self, grid: Grid) -> dict[str, Floats]:
-        """Logits (R,) of each model and of their mean."""
-        boosted = np.mean([b.predict(grid.values, raw_score=True, num_threads=1) for b in self.boosters], axis=0)
-        own = _own(grid)
-        linear = np.empty(len(own))
-        for place, (mean, std, weights, intercept) in enumerate(self.logistic):
-            rows = slice(place, None, len(grid.categories))
-            linear[rows] = np.clip((own[rows] - mean) / std, -6, 6) @ weights + intercept
-        return {"lightgbm": np.asarray(boosted), "logistic": linear, "mean": 0.7 * np.asarray(boosted) + 0.3 * linear}
+    """category, users, positives, expected, auc of the winner in the test window; the same of pairs new to the shopper (new_…)."""
+    models: FittedCategories
+    """In use."""
+    verdict: list[Message]
 
 
 def fit_category_propensity(
@@ -78,7 +57,7 @@ def fit_category_propensity(
     categories: Sequence[str],
     options: PropensityOptions,
     rng: np.random.Generator,
-    affinity_at: AffinityAt | None = None,
+    texts_at: TextsAt | None = None,
     progress: Progress = silent,
 ) -> CategoryResult:
     """Fit, calibrate, judge and use the chance of the act in each of some categories.
@@ -91,7 +70,7 @@ def fit_category_propensity(
         categories: Names, distinct.
         options: Act and horizon; `max_train_rows` does not apply (MAX_PAIRS does).
         rng: Source of chance.
-        affinity_at: Text affinity of users and categories, or None.
+        texts_at: What the items of each category, in alphabetical order, are called, or None.
         progress: Told along the way.
 
     Raises:
@@ -103,18 +82,19 @@ def fit_category_propensity(
     names = sorted(set(categories))
     windows = plan_windows(log.start, log.until, options.horizon)
 
-    def grid_at(cutoff: datetime, users: Sequence[str] | None = None) -> tuple[Grid, Floats]:
-        matrix = matrix_at(cutoff)
-        if users is not None:
-            chosen = set(users)
-            matrix = matrix.rows(np.array([u in chosen for u in matrix.user_ids], dtype=bool))
-        grid = build_grid(matrix, counts_at(cutoff), names, affinity_at(cutoff) if affinity_at else None)
-        known = cutoff + options.horizon <= log.until
-        return grid, positive_pairs(pairs_at(cutoff), grid.user_ids, names) if known else np.zeros(0)
+    def pairs_of(cutoff: datetime) -> Pairs:
+        return Pairs(matrix_at(cutoff), counts_at(cutoff), names, texts_at(cutoff) if texts_at else None)
+
+    def labelled(cutoff: datetime, chosen: set[str] | None) -> tuple[Grid, Floats]:
+        pairs = pairs_of(cutoff)
+        grid = pairs.grid(None if chosen is None else _rows(pairs.matrix.user_ids, chosen))
+        return grid, positive_pairs(pairs_at(cutoff), grid.user_ids, names)
 
     with one_thread():
-        train = _sampled(windows.train, matrix_at, len(names), rng)
-        grids = [grid_at(cutoff, train) for cutoff in windows.train]
+        room = MAX_PAIRS // (len(names) * len(windows.train))
+        learners = _sampled([matrix_at(cutoff).user_ids for cutoff in windows.train], max(room, 200), rng)
+        judges = _sampled([matrix_at(cutoff).user_ids for cutoff in (windows.calibrate, windows.test)], MAX_JUDGED_USERS, rng)
+        grids = [labelled(cutoff, learners) for cutoff in windows.train]
         positives = int(sum(labels.sum() for _, labels in grids))
         if positives < MIN_POSITIVES:
             raise GateError(
@@ -122,142 +102,64 @@ def fit_category_propensity(
                 found=say("1 purchase by category") if positives == 1 else say("{n} purchases by category", n=positives),
                 need=MIN_POSITIVES,
             )
-        fitted = _fit(grids, rng, part_of(progress, 0.1, 0.4))
-        held, held_labels = grid_at(windows.calibrate)
-        held_logits = fitted.logits(held)
+        contenders = ["lightgbm", "logistic", "pooled", "mean"]
+        if TEXT_COLUMN in grids[0][0].columns:
+            contenders += ["lightgbm_text", "mean_text"]
+        fitted = fit_category_models(grids, contenders, options.pooled, rng, part_of(progress, 0.05, 0.45))
+        held, held_labels = labelled(windows.calibrate, judges)
         folds = np.repeat(user_folds(held.user_ids, 5, rng), len(names))
-        choices = {name: choose_calibration(logits, held_labels, folds) for name, logits in held_logits.items()}
-        winner = min(choices, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), name))
+        choices = {name: choose_calibration(logits, held_labels, folds) for name, logits in fitted.logits(held, contenders).items()}
+        winner = min(contenders, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), contenders.index(name)))
+        del held
         progress(0.5, say("judging categories on the test window"))
-        test, labels = grid_at(windows.test)
-        logits = fitted.logits(test)
-        chances = {name: choices[name].calibrator.apply(value) for name, value in logits.items()}
-        metrics, table = _judge(test, labels, chances, winner, rng)
+        test, labels = labelled(windows.test, judges)
+        chances = {name: choices[name].calibrator.apply(value) for name, value in fitted.logits(test, contenders).items()}
+        metrics, table = judge_categories(test, labels, chances, winner, rng)
+        metrics["validation"] = {name: log_loss(held_labels, choice.cross_fitted) for name, choice in choices.items()}
         metrics["calibration"] = {name: choice.calibrator.card() for name, choice in choices.items()}
         metrics["windows"] = {"train": list(windows.train), "calibrate": windows.calibrate, "test": windows.test, "use": windows.use}
+        metrics["models"] = fitted.card()
         progress(0.6, say("fitting categories again with the newest windows"))
         newest = (*windows.train, windows.calibrate)[-len(windows.train) :]
-        final = _fit([grid_at(cutoff, train) for cutoff in newest], rng, part_of(progress, 0.6, 0.85))
+        grids = [labelled(cutoff, learners) for cutoff in newest]
+        final = fit_category_models(grids, [winner], options.pooled, rng, part_of(progress, 0.6, 0.85))
         calibrator = choices[winner].calibrator
         if calibrator.method != "none":
-            calibrator = fit_calibrator(calibrator.method, final.logits(test)[winner], labels)
+            calibrator = fit_calibrator(calibrator.method, final.logits(test, [winner])[winner], labels)
+        del grids, test
         progress(0.9, say("scoring every shopper in every category"))
-        ranges = fit_ranges(labels, chances[winner])
-        everyone, counts = matrix_at(windows.use), counts_at(windows.use)
-        affinity = affinity_at(windows.use) if affinity_at else None
-        grid = build_grid(everyone, counts, names, affinity)
-        chance = calibrator.apply(final.logits(grid)[winner])
-        low, high = ranges.around(chance, np.zeros(len(chance)))
-    repeated = np.repeat(np.asarray(grid.user_ids, dtype=object), len(names))
-    return CategoryResult(
-        categories=pa.table(
-            {
-                "user_id": pa.array(repeated.tolist(), pa.string()),
-                "category": pa.array(names * len(grid.user_ids), pa.string()),
-                "propensity": chance,
-                "low": low,
-                "high": high,
-            }
-        ),
-        metrics=metrics,
-        by_category=table,
-        boosters=[booster.model_to_string() for booster in final.boosters],
-        warnings=[],
-    )
+        scores = _scored(pairs_of(windows.use), final, winner, calibrator, fit_ranges(labels, chances[winner]))
+    return CategoryResult(scores, metrics, table, final, category_verdict(metrics))
 
 
-def _sampled(cutoffs: Sequence[datetime], matrix_at: MatrixAt, categories: int, rng: np.random.Generator) -> list[str] | None:
-    """Users to learn from, so that the pairs of all cutoffs stay near MAX_PAIRS; None for everyone."""
-    users = sorted({user for cutoff in cutoffs for user in matrix_at(cutoff).user_ids})
-    room = MAX_PAIRS // (categories * len(cutoffs))
-    if len(users) <= room:
-        return None
-    return sorted(rng.choice(np.asarray(users, dtype=object), size=max(room, 200), replace=False).tolist())
+def _rows(user_ids: list[str], chosen: set[str]) -> Indices:
+    return np.flatnonzero(np.array([user in chosen for user in user_ids], dtype=bool))
 
 
-def _fit(grids: list[tuple[Grid, Floats]], rng: np.random.Generator, progress: Progress) -> _Fitted:
-    values, labels = np.concatenate([grid.values for grid, _ in grids]), np.concatenate([truth for _, truth in grids])
-    first = grids[0][0]
-    users = [user for grid, _ in grids for user in grid.user_ids]
-    folds = np.repeat(user_folds(users, 5, rng), len(first.categories))
-    boosters = []
-    for member in range(MEMBERS):
-        learned = folds != member
-        parameters = {
-            "objective": "binary", "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 100, "feature_fraction": 0.5,
-            "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 10.0, "max_bin": 127, "seed": int(rng.integers(2**31)),
-            "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbose": -1, "feature_pre_filter": False,
-        }  # fmt: skip
-        train = lgb.Dataset(values[learned], labels[learned], params=parameters, categorical_feature=[first.columns.index("category")])
-        judged = lgb.Dataset(values[~learned], labels[~learned], reference=train)
-        stop = [lgb.early_stopping(30, verbose=False)]
-        booster = lgb.train(parameters, train, num_boost_round=ROUNDS, valid_sets=[judged], callbacks=stop)
-        boosters.append(lgb.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration)))
-        progress((member + 1) / (MEMBERS + 1), say("categories, member {member} of {members}", member=member + 1, members=MEMBERS))
-    return _Fitted(boosters, _fit_logistic(grids))
+def _sampled(known: list[list[str]], most: int, rng: np.random.Generator) -> set[str] | None:
+    """At most so many of the users, the same at every cutoff; None for everyone."""
+    users = sorted({user for some in known for user in some})
+    return None if len(users) <= most else set(rng.choice(np.asarray(users, dtype=object), size=most, replace=False).tolist())
 
 
-def _fit_logistic(grids: list[tuple[Grid, Floats]]) -> list[tuple[Floats, Floats, Floats, float]]:
-    own = [_own(grid) for grid, _ in grids]
-    width = len(grids[0][0].categories)
-    fitted = []
-    for place in range(width):
-        inputs = np.concatenate([part[place::width] for part in own])
-        labels = np.concatenate([truth[place::width] for _, truth in grids])
-        mean, std = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-6)
-        rate = float(np.clip(labels.mean(), 0.5 / len(labels), 1 - 0.5 / len(labels)))
-        if min(labels.sum(), (1 - labels).sum()) < 5:
-            fitted.append((mean, std, np.zeros(inputs.shape[1]), float(np.log(rate / (1 - rate)))))
-            continue
-        model = LogisticRegression(C=0.3, max_iter=300).fit(np.clip((inputs - mean) / std, -6, 6), labels)
-        fitted.append((mean, std, np.asarray(model.coef_[0]), float(model.intercept_[0])))
-    return fitted
-
-
-def _own(grid: Grid) -> Floats:
-    """A category's own columns (R, f), squashed; what never happened counts as 400 days ago."""
-    chosen = [grid.columns.index(name) for name in OWN_COLUMNS if name in grid.columns]
-    return squash(np.nan_to_num(grid.values[:, chosen].astype(np.float64), nan=400.0))
-
-
-def _judge(
-    grid: Grid, labels: Floats, chances: dict[str, Floats], winner: str, rng: np.random.Generator
-) -> tuple[dict[str, Any], pa.Table]:
-    users, width = len(grid.user_ids), len(grid.categories)
-    truth = labels.reshape(users, width)
-    scores = {"personal count": grid.column("days_bought").astype(np.float64)} | chances
-    squares = {name: value.reshape(users, width) for name, value in scores.items()}
-
-    def macro(name: str, rows: Any) -> float:
-        found = [auc(truth[rows, c], squares[name][rows, c]) for c in range(width)]
-        return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
-
-    draws = rng.integers(0, users, (60, users))
-    resampled = {name: np.array([macro(name, rows) for rows in draws]) for name in squares}
-    full = np.arange(users)
-    best = max((n for n in squares if n in ("personal count", "logistic")), key=lambda n: macro(n, full))
-    metrics: dict[str, Any] = {
-        "winner": winner, "pairs": len(labels), "positives": int(labels.sum()), "base_log_loss": base_log_loss(labels),
-        "macro_auc": {
-            name: {"value": macro(name, full), "low": float(np.nanpercentile(r, 2.5)), "high": float(np.nanpercentile(r, 97.5)), "n": users}
-            for name, r in resampled.items()
-        },
-        "log_loss": {name: log_loss(labels, chance) for name, chance in chances.items()},
-        "difference": {
-            "against": best, "macro_auc": macro(winner, full) - macro(best, full),
-            "low": float(np.nanpercentile(resampled[winner] - resampled[best], 2.5)),
-            "high": float(np.nanpercentile(resampled[winner] - resampled[best], 97.5)),
-        },
-        "expected": float(chances[winner].sum()),
-    }  # fmt: skip
-    won = squares[winner]
-    table = pa.table(
+def _scored(pairs: Pairs, models: FittedCategories, winner: str, calibrator: Calibrator, ranges: RangeTable) -> pa.Table:
+    """Everyone's chance in every category, some users at a time."""
+    users, width = pairs.matrix.user_ids, len(pairs.categories)
+    parts = []
+    for start in range(0, len(users), CHUNK_USERS):
+        grid = pairs.grid(np.arange(start, min(start + CHUNK_USERS, len(users))))
+        chance = calibrator.apply(models.logits(grid, [winner])[winner])
+        parts.append((chance, *ranges.around(chance, np.zeros(len(chance)))))
+    chance, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return pa.table(
         {
-            "category": pa.array(grid.categories, pa.string()),
-            "users": [users] * width,
-            "positives": truth.sum(axis=0).astype(int).tolist(),
-            "expected": won.sum(axis=0).tolist(),
-            "auc": pa.array([auc(truth[:, c], won[:, c]) for c in range(width)], pa.float64(), from_pandas=True),
+            "user_id": pa.array(users, pa.string()).take(pa.array(np.repeat(np.arange(len(users)), width))),
+            "category": pa.array(pairs.categories, pa.string()).take(pa.array(np.tile(np.arange(width), len(users)))),
+            "propensity": chance,
+            "low": low,
+            "high": high,
         }
     )
-    return metrics, table
+
+
+__all__ = ["MEANS", "CategoryResult", "fit_category_propensity"]

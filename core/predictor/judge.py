@@ -30,6 +30,8 @@ NAMES = {
     "mean": say("the mean of network and LightGBM"), "mlp_sequence": say("the neural network with the order of acts"),
     "lightgbm_sequence": say("LightGBM on counts and the order of acts"),
     "mean_sequence": say("the mean of network and LightGBM, both with the order of acts"), "propensity": say("the propensity"),
+    "bgnbd": say("BG/NBD"), "cnn": say("the convolution over single acts"), "gru": say("the GRU over single acts"),
+    "transformer": say("the transformer over single acts"),
 }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.predictor.acts import Acts, stack_acts
+
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -32,6 +34,8 @@ class Matrix:
     """(N, D) unit text profiles, zero rows for users without texts; None when the log has no texts."""
     sequence: Singles | None = None
     """(N, D) states of the behaviour transformer, zero rows for users without acts; None when it was not asked for."""
+    acts: Acts | None = None
+    """The newest acts one by one; None when no model asked for them."""
 
     def rows(self, chosen: npt.NDArray[Any]) -> "Matrix":
         """Keep some rows (indices or mask)."""
@@ -42,6 +46,7 @@ class Matrix:
             self.values[index],
             None if self.text is None else self.text[index],
             None if self.sequence is None else self.sequence[index],
+            None if self.acts is None else self.acts.rows(index),
         )
 
     def counts_alone(self) -> "Matrix":
@@ -50,7 +55,7 @@ class Matrix:
 
     def without_sequence(self) -> "Matrix":
         """Counts and text."""
-        return Matrix(self.user_ids, self.columns, self.values, self.text)
+        return Matrix(self.user_ids, self.columns, self.values, self.text, acts=self.acts)
 
     def learned(self) -> dict[str, Singles]:
         """The learned blocks that are there, by the name that reasons give them."""
@@ -99,6 +104,7 @@ def stack(parts: Sequence[Matrix]) -> Matrix:
         np.concatenate([part.values for part in parts]),
         np.concatenate(text) if len(text) == len(parts) else None,
         np.concatenate(sequence) if len(sequence) == len(parts) else None,
+        stack_acts([part.acts for part in parts]),
     )
 
 

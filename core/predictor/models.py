@@ -1,12 +1,18 @@
 """The models that compete, under one shape, and their blend."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 import numpy as np
 
+from core.errors import GateError
 from core.predictor.baselines import fit_boosting, fit_logistic
+from core.predictor.bgnbd import COLUMNS as BGNBD_COLUMNS
+from core.predictor.bgnbd import fit_bgnbd
+from core.predictor.history_networks import fit_history
 from core.predictor.matrix import Floats, Matrix
 from core.predictor.network import fit_network
 from core.predictor.options import PropensityOptions
@@ -88,6 +94,17 @@ def _logistic(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: n
     return fit_logistic(matrix.counts_alone(), labels)
 
 
+def _bgnbd(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
+    return fit_bgnbd(matrix, options.horizon / timedelta(days=1), rng)
+
+
+def _over_acts(kind: str) -> Fit:
+    def fit(matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Model:
+        return fit_history(kind, matrix.without_sequence(), labels, options.history, rng, progress)
+
+    return fit
+
+
 FITS: dict[str, Fit] = {
     "mlp": _mlp,
     "mlp_counts": _mlp_counts,
@@ -96,17 +113,56 @@ FITS: dict[str, Fit] = {
     "logistic": _logistic,
     "mlp_sequence": _mlp_sequence,
     "lightgbm_sequence": _lightgbm_sequence,
+    "bgnbd": _bgnbd,
+    "cnn": _over_acts("cnn"),
+    "gru": _over_acts("gru"),
+    "transformer": _over_acts("transformer"),
 }
 """`mlp` sees counts and text (where there is text), `mlp_counts` counts alone, `mlp_sequence` all there is; `lightgbm` counts,
-`lightgbm_text` counts and text, `lightgbm_sequence` counts and sequence."""
+`lightgbm_text` counts and text, `lightgbm_sequence` counts and sequence; `bgnbd` orders and their recency; `cnn`, `gru` and
+`transformer` read the acts one by one, beside counts and text."""
+EXTRA = ("cnn", "gru", "transformer", "lightgbm_text")
+"""Models that compete when somebody asks; those that read acts cost some minutes each."""
+OVER_ACTS = ("cnn", "gru", "transformer")
+BASELINES = ("lightgbm", "logistic", "bgnbd")
+"""Models without a network, text or order of acts."""
 SEQUENCE_MODELS = {"mlp_sequence": "mlp", "lightgbm_sequence": "lightgbm", "mean_sequence": "mean"}
 """Models that see the sequence block, and the same without it."""
 
 
+def contenders(matrix: Matrix, options: PropensityOptions) -> list[str]:
+    """Name the models that compete on these rows: those that always do, and those asked for that the rows can feed.
+
+    Raises:
+        GateError: A model was asked for that does not exist.
+    """
+    if unknown := [name for name in options.models if name not in EXTRA]:
+        raise GateError("There is no model {model!r}; there are: {models}.", model=unknown[0], models=", ".join(EXTRA))
+    names = ["mlp", "lightgbm", "logistic", "mean"]
+    if matrix.text is not None:
+        names.insert(1, "mlp_counts")
+    if matrix.sequence is not None:
+        names += SEQUENCE_MODELS
+    if options.purchase_only and options.act == "purchase" and options.category is None and set(BGNBD_COLUMNS) <= set(matrix.columns):
+        names.append("bgnbd")
+    return names + [name for name in options.models if name not in missing_models(matrix, options)]
+
+
+def missing_models(matrix: Matrix, options: PropensityOptions) -> list[str]:
+    """Models asked for that the rows cannot feed: no acts to read, or no texts."""
+    return [name for name in options.models if (matrix.acts is None if name in OVER_ACTS else matrix.text is None)]
+
+
 def fit_models(
-    names: list[str], matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress
+    names: list[str],
+    matrix: Matrix,
+    labels: Floats,
+    options: PropensityOptions,
+    rng: np.random.Generator,
+    progress: Progress,
+    spent: dict[str, float] | None = None,
 ) -> dict[str, Model]:
-    """Fit the named models on the same rows; means are put together from BLENDS."""
+    """Fit the named models on the same rows; means are put together from BLENDS. CPU seconds of each go into `spent`."""
     blends = {name: parts for name, parts in BLENDS.items() if name in names}
     single = [name for name in FITS if name in names or any(name in parts for parts in blends.values())]
     seeds = dict(zip(FITS, rng.integers(2**31, size=len(FITS)).tolist(), strict=True))  # a model's chance does not depend on its rivals
@@ -116,7 +172,12 @@ def fit_models(
         def step(share: float, message: str, place: int = place) -> None:
             progress((place + share) / len(single), message)
 
+        began = time.process_time()
         fitted[name] = FITS[name](matrix, labels, options, np.random.default_rng(seeds[name]), step)
+        if spent is not None:
+            spent[name] = round(time.process_time() - began, 2)
     for name, parts in blends.items():
         fitted[name] = Blend({part: fitted[part] for part in parts})
+        if spent is not None:
+            spent[name] = round(sum(spent[part] for part in parts), 2)
     return {name: fitted[name] for name in [*single, *blends] if name in names}

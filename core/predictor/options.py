@@ -28,6 +28,49 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
+class PooledOptions:
+    """The network over all user × category pairs."""
+
+    members: int = 3
+    """Networks with their own start and held-out fold of users."""
+    hidden: int = 48
+    category_dim: int = 16
+    """Width of a category's vector, and rank of the product of shopper and category."""
+    epochs: int = 10
+    """Upper limit, and the length over which the learning rate falls to zero."""
+    patience: int = 3
+    learning_rate: float = 1e-3
+    weight_decay: float = 2e-2
+    """Ten times as much pulls the slopes of single categories towards the common ones."""
+    dropout: float = 0.3
+    block_dim: int = 32
+    """Principal directions of each learned block of a shopper."""
+
+
+@dataclass(frozen=True)
+class HistoryOptions:
+    """Networks over the acts themselves: convolution, GRU, transformer."""
+
+    members: int = 2
+    """Networks with their own start and held-out fold of users."""
+    width: int = 48
+    layers: int = 2
+    heads: int = 4
+    kernel: int = 5
+    """Acts that a filter of the convolution spans."""
+    item_dim: int = 24
+    """Principal directions of item texts that an act carries."""
+    epochs: int = 8
+    patience: int = 2
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 2e-2
+    dropout: float = 0.2
+    max_rows: int = 24_000
+    """User × cutoff rows that are learned from; sampled beyond. Bounds time: some minutes a model at this size."""
+
+
+@dataclass(frozen=True)
 class BoostingOptions:
     """The LightGBM ensemble on counts."""
 
@@ -57,4 +100,10 @@ class PropensityOptions:
     """User × cutoff rows that models are fitted on; more are sampled by user. Bounds time and memory."""
     reasons_per_user: int = 5
     network: NetworkOptions = NetworkOptions()
+    pooled: PooledOptions = PooledOptions()
+    history: HistoryOptions = HistoryOptions()
+    models: tuple[str, ...] = ()
+    """Further models that compete: see models.EXTRA; those that the log cannot feed are left out."""
+    purchase_only: bool = False
+    """The log knows no other act: BG/NBD is one more baseline."""
     boosting: BoostingOptions = BoostingOptions()

@@ -6,60 +6,43 @@ winner is fitted again with the newest windows and scores everyone at the end of
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import torch
-from threadpoolctl import threadpool_limits
 
-from core.messages import Message, say
-from core.metrics import auc, log_loss
+from core.messages import say
+from core.metrics import log_loss
 from core.predictor.calibration import (
     CalibrationChoice,
     Calibrator,
-    RangeTable,
     choose_calibration,
-    coverage,
     damp,
     fit_calibrator,
     fit_ranges,
     learn_carried,
 )
-from core.predictor.judge import bands, compare, judge, lift_table, reliability_table, write_verdict
+from core.predictor.gates import check_features, doubts
+from core.predictor.judge import compare
 from core.predictor.matrix import Floats, Indices, Matrix, stack, user_folds
-from core.predictor.models import BLENDS, FITS, SEQUENCE_MODELS, Blend, Model, fit_models
+from core.predictor.models import OVER_ACTS, SEQUENCE_MODELS, Model, contenders, fit_models
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import Labels, Plan, make_plan
 from core.predictor.reasons import list_reasons
+from core.predictor.reporting import Judged, ablation, member_spread, score_table, write_report
 from core.predictor.result import PropensityResult
+from core.predictor.threads import one_thread
 from core.schema import Progress, part_of, silent
 from core.store import Log
 
 _log = logging.getLogger(__name__)
 
 MatrixAt = Callable[[datetime], Matrix]
-BASELINES = ("lightgbm", "logistic")
 CROSS_FOLDS = 3
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """Models fitted on training windows, and rows that they were not fitted on."""
-
-    models: dict[str, Model]
-    choices: dict[str, CalibrationChoice]
-    winner: str
-    test: Matrix
-    test_labels: Floats
-    test_chances: dict[str, Floats]
-    test_spread: Floats
-    ranges: RangeTable
-    """Learned before the test window."""
+CHALLENGERS = (*SEQUENCE_MODELS, *OVER_ACTS)
+"""They cost most and are the least steady, so they must be better beyond chance."""
 
 
 def fit_propensity(
@@ -99,10 +82,10 @@ def fit_propensity(
         people = matrices.at(plan.use)
         progress(0.9, say("scoring everyone"))
         ranges = fit_ranges(judged.test_labels, judged.test_chances["propensity"])
-        scores = _scores(model, calibrator, ranges, people)
+        scores = score_table(model, calibrator, ranges, people)
         progress(0.93, say("writing down reasons"))
         reasons = list_reasons(model, people, calibrator.slope, options.reasons_per_user)
-        result = _report(plan, judged, options, rng, scores, reasons, used, calibrator, model)
+        result = write_report(plan, judged, options, rng, scores, reasons, used, calibrator, model)
     progress(1.0, say("propensity done"))
     return result
 
@@ -136,21 +119,20 @@ class _Matrices:
         return stack(parts), np.concatenate(labels)
 
 
-def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> _Judged:
+def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Judged:
     train, labels = matrices.stacked(plan, plan.train, options.max_train_rows, rng)
-    names = ["mlp", "lightgbm", "logistic", "mean"]
-    if train.text is not None:
-        names[1:1] = ["mlp_counts"]
-    if train.sequence is not None:
-        names += SEQUENCE_MODELS
+    names = contenders(train, options)
+    spent: dict[str, float] = {}
+    check_features(train)
+    warnings = doubts(train, labels, options)
     if plan.calibrate is not None:
-        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85))
+        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85), spent)
         held, held_labels = matrices.at(plan.calibrate), plan.labels[plan.calibrate]
         logits = {name: model.logits(held) for name, model in models.items()}
     else:
         held, held_labels = train, labels
         logits = _cross_fitted(names, train, labels, options, rng, part_of(progress, 0.0, 0.6))
-        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85))
+        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85), spent)
     folds = user_folds(held.user_ids, 5, rng)
     choices = {name: choose_calibration(logits[name], held_labels, folds) for name in names}
     winner = _choose_winner(names, held_labels, choices)
@@ -161,9 +143,9 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
             if choice.calibrator.method != "none":
                 carried = learn_carried([(models[name].logits(matrix), plan.labels[cutoff]) for cutoff, matrix in windows])
                 choices[name] = replace(choice, calibrator=damp(choice.calibrator, carried))
-    ablated = _ablation(winner, train)
+    ablated = ablation(winner, train)
     if ablated and ablated[0] not in models:
-        models |= fit_models([ablated[0]], train, labels, options, rng, part_of(progress, 0.85, 0.95))
+        models |= fit_models([ablated[0]], train, labels, options, rng, part_of(progress, 0.85, 0.95), spent)
         choices[ablated[0]] = choices[ablated[1]]
     if plan.test is None:
         chances = {name: choice.cross_fitted for name, choice in choices.items() if name in names}
@@ -172,37 +154,21 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         test, test_labels = matrices.at(plan.test), plan.labels[plan.test]
         chances = {name: choices[name].calibrator.apply(model.logits(test)) for name, model in models.items()}
     chances = {"propensity": chances[winner], **chances}
-    return _Judged(models, choices, winner, test, test_labels, chances, _spread(models[winner], test), ranges)
+    return Judged(models, choices, winner, test, test_labels, chances, member_spread(models[winner], test), ranges, spent, warnings)
 
 
 def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> str:
-    """The model with the lowest log loss on validation; one that needs the sequence block only when its interval says that it is better."""
+    """The model with the lowest log loss on validation; one that reads the order of acts only when its interval says that it is better."""
 
     def best(some: list[str]) -> str:
         return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
 
-    winner = best([name for name in names if name not in SEQUENCE_MODELS])
-    if challengers := [name for name in names if name in SEQUENCE_MODELS]:
+    winner = best([name for name in names if name not in CHALLENGERS])
+    if challengers := [name for name in names if name in CHALLENGERS]:
         challenger = best(challengers)
         if compare(labels, choices[challenger].cross_fitted, choices[winner].cross_fitted)["high"] < 0:
             return challenger
     return winner
-
-
-def _ablation(winner: str, train: Matrix) -> tuple[str, str] | None:
-    """The winner's family with and without the text profile."""
-    if train.text is None:
-        return None
-    return ("lightgbm_text", "lightgbm") if winner.startswith("lightgbm") else ("mlp", "mlp_counts")
-
-
-def _sequence_pair(judged: "_Judged") -> tuple[str, str] | None:
-    """The model with the sequence block that was best on validation, and the same model without it."""
-    found = [name for name in SEQUENCE_MODELS if name in judged.choices]
-    if not found:
-        return None
-    best = min(found, key=lambda name: min(judged.choices[name].losses.values()))
-    return best, SEQUENCE_MODELS[best]
 
 
 def _cross_fitted(
@@ -222,7 +188,7 @@ def _cross_fitted(
 
 
 def _refit(
-    plan: Plan, matrices: _Matrices, judged: _Judged, calibrator: Calibrator, options: PropensityOptions, rng: np.random.Generator,
+    plan: Plan, matrices: _Matrices, judged: Judged, calibrator: Calibrator, options: PropensityOptions, rng: np.random.Generator,
     progress: Progress,
 ) -> tuple[Model, Calibrator, dict[str, Any]]:  # fmt: skip
     """The winner again, with the newest windows: all of them when no calibration is needed, else all but the one that calibrates."""
@@ -238,145 +204,3 @@ def _refit(
         fresh = fit_calibrator(calibrator.method, model.logits(matrices.at(plan.test)), plan.labels[plan.test])
         calibrator = damp(fresh, calibrator.carried)
     return model, calibrator, {"train": list(newest), "calibrate": plan.test if recalibrates else None}
-
-
-def _spread(model: Model, matrix: Matrix) -> Floats:
-    """Standard deviation over members of the ensemble, in logits (N,)."""
-    if isinstance(model, Blend):
-        return np.asarray(np.mean([_spread(part, matrix) for part in model.parts.values()], axis=0))
-    members = model.member_logits(matrix)
-    return np.asarray(members.std(axis=0, ddof=1)) if len(members) > 1 else np.zeros(members.shape[1])
-
-
-def _scores(model: Model, calibrator: Calibrator, ranges: RangeTable, people: Matrix) -> pa.Table:
-    chance = calibrator.apply(model.logits(people))
-    low, high = ranges.around(chance, calibrator.slope * _spread(model, people))
-    below = np.searchsorted(np.sort(chance), chance, side="left")
-    percentile = 100.0 * below / max(len(chance) - 1, 1)
-    return pa.table(
-        {
-            "user_id": pa.array(people.user_ids, pa.string()),
-            "propensity": chance,
-            "low": low,
-            "high": high,
-            "percentile": percentile,
-            "band": pa.array(bands(_events(people)), pa.string()),
-        }
-    )
-
-
-def _events(matrix: Matrix) -> Floats:
-    return matrix.values[:, matrix.columns.index("events_all")] if "events_all" in matrix.columns else np.full(len(matrix.user_ids), 5.0)
-
-
-def _report(
-    plan: Plan, judged: _Judged, options: PropensityOptions, rng: np.random.Generator, scores: pa.Table, reasons: pa.Table,
-    used: dict[str, Any], calibrator: Calibrator, model: Model,
-) -> PropensityResult:  # fmt: skip
-    labels, chances, test = judged.test_labels, judged.test_chances, judged.test
-    winning = judged.choices[judged.winner].calibrator
-    low, high = judged.ranges.around(chances["propensity"], winning.slope * judged.test_spread)
-    known = bands(_events(test))
-    metrics = judge(labels, chances, known, rng)
-    metrics["validation"] = {name: choice.losses for name, choice in judged.choices.items()}
-    metrics["calibration"] = {name: choice.calibrator.card() for name, choice in judged.choices.items()}
-    metrics["range"] = coverage(labels, chances["propensity"], low, high) | {
-        "meaning": "the share of shoppers with this propensity who act, nine times in ten"
-    }
-    metrics["members"] = _member_figures(judged)
-    text = _ablation(judged.winner, test)
-    if plan.test is None:
-        where = say("Cross-validated over users on the window from {start}", start=f"{plan.train[-1]:%Y-%m-%d}")
-        text = text if text and text[0] in chances else None
-    else:
-        where = say("Test window {start} to {end}", start=f"{plan.test:%Y-%m-%d}", end=f"{plan.test + options.horizon:%Y-%m-%d}")
-    competing = {name: chance for name, chance in chances.items() if name != "propensity"}
-    verdict = write_verdict(
-        options.act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where, _sequence_pair(judged)
-    )
-    test_table = {"user_id": pa.array(test.user_ids, pa.string()), "label": pa.array(labels.astype(np.int8)), **chances}
-    curves = [{"model": name, **point} for name, fitted in judged.models.items() for point in getattr(fitted, "curves", [])]
-    empty = pa.schema(
-        [("model", pa.string()), ("member", pa.int64()), ("epoch", pa.int64()), ("train", pa.float64()), ("validation", pa.float64())]
-    )
-    return PropensityResult(
-        scores=scores,
-        test=pa.table(test_table | {"low": low, "high": high, "band": pa.array(known, pa.string())}),
-        reliability=reliability_table(labels, chances),
-        lift=lift_table(labels, chances["propensity"], test.user_ids),
-        reasons=reasons,
-        curves=pa.Table.from_pylist(curves, schema=empty),
-        metrics=metrics,
-        verdict=verdict,
-        windows={
-            "plan": plan.kind, "horizon_days": options.horizon.total_seconds() / 86400, "train": list(plan.train),
-            "calibrate": plan.calibrate, "test": plan.test, "use": plan.use, "refit": used,
-            "positives": {c.isoformat(): int(v.sum()) for c, v in sorted(plan.labels.items())},
-            "users": {c.isoformat(): len(v) for c, v in sorted(plan.labels.items())},
-        },
-        card=_card(model, judged, calibrator, options),
-        warnings=[*plan.warnings, *_drift_warnings(plan, labels, chances["propensity"])],
-        models={judged.winner: model},
-    )  # fmt: skip
-
-
-def _drift_warnings(plan: Plan, labels: Floats, chance: Floats) -> list[Message]:
-    """Say when the test window was unlike the windows before it."""
-    expected, happened = float(chance.sum()), float(labels.sum())
-    noise = float(np.sqrt((chance * (1 - chance)).sum()))
-    if plan.test is None or abs(happened - expected) < max(4 * noise, 0.15 * max(happened, expected)):
-        return []
-    return [
-        say(
-            "The log drifts: in the window from {day} {happened:,.0f} shoppers acted where {expected:,.0f} were expected. "
-            "A ranking may still hold; take the chances themselves with care.",
-            day=f"{plan.test:%Y-%m-%d}",
-            happened=happened,
-            expected=expected,
-        )
-    ]
-
-
-def _member_figures(judged: _Judged) -> dict[str, Any]:
-    """Log loss of each member alone on the test window: how much the start of a network decides."""
-    figures = {}
-    for name, model in judged.models.items():
-        if isinstance(model, Blend) or name not in judged.test_chances:
-            continue
-        calibrator = judged.choices[name].calibrator
-        losses = [log_loss(judged.test_labels, calibrator.apply(logits)) for logits in model.member_logits(judged.test)]
-        aucs = [auc(judged.test_labels, logits) for logits in model.member_logits(judged.test)]
-        figures[name] = {"members": len(losses), "log_loss_mean": float(np.mean(losses)), "log_loss_sd": float(np.std(losses)),
-                         "auc_mean": float(np.mean(aucs)), "auc_sd": float(np.std(aucs))}  # fmt: skip
-    return figures
-
-
-def _card(model: Model, judged: _Judged, calibrator: Calibrator, options: PropensityOptions) -> dict[str, Any]:
-    parts: dict[str, Model] = model.parts if isinstance(model, Blend) else {judged.winner: model}
-    scaling = next((part.scaling for part in parts.values() if hasattr(part, "scaling")), None)
-    return {
-        "act": options.act,
-        "seed": options.seed,
-        "loss": "binary cross-entropy with logits, no class weights",
-        "winner": judged.winner,
-        "in_use": {name: part.card() for name, part in parts.items()},
-        "compared": {name: fitted.card() for name, fitted in judged.models.items()},
-        "calibration": calibrator.card(),
-        "optimizer": options.network.optimizer,
-        "scaling": scaling.card() if scaling else [],
-        "user_ids": "never a feature: a one-hot user id would only remember training users and say nothing of new ones",
-        "blend": {name: list(parts) for name, parts in BLENDS.items()},
-        "tried": list(FITS),
-    }
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one thread each for torch and BLAS: the same sums on every machine, and no stalls on a busy one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

@@ -7,37 +7,61 @@ import streamlit as st
 
 from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
+from core.schema import OPTIMIZERS
 from pages.parts import charts, frame, jobs, state
 from pages.parts.controls import HORIZONS, acts_of
 from pages.parts.text import _, chance, day, number, percent, plain, whole
 from pages.parts.words import band_word, event_word, feature_word, model_word
 
 BANDS = ("cold", "warm", "hot")
+LOOK_BACKS = (45, 60, 90)
+EXTRA_MODELS = ("cnn", "gru", "transformer", "lightgbm_text")
+OPTIMIZER_WORDS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
+"""Names of their own in every language."""
 
 
 def training(here: Screen) -> None:
     """Choose act and horizon and train as a job."""
     mix = state.ask(screens.event_mix, here, screens.period_of(here, None)).table
-    with st.expander(_("Train for another act or horizon"), expanded=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        act = st.selectbox(_("Act"), acts_of(mix["event_type"].to_pylist()), format_func=event_word, key="train-act")
-        horizon = st.selectbox(
-            _("Horizon"),
-            [0, *HORIZONS],
-            format_func=lambda d: _("{days} days", days=d) if d else _("fitting to the log"),
-            key="train-horizon",
+    with st.expander(_("Train for another act or horizon"), expanded=False):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            act = st.selectbox(_("Act"), acts_of(mix["event_type"].to_pylist()), format_func=event_word, key="train-act")
+            horizon = st.selectbox(
+                _("Horizon"),
+                [0, *HORIZONS],
+                format_func=lambda d: _("{days} days", days=d) if d else _("fitting to the log"),
+                key="train-horizon",
+            )
+            look_back = st.selectbox(
+                _("Shoppers"),
+                [0, *LOOK_BACKS],
+                format_func=lambda d: _("seen in the last {days} days", days=d) if d else _("everyone with an event"),
+                key="train-look-back",
+                help=_("Only these are learned from and scored; others get no chance."),
+            )
+            optimizer = st.selectbox(_("Optimizer"), list(OPTIMIZERS), format_func=OPTIMIZER_WORDS.__getitem__, key="train-optimizer")
+        models = st.multiselect(
+            _("Further models that compete"),
+            EXTRA_MODELS,
+            format_func=model_word,
+            key="train-models",
+            placeholder=_("none"),
+            select_all=False,
+            help=_("Those that read single acts take one to five minutes each on two processors."),
         )
-        if st.button(_("Train"), type="primary", disabled=jobs.live_job(state.home()) is not None, key="train"):
-            argv = [
-                "predict",
-                "--dataset",
-                here.name,
-                "--act",
-                act,
-                "--horizon",
-                f"{horizon}d" if horizon else "auto",
-                *(["--category", "all"] if act == "purchase" else []),
-            ]
-            jobs.start(argv, _("Training the chance of {act}", act=event_word(act)))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            revenue = st.checkbox(_("Also spending within the horizon"), value=act == "purchase", key="train-revenue")
+            attributes = st.checkbox(
+                _("Let models see shopper attributes"),
+                key="train-attributes",
+                help=_("Off: chances then never differ by age, region or other attributes alone."),
+            )
+            if st.button(_("Train"), type="primary", disabled=jobs.live_job(state.home()) is not None, key="train"):
+                argv = ["predict", "--dataset", here.name, "--act", act, "--horizon", f"{horizon}d" if horizon else "auto"]
+                argv += ["--optimizer", optimizer, *(["--look-back", str(look_back)] if look_back else [])]
+                argv += [*(["--models", ",".join(models)] if models else []), *(["--attributes"] if attributes else [])]
+                argv += [*(["--category", "all"] if act == "purchase" else []), *(["--revenue"] if revenue and act == "purchase" else [])]
+                jobs.start(argv, _("Training the chance of {act}", act=event_word(act)))
 
 
 def cards(manifest: dict[str, Any]) -> None:

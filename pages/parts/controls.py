@@ -30,7 +30,7 @@ ZONES = (
     "America/Los_Angeles",
 )
 PERIODS = {0: "Whole log", 7: "Last 7 days", 28: "Last 28 days", 90: "Last 90 days"}
-HORIZONS = (7, 14, 28, 3, 1)
+HORIZONS = (7, 14, 28, 3, 1, 60, 90)
 
 
 def sidebar() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pages.parts.text import _, day, number, percent, said, whole
 from pages.parts.words import event_word
 
-BASELINES = ("lightgbm", "logistic")
+BASELINES = ("lightgbm", "logistic", "bgnbd")
 """Models without a network or text, as core's verdict takes them."""
 CONTENDER_WORDS = {
     "mlp": "the neural network",
@@ -19,6 +19,10 @@ CONTENDER_WORDS = {
     "mlp_sequence": "the neural network with the order of acts",
     "lightgbm_sequence": "LightGBM on counts and the order of acts",
     "mean_sequence": "the mean of network and LightGBM, both with the order of acts",
+    "bgnbd": "BG/NBD",
+    "cnn": "the convolution over single acts",
+    "gru": "the GRU over single acts",
+    "transformer": "the transformer over single acts",
 }
 TEXT_WORDS = {"mlp": "the neural network", "lightgbm_text": "LightGBM"}
 """What gains or loses by the text, as the sentence names it."""

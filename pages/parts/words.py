@@ -89,7 +89,7 @@ def feature_word(name: str) -> str:
     return _({**feature_words(), **OTHER_FEATURE_WORDS}.get(name, name))
 
 
-OTHER_FEATURE_WORDS = {"text profile": "text profile", "sequence profile": "order of acts"}
+OTHER_FEATURE_WORDS = {"text profile": "text profile", "sequence profile": "order of acts", "order of acts": "order of acts"}
 """Reasons that are no counted feature."""
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
 MODEL_WORDS = {
@@ -103,6 +103,19 @@ MODEL_WORDS = {
     "mlp_sequence": "Neural network with the order of acts",
     "lightgbm_sequence": "LightGBM on counts and the order of acts",
     "mean_sequence": "Mean of both with the order of acts",
+    "bgnbd": "BG/NBD on orders and their recency",
+    "cnn": "1-D CNN over single acts",
+    "gru": "GRU over single acts",
+    "transformer": "Transformer over single acts",
+}
+CATEGORY_MODEL_WORDS = {
+    "personal count": "Personal count",
+    "logistic": "Logistic regression for each category",
+    "lightgbm": "LightGBM on user × category counts",
+    "lightgbm_text": "LightGBM on counts and text affinity",
+    "pooled": "Pooled network",
+    "mean": "Mean of pooled network and LightGBM",
+    "mean_text": "Mean of pooled network and LightGBM with text affinity",
 }
 SOURCE_WORDS = {
     "blend": "Blend",
@@ -139,6 +152,11 @@ def band_word(band: str) -> str:
 def model_word(name: str) -> str:
     """The name of a model in the chosen language."""
     return _(MODEL_WORDS[name]) if name in MODEL_WORDS else name
+
+
+def category_model_word(name: str) -> str:
+    """The name of a model of the chance by category in the chosen language."""
+    return _(CATEGORY_MODEL_WORDS[name]) if name in CATEGORY_MODEL_WORDS else name
 
 
 def source_word(name: str) -> str:

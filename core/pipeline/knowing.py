@@ -1,0 +1,133 @@
+"""What is known of every shopper as of any cutoff of one log: counts, profiles, single acts, attributes; and what happened after it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.messages import Message, say
+from core.pipeline.blocks import BlocksAt
+from core.pipeline.options import PredictOptions, ProfileOptions
+from core.pipeline.texts import TextProfiles
+from core.schema import Progress, part_of
+from core.store import Home, Log, fetch
+
+if TYPE_CHECKING:
+    from core.predictor.acts import Acts
+    from core.predictor.attributes import Attributes
+    from core.predictor.matrix import Matrix
+
+
+class Known:
+    """Matrices and labels by cutoff, each computed once; only eligible shoppers when a look-back was asked for."""
+
+    def __init__(
+        self, home: Home, log: Log, horizon: timedelta, options: PredictOptions, profile: ProfileOptions, progress: Progress
+    ) -> None:
+        self.log, self.horizon, self.options, self.profile = log, horizon, options, profile
+        self.texts = TextProfiles(home, log, profile, part_of(progress, 0.0, 0.5))
+        self.blocks = BlocksAt(log, self.texts, profile, options.seed)
+        self.said: list[Message] = []
+        """What a reader of the run should know."""
+        self._progress = part_of(progress, 0.5, 1.0)
+        self._matrices: dict[datetime, Matrix] = {}
+        self._attributes: Attributes | None = None
+        if options.look_back_days is not None:
+            self.said.append(
+                say(
+                    "Only shoppers with an event in the {days:g} days before a cutoff are learned from and scored.",
+                    days=options.look_back_days,
+                )
+            )
+
+    @property
+    def is_purchase_only(self) -> bool:
+        """Whether the log knows no act but buying (and giving back)."""
+        with self.log.history() as connection:
+            kinds = fetch(connection, "SELECT DISTINCT event_type::VARCHAR AS kind FROM history")["kind"].to_pylist()
+        return "purchase" in kinds and set(kinds) <= {"purchase", "refund"}
+
+    def matrix_at(self, at: datetime) -> "Matrix":
+        """Counts, and whatever else was asked for, of the eligible shoppers."""
+        from core.features import compute_features
+        from core.predictor.matrix import matrix_of
+
+        if at not in self._matrices:
+            with self.log.history(at) as connection:
+                counts = compute_features(connection, at)
+            matrix = matrix_of(counts, self.texts(at))
+            if "sequence" in self.profile.blocks:
+                # the transformer learns at the first training cutoff, which is asked for first, and reads the later ones
+                found = self.blocks.sequence(at, self._progress, learn=self.blocks.taught_at is None)
+                matrix = replace(matrix, sequence=found.get("sequence"))
+            if {"cnn", "gru", "transformer"} & set(self.options.models):
+                matrix = replace(matrix, acts=self._acts(at))
+            if self.options.attributes:
+                matrix = self._attributes_known().added_to(matrix)
+            if self.options.look_back_days is not None:
+                silent = matrix.values[:, matrix.columns.index("days_since_event")]
+                matrix = matrix.rows(silent <= self.options.look_back_days)
+            self._matrices[at] = matrix
+        return self._matrices[at]
+
+    def labels_at(self, at: datetime) -> pa.Table:
+        """user_id and label of the eligible shoppers in the window from a cutoff."""
+        from core.features import act_labels, one_category_labels
+
+        only = self.options.category if self.options.category != "all" else None
+        if only is None:
+            return self._eligible(at, act_labels(self.log, at, self.horizon, self.options.act))
+        return self._eligible(at, one_category_labels(self.log, at, self.horizon, only, self.options.act))
+
+    def revenue_at(self, at: datetime) -> pa.Table:
+        """user_id and revenue of the eligible shoppers in the window from a cutoff."""
+        from core.features import revenue_labels
+
+        return self._eligible(at, revenue_labels(self.log, at, self.horizon))
+
+    def _attributes_known(self) -> "Attributes":
+        """Attributes, judged on labels from before the calibration window where the log is long enough for that."""
+        from core.features import act_labels
+        from core.predictor.attributes import read_attributes
+
+        if self._attributes is None:
+            earlier = [at for n in (3, 2, 1) if (at := self.log.until - n * self.horizon) > self.log.start]
+            labels = act_labels(self.log, earlier[0], self.horizon, self.options.act) if earlier else None
+            with self.log.history() as connection:
+                table = fetch(connection, "SELECT * FROM users ORDER BY user_id")
+            known = ([], np.zeros(0)) if labels is None else (labels["user_id"].to_pylist(), labels["label"].to_numpy().astype(np.float64))
+            self._attributes = read_attributes(table, *known)
+            self.said += self._attributes.said
+        return self._attributes
+
+    def _eligible(self, at: datetime, table: pa.Table) -> pa.Table:
+        if self.options.look_back_days is None:
+            return table
+        return table.filter(pc.is_in(table["user_id"], pa.array(self.matrix_at(at).user_ids, pa.string())))
+
+    def _acts(self, at: datetime) -> "Acts":
+        from core.encoder.histories import read_histories
+        from core.encoder.items import without_texts
+        from core.predictor.acts import LENGTH, pad_acts
+
+        with self.log.history(at) as connection:
+            items = self.texts.item_vectors(at) or without_texts(connection)
+            histories = read_histories(connection, items.item_ids, LENGTH)
+            last = fetch(
+                connection,
+                """
+                SELECT user_id, (epoch_us($cutoff::TIMESTAMP) - epoch_us(max(event_time) FILTER (event_type <> 'impression'))) / 1e6 AS age
+                FROM history GROUP BY user_id ORDER BY user_id
+                """,
+                {"cutoff": at},
+            )
+        ages = last["age"].to_numpy().astype(np.float64)
+        vectors = np.zeros((len(items.item_ids), items.vectors.shape[1]), np.float32)
+        there = items.index >= 0
+        if len(items.vectors):
+            vectors[there] = items.vectors[items.index[there]]
+        told = histories.starts, histories.item, histories.kind, histories.gap, histories.dwell
+        return pad_acts(*told, ages, items.item_ids, vectors)

@@ -1,0 +1,167 @@
+"""Prediction from a published log to its tables: figures by plain SQL, options, leaks refused, nothing from after the cutoff."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.artifacts import read_json, read_table
+from core.pipeline.options import PredictOptions, ProfileOptions
+from core.pipeline.predicting import predict
+from core.store import Home
+from tests.worlds import at, publish_world
+
+COUNTS = ProfileOptions(blocks=("counts",))
+HORIZON = timedelta(days=7)
+ALL = PredictOptions(horizon=HORIZON, category="all", revenue=True, attributes=True, look_back_days=30)
+
+
+def events(users: int = 240, days: int = 56, seed: int = 0) -> list[dict[str, Any]]:
+    """Buyers of their own rate and favourite kind; odd ones look around more."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        rate, taste = rng.gamma(1.2, 0.12), int(rng.integers(4))
+        for day in range(days):
+            if rng.random() < 0.12:
+                rows.append(
+                    {"user_id": f"u{user:03d}", "event_type": "view", "event_time": at(day + 0.3), "item_id": f"i{rng.integers(8)}"}
+                )
+            if rng.random() < rate:
+                kind = taste if rng.random() < 0.8 else int(rng.integers(4))
+                price = 10.0 * (1 + kind)
+                bought = {"event_type": "purchase", "item_id": f"i{kind}", "price": price, "quantity": 1, "revenue": price}
+                rows.append({"user_id": f"u{user:03d}", "event_time": at(day + 0.5), **bought})
+    return rows
+
+
+def publish(home: Path, rows: list[dict[str, Any]], users: int = 240) -> None:
+    """Items of four kinds; shoppers with a region, and a planted column that holds who buys at the end."""
+    late = {row["user_id"] for row in rows if row["event_type"] == "purchase" and row["event_time"] >= at(49)}
+    people = {f"u{user:03d}": {"region": "north" if user % 2 else "south", "bought": str(f"u{user:03d}" in late)} for user in range(users)}
+    items = [{"item_id": f"i{n}", "category": f"kind {n % 4}"} for n in range(8)]
+    publish_world(home, rows, items, people)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    home = tmp_path_factory.mktemp("predicting")
+    publish(home, events())
+    dataset = Home(home).dataset("tiny")
+    predict(Home(home), dataset, cutoff=at(56), options=ALL, profile=COUNTS)
+    run_id = dataset.runs("propensity")[-1]
+    return dataset.run_path("propensity", run_id), dataset.run_manifest("propensity", run_id)
+
+
+def sql(folder: Path, statement: str) -> Any:
+    connection = duckdb.connect()
+    connection.execute(f"CREATE VIEW test AS SELECT * FROM '{folder / 'test.parquet'}'")
+    return connection.execute(statement).fetchall()
+
+
+def test_log_loss_and_auc_by_plain_sql_are_those_of_the_run(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, manifest = run
+    for name in ("propensity", "logistic", "lightgbm"):
+        found = manifest["metrics"]["models"][name]
+        loss = sql(folder, f"SELECT -avg(label * ln({name}) + (1 - label) * ln(1 - {name})) FROM test")[0][0]
+        assert found["log_loss"]["value"] == pytest.approx(loss, abs=1e-9)
+        area = sql(
+            folder,
+            f"""
+            WITH ranked AS (SELECT label, rank() OVER (ORDER BY {name}) + (count(*) OVER (PARTITION BY {name}) - 1) / 2.0 AS r FROM test)
+            SELECT (sum(r) FILTER (label = 1) - count(*) FILTER (label = 1) * (count(*) FILTER (label = 1) + 1) / 2.0)
+                   / (count(*) FILTER (label = 1) * count(*) FILTER (label = 0)) FROM ranked
+            """,
+        )[0][0]
+        assert found["auc"]["value"] == pytest.approx(area, abs=1e-9)
+
+
+def test_bins_lift_and_sums_by_plain_sql_are_those_of_the_run(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, manifest = run
+    bins = sql(
+        folder,
+        """
+        WITH binned AS (SELECT label, propensity, ntile(10) OVER (ORDER BY propensity, user_id) AS bin FROM test)
+        SELECT bin, count(*), avg(propensity), avg(label) FROM binned GROUP BY bin ORDER BY bin
+        """,
+    )
+    table = [row for row in read_table(folder / "reliability.parquet").to_pylist() if row["model"] == "propensity"]
+    assert [(row["bin"], row["n"]) for row in table] == [(place, n) for place, n, _, _ in bins]
+    assert [row["mean_propensity"] for row in table] == pytest.approx([mean for _, _, mean, _ in bins], abs=1e-9)
+    assert [row["rate"] for row in table] == pytest.approx([rate for _, _, _, rate in bins], abs=1e-9)
+    users, buyers, rate = sql(folder, "SELECT count(*), sum(label), avg(label) FROM test")[0]
+    depth = read_table(folder / "lift.parquet").to_pylist()[19]
+    found = sql(folder, f"SELECT avg(label) FROM (SELECT label FROM test ORDER BY propensity DESC, user_id LIMIT {depth['users']})")[0][0]
+    assert depth["lift"] == pytest.approx(found / rate, abs=1e-9)
+    expected = sql(folder, "SELECT sum(propensity) FROM test")[0][0]
+    assert manifest["metrics"]["models"]["propensity"]["expected"] == pytest.approx(expected)
+    assert (manifest["metrics"]["users"], manifest["metrics"]["positives"]) == (users, buyers)
+
+
+def test_spending_by_plain_sql_is_that_of_the_run(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, manifest = run
+    path = folder / "revenue_test.parquet"
+    statement = f"SELECT avg(abs(mean - revenue)), sqrt(avg((mean - revenue) ** 2)), avg(mean - revenue) FROM '{path}'"
+    mae, rmse, bias = duckdb.connect().execute(statement).fetchall()[0]
+    found = manifest["revenue_metrics"]["models"]["mean"]
+    assert [found["mae"]["value"], found["rmse"]["value"], found["bias"]["value"]] == pytest.approx([mae, rmse, bias], abs=1e-9)
+
+
+def test_a_planted_leak_is_refused_and_honest_attributes_are_seen(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, manifest = run
+    assert any(str(sentence).startswith("bought: refused") for sentence in manifest["warnings"])
+    seen = set(read_json(folder / "card.json")["features"])
+    assert "region = north" in seen
+    assert not any(name.startswith("bought") for name in seen)
+    assert manifest["metrics"]["models"]["propensity"]["auc"]["value"] < 0.95
+
+
+def test_only_shoppers_seen_in_the_look_back_are_scored_and_it_is_said(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, manifest = run
+    last: dict[str, datetime] = {}
+    for row in events():
+        last[row["user_id"]] = max(row["event_time"], last.get(row["user_id"], row["event_time"]))
+    expected = sorted(user for user, time in last.items() if time >= at(26))
+    assert read_table(folder / "scores.parquet")["user_id"].to_pylist() == expected
+    assert sorted(set(read_table(folder / "categories.parquet")["user_id"].to_pylist())) == expected
+    assert any("in the 30 days before" in str(sentence) for sentence in manifest["warnings"])
+
+
+def test_events_after_the_cutoff_change_no_chance_and_no_amount(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, _ = run
+    later = [
+        {"user_id": f"u{n:03d}", "event_type": "purchase", "event_time": at(57 + n % 3), "item_id": "i7", "price": 900.0, "revenue": 900.0}
+        for n in range(100)
+    ]
+    rows = events()
+    late = {row["user_id"] for row in rows if row["event_type"] == "purchase" and row["event_time"] >= at(49)}
+    assert late
+    publish(tmp_path, rows)
+    people = {f"u{user:03d}": {"region": "north" if user % 2 else "south", "bought": str(f"u{user:03d}" in late)} for user in range(240)}
+    publish_world(tmp_path, [*rows, *later], [{"item_id": f"i{n}", "category": f"kind {n % 4}"} for n in range(8)], people, "longer")
+    dataset = Home(tmp_path).dataset("longer")
+    predict(Home(tmp_path), dataset, cutoff=at(56), options=ALL, profile=COUNTS)
+    other = dataset.run_path("propensity", dataset.runs("propensity")[-1])
+    for name in ("scores", "categories", "revenue", "test"):
+        assert read_table(other / f"{name}.parquet").equals(read_table(folder / f"{name}.parquet")), name
+
+
+def test_networks_over_acts_and_the_optimiser_are_asked_for_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(tmp_path, events(240, 42))
+    words = ["predict", "--dataset", "tiny", "--home", str(tmp_path), "--json", "--horizon", "7d", "--blocks", "counts"]
+    assert main([*words, "--models", "gru,lightgbm_text", "--optimizer", "sgd"]) == 0, capsys.readouterr().err
+    told = json.loads(capsys.readouterr().out)
+    dataset = Home(tmp_path).dataset("tiny")
+    record = dataset.run_manifest("propensity", dataset.runs("propensity")[-1])
+    assert record["config"]["optimizer"] == "sgd" and record["config"]["models"] == ["gru", "lightgbm_text"]
+    assert "gru" in record["metrics"]["models"] and "lightgbm_text" not in record["metrics"]["models"]
+    card = read_json(dataset.run_path("propensity", dataset.runs("propensity")[-1]) / "card.json")
+    assert card["optimizer"] == "sgd" and card["seconds"]["gru"] > 0 and card["compared"]["gru"]["parameters"] > 1000
+    assert any("lightgbm_text" in sentence for sentence in told["warnings"])
+    assert main([*words, "--models", "svm"]) == 2
+    assert "no model 'svm'" in capsys.readouterr().err
