@@ -42,7 +42,12 @@ def add_run_verbs(parser: argparse.ArgumentParser, common: Common, again: Callab
     used.add_argument("run", metavar="RUN")
     rolled = add("rollback", _roll_back, "Put the run on screen that was there before.")
     rolled.add_argument("kind", choices=RUN_KINDS, metavar="KIND", help=", ".join(RUN_KINDS))
-    reproduced = add("reproduce", _reproduce, "Make a run again from its record, and say whether the bytes are the same.", heavy=True)
+    reproduced = add(
+        "reproduce",
+        _reproduce,
+        "Make a run again from its record, and say whether the bytes are the same (but for the seconds it took).",
+        heavy=True,
+    )
     reproduced.add_argument("run", metavar="RUN")
     reproduced.set_defaults(again=again)
 
@@ -103,8 +108,8 @@ def _reproduce(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
         "dataset": dataset.name,
         "run": arguments.run,
         "command": facts.command,
-        "equal": all(row["equal"] for row in files),
-        "equal_but_costs": all(row["equal_but_costs"] for row in files),
+        "equal": all(row["equal_but_costs"] for row in files),
+        "costs_in": [row["file"] for row in files if row["equal_but_costs"] and not row["equal"]],
         "figures_equal": same_figures,
         "files": files,
         "warnings": [why] if why else [],

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.__main__ import main
-from core.artifacts import write_table
+from core.__main__ import _parser, main
+from core.artifacts import write_json, write_table
 from core.errors import NotFoundError
 from core.metrics import log_losses
 from core.pipeline import model_room
@@ -73,7 +73,18 @@ def test_a_run_tells_what_it_rests_on_what_it_cost_and_how_to_make_it_again(data
     figures = {row["name"]: row for row in told["figures"]}
     ours = record["metrics"]["models"]["propensity"]
     assert figures["auc"]["low"] == ours["auc"]["low"] and figures["log_loss"]["value"] == ours["log_loss"]["value"]
-    assert told["command"] == ("python -m core predict --dataset shop --act purchase --blocks counts --horizon 168h --model auto --seed 0")
+    asked = "--act purchase --blocks counts --horizon 168h --model auto --optimizer adamw --seed 0"
+    assert told["command"] == f"python -m core predict --dataset shop {asked}"
+
+
+def test_every_setting_of_a_chance_has_an_option_that_the_command_line_reads(dataset: Dataset) -> None:
+    record = dataset.run_manifest("propensity", "propensity-0001")
+    told = {"category": "a b", "models": ["cnn", "gru"], "look_back_days": 45.0, "revenue": True, "attributes": True}
+    assert set(told) <= set(record["config"]), "a setting that is no longer there needs no option"
+    asked = {**record, "config": record["config"] | told, "cutoff": "2024-03-20T00:00:00"}
+    parsed = _parser().parse_args(command_of("shop", "propensity", asked))
+    assert parsed.category == "a b" and parsed.cutoff == "2024-03-20T00:00:00" and parsed.seed == 0
+    assert parsed.look_back == 45 and parsed.revenue and parsed.attributes and parsed.models == "cnn,gru"
 
 
 def test_the_command_of_a_run_gives_the_same_scores_in_another_home(home: Path, dataset: Dataset, tmp_path: Path) -> None:
@@ -87,7 +98,7 @@ def test_the_command_of_a_run_gives_the_same_scores_in_another_home(home: Path, 
 def test_reproduce_trains_again_and_tells_whether_the_bytes_are_the_same(dataset: Dataset, cli: Cli, home: Path) -> None:
     before = dataset.runs("propensity")
     status, told = cli("runs", "reproduce", "propensity-0001", "--dataset", "shop")
-    assert status == 0 and told["equal"] and told["figures_equal"]
+    assert status == 0 and told["equal"] and told["figures_equal"] and set(told["costs_in"]) <= {"card.json"}
     assert {row["file"] for row in told["files"]} >= {"scores.parquet", "test.parquet", "curves.parquet", f"{FOLDER}/{EVENT_FILE}"}
     assert dataset.runs("propensity") == before and not list(home.glob(".again.*"))
 
@@ -98,10 +109,14 @@ def test_files_that_differ_are_named_and_costs_in_a_table_are_no_difference(tmp_
         folder.mkdir()
         write_table(folder / "tuning.parquet", pa.table({"auc": [auc], "cpu_seconds": [cost]}))
         write_table(folder / "scores.parquet", pa.table({"propensity": [0.5 + place / 1e12]}))
+        write_json(folder / "card.json", {"compared": [{"auc": auc, "seconds": cost}]})
+        write_json(folder / "other.json", {"compared": [{"auc": auc + place}]})
         write_table(folder / "same.parquet", pa.table({"user_id": ["a"]}))
     (tmp_path / "1" / "more.txt").write_text("x")
     found = {row["file"]: (row["equal"], row["equal_but_costs"]) for row in compare_files(tmp_path / "0", tmp_path / "1")}
     assert found == {
+        "card.json": (False, True),
+        "other.json": (False, False),
         "more.txt": (False, False),
         "same.parquet": (True, True),
         "scores.parquet": (False, False),

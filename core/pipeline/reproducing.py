@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.artifacts import MANIFEST, write_json
+from core.artifacts import MANIFEST, read_json, write_json
 from core.errors import NotFoundError
 from core.messages import Message, say
 from core.schema import RUN_KINDS
@@ -30,10 +30,10 @@ VERBS = {
     "learning": "learn",
     "answers": "answer",
 }
-RENAMED = {"horizon_hours": "horizon", "source_cutoff": "from-cutoff"}
+RENAMED = {"horizon_hours": "horizon", "look_back_days": "look-back", "source_cutoff": "from-cutoff"}
 """Settings whose option has another name; all others are called as the setting."""
 COSTS = frozenset({"cpu_seconds", "seconds", "tokens_per_cpu_second"})
-"""Columns that differ from one making to the next."""
+"""Columns and keys that differ from one making to the next."""
 
 
 def kind_of(run_id: str) -> str:
@@ -53,7 +53,7 @@ def command_of(dataset: str, kind: str, record: Mapping[str, Any]) -> list[str]:
     words = [VERBS[kind], "--dataset", dataset]
     for name, value in sorted((record.get("config") or {}).items()):
         option = "--" + RENAMED.get(name, name).replace("_", "-")
-        if value is None or value is False:
+        if value is None or value is False or value == []:
             continue
         if value is True:
             words.append(option)
@@ -102,7 +102,7 @@ def home_of_its_own(home: Home, dataset: Dataset, record: Mapping[str, Any]) -> 
 
 
 def compare_files(one: Path, other: Path) -> list[dict[str, Any]]:
-    """Compare the files of two runs: file, equal (bytes), and equal_but_costs where a table differs only in what its rows cost."""
+    """Compare the files of two runs: file, equal (bytes), and equal_but_costs where it differs only in what was spent."""
     names = sorted({p.relative_to(f).as_posix() for f in (one, other) for p in f.rglob("*") if p.is_file() and p.name != MANIFEST})
     return [{"file": name, **_compared(one / name, other / name)} for name in names]
 
@@ -111,12 +111,24 @@ def _compared(one: Path, other: Path) -> dict[str, Any]:
     if not (one.is_file() and other.is_file()):
         return {"equal": False, "equal_but_costs": False}
     equal = one.read_bytes() == other.read_bytes()
-    return {"equal": equal, "equal_but_costs": equal or (one.suffix == ".parquet" and _without_costs(one).equals(_without_costs(other)))}
+    return {"equal": equal, "equal_but_costs": equal or _equal_but_costs(one, other)}
+
+
+def _equal_but_costs(one: Path, other: Path) -> bool:
+    if one.suffix == ".parquet":
+        return bool(_without_costs(one).equals(_without_costs(other)))
+    return one.suffix == ".json" and _stripped(read_json(one)) == _stripped(read_json(other))
 
 
 def _without_costs(path: Path) -> pa.Table:
     table = pq.read_table(path)
     return table.drop_columns([name for name in table.column_names if name in COSTS])
+
+
+def _stripped(record: Any) -> Any:
+    if isinstance(record, dict):
+        return {name: _stripped(value) for name, value in record.items() if name not in COSTS}
+    return [_stripped(value) for value in record] if isinstance(record, list) else record
 
 
 def _link(source: str, target: str) -> None:

@@ -129,7 +129,7 @@ def one_run(here: Screen) -> None:
         _choose(here, chosen)
     _curves(here, chosen)
     st.caption(
-        _("Makes it again from the same data, with the same bytes:")
+        _("Makes it again from the same data; all but the seconds it took has the same bytes (`runs reproduce` compares):")
         if chosen.not_again is None
         else _("The command that made it:") + " " + plain(said(chosen.not_again))
     )
