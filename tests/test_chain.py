@@ -106,6 +106,18 @@ def test_the_whole_chain_runs_and_every_table_is_whole(cli: Cli, shop: Path, hom
     with (tmp_path / "a.csv").open(encoding="utf-8-sig") as stream:
         exported = {row["user_id"] for row in csv.DictReader(stream)}
     assert len(exported) == told["exported"]
+    assert abs(sum(row["propensity"] for row in scores if row["user_id"] in exported) - told["expected_buyers"]) < 1e-6
+
+    plain = cli("search", "--dataset", "shop", "--query", "phone cases", "--user", "u000", "--strength", "0")[1]
+    own = cli("search", "--dataset", "shop", "--query", "phone cases", "--user", "u000", "--strength", "1")[1]
+    assert [row["item_id"] for row in plain["results"]] == plain["plain"] == own["plain"]
+    assert plain["plain"][0] == "Phones-Phone case" and {row["item_id"] for row in own["results"]} == set(plain["plain"])
+
+    (tmp_path / "ids.txt").write_text("\n".join([*sorted(users)[:30], "nobody"]), encoding="utf-8")
+    status, told = cli("alike", "--dataset", "shop", "--ids", str(tmp_path / "ids.txt"), "--k", "40", "--out", str(tmp_path / "b.csv"))
+    assert status == 0 and (told["seeds"], told["unknown_ids"], told["users"]) == (30, 1, 40)
+    status, told = cli("ad", "--dataset", "shop", "--text", "a new phone", "--out", str(tmp_path / "ad.parquet"))
+    assert status == 0 and "Phones" in told["categories"] and pq.read_table(tmp_path / "ad.parquet").num_rows == told["users"] == 260
 
     status, told = cli("run", "--dataset", "shop")
     assert status == 0
@@ -209,7 +221,9 @@ def test_a_run_with_a_cutoff_does_not_change_what_is_on_screen(cli: Cli, shop: P
         (("predict", "--dataset", "nowhere"), "There is no dataset"),
         (("predict", "--dataset", "nowhere", "--horizon", "soon"), "is not a horizon"),
         (("recommend", "--dataset", "nowhere", "--out", "lists.xls"), "must end in"),
-        (("audience", "--dataset", "nowhere", "--rule", "{"), "not JSON"),
+        (("audience", "--dataset", "nowhere", "--rule", "{"), "There is no dataset"),
+        (("search", "--dataset", "nowhere", "--query", "tea"), "There is no dataset"),
+        (("ad", "--dataset", "nowhere", "--text", "tea"), "There is no dataset"),
         (("jobs", "--cancel", "nothing"), "There is no job"),
     ],
 )

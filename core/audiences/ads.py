@@ -12,7 +12,9 @@ from core.metrics import bootstrap, wilson
 from core.store import Connection, fetch
 
 NEAR_ITEMS = 50
-"""Items nearest to the advertisement: their categories are its categories."""
+"""Items nearest to the advertisement: their categories are its categories …"""
+NEAR_SHARE, LEAST_NEAR = 0.1, 5
+"""… but no more than a tenth of a small catalogue."""
 LEAST_WEIGHT = 0.1
 """Of a category of the near items: whoever acts on a near item or in such a category has answered the advertisement."""
 HALF_LIFE_DAYS = 30.0
@@ -82,6 +84,11 @@ class Answered:
     gain_high: float
 
 
+def near_count(items: int) -> int:
+    """How many of a catalogue's items count as near."""
+    return min(NEAR_ITEMS, max(LEAST_NEAR, round(items * NEAR_SHARE)))
+
+
 def near_categories(categories: list[str | None]) -> dict[str, float]:
     """Weigh the categories of the near items by how many of them they hold; weights sum to 1."""
     named = [category for category in categories if category is not None]
@@ -120,7 +127,7 @@ def match_score(leaning: Floats, propensity: Floats) -> Floats:
     Places, because a share and a chance have no common scale; closeness is not in it, because it found fewer of those who answered
     (docs/decisions/0030).
     """
-    return np.asarray(_places(leaning) * _places(propensity))
+    return np.asarray(places_of(leaning) * places_of(propensity))
 
 
 def answered(labels: npt.NDArray[np.bool_], match: Floats, propensity: Floats, act: str, rng: np.random.Generator) -> Answered | None:
@@ -136,7 +143,7 @@ def answered(labels: npt.NDArray[np.bool_], match: Floats, propensity: Floats, a
     users, happened = len(labels), int(labels.sum())
     if happened < 10:
         return None
-    tops = [_top(scores) for scores in (match, propensity)]
+    tops = [best_tenth(scores) for scores in (match, propensity)]
 
     def lift(rows: npt.NDArray[np.int64], top: npt.NDArray[np.bool_]) -> float:
         own, base = labels[rows], labels[rows].mean()
@@ -153,14 +160,15 @@ def answered(labels: npt.NDArray[np.bool_], match: Floats, propensity: Floats, a
     )  # fmt: skip
 
 
-def _top(scores: Floats) -> npt.NDArray[np.bool_]:
+def best_tenth(scores: Floats) -> npt.NDArray[np.bool_]:
+    """Mark the best DEPTH of shoppers (U,); ties go to the earlier one."""
     best = np.lexsort((np.arange(len(scores)), -scores))[: max(1, round(len(scores) * DEPTH))]
     chosen = np.zeros(len(scores), bool)
     chosen[best] = True
     return chosen
 
 
-def _places(values: Floats) -> Floats:
+def places_of(values: Floats) -> Floats:
     """Mean place of each value among all, 0 to 1; equal values share theirs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     upper = np.cumsum(counts)

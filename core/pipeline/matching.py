@@ -60,7 +60,7 @@ def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most:
     known, index, vectors = item_vectors(here)
     own = np.flatnonzero(index >= 0)
     items, cosines = [known[i] for i in own], (vectors @ vector)[index[own]]
-    order = np.lexsort((np.array(items), -np.round(cosines, 6)))[: ads.NEAR_ITEMS]
+    order = np.lexsort((np.array(items), -np.round(cosines, 6)))[: ads.near_count(len(items))]
     near = shoppers.titled(screen, pd.DataFrame({"item_id": [items[i] for i in order], "cosine": np.round(cosines[order], 4)}))
     categories = ads.near_categories([c if isinstance(c, str) else None for c in near["category"]])
     notes: list[Message] = []

@@ -64,15 +64,16 @@ def export(
     hashed: bool = False,
     contacts: dict[str, str] | None = None,
     calling_code: str = "",
-) -> None:
-    """Write the file of an audience and remember it for `download`; what does not fit becomes a sentence."""
+) -> bool:
+    """Write the file of an audience and remember it for `download`; what does not fit becomes a sentence, and False."""
     state.drop("exported")
     try:
         path, manifest = targeting.export_file(here, record, form=form, hashed=hashed, contacts=contacts or {}, calling_code=calling_code)
     except CoreError as error:
         st.error(plain(said(error)))
-        return
+        return False
     state.put("exported", (here.name, str(path), manifest["rows"], form, manifest.get("rejected")))
+    return True
 
 
 def download(here: Screen) -> None:

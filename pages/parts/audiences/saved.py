@@ -23,8 +23,7 @@ def saved(here: Screen) -> None:
                     + _("{n} shoppers when saved on {time}", n=whole(record.get("users")), time=minute(record["saved"], here.zone)),
                     width="stretch",
                 )
-                if st.button(_("Prepare the file"), key=f"export-{place}"):
-                    export(here, record)
+                if st.button(_("Prepare the file"), key=f"export-{place}") and export(here, record):
                     st.rerun()
                 if st.button(_("Remove"), key=f"remove-{place}"):
                     outcomes.delete_audience(here, record["name"])
