@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from core.insights.statement import Answer
 from core.schema import EVENTS, ITEM_ATTRIBUTES
-from core.store import EVENTS_FILE, TABLES_SQL, Home, Log
+from core.store import EVENT_TYPES_SQL, EVENTS_FILE, TABLES_SQL, Home, Log, events_sql
 
 DAY_ONE = datetime(2024, 3, 1)
 
@@ -51,10 +51,12 @@ def publish_world(
         ]
         connection = duckdb.connect(str(draft.path / EVENTS_FILE))
         connection.execute(TABLES_SQL)
+        connection.execute(f"CREATE TABLE event_cells ({', '.join(f'{name} {kind}' for name, kind in EVENT_TYPES_SQL.items())})")
+        connection.execute(f"CREATE VIEW events AS {events_sql(EVENT_TYPES_SQL, numbered=False)}")
         columns = "".join(f', "{name}" VARCHAR' for name in attributes)
         connection.execute(f"CREATE TABLE users (user_id VARCHAR{columns})")
         acts = [{column: row.get(column) for column in EVENTS} for row in rows]
-        for table, kept in (("events", acts), ("items", catalogue), ("users", people)):
+        for table, kept in (("event_cells", acts), ("items", catalogue), ("users", people)):
             if kept:  # one statement for a table: one for each row costs seconds
                 connection.register("rows", pa.Table.from_pylist(kept))
                 connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows")

@@ -35,6 +35,9 @@ def number_sessions(connection: Connection, gap_minutes: int, tick: Tick, part_r
             "SELECT rowid, user_id, epoch_us(event_time) AS time FROM ordered_cells WHERE $parts = 1 OR hash(user_id) % $parts = $part",
             params={"parts": parts, "part": part},
         ).to_arrow_table()
+        tick((part + 1) / parts)
+        if not table.num_rows:
+            continue  # few users may leave a part without any
         users: npt.NDArray[Any]
         if table.schema.field("user_id").type == "int64":
             users = table["user_id"].to_numpy()
@@ -43,7 +46,6 @@ def number_sessions(connection: Connection, gap_minutes: int, tick: Tick, part_r
         order = _order_by_user(users)
         users, times = users[order], table["time"].to_numpy()[order]
         numbers[table["rowid"].to_numpy()[order]] = _number_runs(users, times, gap_minutes * 60_000_000)
-        tick((part + 1) / parts)
     return numbers
 
 
