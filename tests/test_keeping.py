@@ -11,15 +11,17 @@ import pytest
 
 from core.artifacts import write_arrays, write_json
 from core.errors import StorageError
+from core.predictor.bgnbd import COLUMNS, FittedBgNbd
 from core.predictor.calibration import Calibrator, fit_ranges
 from core.predictor.keeping import JUDGED, KeptModel, load_model, save_model
 from core.predictor.matrix import Matrix
-from core.predictor.models import FITS, fit_models
+from core.predictor.models import FITS, OVER_ACTS, fit_models
 from core.predictor.result import save_result
 from tests.test_predictor import OPTIONS, World
 from tests.worlds import at
 
-KINDS = [*FITS, "mean", "mean_sequence"]
+KINDS = [name for name in FITS if name not in (*OVER_ACTS, "bgnbd")] + ["mean", "mean_sequence"]
+"""What is kept and this world can feed; BG/NBD has a test of its own below."""
 IN_ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
@@ -30,7 +32,7 @@ from core.predictor.matrix import Matrix
 folder = Path(sys.argv[1])
 arrays = read_arrays(folder / "matrix.safetensors")
 known = read_json(folder / "matrix.json")
-matrix = Matrix(known["users"], known["columns"], arrays["values"], arrays["text"], arrays["sequence"])
+matrix = Matrix(known["users"], known["columns"], arrays["values"], arrays["text"], {"sequence": arrays["sequence"]})
 for name in known["names"]:
     pq.write_table(load_model(folder / name).score(matrix), folder / f"{name}.again.parquet")
 """
@@ -56,8 +58,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, KeptModel]
 def test_a_model_of_every_kind_scores_the_same_bytes_in_a_fresh_process(kept: tuple[dict[str, KeptModel], Matrix, Path]) -> None:
     models, asked, folder = kept
     assert set(models) == set(KINDS)
-    assert asked.text is not None and asked.sequence is not None
-    write_arrays(folder / "matrix.safetensors", {"values": asked.values, "text": asked.text, "sequence": asked.sequence})
+    assert asked.text is not None and set(asked.further) == {"sequence"}
+    write_arrays(folder / "matrix.safetensors", {"values": asked.values, "text": asked.text, "sequence": asked.further["sequence"]})
     write_json(folder / "matrix.json", {"users": asked.user_ids, "columns": asked.columns, "names": list(models)})
     subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, str(folder)], check=True, timeout=120)
     for name, model in models.items():
@@ -110,3 +112,11 @@ def test_a_chance_does_not_depend_on_who_else_is_scored(kept: tuple[dict[str, Ke
         alone = pa.concat_tables([model.score(asked.rows(np.array([row]))) for row in range(5)])
         together = model.score(asked).slice(0, 5)
         assert alone["propensity"].to_pylist() == pytest.approx(together["propensity"].to_pylist(), abs=1e-6)
+
+
+def test_four_parameters_of_a_purchase_model_are_kept(tmp_path: Path, kept: tuple[dict[str, KeptModel], Matrix, Path]) -> None:
+    matrix = Matrix(["a", "b", "c"], list(COLUMNS), np.array([[6.0, 60, 1], [1, 60, 60], [3, 50, np.nan]]))
+    model = FittedBgNbd(0.24, 4.4, 0.79, 2.4, 28.0, (2.0, 40.0, 12.0))
+    before = KeptModel("bgnbd", model, Calibrator("none"), kept[0]["lightgbm"].ranges, list(COLUMNS))
+    save_model(before, tmp_path)
+    assert load_model(tmp_path).score(matrix).equals(before.score(matrix)) and not load_model(tmp_path).blocks()
