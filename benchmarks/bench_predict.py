@@ -55,7 +55,7 @@ def main() -> None:
         profile = ProfileOptions(blocks=("counts", "text") if arguments.text else ("counts",))
         known = Known(home, log, horizon, options, profile, silent)
         asked = PropensityOptions(
-            act=arguments.act, horizon=horizon, seed=arguments.seed, models=models, purchase_only=known.is_purchase_only
+            act=arguments.act, horizon=horizon, seed=arguments.seed, models=models, refit=False, purchase_only=known.is_purchase_only
         )
         print(f"{arguments.dataset}, {arguments.horizon:g} d, read until {log.until:%Y-%m-%d}", flush=True)
         if arguments.few:

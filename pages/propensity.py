@@ -26,7 +26,7 @@ if here:
         depth_choice(here)
         profit(here, manifest)
         distribution(here, manifest)
-        model_table(manifest)
+        model_table(here, manifest)
         why(here)
         by_category(here, manifest)
         spending(here, manifest)

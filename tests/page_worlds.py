@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.artifacts import write_arrays, write_table
+from core.messages import say
 from core.store import Dataset, Home
 from tests.worlds import at, publish_world
 
@@ -61,6 +62,29 @@ def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
             row |= {"gain_low": row["gain"] and 0.04, "gain_high": row["gain"] and 0.06}
         write_table(draft.path / "transfer.parquet", pa.Table.from_pylist(rows))
         draft.record |= {"source": "other", "act": "purchase", "shoppers": [9, 8, 7], "judged_at": "2024-03-13T00:00:00", "warnings": []}
+
+
+def _beyond_the_act(folder: Path, user_ids: list[str]) -> dict[str, Any]:
+    """Write the tables of chances by category and of spending; returns what belongs into the record."""
+    n, names = len(user_ids), ["C0", "C1"]
+    pairs = {"user_id": np.repeat(user_ids, 2).tolist(), "category": names * n, "propensity": np.linspace(0.01, 0.6, 2 * n)}
+    write_table(folder / "categories.parquet", pa.table(pairs | {"low": pairs["propensity"] * 0.8, "high": pairs["propensity"] * 1.2}))
+    judged = {"users": [n, n], "positives": [3, 4], "expected": [3.5, 3.5], "auc": [0.8, 0.7]}
+    new = {"new_users": [n - 2, n - 1], "new_positives": [1, 2], "new_expected": [1.0, 1.5], "new_auc": [0.6, None]}
+    write_table(folder / "category_metrics.parquet", pa.table({"category": names, **judged, **new}))
+    write_table(folder / "revenue.parquet", pa.table({"user_id": user_ids, "expected_revenue": np.linspace(1, 9, n)}))
+    tenth = {"tenth": [1, 2], "users": [n // 2, n - n // 2], "expected": [1.0, 5.0], "happened": [1.5, 4.0]}
+    write_table(folder / "revenue_tenths.parquet", pa.table(tenth | {"low": [0.5, 2.0], "high": [2.5, 6.0]}))
+    area, amount = {"value": 0.8, "low": 0.75, "high": 0.85, "n": n}, {"value": 1.25, "low": 1.0, "high": 1.5, "n": n}
+    of_pairs = dict.fromkeys(("personal count", "logistic", "pooled"), area)
+    counted = {"winner": "pooled", "pairs": 2 * n, "new_pairs": 2 * n - 3, "macro_auc": of_pairs, "macro_auc_new": of_pairs}
+    losses = {"log_loss": {"logistic": 0.4, "pooled": 0.39}, "log_loss_new": {"logistic": 0.2, "pooled": 0.19}}
+    model = {"mae": amount, "rmse": amount, "bias": amount, "expected": 12.0}
+    spent = {"winner": "tweedie", "users": n, "buyers": 5, "happened": 14.0, "models": {"mean": model, "tweedie": model}}
+    sentences = {
+        "sentences": [say("In categories that are new to the shopper it is {difference} against {best}.", difference="+", best="–")]
+    }
+    return {"category_metrics": counted | losses, "category_verdict": sentences, "revenue_metrics": spent, "revenue_verdict": sentences}
 
 
 def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None:
@@ -193,6 +217,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
             "verdict": {"sentences": ["Counting wins here."]},
             "windows": {"test": at(10).isoformat()},
             "warnings": [],
+            **_beyond_the_act(draft.path, user_ids),
         }
     with target.new_run("recommendations", inputs=inputs, config={}, cutoff=None) as draft:
         lists = [

@@ -73,3 +73,12 @@ def test_bootstrap_covers_a_mean() -> None:
     normal = metrics.mean_estimate(sample)
     assert estimate.low < 3 < estimate.high
     assert estimate.low == pytest.approx(normal.low, abs=0.03)
+
+
+def test_calibration_by_group_sums_chances_and_measures_the_gap_in_deviations() -> None:
+    labels, chance = np.array([1, 0, 1, 1, 0.0]), np.array([0.5, 0.5, 0.5, 0.5, 0.2])
+    first, second = metrics.calibration_by_group(labels, chance, ["a", "a", "a", "a", "b"])
+    assert (first["group"], first["users"], first["happened"], first["expected"]) == ("a", 4, 3, 2.0)
+    assert first["gap"] == pytest.approx(1.0)  # one more than foretold, and the deviation of four fair coins is one
+    assert (first["low"], first["high"]) == metrics.wilson(3, 4)
+    assert second["rate"] == 0 and second["mean_propensity"] == 0.2

@@ -11,8 +11,10 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import read_json, read_table
+from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.predicting import predict
+from core.schema import silent
 from core.store import Home
 from tests.worlds import at, publish_world
 
@@ -165,3 +167,21 @@ def test_networks_over_acts_and_the_optimiser_are_asked_for_on_the_command_line(
     assert any("lightgbm_text" in sentence for sentence in told["warnings"])
     assert main([*words, "--models", "svm"]) == 2
     assert "no model 'svm'" in capsys.readouterr().err
+
+
+def test_acts_of_a_cutoff_hold_nothing_from_after_it(tmp_path: Path) -> None:
+    rows = events(20, 40)
+    publish(tmp_path / "whole", rows, 20)
+    publish(tmp_path / "cut", [row for row in rows if row["event_time"] < at(30)], 20)
+    asked = PredictOptions(horizon=HORIZON, models=("gru",))
+    found = []
+    for name in ("whole", "cut"):
+        home = Home(tmp_path / name)
+        known = Known(home, home.dataset("tiny").log(at(30)), HORIZON, asked, COUNTS, silent)
+        found.append(known.matrix_at(at(30)))
+    whole, cut = found
+    assert whole.user_ids == cut.user_ids and whole.acts is not None and cut.acts is not None
+    for name in ("item", "kind", "numbers"):
+        assert np.array_equal(getattr(whole.acts, name), getattr(cut.acts, name)), name
+    newest = max(row["event_time"] for row in rows if row["user_id"] == whole.user_ids[0] and row["event_time"] < at(30))
+    assert np.expm1(whole.acts.numbers[0, -1, 1]) == pytest.approx((at(30) - newest) / timedelta(days=1), rel=1e-4)

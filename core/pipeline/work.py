@@ -186,7 +186,8 @@ def run(
     if act != "purchase":
         why = say("The log has no purchases of items; chances are for the act {act!r} instead.", act=act)
         warnings.append(say("{stage}: {warning}", stage=_STAGES["predict"], warning=why))
-    wanted = PredictOptions(act=act, horizon=horizon, category="all", seed=seed)
+    spends = act == "purchase" and "revenue" in dataset.log(cutoff).columns_present
+    wanted = PredictOptions(act=act, horizon=horizon, category="all", seed=seed, revenue=spends)
     step(
         "predict", 0.7, 1.0, lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, progress=report), may_fail=True
     )

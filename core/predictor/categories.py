@@ -120,12 +120,12 @@ def fit_category_propensity(
         metrics["windows"] = {"train": list(windows.train), "calibrate": windows.calibrate, "test": windows.test, "use": windows.use}
         metrics["models"] = fitted.card()
         progress(0.6, say("fitting categories again with the newest windows"))
-        newest = (*windows.train, windows.calibrate)[-len(windows.train) :]
-        grids = [labelled(cutoff, learners) for cutoff in newest]
-        final = fit_category_models(grids, [winner], options.pooled, rng, part_of(progress, 0.6, 0.85))
-        calibrator = choices[winner].calibrator
-        if calibrator.method != "none":
-            calibrator = fit_calibrator(calibrator.method, final.logits(test, [winner])[winner], labels)
+        final, calibrator = fitted, choices[winner].calibrator
+        if options.refit:
+            grids = [labelled(cutoff, learners) for cutoff in (*windows.train, windows.calibrate)[-len(windows.train) :]]
+            final = fit_category_models(grids, [winner], options.pooled, rng, part_of(progress, 0.6, 0.85))
+            if calibrator.method != "none":
+                calibrator = fit_calibrator(calibrator.method, final.logits(test, [winner])[winner], labels)
         del grids, test
         progress(0.9, say("scoring every shopper in every category"))
         scores = _scored(pairs_of(windows.use), final, winner, calibrator, fit_ranges(labels, chances[winner]))

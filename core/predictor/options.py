@@ -104,6 +104,8 @@ class PropensityOptions:
     history: HistoryOptions = HistoryOptions()
     models: tuple[str, ...] = ()
     """Further models that compete: see models.EXTRA; those that the log cannot feed are left out."""
+    refit: bool = True
+    """Fit the winner again with the newest windows before everyone is scored; False where only the test window matters."""
     purchase_only: bool = False
     """The log knows no other act: BG/NBD is one more baseline."""
     boosting: BoostingOptions = BoostingOptions()

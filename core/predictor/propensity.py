@@ -193,8 +193,8 @@ def _refit(
 ) -> tuple[Model, Calibrator, dict[str, Any]]:  # fmt: skip
     """The winner again, with the newest windows: all of them when no calibration is needed, else all but the one that calibrates."""
     cutoffs = tuple(c for c in (*plan.train, plan.calibrate, plan.test) if c is not None)
-    if plan.test is None:
-        return judged.models[judged.winner], calibrator, {"train": list(cutoffs), "calibrate": None}
+    if plan.test is None or not options.refit:
+        return judged.models[judged.winner], calibrator, {"train": list(cutoffs if plan.test is None else plan.train), "calibrate": None}
     recalibrates = calibrator.method != "none" and plan.calibrate is not None
     newest = cutoffs[:-1] if recalibrates else cutoffs
     newest = newest[-max(len(plan.train), 4) :]

@@ -103,43 +103,39 @@ def spending(here: Screen, manifest: dict[str, Any]) -> None:
         if name in SPENDING_WORDS
     ]
     table = pd.DataFrame(rows)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
+    frame.table(
+        table,
+        key="spending-models",
+        column_config={
+            "model": st.column_config.TextColumn(_("Model"), width="medium"),
+            "rmse": _("Root mean squared error [95%]"),
+            "mae": _("Mean absolute error [95%]"),
+            "bias": _("Error of the mean [95%]"),
+            "expected": st.column_config.NumberColumn(_("Expected in the test"), format="localized"),
+            "happened": st.column_config.NumberColumn(_("Spent in the test"), format="localized"),
+        },
+    )
+    users = whole(metrics["users"])
+    st.caption(_("★ chosen on validation. {n} shoppers in the test window; error is foretold less happened.", n=users))
+    frame.take_away(table, "spending-models")
+    tenths = state.ask(screens.run_table, here, "propensity", "revenue_tenths")
+    if tenths is not None:
+        told = tenths.to_pandas()
+        told["band"] = [f"{amount(low)} – {amount(high)}" for low, high in zip(told["low"], told["high"], strict=True)]
         frame.table(
-            table,
-            key="spending-models",
+            told,
+            key="spending-tenths",
+            height=400,
+            column_order=["tenth", "users", "expected", "happened", "band"],
             column_config={
-                "model": st.column_config.TextColumn(_("Model"), width="medium"),
-                "rmse": _("Root mean squared error [95%]"),
-                "mae": _("Mean absolute error [95%]"),
-                "bias": _("Error of the mean [95%]"),
-                "expected": st.column_config.NumberColumn(_("Expected in the test"), format="localized"),
-                "happened": st.column_config.NumberColumn(_("Spent in the test"), format="localized"),
+                "tenth": _("Tenth, least expected first"),
+                "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+                "expected": st.column_config.NumberColumn(_("Foretold, mean"), format="%.2f"),
+                "happened": st.column_config.NumberColumn(_("Happened, mean"), format="%.2f"),
+                "band": _("95% interval"),
             },
         )
-        st.caption(
-            _("★ chosen on validation. {n} shoppers in the test window; error is foretold less happened.", n=whole(metrics["users"]))
-        )
-        frame.take_away(table, "spending-models")
-    with right:
-        tenths = state.ask(screens.run_table, here, "propensity", "revenue_tenths")
-        if tenths is not None:
-            told = tenths.to_pandas()
-            told["band"] = [f"{amount(low)} – {amount(high)}" for low, high in zip(told["low"], told["high"], strict=True)]
-            frame.table(
-                told,
-                key="spending-tenths",
-                height=400,
-                column_order=["tenth", "users", "expected", "happened", "band"],
-                column_config={
-                    "tenth": _("Tenth, least expected first"),
-                    "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
-                    "expected": st.column_config.NumberColumn(_("Foretold, mean"), format="%.2f"),
-                    "happened": st.column_config.NumberColumn(_("Happened, mean"), format="%.2f"),
-                    "band": _("95% interval"),
-                },
-            )
-            frame.take_away(tenths, "spending-tenths")
+        frame.take_away(tenths, "spending-tenths")
     downloads.csv_button(lambda: screens.run_table(here, "propensity", "revenue"), "spending", label=_("Download expected spending"))
 
 

@@ -192,13 +192,15 @@ def distribution(here: Screen, manifest: dict[str, Any]) -> None:
         st.caption(_("The dashed line is the base rate of the test window."))
 
 
-def model_table(manifest: dict[str, Any]) -> None:
-    """All models side by side on the same test shoppers, and by how much is known of them."""
+def model_table(here: Screen, manifest: dict[str, Any]) -> None:
+    """All models side by side on the same test shoppers, with size and cost, and by how much is known of them."""
     metrics = manifest.get("metrics") or {}
     models = metrics.get("models") or {}
     if not models:
         return
     st.subheader(_("Models side by side"))
+    card = state.ask(screens.run_record, here, "propensity", "card") or {}
+    sizes, seconds = card.get("compared") or {}, card.get("seconds") or {}
     rows = []
     for name, figures in models.items():
         area, area_note = frame.estimate(figures.get("auc"), number)
@@ -212,12 +214,15 @@ def model_table(manifest: dict[str, Any]) -> None:
                 "ece": figures.get("calibration_error"),
                 "expected": figures.get("expected"),
                 "happened": figures.get("happened"),
+                "parameters": (sizes.get(name) or {}).get("parameters"),
+                "seconds": seconds.get(name),
             }
         )
     table = pd.DataFrame(rows)
     frame.table(
         table,
         key="models",
+        column_order=[name for name in table if name not in ("parameters", "seconds") or table[name].notna().any()],
         column_config={
             "model": _("Model"),
             "auc": _("AUC [95%]"),
@@ -226,6 +231,8 @@ def model_table(manifest: dict[str, Any]) -> None:
             "ece": st.column_config.NumberColumn(_("Calibration error"), format="percent"),
             "expected": st.column_config.NumberColumn(_("Expected to act"), format="%.0f"),
             "happened": st.column_config.NumberColumn(_("Acted"), format="localized"),
+            "parameters": st.column_config.NumberColumn(_("Parameters"), format="localized"),
+            "seconds": st.column_config.NumberColumn(_("CPU seconds"), format="%.1f"),
         },
     )
     frame.take_away(table, "models")

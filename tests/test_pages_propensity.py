@@ -1,0 +1,54 @@
+"""The Propensity page: what a training asks for, groups only when asked, chances by category and spending."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.page_worlds import tiny_home
+from tests.test_pages import open_page, words
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_home(tmp_path_factory.mktemp("chances"), users=240)
+
+
+def test_training_asks_for_what_was_chosen(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("pages.parts.jobs.start_job", lambda home, argv, title: started.append(argv) or "20240101-000000-abcdef")
+    app = open_page("propensity", tiny, monkeypatch)
+    app.selectbox(key="train-horizon").set_value(7)
+    app.selectbox(key="train-look-back").set_value(60)
+    app.selectbox(key="train-optimizer").set_value("sgd")
+    app.multiselect(key="train-models").set_value(["gru"])
+    app.checkbox(key="train-attributes").check().run()
+    app.button(key="train").click().run()
+    assert started == [
+        [
+            *("predict", "--dataset", "tiny", "--act", "purchase", "--horizon", "7d", "--optimizer", "sgd", "--look-back", "60"),
+            *("--models", "gru", "--attributes", "--category", "all", "--revenue"),
+        ]
+    ]
+
+
+def test_groups_are_told_only_when_somebody_asks(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("propensity", tiny, monkeypatch)
+    assert app.selectbox(key="calibration-by").value == ""
+    assert not [frame.value for frame in app.dataframe if "mean_propensity" in frame.value and "group" in frame.value]
+    app.selectbox(key="calibration-by").set_value("region").run()
+    table = next(frame.value for frame in app.dataframe if "mean_propensity" in frame.value and "group" in frame.value)
+    assert table["group"].tolist() == ["north", "south"] and table["users"].tolist() == [120, 120]
+    assert table["happened"].sum() == 109  # of 240 chances from .02 to .9, those above .5
+    app.selectbox(key="calibration-by").set_value("segment").run()
+    table = next(frame.value for frame in app.dataframe if "mean_propensity" in frame.value and "group" in frame.value)
+    assert table["users"].sum() == 240
+
+
+def test_models_by_category_and_spending_are_side_by_side(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("propensity", tiny, monkeypatch)
+    tables = [frame.value for frame in app.dataframe]
+    by_category = next(table for table in tables if "new" in table)
+    assert by_category["model"].tolist()[-1] == "Pooled network ★" and by_category["new"].tolist()[0] == "0.800 [0.750, 0.850]"
+    spending = next(table for table in tables if "rmse" in table)
+    assert spending["bias"].tolist() == ["1.25 [1.00, 1.50]"] * 2
+    assert "477 of them never bought before" in words(app)
