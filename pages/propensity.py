@@ -24,7 +24,7 @@ if here:
         plots(here)
         groups(here)
         depth_choice(here)
-        profit(here)
+        profit(here, manifest)
         distribution(here, manifest)
         model_table(here, manifest)
         why(here)

@@ -144,5 +144,8 @@ def test_the_verb_keeps_a_run_that_plain_counting_agrees_with(tmp_path: Path, ca
             sql = "SELECT count(DISTINCT user_id) FROM future WHERE event_type = 'purchase' AND user_id IN (SELECT user_id FROM history)"
             assert connection.execute(sql).fetchone() == (row["happened"],)
     assert main(words) == 0 and json.loads(capsys.readouterr().out)["reused"]
+    assert main(["runs", "reproduce", told["run"], "--dataset", "shop", "--home", str(tmp_path), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["equal"] and again["costs_in"] == [] and again["figures_equal"]
     assert main(["backtest", "--dataset", "shop", "--predictor", "oracle", "--home", str(tmp_path)]) == 2
     assert "no model of a back-test" in capsys.readouterr().err

@@ -6,8 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from core.__main__ import _parser
 from core.artifacts import write_table
+from core.errors import FileError
 from core.jobs import list_jobs
+from core.pipeline import questions, screens
 from core.predictor.backtest import SCHEMA as WINDOWS
 from core.predictor.few_labels import SCHEMA as FEW
 from core.predictor.learning_curve import SCHEMA as CURVE
@@ -110,3 +113,30 @@ def test_what_was_not_measured_is_started_by_a_button(
     app = open_page(page, tiny_home(tmp_path), monkeypatch)
     app.button(key=button).click().run()
     assert not app.exception and started == [argv] and not list_jobs(Home(tmp_path))
+
+
+def test_a_question_is_asked_and_its_answers_are_learned_from_by_buttons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda words, title: started.append(words))
+    app = open_page("models", tiny_home(tmp_path), monkeypatch)
+    assert app.button(key="question-answer").disabled
+    app.text_input(key="question").set_value("-- buys *gifts*").run()
+    app.button(key="question-ask").click().run()
+    dataset = Home(tmp_path).dataset("tiny")
+    file = str(dataset.path / "exports" / "ask-buys_gifts.csv")
+    assert started == [["ask", "--dataset", "tiny", "--question=-- buys *gifts*", "--count", "50", "--out", file]]
+    assert _parser().parse_args(started[0]).question == "-- buys *gifts*"
+    dataset.save("answers -- buys *gifts*", {"answers": {"u001": 1, "u002": 0, "u003": 0}})
+    app.run()
+    assert not app.exception and "3 answers so far, 1 of them yes." in words(app)
+    app.button(key="question-answer").click().run()
+    assert started[1:] == [["answer", "--dataset", "tiny", "--question=-- buys *gifts*"]]
+
+
+def test_a_file_of_answers_is_kept_beside_the_dataset_and_a_huge_one_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(tiny_home(tmp_path)), "tiny")
+    path = questions.keep_answers(here, "../../Buys gifts?", b"user_id,answer\n")
+    assert path == Home(tmp_path).dataset("tiny").path / "exports" / "answers-buys_gifts.csv" and path.read_bytes() == b"user_id,answer\n"
+    monkeypatch.setattr(questions, "MOST_BYTES", 3)
+    with pytest.raises(FileError, match="at most 3 bytes; this one has 4"):
+        questions.keep_answers(here, "x", b"1234")

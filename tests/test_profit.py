@@ -1,5 +1,6 @@
 """Profit by depth: sums that fit in the head, a band that holds, and an audience of the very shoppers that were counted."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -122,3 +123,17 @@ def test_the_page_saves_the_depth_of_the_slider_as_an_audience(tmp_path: Path, m
     assert not app.exception
     (saved,) = outcomes.saved_audiences(screens.open_screen(Home(home), "tiny"))
     assert saved["users"] == 72 and saved["rule"] == {"all": [{"percentile": {"top": 30.0}}]} and saved["margin"] == 10.0
+
+
+def test_chances_that_tell_nobody_apart_are_said_to_earn_nothing_by_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path)
+    assert "did not tell shoppers apart" not in words(open_page("propensity", home, monkeypatch))
+    dataset = Home(home).dataset("tiny")
+    record = dataset.run_manifest("propensity")
+    with dataset.new_run("propensity", inputs=record["inputs"], config=record["config"], cutoff=None) as draft:
+        for name in ("scores", "test", "lift", "reliability", "reasons"):
+            shutil.copy(dataset.run_path("propensity", record["id"]) / f"{name}.parquet", draft.path)
+        draft.record |= {name: record[name] for name in ("metrics", "verdict", "windows")}
+        draft.record["metrics"]["models"]["propensity"]["auc"] = {"value": 0.49, "low": 0.42, "high": 0.56, "n": 12}
+    told = words(open_page("propensity", home, monkeypatch)).replace("\\", "")
+    assert "did not tell shoppers apart (AUC 0.490 [0.420, 0.560]; 0.5 is guessing)" in told

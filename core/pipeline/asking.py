@@ -13,6 +13,7 @@ from core.errors import FileError, GateError
 from core.messages import Message, say
 from core.metrics import auc, bootstrap
 from core.pipeline.options import ProfileOptions
+from core.pipeline.questions import MOST_BYTES
 from core.pipeline.seeing import seen_at
 from core.pipeline.telling import Result, about
 from core.pipeline.writing import write_rows
@@ -22,7 +23,6 @@ from core.store import Began, Dataset, Home
 FEWEST = 10
 """Answers of either kind below which nothing is foretold."""
 FOLDS = 5
-MOST_BYTES = 50_000_000
 YES = frozenset({"1", "yes", "y", "true", "t", "是"})
 NO = frozenset({"0", "no", "n", "false", "f", "否"})
 

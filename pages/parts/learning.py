@@ -5,6 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import CoreError
+from core.pipeline import questions as questions_kept
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
@@ -102,11 +104,16 @@ def questions(here: Screen) -> None:
             "Every other shopper's answer is foretold from counts and profiles, and the next 50 are chosen anew."
         )
     )
-    st.code(
-        f'python -m core ask --dataset {here.name} --question "buys gifts" --count 50 --out ask.csv\n'
-        f'python -m core answer --dataset {here.name} --question "buys gifts" --answers ask.csv --out gifts.csv',
-        language="bash",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        question = st.text_input(_("Question"), value=_("buys gifts"), max_chars=48, key="question").strip()
+        count = st.number_input(_("Shoppers to ask about"), 5, 1000, 50, key="question-count")
+        busy = jobs.live_job(state.home()) is not None or not question
+        if st.button(_("Choose shoppers"), key="question-ask", disabled=busy):
+            file = questions_kept.question_file(here, question)
+            argv = ["ask", "--dataset", here.name, f"--question={question}", "--count", str(int(count)), "--out", str(file)]
+            jobs.start(argv, _("Choosing whom to ask about in {name}", name=here.name))
+    if question:
+        _exchange(here, question, busy)
     record = state.ask(screens.run_manifest, here, "answers")
     if record is None:
         return
@@ -122,6 +129,27 @@ def questions(here: Screen) -> None:
         )
     )
     frame.take_away(state.ask(screens.run_table, here, "answers", "answers"), "answers")
+
+
+def _exchange(here: Screen, question: str, busy: bool) -> None:
+    """Give the file of chosen shoppers, take it back filled in."""
+    yes, answered = questions_kept.answers_so_far(here, question)
+    file = questions_kept.question_file(here, question)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if file.is_file():
+            label = _("Download the shoppers to ask about")
+            st.download_button(label, file.read_bytes(), file_name=file.name, mime="text/csv", key="question-file", on_click="ignore")
+        given = st.file_uploader(_("The file with its answers"), type=["csv"], key="question-answers")
+        if st.button(_("Learn from the answers"), type="primary", key="question-answer", disabled=busy or (given is None and not answered)):
+            argv = ["answer", "--dataset", here.name, f"--question={question}"]
+            try:
+                argv += ["--answers", str(questions_kept.keep_answers(here, question, given.getvalue()))] if given is not None else []
+            except CoreError as error:
+                st.error(plain(said(error)))
+                return
+            jobs.start(argv, _("Learning from the answers in {name}", name=here.name))
+    if answered:
+        st.caption(_("{n} answers so far, {yes} of them yes.", n=whole(answered), yes=whole(yes)))
 
 
 def _told(rows: pd.DataFrame) -> list[str]:

@@ -1,5 +1,7 @@
 """A part of the Propensity page: what a contact costs, what a buyer earns, how deep it pays, who they are, and the audience of it."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -11,13 +13,23 @@ from pages.parts.text import _, amount, chance, interval, number, percent, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import band_word
 
-WAY_WORDS = {"depth": "the best … percent, as chosen above", "even": "as deep as it pays", "budget": "as deep as the budget reaches"}
+WAY_WORDS = {"depth": "the depth chosen above", "even": "as deep as it pays", "budget": "as deep as the budget reaches"}
 KIND_OF_GROUP_WORDS = {"band": "Known of the shopper", "segment": "Segment"}
 
 
-def profit(here: Screen) -> None:
+def profit(here: Screen, manifest: dict[str, Any]) -> None:
     """Draw profit by depth, what is expected of those taken and who they are; save them as an audience."""
     st.subheader(_("What it earns"))
+    area = (((manifest.get("metrics") or {}).get("models") or {}).get("propensity") or {}).get("auc") or {}
+    if (low := area.get("low")) is not None and low <= 0.5:
+        frame.gate(
+            _(
+                "In the test window the chances did not tell shoppers apart (AUC {auc} {range}; 0.5 is guessing): a depth by chance earns "
+                "no more than as many shoppers drawn at random.",
+                auc=number(area.get("value")),
+                range=interval(low, area.get("high")),
+            )
+        )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cost = st.number_input(_("Cost of a contact"), 0.0, 1e6, 0.0, step=0.1, key="profit-cost")
         margin = st.number_input(_("Margin of a buyer"), 0.0, 1e9, 0.0, step=1.0, key="profit-margin")

@@ -44,6 +44,14 @@ FIGURE_WORDS = {
     "off": "mean deviation of the sum",
     "within": "share of windows within pure chance",
     "windows": "windows",
+    "counts few": "AUC of counts, fewest labels",
+    "counts all": "AUC of counts, all labels",
+    "profiles few": "AUC of profiles, fewest labels",
+    "profiles all": "AUC of profiles, all labels",
+    "both few": "AUC of counts and profiles, fewest labels",
+    "both all": "AUC of counts and profiles, all labels",
+    "lightgbm few": "AUC of LightGBM, fewest labels",
+    "lightgbm all": "AUC of LightGBM, all labels",
 }
 
 
