@@ -46,7 +46,7 @@ _MATCHED_SQL = """, matched AS NOT MATERIALIZED (
 _ORDERED_SQL = """, goers AS (
     SELECT DISTINCT user_id FROM matched WHERE step = 2
 ), acts AS MATERIALIZED (
-    SELECT DISTINCT user_id, event_time, step FROM matched SEMI JOIN goers USING (user_id)
+    SELECT user_id, event_time, step FROM matched SEMI JOIN goers USING (user_id)
 ), reach_1 AS (
     SELECT user_id, event_time, event_time AS anchor FROM acts WHERE step = 1
 )"""
@@ -80,7 +80,7 @@ _STRICT_SQL = """, goers AS (
 _ANY_SQL = """, goers AS (
     SELECT user_id FROM matched GROUP BY user_id HAVING bit_count(bit_or(1::BIGINT << (step - 1))) > 1
 ), acts AS MATERIALIZED (
-    SELECT DISTINCT user_id, event_time, step FROM matched SEMI JOIN goers USING (user_id)
+    SELECT user_id, event_time, step FROM matched SEMI JOIN goers USING (user_id)
 ), ahead AS (
     SELECT user_id, event_time AS anchor, bit_count(bit_or(1::BIGINT << (step - 1)) OVER (
                PARTITION BY user_id ORDER BY event_time RANGE BETWEEN CURRENT ROW AND to_microseconds($window) FOLLOWING
@@ -97,7 +97,7 @@ _ANY_SQL = """, goers AS (
 ), reach AS (
     SELECT user_id, step, max(event_time) AS event_time, anchor FROM firsts WHERE step > 1 GROUP BY user_id, step, anchor
 )"""
-_RUNS_SQL = """, began AS (
+_COUNTED_SQL = """, began AS (
     SELECT user_id, min(event_time) AS event_time FROM matched WHERE step = 1 OR $any_order GROUP BY user_id
 ), best AS (
     SELECT user_id, 1 AS step, event_time, event_time AS anchor FROM began
@@ -106,12 +106,17 @@ _RUNS_SQL = """, began AS (
 ), counted AS (
     SELECT user_id, max(step) AS step, arg_max(anchor, step) AS anchor, arg_max(event_time, step) AS reached
     FROM best GROUP BY user_id
-), removed AS (
+)"""
+_REMOVED_SQL = """, removed AS (
     SELECT DISTINCT c.user_id FROM counted c JOIN history h ON h.user_id = c.user_id
     WHERE list_contains($excluded::VARCHAR[], h.event_type::VARCHAR) AND h.event_time > c.anchor
       AND h.event_time < CASE WHEN c.step = len($types::VARCHAR[]) THEN c.reached ELSE c.anchor + to_microseconds($window) END
 ), runs AS (
-    SELECT user_id, step, anchor, reached, epoch_us(reached - anchor) / 1000000.0 AS seconds FROM counted ANTI JOIN removed USING (user_id)
+    SELECT user_id, step, anchor, reached, epoch_us(reached - anchor) / 1000000.0 AS seconds
+    FROM counted ANTI JOIN removed USING (user_id)
+)"""
+_KEPT_SQL = """, runs AS (
+    SELECT user_id, step, anchor, reached, epoch_us(reached - anchor) / 1000000.0 AS seconds FROM counted
 )"""
 COUNTS_SQL = """, parts AS (
     {parts}
@@ -237,7 +242,7 @@ def members(log: Log, funnel: Funnel, step: int, *, stopped: bool = False) -> An
 
 
 def _beginning(funnel: Funnel) -> str:
-    """The statement up to `runs`; of its parts only the number of levels depends on the question."""
+    """The statement up to `runs`; of its parts the number of levels and the exclusion depend on the question."""
     match funnel.order:
         case "strict":
             middle = _STRICT_SQL
@@ -248,7 +253,7 @@ def _beginning(funnel: Funnel) -> str:
             levels = "".join(_LEVEL_SQL.format(step=step, before=step - 1) for step in numbers)
             united = " UNION ALL ".join(f"SELECT user_id, {step} AS step, event_time, anchor FROM reach_{step}" for step in numbers)  # noqa: S608
             middle = f"{_ORDERED_SQL}{levels}, reach AS (\n    {united}\n)"
-    return _STEPS_SQL + _MATCHED_SQL + middle + _RUNS_SQL
+    return _STEPS_SQL + _MATCHED_SQL + middle + _COUNTED_SQL + (_REMOVED_SQL if funnel.excluded else _KEPT_SQL)
 
 
 def _values(funnel: Funnel) -> dict[str, object]:
