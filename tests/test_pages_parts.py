@@ -151,6 +151,11 @@ def test_the_catalogue_holds_no_sentence_that_is_no_longer_used() -> None:
     assert not sorted(used - msgids())
 
 
+def test_marks_at_nothing_and_at_the_largest_share_are_drawn_whole() -> None:
+    figure = charts.contrast(["a", "b"], [0.0, 0.4], [0.8, 0.0], ["", ""], ("one", "two"), "share", charts.LIGHT)
+    assert figure.layout.xaxis.range[0] < 0 and figure.layout.xaxis.range[1] > 0.8 and figure.layout.yaxis.zeroline is False
+
+
 def test_the_waterfall_gives_each_step_a_line_with_its_name_and_figure_at_one_size() -> None:
     figure = charts.waterfall(
         ["Rows read", "No shopper id", "Rows kept"], [30604, -334, 30270], ["absolute", "relative", "total"], charts.LIGHT

@@ -100,10 +100,13 @@ def test_the_choice_sees_nothing_after_the_cutoff(home: Home) -> None:
 
 def test_an_append_keeps_what_was_chosen_and_a_fixed_one_is_taken(home: Home, tmp_path: Path) -> None:
     fickle = events(0.75, 84)
-    publish_world(tmp_path, fickle, ITEMS)
+    publish_world(tmp_path, [row for row in fickle if row["event_time"] < at(2)], ITEMS)
     save_tiny_encoder(tmp_path / "tiny")
     shop = Home(tmp_path)
+    assert made(shop, "tiny")["pooling"]["rivals"] == []
+    publish_world(tmp_path, fickle, ITEMS)
     first = made(shop, "tiny")
+    assert first["pooling"]["rivals"], "a log that was too short for a choice makes it when it has grown"
     publish_world(tmp_path, [*fickle, *events(0.0, 112, 1, first=84)], ITEMS)
     second = made(shop, "tiny")
     assert second["pooling"]["half_life_days"] == first["pooling"]["half_life_days"] and "kept" in str(second["pooling"]["why"])

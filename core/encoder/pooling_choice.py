@@ -29,7 +29,7 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     }
 )
 """What acts may weigh beside a purchase."""
-MOST_USERS = 2_500
+MOST_USERS = 6_000
 """Shoppers that the choice is made on: more of them cost time and hardly move it."""
 MOST_TARGETS = 12
 PENALTY = 1000.0

@@ -40,7 +40,7 @@ def settle_pooling(log: Log, vectors: "ItemVectors", options: ProfileOptions, ea
         fixed = Pooling(options.half_life)
         return fixed, {**asdict(fixed), "why": say("It was asked for."), "rivals": []}
     before = earlier.record.get("pooling") if earlier is not None and earlier.is_continued else None
-    if before:
+    if before and before["rivals"]:  # a log that was too short for a choice makes it when it has grown
         kept = Pooling(float(before["half_life_days"]), str(before["weights"]))
         return kept, {**before, **asdict(kept), "why": say("It was kept from {version}.", version=earlier.version if earlier else "–")}
     return _chosen(log, vectors)

@@ -14,6 +14,8 @@ from pages.parts.text import _, amount, chance, language, number, percent, plain
 from pages.parts.traits import traits_shown
 
 MOST_TRAITS = 12
+WHOLE_FROM = 1000
+"""Revenue of a segment from which no decimals are shown."""
 
 
 def segment_table(levels: Levels) -> None:
@@ -25,6 +27,8 @@ def segment_table(levels: Levels) -> None:
     shown = rows.assign(
         interval=[f"{percent(low)} – {percent(high)}" for low, high in zip(rows["buyer_low"], rows["buyer_high"], strict=True)]
     )
+    if shown["revenue"].abs().max() >= WHOLE_FROM:
+        shown["revenue"] = shown["revenue"].round()
     words, figure = st.column_config.TextColumn, st.column_config.NumberColumn
     columns: dict[str, Any] = {  # widths in pixels: all columns together fit beside the sidebar of a screen 1440 wide
         "name": words(_("Segment"), width=200),

@@ -269,9 +269,15 @@ def contrast(
             hovertemplate="%{customdata[0]}<br>" + hover(name) + ": %{x:.1%}<br>%{customdata[1]}<extra></extra>",
         )
     figure.update_yaxes(
-        tickvals=places, ticktext=[hover(name) for name in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
+        tickvals=places,
+        ticktext=[hover(name) for name in labels],
+        autorange="reversed",
+        showgrid=False,
+        zeroline=False,
+        tickfont={"color": look.ink},
     )
-    figure.update_xaxes(title_text=hover(axis), tickformat=".0%", rangemode="tozero", showgrid=True)
+    most = max([*left, *right, 0.01])  # room beside 0 and the largest, so that no mark is cut in half
+    figure.update_xaxes(title_text=hover(axis), tickformat=".0%", range=[-0.03 * most, 1.05 * most], showgrid=True)
     return figure
 
 
