@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from core import __version__
-from core.arguments import add_files, add_model, amount, cutoff_of, horizon_of, ingest_options, out_path, positive, profile_options, share
+from core.arguments import (
+    add_files,
+    add_model,
+    amount,
+    cutoff_of,
+    horizon_of,
+    ingest_options,
+    out_path,
+    positive,
+    profile_options,
+    share,
+)
+from core.asking import add_questions
 from core.errors import CancelledError, CoreError, FileError, RuleError
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.pipeline import targeting, work
@@ -317,6 +329,8 @@ def _parser() -> argparse.ArgumentParser:
     audience.add_argument("--cost", type=amount, default=0.0, help="cost of one contact")
     audience.add_argument("--hashed", action="store_true", help="write salted SHA-256 of the ids instead of the ids")
     audience.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
+
+    add_questions(add)
 
     export = add("export", _export, "Write every table of a dataset, one file each.", heavy=False)
     export.add_argument("--out", required=True, metavar="DIR")
