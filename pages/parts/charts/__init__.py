@@ -4,6 +4,7 @@ from pages.parts.charts.belief import gains, histogram, learning, reliability
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
 from pages.parts.charts.series import bars, contrast, days, heat, missing, shares, timeline, trend, waterfall
+from pages.parts.charts.steps import steps
 
 __all__ = [
     "DARK",
@@ -28,6 +29,7 @@ __all__ = [
     "scatter_values",
     "shares",
     "slot",
+    "steps",
     "template",
     "timeline",
     "trend",
