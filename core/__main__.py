@@ -368,7 +368,7 @@ def _show(result: Result, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux":
+    if sys.platform == "linux" and sys.argv[1:2] != ["helper"]:  # somebody waits for what the helper says
         os.nice(5)  # the dashboard beside us stays quick
     status = main()
     sys.stdout.flush()

@@ -14,6 +14,10 @@ Result = dict[str, Any]
 
 def add_questions(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the verbs; `add` takes name, function, sentence, heavy and dataset, and returns the parser of the verb."""
+    told = "Tell what the model looks at over all shoppers, and whether those scored are like those learned from."
+    explain = add("explain", _explain, told, heavy=True)
+    explain.add_argument("--groups", action="store_true", help="also compare groups of people by their demographics")
+    explain.add_argument("--seed", type=seed_number, default=0)
     why = add("why", _why, "Tell what makes one shopper's chance, and what would change it by the model's view.", heavy=False)
     why.add_argument("--user", required=True, metavar="U")
     why.add_argument("--change", metavar="JSON", help='such as {"drop": [0], "closer_days": 3, "add": [{"event_type": "cart"}]}')
@@ -23,9 +27,17 @@ def add_questions(add: Callable[..., argparse.ArgumentParser]) -> None:
     score_one.add_argument(
         "--history", required=True, metavar="FILE|TEXT", help="CSV or JSON rows: event_type, event_time or days_ago, item_id …"
     )
-    for verb_parser in (why, score_one):
+    for verb_parser in (explain, why, score_one):
         verb_parser.add_argument("--run", metavar="R", help="a propensity run; default: the one on screen")
     add("helper", _helper, "Answer questions of the dashboard (started by it).", heavy=False, dataset=False)
+
+
+def _explain(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.explaining_all import explain_all
+
+    dataset = home.dataset(arguments.dataset)
+    with report.stage("explain", 0.0, 1.0):
+        return explain_all(home, dataset, run_id=arguments.run, groups=arguments.groups, seed=arguments.seed, progress=report)
 
 
 def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:

@@ -59,7 +59,7 @@ RECOMMENDATIONS: Final = ("user_id", "rank", "item_id", "score", "reason")
 SEGMENTS: Final = ("user_id", "x", "y", "segment_id", "certainty", "subsegment_id")
 CANDIDATES: Final = ("user_id", "item_id", "score")
 
-RUN_KINDS: Final = ("profiles", "atlas", "propensity", "recommendations", "blocks", "tuning", "compression", "transfer")
+RUN_KINDS: Final = ("profiles", "atlas", "propensity", "recommendations", "blocks", "tuning", "compression", "transfer", "explanations")
 RESULTS: Final = RUN_KINDS[:4]
 """What `run` computes; the others are measured when somebody asks."""
 

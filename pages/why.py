@@ -1,6 +1,7 @@
 """Why: what makes this chance, and what would change it?"""
 
 from pages.parts import frame
+from pages.parts.everyone import over_all
 from pages.parts.one_history import score_one, try_changes
 from pages.parts.portrait import search
 from pages.parts.steps import by_act, by_feature, headline
@@ -17,3 +18,4 @@ if here and manifest:
             by_act(here, found)
             try_changes(here, user_id)
     score_one(here)
+    over_all(here)

@@ -20,6 +20,7 @@ STAGES = {
     "word": "wording the segments",
     "predict": "training purchase chances",
     "recommend": "ranking recommendations",
+    "explain": "explaining chances over all shoppers",
 }
 
 

@@ -17,6 +17,7 @@ RUN_KIND_WORDS = {
     "tuning": "tuned text models",
     "compression": "smaller text models",
     "transfer": "lessons of another log",
+    "explanations": "what chances rest on",
 }
 GROUP_WORDS = {
     "recency": "recency",
