@@ -36,6 +36,7 @@ def main() -> None:
         ],
         _("Predict"): [
             st.Page(PAGES / "propensity.py", title=_("Propensity"), url_path="propensity"),
+            st.Page(PAGES / "why.py", title=_("Why"), url_path="why"),
             st.Page(PAGES / "recommendations.py", title=_("Recommendations"), url_path="recommendations"),
             st.Page(PAGES / "search.py", title=_("Search"), url_path="search"),
             st.Page(PAGES / "models.py", title=_("Models"), url_path="models"),

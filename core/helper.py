@@ -23,8 +23,8 @@ from core.store import Home
 
 IDLE_SECONDS = 900.0
 """After so long without a question the helper gives its memory back."""
-PATIENCE_SECONDS = 120.0
-"""The first question may load a text model."""
+PATIENCE_SECONDS = 300.0
+"""The first question loads libraries and perhaps a text model: some eight CPU seconds, on a machine that may be busy."""
 Answer = Callable[[Home, dict[str, Any]], dict[str, Any]]
 
 _log = logging.getLogger(__name__)

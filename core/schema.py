@@ -78,6 +78,7 @@ RUN_KINDS: Final = (
     "backtest",
     "learning",
     "answers",
+    "explanations",
 )
 RESULTS: Final = RUN_KINDS[:4]
 """What `run` computes; the others are measured when somebody asks."""

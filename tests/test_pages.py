@@ -21,7 +21,7 @@ from tests.page_worlds import NASTY, tiny_home
 from tests.worlds import at, publish_world
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("data", "overview", "behaviour", "map", "shopper", "propensity", "recommendations", "models", "search", "audiences")
+PAGES = ("data", "overview", "behaviour", "map", "shopper", "propensity", "why", "recommendations", "models", "search", "audiences")
 
 
 def open_page(page: str, home: Path, monkeypatch: pytest.MonkeyPatch, lang: str = "en") -> AppTest:

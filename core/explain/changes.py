@@ -1,7 +1,8 @@
 """What a person may change in one history, to see what the model makes of it: its view, no cause."""
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -124,9 +125,16 @@ def possible_changes(kinds: Iterable[str], items: Sequence[str | None], has_pric
     return found
 
 
-def earlier(change: Change, days: float) -> Change:
-    """The same change with its new acts further back."""
-    return replace(change, add=tuple(replace(act, days_ago=days) for act in change.add))
+def change_from(text: str) -> Change:
+    """Read a change that was given as JSON text.
+
+    Raises:
+        RuleError: It is no JSON, or no change.
+    """
+    try:
+        return change_of(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise RuleError("The change cannot be read ({error}).", error=error) from error
 
 
 def _check(change: Change) -> None:

@@ -6,7 +6,7 @@ answered by the warm helper for pages and by the command line itself.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result
 from core.pipeline.texts import TextProfiles
 from core.store import Dataset, Home, Log
-from core.store.small import small_log
+from core.store.small import CATALOGUE_FIELDS, small_log
 
 if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
@@ -57,6 +57,8 @@ class Reading:
     """Acts that the log knows."""
     popular: str | None
     """The item that most shoppers touched."""
+    described: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False, compare=False)
+    """Catalogue rows that were asked for before; None for items that neither log nor catalogue knows."""
 
     def matrix(self, events: pa.Table, chosen: pa.Table | None = None) -> "Matrix":
         """Features and text profiles of the shoppers in the events (or of the invented ones in `chosen`), as the batch has them."""
@@ -64,9 +66,7 @@ class Reading:
         from core.predictor.matrix import matrix_of
 
         items = histories.items_of(events)
-        with self.log.history(self.cutoff) as connection:
-            catalogue = histories.catalogue_of(connection, items)
-        with small_log(events, catalogue, chosen) as connection:
+        with small_log(events, self.catalogue(items), chosen) as connection:
             counts = compute_features(connection, self.cutoff, self._levels_of(items))
             text = None
             if self.vectors is not None:
@@ -74,6 +74,15 @@ class Reading:
                 index = self.vectors.index[[self.place[item] for item in known]] if known else np.zeros(0, np.int32)
                 text = pool_text_profiles(connection, replace(self.vectors, item_ids=known, index=index))
         return matrix_of(counts, text)
+
+    def catalogue(self, items: list[str]) -> pa.Table:
+        """What is known of some items; those asked for before come from memory."""
+        if missing := [item for item in items if item not in self.described]:
+            with self.log.history(self.cutoff) as connection:
+                found = histories.catalogue_of(connection, missing)
+            self.described.update(dict.fromkeys(missing) | {row["item_id"]: row for row in found.to_pylist()})
+        rows = [row for item in items if (row := self.described[item]) is not None]
+        return pa.Table.from_pylist(rows, schema=CATALOGUE_FIELDS)
 
     def log_odds(self, matrix: "Matrix") -> Floats:
         """Of the calibrated chance (N,)."""
@@ -166,7 +175,7 @@ def why(reading: Reading, user_id: str, seed: int = 0) -> Result:
         **scored,
         "events": events.num_rows,
         "features": _by_features(reading, matrix, np.random.default_rng(seed)),
-        "acts": _by_acts(reading, events, np.random.default_rng(seed)),
+        "acts": by_act(reading, events, np.random.default_rng(seed)),
     }
     return told | {"warnings": []}
 
@@ -174,9 +183,15 @@ def why(reading: Reading, user_id: str, seed: int = 0) -> Result:
 def what_if(reading: Reading, events: pa.Table, change: Change) -> Result:
     """Score a history before and after a change."""
     after = changed(events, change, reading.cutoff)
-    before = reading.kept.score(reading.matrix(events)).to_pylist()[0]
-    scored = _score_or_nothing(reading, after)
-    return {"before": _chance(before), "after": _chance(scored), "events_before": events.num_rows, "events_after": after.num_rows}
+    both = [_renamed(events, "0"), _renamed(after, "1")] if after.num_rows else [_renamed(events, "0")]
+    scored = reading.kept.score(reading.matrix(pa.concat_tables(both))).to_pylist()
+    after_it = scored[1] if after.num_rows else reading.kept.score(reading.nothing()).to_pylist()[0]
+    return {
+        "before": _chance(scored[0]),
+        "after": _chance(after_it),
+        "events_before": events.num_rows,
+        "events_after": after.num_rows,
+    }
 
 
 def what_lifts(reading: Reading, events: pa.Table) -> Result:
@@ -186,9 +201,7 @@ def what_lifts(reading: Reading, events: pa.Table) -> Result:
     tried = possible_changes(reading.kinds, list(dict.fromkeys([liked, reading.popular])), _has_prices(events))
     tables, user = [], events["user_id"][0].as_py()
     for number, change in enumerate([Change(), *tried]):
-        after = changed(events, change, reading.cutoff)
-        ids = pa.array([f"{number:04d}"] * after.num_rows, pa.string())
-        tables.append(after.set_column(0, "user_id", ids))
+        tables.append(_renamed(changed(events, change, reading.cutoff), f"{number:04d}"))
     matrix = reading.matrix(pa.concat_tables(tables))
     scores = reading.kept.score(matrix)["propensity"].to_pylist()
     rows = [
@@ -253,7 +266,8 @@ def _by_features(reading: Reading, matrix: "Matrix", rng: np.random.Generator) -
     }
 
 
-def _by_acts(reading: Reading, events: pa.Table, rng: np.random.Generator) -> Result:
+def by_act(reading: Reading, events: pa.Table, rng: np.random.Generator) -> Result:
+    """Share a history's chance out among its acts, and check the strongest by leaving it out."""
     players = by_acts.find_players(events)
 
     def score(tagged: pa.Table, chosen: pa.Table) -> dict[str, float]:
@@ -293,6 +307,10 @@ def _score_or_nothing(reading: Reading, events: pa.Table) -> Result:
     return found
 
 
+def _renamed(events: pa.Table, user_id: str) -> pa.Table:
+    return events.set_column(0, "user_id", pa.array([user_id] * events.num_rows, pa.string()))
+
+
 def _chance(scored: Result) -> Result:
     return {name: scored[name] for name in ("propensity", "low", "high")}
 
@@ -314,8 +332,7 @@ def _has_prices(events: pa.Table) -> bool:
 
 def _unknown_items(reading: Reading, events: pa.Table) -> int:
     items = histories.items_of(events)
-    with reading.log.history(reading.cutoff) as connection:
-        return len(items) - int(histories.catalogue_of(connection, items).num_rows)
+    return len(items) - int(reading.catalogue(items).num_rows)
 
 
 def _rows(matrix: "Matrix") -> Rows:

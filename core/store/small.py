@@ -9,7 +9,13 @@ import pyarrow as pa
 from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store.connection import Connection
 
-CATALOGUE = ("item_id", "in_catalogue", *ITEM_ATTRIBUTES)
+CATALOGUE_FIELDS = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("in_catalogue", pa.bool_()),
+        *((name, pa.decimal128(18, 4) if name == "price" else pa.string()) for name in ITEM_ATTRIBUTES),
+    ]
+)
 """Columns of the view `catalogue`."""
 
 TABLES_SQL = """
@@ -37,7 +43,7 @@ def small_log(events: pa.Table, catalogue: pa.Table, chosen: pa.Table | None = N
 
     Args:
         events: Columns of schema.EVENTS as far as they are known; with `chosen` also `player`.
-        catalogue: Columns CATALOGUE of the items in the events.
+        catalogue: Columns CATALOGUE_FIELDS of the items in the events.
         chosen: user_id and player: the history then holds, for each such invented user, the events of the chosen players.
 
     Yields:
@@ -46,6 +52,7 @@ def small_log(events: pa.Table, catalogue: pa.Table, chosen: pa.Table | None = N
     connection = duckdb.connect(":memory:", config={"enable_external_access": False, "python_enable_replacements": False})
     try:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET threads = 1")  # a handful of rows: starting threads costs more than they save
         connection.execute(TABLES_SQL)
         for name, table in (("acts", events), ("catalogue", catalogue), ("chosen", chosen)):
             if table is not None and table.num_rows:

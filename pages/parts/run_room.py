@@ -27,6 +27,7 @@ RUN_KIND_WORDS = {
     "backtest": "back-test",
     "learning": "learning from few labels",
     "answers": "answers to a question",
+    "explanations": "what chances rest on",
 }
 FIGURE_WORDS = {
     "auc": "AUC",

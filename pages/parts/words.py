@@ -90,6 +90,33 @@ def feature_word(name: str) -> str:
     return _({**feature_words(), **OTHER_FEATURE_WORDS}.get(name, name))
 
 
+GROUP_WORDS = {
+    "events": "Number of events",
+    "views": "Number of views",
+    "clicks": "Number of clicks",
+    "favourites": "Number of favourites",
+    "carts": "Number of cart events",
+    "purchases": "Number of purchase lines",
+    "impressions": "Number of impressions",
+    "searches": "Number of searches",
+    "shares": "Number of shares",
+    "removals": "Number of removals from the cart",
+    "refunds": "Number of refunds",
+    "revenue": "Money spent",
+    "active_days": "Number of active days",
+    "orders": "Number of orders",
+    "items": "Number of different items",
+    "categories": "Number of different categories",
+    "open_carts": "Items left in the cart",
+    "sessions": "Number of sessions",
+}
+
+
+def group_word(name: str) -> str:
+    """What a named feature is, whose windows are joined, in the chosen language."""
+    return _(GROUP_WORDS[name]) if name in GROUP_WORDS else feature_word(name)
+
+
 OTHER_FEATURE_WORDS = {
     "text profile": "text profile",
     "sequence profile": "order of acts",

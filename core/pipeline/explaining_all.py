@@ -1,0 +1,165 @@
+"""What a model looks at over all shoppers, how it does in groups, and whether those it scores are like those it learned from."""
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from core.artifacts import read_table, write_table
+from core.errors import GateError
+from core.explain.everyone import PSI_SHIFTED, feature_drift, partial_dependence, permutation_importance, told_apart
+from core.explain.fairness import FIELDS, compare_groups
+from core.explain.named import Rows, name_groups
+from core.explain.shapley import Floats
+from core.features import FEATURES, compute_features
+from core.messages import Message, say
+from core.pipeline.options import ProfileOptions
+from core.pipeline.telling import Result, about
+from core.pipeline.texts import TextProfiles
+from core.schema import Progress, silent
+from core.store import Dataset, Home, Log, fetch, identifier
+
+if TYPE_CHECKING:
+    from core.predictor.matrix import Matrix
+
+MOST_ROWS = 20_000
+"""Shoppers of each window that are looked at; more are drawn."""
+DEPENDENCES = 6
+"""Counts whose partial dependence is drawn, the weightiest first."""
+MOST_GROUPS = 12
+"""An attribute with more values is no group."""
+DEPTH = 0.2
+"""Share of shoppers contacted, for who is found in which group."""
+
+
+def explain_all(
+    home: Home, dataset: Dataset, *, run_id: str | None = None, groups: bool = False, seed: int = 0, progress: Progress = silent
+) -> Result:
+    """Explain a propensity run over all shoppers and publish the tables as a run.
+
+    Args:
+        home: Where the dataset lies.
+        dataset: Whose run.
+        run_id: A propensity run; default: the current one.
+        groups: Whether to compare groups of people by their demographics.
+        seed: Of all chance.
+        progress: Told along the way.
+
+    Raises:
+        GateError: The run has no test window.
+        StorageError: It keeps no model.
+        NotFoundError: There is no such run.
+    """
+    from core.predictor.keeping import JUDGED, load_model
+
+    began, folder = time.time(), dataset.run_path("propensity", run_id)
+    record = dataset.run_manifest("propensity", folder.name)
+    inputs, config = {"version": record["inputs"]["version"], "propensity": folder.name}, {"groups": groups, "seed": seed}
+    if found := dataset.find_run("explanations", inputs=inputs, config=config, cutoff=_time(record["cutoff"])):
+        dataset.point_to("explanations", found)
+        return about(dataset, "explanations", found, reused=True)
+    windows = record["windows"]
+    if not windows.get("test"):
+        raise GateError("The log is too short for a test window, so nothing can be said of the model over all shoppers. Add older events.")
+    kept = load_model(folder, JUDGED)
+    log = dataset.log(_time(record["cutoff"]), record["inputs"]["version"])
+    options = ProfileOptions(blocks=tuple(record["config"]["blocks"]), model=record["config"]["model"])
+    texts = TextProfiles(home, log, options) if "text profile" in kept.blocks() else None
+    if "sequence profile" in kept.blocks():
+        raise GateError(
+            "The chances of run {run} look at the order of acts, and the transformer that reads it is not kept with them. "
+            "Train chances with blocks counts,text to ask why.",
+            run=folder.name,
+        )
+    rng = np.random.default_rng(seed)
+    progress(0.05, say("reading features as of the cutoffs"))
+    test = _matrix(log, texts, datetime.fromisoformat(windows["test"]))
+    truth = read_table(folder / "test.parquet", ["user_id", "label", "propensity"])
+    assert truth["user_id"].to_pylist() == test.user_ids, "the test window is another"
+    labels, chances = (truth[name].to_numpy().astype(np.float64) for name in ("label", "propensity"))
+    drawn = _drawn(len(labels), rng)
+    rows, some = Rows(test.values[drawn], {n: b[drawn] for n, b in test.learned().items()}), labels[drawn]
+
+    def chance(asked: Rows) -> Floats:
+        from core.predictor.matrix import Matrix
+
+        return kept.propensities(Matrix([""] * len(asked.values), kept.columns, asked.values, asked.blocks.get("text profile")))
+
+    progress(0.3, say("shuffling one feature after the other"))
+    importance = permutation_importance(chance, kept.columns, rows, some, rng)
+    order = np.argsort(-importance.loss, kind="stable")
+    progress(0.7, say("drawing how the chance depends on counts"))
+    dependence = partial_dependence(chance, kept.columns, rows, _counts([importance.names[i] for i in order], kept.columns), rng)
+    progress(0.85, say("comparing trained with scored shoppers"))
+    trained = _matrix(log, None, datetime.fromisoformat(windows["train"][-1])).values
+    scored = _matrix(log, None, log.until).values
+    trained, scored = trained[_drawn(len(trained), rng)], scored[_drawn(len(scored), rng)]
+    drift, area = feature_drift(kept.columns, trained, scored), told_apart(trained, scored, rng)
+    shifted = [row["feature"] for row in drift.to_pylist() if row["psi"] > PSI_SHIFTED]
+    compared = _groups(log, test.user_ids, labels, chances, rng) if groups else FIELDS.empty_table()
+    with dataset.new_run("explanations", inputs=inputs, config=config, cutoff=_time(record["cutoff"]), began=began) as draft:
+        ordered = {name: getattr(importance, name)[order] for name in ("loss", "low", "high")}
+        write_table(draft.path / "importance.parquet", pa.table({"feature": [importance.names[i] for i in order], **ordered}))
+        for name, table in (("dependence", dependence), ("drift", drift), ("groups", compared)):
+            write_table(draft.path / f"{name}.parquet", table)
+        draft.record |= {
+            "users": len(labels),
+            "looked_at": len(drawn),
+            "trained_at": windows["train"][-1],
+            "test": windows["test"],
+            "drift": {"auc": area, "shifted": shifted, "features": len(kept.columns)},
+            "warnings": _warnings(shifted, len(kept.columns), area),
+        }
+    return about(dataset, "explanations", draft.run_id)
+
+
+def _matrix(log: Log, texts: TextProfiles | None, at: datetime) -> "Matrix":
+    from core.predictor.matrix import matrix_of
+
+    with log.history(at) as connection:
+        counts = compute_features(connection, at)
+    return matrix_of(counts, texts(at) if texts is not None else None)
+
+
+def _drawn(n: int, rng: np.random.Generator) -> Any:
+    return np.sort(rng.choice(n, size=min(n, MOST_ROWS), replace=False))
+
+
+def _counts(names: list[str], columns: list[str]) -> list[str]:
+    """The widest window of each of the weightiest counts."""
+    counted, groups = {feature.name for feature in FEATURES if feature.is_count}, name_groups(columns)
+    found = [[columns[place] for place in groups[name] if columns[place] in counted] for name in names if name in groups]
+    return [windows[-1] for windows in found if windows][:DEPENDENCES]
+
+
+def _groups(log: Log, users: list[str], labels: Floats, chances: Floats, rng: np.random.Generator) -> pa.Table:
+    with log.history() as connection:
+        people = fetch(connection, "SELECT * FROM users")
+    place = {user: row for row, user in enumerate(people["user_id"].to_pylist())}
+    tables = []
+    for name in people.column_names:
+        values = people[name].to_pylist()
+        if identifier(name) and name != "user_id" and 1 < len(set(values)) <= MOST_GROUPS:
+            named = [values[place[user]] if user in place else None for user in users]
+            tables.append(compare_groups(name, named, labels, chances, DEPTH, rng))
+    return pa.concat_tables([FIELDS.empty_table(), *tables])
+
+
+def _warnings(shifted: list[str], features: int, area: float) -> list[Message]:
+    if not shifted and area < 0.75:
+        return []
+    return [
+        say(
+            "Outside the training range: {n} of {all} features are shifted between the shoppers that were learned from and those that are "
+            "scored, and trees tell them apart with an AUC of {auc:.2f}. Take the chances with care, or train again.",
+            n=len(shifted),
+            all=features,
+            auc=area,
+        )
+    ]
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

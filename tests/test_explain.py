@@ -1,0 +1,182 @@
+"""Shapley values against enumeration, players of a history, changes, and pasted histories."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.errors import CoreError, RuleError
+from core.explain.acts import explain_acts, find_players
+from core.explain.changes import Act, Change, change_of, changed, possible_changes
+from core.explain.named import Rows, explain_features, join_names, name_groups
+from core.explain.pasted import read_pasted
+from core.explain.shapley import Bools, Floats, Indices, by_enumeration, shapley_values
+from core.explain.waterfall import lay_out
+from core.store.small import EVENT_FIELDS
+from tests.worlds import at
+
+CUTOFF = at(30)
+
+
+def game(masks: Bools, _drawn: Indices) -> Floats:
+    """Six players; 0 and 1 are worth something only together, 2 takes away, 5 does nothing."""
+    m = masks.astype(float)
+    return 1 + 2 * m[:, 0] * m[:, 1] - m[:, 2] + 0.5 * m[:, 3] * m[:, 4] * m[:, 0]
+
+
+def act(days: float, kind: str = "view", item: str | None = "a", **more: Any) -> dict[str, Any]:
+    return {"user_id": "ann", "item_id": item, "event_type": kind, "event_time": at(days), "source_file": 0, **more}
+
+
+def history(*acts: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([{"source_row": n, **a} for n, a in enumerate(acts, start=1)], schema=EVENT_FIELDS)
+
+
+def test_exact_values_are_those_of_shapleys_formula_and_leave_nothing_over() -> None:
+    found = shapley_values(game, 6, np.random.default_rng(0))
+    assert found.method == "exact" and found.errors.tolist() == [0] * 6
+    assert found.values == pytest.approx(by_enumeration(game, 6), abs=1e-12)
+    assert found.values[5] == 0 and found.values[0] > found.values[3]
+    assert abs(found.residual) < 1e-12 and found.base == 1
+
+
+def test_sampled_values_lie_within_their_errors_of_the_exact_ones_and_sum_to_the_output() -> None:
+    def more(masks: Bools, drawn: Indices) -> Floats:
+        return game(masks[:, :6], drawn) + masks[:, 6:].sum(axis=1)
+
+    found = shapley_values(more, 12, np.random.default_rng(1), pairs=200)
+    truth = np.append(by_enumeration(game, 6), np.ones(6))
+    assert found.method == "sampled" and abs(found.residual) < 1e-9
+    assert (np.abs(found.values - truth) <= 4 * found.errors + 1e-9).all()
+    assert found.errors[0] > 0 and found.errors[5] == 0
+
+
+def test_nobody_shares_nothing() -> None:
+    found = shapley_values(lambda masks, drawn: np.full(len(masks), 3.0), 0, np.random.default_rng(0))
+    assert (found.base, found.output, found.values.tolist()) == (3.0, 3.0, [])
+
+
+def test_windows_of_one_count_are_one_name() -> None:
+    assert name_groups(["carts_7d", "carts_all", "tenure_days", "units_all"]) == {"carts": [0, 1], "tenure_days": [2], "units_all": [3]}
+    names, shares = join_names(["carts_7d", "text profile", "carts_all"], np.array([1.0, 5.0, 2.0]))
+    assert dict(zip(names, shares.tolist(), strict=True)) == {"carts": 3.0, "text profile": 5.0}
+
+
+def test_a_linear_model_gives_each_feature_its_weight_times_the_distance_to_the_background() -> None:
+    columns = ["carts_7d", "carts_28d", "price_mean", "tenure_days"]
+    weights = np.array([1.0, 0.5, -2.0, 3.0])
+    rng = np.random.default_rng(0)
+    background = Rows(rng.normal(size=(8, 4)), {"text profile": rng.normal(size=(8, 2)).astype(np.float32)})
+    background.values[:, 3] = 7
+    shopper = Rows(np.array([[2.0, 1.0, 0.5, 7.0]]), {"text profile": np.ones((1, 2), np.float32)})
+
+    def score(rows: Rows) -> Floats:
+        return rows.values @ weights + rows.blocks["text profile"].sum(axis=1)
+
+    names, found = explain_features(score, columns, shopper, background, rng, pairs=8)
+    value = dict(zip(names, found.values.tolist(), strict=True))
+    gap = (shopper.values - background.values).mean(axis=0) * weights
+    assert value["carts"] == pytest.approx(gap[0] + gap[1]) and value["price_mean"] == pytest.approx(gap[2])
+    assert value["tenure_days"] == 0  # the same for everybody
+    assert value["text profile"] == pytest.approx(float((1 - background.blocks["text profile"]).mean(axis=0).sum()), abs=1e-6)
+    assert found.base + found.values.sum() == pytest.approx(found.output)
+
+
+def test_short_histories_have_one_player_an_act_and_long_ones_join_baskets_and_what_lies_back() -> None:
+    short = find_players(history(act(1), act(2, "cart"), act(3)))
+    assert [(p.kind, p.rows) for p in short] == [("act", (2,)), ("act", (1,)), ("act", (0,))]
+    baskets = history(*(act(day, "purchase", item, order_id=f"o{day}") for day in range(6) for item in ("a", "b", "c")))
+    found = find_players(baskets, most=4)
+    assert [(p.kind, p.events) for p in found] == [("basket", 3), ("basket", 3), ("basket", 3), ("earlier", 9)]
+    assert found[-1].last == at(2)
+    days = find_players(history(*(act(day + hour / 24) for day in range(5) for hour in range(5))), most=4)
+    assert [p.kind for p in days] == ["day", "day", "day", "earlier"]
+    assert sorted(row for p in days for row in p.rows) == list(range(25))
+
+
+def test_acts_get_exactly_what_enumeration_says_and_what_is_not_counted_gets_nothing() -> None:
+    events = history(act(1), act(2, "cart"), act(3, "purchase"), act(4, "other"))
+    players = find_players(events)
+
+    def score(tagged: pa.Table, chosen: pa.Table) -> dict[str, float]:
+        kind_of = dict(zip(tagged["player"].to_pylist(), tagged["event_type"].to_pylist(), strict=True))
+        held: dict[str, set[str]] = {}
+        for row in chosen.to_pylist():
+            held.setdefault(row["user_id"], set()).add(kind_of[row["player"]])
+        return {user: 2.0 * ("cart" in kinds) + ("view" in kinds and "purchase" in kinds) for user, kinds in held.items()}
+
+    found = explain_acts(score, 0.0, events, players, np.random.default_rng(0))
+    by_kind = {player.event_type: float(found.values[player.number]) for player in players}
+    assert by_kind == pytest.approx({"cart": 2.0, "view": 0.5, "purchase": 0.5, "other": 0.0})
+    assert found.base == 0.0 and abs(found.residual) < 1e-12
+
+
+def test_a_waterfall_ends_where_the_chance_is() -> None:
+    parts = [{"name": f"f{n}", "log_odds": value} for n, value in enumerate([0.5, -1.0, *[0.1] * 10])]
+    found = lay_out(parts, -1.0, -0.5)
+    assert [step["name"] for step in found["steps"][:2]] == ["f1", "f0"]
+    assert found["steps"][-1]["name"] == "rest" and found["steps"][-1]["parts"] == 4
+    assert all(a["to"] == pytest.approx(b["from"]) for a, b in zip(found["steps"], found["steps"][1:], strict=False))
+    assert found["steps"][-1]["to"] == pytest.approx(found["propensity"]) and abs(found["residual"]) < 1e-12
+
+
+def test_changes_drop_shift_reprice_and_add_and_nothing_passes_the_cutoff() -> None:
+    events = history(act(1), act(28, "purchase", revenue=Decimal("4"), price=Decimal("2"), session_id="s"))
+    after = changed(events, Change(drop=(0,), closer_days=5, price_factor=0.5, add=(Act("cart", "b", days_ago=0, times=2),)), CUTOFF)
+    rows = after.to_pylist()
+    assert [row["event_type"] for row in rows].count("cart") == 2 and len(rows) == 3
+    assert all(row["event_time"] < CUTOFF for row in rows)
+    bought = next(row for row in rows if row["event_type"] == "purchase")
+    assert bought["revenue"] == Decimal("2") and bought["price"] == Decimal("1")
+    assert bought["event_time"] == CUTOFF - timedelta(microseconds=1)
+    assert changed(events, Change(), CUTOFF).equals(events)
+    dear = changed(events, Change(add=(Act("purchase", "b", days_ago=1),)), CUTOFF).to_pylist()[-1]
+    assert dear["revenue"] == Decimal("4")  # the mean value of the lines that are there
+    assert dear["session_id"] is not None and dear["order_id"] is not None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"drop": [9]}, {"add": [{"event_type": "steal"}]}, {"closer_days": float("nan")}, {"price_factor": 0}, {"wipe": True},
+        {"add": [{"event_type": "cart", "times": 10**6}]}, {"add": [{"event_type": "cart", "days_ago": -1}]}, {"add": "x"}, {"drop": ["x"]},
+        {"add": [{"event_type": "purchase", "price": float("inf")}]},
+    ],
+)  # fmt: skip
+def test_changes_out_of_bounds_are_refused(record: dict[str, Any]) -> None:
+    with pytest.raises(RuleError):
+        changed(history(act(1)), change_of(record), CUTOFF)
+
+
+def test_only_acts_that_the_log_knows_are_tried() -> None:
+    tried = possible_changes(["view", "search"], ["a"], has_prices=False)
+    assert {change.add[0].event_type for change in tried if change.add} == {"view"}
+    assert all(change.price_factor == 1 for change in tried)
+
+
+def test_a_history_is_read_from_csv_and_from_json_alike() -> None:
+    csv = "event_type;days_ago;item_id;price\nview;3;a;\npurchase;1;b;2.5\n"
+    rows = [
+        {"event_type": "purchase", "event_time": "2024-03-30", "item_id": "b", "price": 2.5},
+        {"event_type": "view", "days_ago": 3, "item_id": "a"},
+    ]
+    one, other = read_pasted(csv, CUTOFF), read_pasted(json.dumps(rows), CUTOFF)
+    assert one.drop(["source_row"]).equals(other.drop(["source_row"]))
+    assert one["event_type"].to_pylist() == ["view", "purchase"] and one["price"].to_pylist() == [None, Decimal("2.5")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "[1]", "{", "event_type,event_time\nview,2024-05-01\n", "event_type,event_time\nview,soon\n", "event_type\nview\n",
+        "event_type,days_ago\nsteal,1\n", "event_type,days_ago,label\nview,1,1\n", "event_type,days_ago,price\npurchase,1,much\n",
+        "event_type,days_ago\nview,-3\n", "event_type,days_ago\nview,nan\n",
+    ],
+)  # fmt: skip
+def test_histories_that_cannot_be_read_are_refused_in_words(text: str) -> None:
+    with pytest.raises(CoreError):
+        read_pasted(text, CUTOFF)
