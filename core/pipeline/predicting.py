@@ -160,6 +160,8 @@ def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDr
     for name, boosters in result.models.boosters.items():
         for number, booster in enumerate(boosters):
             (draft.path / f"categories_{name}_{number}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
+    if result.models.pooled is not None:
+        write_table(draft.path / "category_curves.parquet", pa.Table.from_pylist(result.models.pooled.curves))
     if arrays := result.models.arrays():
         write_arrays(draft.path / "categories.safetensors", arrays)
     draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}

@@ -18,6 +18,8 @@ RFM_COLUMNS = (
     "favourites_28d", "orders_28d", "orders_all", "revenue_28d", "revenue_all", "active_days_28d", "active_days_all",
 )  # fmt: skip
 
+MANY_ROWS = 20_000
+
 
 @dataclass(frozen=True)
 class FittedBoosting:
@@ -39,9 +41,13 @@ class FittedBoosting:
         return np.asarray(self.member_logits(matrix).mean(axis=0))
 
     def contributions(self, matrix: Matrix) -> tuple[list[str], Floats]:
-        """Tree Shapley values (Lundberg et al., 2018), mean over boosters: names (G,) and log-odds (N, G)."""
+        """Tree Shapley values (Lundberg et al., 2018), mean over boosters: names (G,) and log-odds (N, G).
+
+        Above MANY_ROWS rows those of the first booster stand for all: they cost more than everything else together.
+        """
         values = self._values(matrix)
-        shares = np.mean([b.predict(values, pred_contrib=True, num_threads=1)[:, :-1] for b in self.boosters], axis=0)
+        explained = self.boosters if len(values) <= MANY_ROWS else self.boosters[:1]
+        shares = np.mean([b.predict(values, pred_contrib=True, num_threads=1)[:, :-1] for b in explained], axis=0)
         counted = len(self.columns)
         widths = [found.width for found in self.directions.values()]
         ends = counted + np.cumsum(widths, dtype=int)

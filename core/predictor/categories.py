@@ -28,8 +28,8 @@ PairsAt = Callable[[datetime], pa.Table]
 
 MIN_POSITIVES = 100
 """Fewest positive pairs among training labels."""
-MAX_PAIRS = 400_000
-"""Pairs that models learn from, over all training cutoffs; users are sampled beyond."""
+MAX_PAIRS = 1_000_000
+"""Pairs that models learn from, over all training cutoffs; users are sampled beyond. With 200,000 the network loses to the trees."""
 MAX_JUDGED_USERS = 8_000
 """Users of the calibration and the test window; sampled beyond."""
 CHUNK_USERS = 2_000

@@ -96,7 +96,7 @@ class PropensityOptions:
     """Named in sentences when the act is meant within one category; the caller's labels do the choosing."""
     seed: int = 0
     """Recorded; the rng that is passed in does the work."""
-    max_train_rows: int = 240_000
+    max_train_rows: int = 120_000
     """User × cutoff rows that models are fitted on; more are sampled by user. Bounds time and memory."""
     reasons_per_user: int = 5
     network: NetworkOptions = NetworkOptions()

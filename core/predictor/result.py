@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from core.artifacts import write_arrays, write_json, write_table
 from core.predictor.baselines import FittedBoosting
+from core.predictor.history_networks import FittedHistory
 from core.predictor.models import Blend, Model
 from core.predictor.network import FittedNetwork
 
@@ -60,7 +61,7 @@ def save_result(result: PropensityResult, folder: Path) -> dict[str, Any]:
         write_table(folder / f"{name}.parquet", table)
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, model in _flat(result.models).items():
-        if isinstance(model, FittedNetwork):
+        if isinstance(model, FittedNetwork | FittedHistory):
             arrays |= {f"{name}.{key}": value for key, value in model.arrays().items()}
         if isinstance(model, FittedBoosting):
             for member, booster in enumerate(model.boosters):
