@@ -71,7 +71,7 @@ def _learn(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resul
 
 
 def _ask(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.asking import ask
+    from core.pipeline.answering import ask
 
     out = out_path(arguments)
     assert out is not None
@@ -80,7 +80,7 @@ def _ask(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
 
 
 def _answer(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.asking import answer
+    from core.pipeline.answering import answer
 
     file = Path(arguments.answers) if arguments.answers else None
     if file is not None and not file.is_file():

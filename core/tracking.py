@@ -22,6 +22,8 @@ EVENT_FILE = "events.out.tfevents.0000000000.shopper_atlas"
 WANDB = "SHOPPER_ATLAS_WANDB"
 """Environment variable that asks for Weights & Biases: `offline` writes a folder without any network, `online` sends it."""
 WANDB_MODES = ("offline", "online")
+CURVES = ("model", "member", "epoch", "train", "validation")
+"""Columns of a run's `curves.parquet`."""
 LEFT_OUT = frozenset({"config", "inputs", "windows", "warnings", "files", "seconds", "cpu_seconds", "peak_mb", "rows"})
 """Keys of a record whose numbers are no figures of what was learned, or differ from one making to the next."""
 MOST_SCALARS = 20_000
@@ -50,10 +52,11 @@ def track(folder: Path, name: str, record: Mapping[str, Any]) -> list[Message]:
 def scalars_of(folder: Path, record: Mapping[str, Any]) -> Iterator[Scalar]:
     """List the curves, then the figures of a run; lists of records are curves by place, single numbers stand at step 0."""
     found: list[Scalar] = []
-    if (folder / "curves.parquet").is_file():
-        for row in pq.read_table(folder / "curves.parquet").to_pylist():
+    curves = pq.read_table(folder / "curves.parquet") if (folder / "curves.parquet").is_file() else None
+    if curves is not None and set(CURVES) <= set(curves.column_names):
+        for row in curves.to_pylist():
             tag = f"curves/{row['model']}/member {row['member']}"
-            found += [(f"{tag}/{part}", int(row["epoch"]), row[part]) for part in ("train", "validation")]
+            found += [(f"{tag}/{part}", int(row["epoch"]), row[part]) for part in CURVES[3:] if row[part] is not None]
     for key, value in sorted(record.items()):
         found += _flat(str(key), value) if key not in LEFT_OUT else ()
     finite = (scalar for scalar in found if math.isfinite(scalar[2]))

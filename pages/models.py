@@ -1,5 +1,6 @@
 """Models: what made the figures, from which data, with which settings?"""
 
+from core.pipeline import model_room
 from pages.parts import frame
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.foresight import foresight_table
@@ -14,9 +15,10 @@ from pages.parts.text import _
 here = frame.begin(_("Models"), _("Which run made what, and what do the models see of a shopper?"))
 profiles = frame.needs(here, "profiles") if here else None
 if here and profiles:
-    run_table(here)
-    one_run(here)
-    two_runs(here)
+    records = model_room.list_runs(here.dataset)
+    run_table(here, records)
+    one_run(here, records)
+    two_runs(here, records)
     encoder_card(profiles)
     pooling_table(here, profiles)
     sequence_card(profiles)

@@ -9,7 +9,7 @@ import pytest
 
 from core.__main__ import main
 from core.errors import FileError, GateError
-from core.pipeline import asking
+from core.pipeline import answering
 from core.store import Home
 from tests.test_model_room import publish_people
 
@@ -74,11 +74,11 @@ def test_a_file_of_answers_that_says_nothing_is_refused(text: str, error: type[E
     file.write_text(text, encoding="utf-8")
     target = Home(home)
     with pytest.raises(error, match=told):
-        asking.answer(target, target.dataset("shop"), question=f"other {told}", file=file, options=asking.ProfileOptions(("counts",)))
+        answering.answer(target, target.dataset("shop"), question=f"other {told}", file=file, options=answering.ProfileOptions(("counts",)))
 
 
 def test_a_file_of_another_encoding_is_refused(tmp_path: Path, home: Path) -> None:
     (tmp_path / "answers.csv").write_bytes("user_id,answer\nu1,是\n".encode("utf-16"))
     with pytest.raises(FileError, match="UTF-8"):
-        asking.answer(Home(home), Home(home).dataset("shop"), question="x", file=tmp_path / "answers.csv",
-                      options=asking.ProfileOptions(("counts",)))  # fmt: skip
+        answering.answer(Home(home), Home(home).dataset("shop"), question="x", file=tmp_path / "answers.csv",
+                      options=answering.ProfileOptions(("counts",)))  # fmt: skip

@@ -103,3 +103,13 @@ def test_weights_and_biases_is_written_only_when_asked_and_never_ends_a_training
         draft.record["metrics"] = {"auc": 0.7}
     warnings = dataset.run_manifest("blocks", draft.run_id)["warnings"]
     assert [told in warning for warning in warnings] == [True] if told else warnings == []
+
+
+def test_a_table_of_curves_in_another_form_and_gaps_in_a_curve_are_passed_over(dataset: Dataset) -> None:
+    for rows in ([{"depth": 1, "gain": 0.5}], [{"model": "m", "member": 0, "epoch": 1, "train": None, "validation": 0.5}]):
+        with dataset.new_run("propensity", inputs={}, config={}, cutoff=None) as draft:
+            write_table(draft.path / "curves.parquet", pa.Table.from_pylist(rows))
+            draft.record["metrics"] = {"users": 3}
+    first, second = (scalars_of(dataset.run_path("propensity", run)) for run in dataset.runs("propensity"))
+    assert first == {("metrics/users", 0): 3}
+    assert second == {("metrics/users", 0): 3, ("curves/m/member 0/validation", 1): 0.5}

@@ -1,4 +1,4 @@
-"""What the Models page reads and keeps of questions of one's own; choosing and learning are jobs (see `asking`)."""
+"""What the Models page reads and keeps of questions of one's own; choosing and learning are jobs (see `answering`)."""
 
 from pathlib import Path
 from typing import Any

@@ -56,12 +56,12 @@ FIGURE_WORDS = {
 }
 
 
-def run_table(here: Screen) -> None:
+def run_table(here: Screen, found_runs: list[RunFacts]) -> None:
     """Draw every run with its settings and costs, and what changed since the one before of its kind."""
     st.subheader(_("Runs"))
     st.caption(_("A run never changes once it is published: it keeps its settings, figures, costs, data and code."))
     found = runs.runs(here)
-    records = {run.run: run for run in model_room.list_runs(here.dataset)}
+    records = {run.run: run for run in found_runs}
     known = [records.get(run_id) for run_id in found["run"]]
     shown = found.assign(
         kind=[_kind(kind) for kind in found["kind"]],
@@ -115,9 +115,8 @@ def run_table(here: Screen) -> None:
     frame.take_away(found, "runs")
 
 
-def one_run(here: Screen) -> None:
+def one_run(here: Screen, found: list[RunFacts]) -> None:
     """Draw one run as a record, and let it be put on screen."""
-    found = model_room.list_runs(here.dataset)
     if not found:
         return
     st.subheader(_("One run"))
@@ -148,10 +147,10 @@ def one_run(here: Screen) -> None:
         st.code(f"tensorboard --logdir {Path(chosen.events).parents[1]}", language="bash")
 
 
-def two_runs(here: Screen) -> None:
+def two_runs(here: Screen, found_runs: list[RunFacts]) -> None:
     """Draw two runs of a kind side by side, where there are two."""
     by_kind: dict[str, list[RunFacts]] = {}
-    for run in model_room.list_runs(here.dataset):
+    for run in found_runs:
         by_kind.setdefault(run.kind, []).append(run)
     kinds = [kind for kind, found in by_kind.items() if len(found) > 1]
     if not kinds:
