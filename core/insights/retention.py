@@ -24,13 +24,15 @@ ANY = "any"
 
 RETENTION_SQL = """
 WITH acts AS (
-    SELECT user_id, date_trunc($grain, event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS period,
+    SELECT user_id, date_trunc($grain, CASE WHEN $zone = 'UTC' THEN event_time
+                                            ELSE event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone END)::DATE AS period,
            bool_or($start_act = 'any' OR event_type::VARCHAR = $start_act) AS starts,
            bool_or($return_act = 'any' OR event_type::VARCHAR = $return_act) AS returns
     FROM history GROUP BY user_id, period
 ), begun AS (
-    SELECT user_id, period AS cohort FROM acts WHERE starts
-    QUALIFY $recurring OR period = min(period) OVER (PARTITION BY user_id)
+    SELECT user_id, min(period) AS cohort FROM acts WHERE starts AND NOT $recurring GROUP BY user_id
+    UNION ALL
+    SELECT user_id, period FROM acts WHERE starts AND $recurring
 ), chosen AS (
     SELECT * FROM begun
     WHERE ($since IS NULL OR cohort >= ($since::TIMESTAMP AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE)

@@ -47,7 +47,8 @@ def draw(here: Screen, filters: Filters) -> None:
         )
     _cohorts(rows[rows["cohort"].notna()], share, "later_users" if later else "on_users", str(grain))
     st.caption(
-        _(
+        "\\"
+        + _(
             "* The period is not over at the end of the log: too low, and out of the mean. Days, weeks and months are those of {zone}.",
             zone=here.zone,
         )
@@ -95,9 +96,7 @@ def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
         notes.append(["" if cell is None else _note(cell, share, part, grain) for cell in line])
         pale.append([cell is not None and bool(cell.incomplete) for cell in line])
     labels = [f"{pd.Timestamp(name):%Y-%m-%d} · {whole(cells[name, 0].users)}" for name in names]
-    figure = charts.shares_grid(
-        labels, [_numbered(grain, number) for number in range(last + 1)], values, notes, _("kept"), state.look(), pale=pale
-    )
+    figure = charts.shares_grid(labels, [str(number) for number in range(last + 1)], values, notes, _("kept"), state.look(), pale=pale)
     st.subheader(_("Cohorts"))
     st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-retention", alt=_("Cohorts"))
 

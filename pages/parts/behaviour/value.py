@@ -180,7 +180,7 @@ def _revenue(here: Screen, filters: Filters) -> None:
     grid = [[cells.get((name, k)) for k in range(last + 1)] for name in names]
     figure = charts.shares_grid(
         [f"{pd.Timestamp(name):%Y-%m} · {whole(cells[name, 0].users)}" for name in names],
-        [_("month {n}", n=k) for k in range(last + 1)],
+        [str(k) for k in range(last + 1)],
         [[None if cell is None else cell.per_buyer_so_far for cell in line] for line in grid],
         [["" if cell is None else f"{amount(cell.per_buyer_so_far)} · {amount(cell.revenue)}" for cell in line] for line in grid],
         _("per buyer so far"),

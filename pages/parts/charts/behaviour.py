@@ -77,10 +77,11 @@ def shares_grid(
         ),
         default=1,
     )
-    text = [
+    written = [
         ["" if value is None else f"{value:{form}}" + ("*" if pale and pale[i][j] else "") for j, value in enumerate(line)]
         for i, line in enumerate(values)
     ]
+    text = [[word if not (pale and pale[i][j]) else "" for j, word in enumerate(line)] for i, line in enumerate(written)]
     figure.add_heatmap(
         z=[[None if pale and pale[i][j] else value for j, value in enumerate(line)] for i, line in enumerate(values)],
         x=[hover(word) for word in columns],
@@ -112,7 +113,7 @@ def shares_grid(
             showscale=False,
             xgap=1.5,
             ygap=1.5,
-            text=text,
+            text=[[word if pale[i][j] else "" for j, word in enumerate(line)] for i, line in enumerate(written)],
             texttemplate="%{text}",
             customdata=[[hover(note) for note in line] for line in notes],
             hovertemplate="%{customdata}<extra></extra>",
