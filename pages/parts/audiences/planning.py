@@ -27,9 +27,7 @@ def overlap(here: Screen) -> None:
         st.caption(_("Save two audiences to see how far they hold the same shoppers."))
         return
     shares = [[float(row) for row in found[found["left"] == name]["share"]] for name in names]
-    figure = charts.heat(
-        np.array(shares), names, names, _("share of the audience in the row"), state.look(), hover_form="%{y} → %{x}: %{z:.0%}"
-    )
+    figure = charts.heat(np.array(shares), names, names, _("share"), state.look(), hover_form="%{y} → %{x}: %{z:.0%}")
     frame.chart(figure, found, "overlap", _("Overlap of saved audiences"))
     frame.table(
         found[found["left"] < found["right"]],
