@@ -167,7 +167,8 @@ def next_actions(screen: Screen) -> pd.DataFrame:
                 "expected_buyers": float(inside["propensity"].sum()) if inside is not None and "propensity" in inside else np.nan,
             }
         )
-    return pd.DataFrame(rows)
+    texts = {name: pd.Series([row[name] for row in rows], dtype=object) for name in ("action", "channel")}
+    return pd.DataFrame(rows).assign(**texts)  # a column of texts would forget the parts of the messages
 
 
 def save_next_actions(screen: Screen, rows: Sequence[dict[str, Any]] | None) -> None:
