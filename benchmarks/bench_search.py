@@ -16,6 +16,7 @@ import numpy as np
 
 from core.metrics import bootstrap
 from core.pipeline import screens, searching
+from core.search.personal import SIGNALS, reorder
 from core.store import Home, fetch
 from core.windows import parse_time
 
@@ -50,11 +51,15 @@ def main() -> None:
     ranks = np.zeros((len(chosen), len(STRENGTHS)))
     began = time.process_time()
     for row, one in enumerate(chosen):
+        rows = searching.search(screen, one["query"], one["user_id"], 1.0, 50, cutoff).plain
+        if not len(rows):
+            continue
+        signals = {name: rows[name].to_numpy(np.float64) for name in SIGNALS}
         for column, strength in enumerate(STRENGTHS):
-            found = searching.search(screen, one["query"], one["user_id"], strength, 50, cutoff)
-            at = np.flatnonzero(found.rows["item_id"] == one["item_id"]) if len(found.rows) else []
+            items = rows["item_id"].to_numpy()[reorder(signals, strength)[0]]
+            at = np.flatnonzero(items == one["item_id"])
             ranks[row, column] = 1 / (1 + at[0]) if len(at) else 0.0
-    spent = (time.process_time() - began) / max(ranks.size, 1)
+    spent = (time.process_time() - began) / max(len(chosen), 1)
     print(f"{len(asked):,} searches after {cutoff:%Y-%m-%d} with an item opened; {len(chosen)} asked again, {spent:.3f} CPU s each")
     print(f"found among the first 50: {(ranks[:, 0] > 0).mean():.1%}")
     for column, strength in enumerate(STRENGTHS):

@@ -18,6 +18,7 @@ from core.audiences.rules import listed_users, resolve, rule_sql, scope_of
 from core.audiences.sizes import members, size_audience
 from core.audiences.words import rule_sentence
 from core.errors import NotFoundError, RuleError
+from core.messages import Message
 from core.pipeline import outcomes, planning, screens
 from core.schema import STAGES
 from core.store import CURRENT, Home, Log, fetch
@@ -233,4 +234,8 @@ def test_look_alikes_and_actions_without_profiles_say_so(tmp_path: Path) -> None
     here = screens.open_screen(Home(tiny_home(tmp_path, users=3, runs=False)), "tiny")
     with pytest.raises(NotFoundError, match="no profiles"):
         planning.alike(here, ["u001"])
-    assert planning.next_actions(here)["users"].isna().all()
+    found = planning.next_actions(here)
+    assert found["users"].isna().all() and list(found["stage"]) == list(STAGES)
+    assert all(isinstance(text, Message) for name in ("action", "channel") for text in found[name]), (
+        "they are said in the reader's language"
+    )

@@ -120,6 +120,7 @@ def test_a_platform_file_leaves_out_holdout_and_whoever_did_not_consent_and_says
         manifest = export_audience(connection, {}, {"all": []}, tmp_path / "a.csv", cutoff=at(10), options=options)
         again = export_audience(connection, {}, {"all": []}, tmp_path / "b.csv", cutoff=at(10), options=options)
     text = (tmp_path / "a.csv").read_text(encoding="utf-8")
+    assert manifest["warnings"] == [f"{manifest['rows']} users in the file: ad platforms refuse lists below 100. Widen the rule."]
     assert text.splitlines()[0] == "Email" and not text.startswith("\ufeff") and "shop.example" not in text and "=cmd" not in text
     rows = pv.read_csv(tmp_path / "a.csv").to_pydict()["Email"]
     assert len(rows) == manifest["rows"] and manifest["sha256"] == again["sha256"]

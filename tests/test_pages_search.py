@@ -41,6 +41,14 @@ def test_a_misspelled_query_offers_the_right_word_and_one_click_searches_it(lang
     assert app.text_input(key="search-query").value == "thing" and not app.exception
 
 
+def test_why_an_item_stands_where_it_does_is_said_in_chinese(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("search", tiny, monkeypatch, "zh")
+    app.text_input(key="search-query").set_value("thing").run()
+    app.text_input(key="search-user").set_value("u001").run()
+    assert all("词语第" in why for why in app.dataframe[0].value["why"])
+    assert any("浏览" in why for why in app.dataframe[1].value["why"])
+
+
 @pytest.mark.parametrize("query", [NASTY, "'; DROP TABLE items; --", "x" * 1_900, "🙂"])
 def test_a_hostile_query_is_shown_as_it_stands_and_harms_nothing(query: str, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("search", tiny, monkeypatch)

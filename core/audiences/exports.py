@@ -18,7 +18,7 @@ from core.artifacts import sha256_of, write_json
 from core.audiences.leaves import Scope
 from core.audiences.platforms import CONTACT_FIELDS, PLATFORMS, platform_rows
 from core.audiences.rules import Rule, Tables, rule_sql, scope_of
-from core.audiences.sizes import Value, as_record, consent_column, members, summarise
+from core.audiences.sizes import Value, as_record, consent_column, list_warnings, members, summarise
 from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import RuleError, StorageError
 from core.messages import say
@@ -78,7 +78,8 @@ def export_audience(
         vocabulary: For the sentence in the manifest.
 
     Returns:
-        The manifest: rule, sentence, sql, cutoff, runs, size (everyone and exported), rows, sha256, guarded_cells, rejected.
+        The manifest: rule, sentence, sql, cutoff, runs, size (everyone and exported), rows, sha256, guarded_cells; for a
+        platform also rejected, contacts, and warnings about the length of the list.
 
     Raises:
         RuleError: The rule is malformed, the format or a contact column unknown, or the file too small for `least_users`.
@@ -118,6 +119,7 @@ def export_audience(
         if rejected is not None:
             manifest["rejected"] = _counted(rejected)
             manifest["contacts"] = dict(chosen.contacts)
+            manifest["warnings"] = list_warnings(written.num_rows, PLATFORMS[chosen.format].least)
     if rejected is not None:
         with _whole(path.with_name(f"{path.name}.rejected.csv")) as partial:
             _write_csv(partial, rejected, mark=True)

@@ -40,6 +40,8 @@ class Platform:
     """Field → (value, calling code) → normalised value, None where it cannot be."""
     clear: frozenset[str]
     """Fields that are written as they are, not hashed."""
+    least: int
+    """Entries below which the platform refuses a list."""
 
 
 def is_hashed(text: str) -> bool:
@@ -205,17 +207,20 @@ PLATFORMS: Mapping[str, Platform] = {
         {"email": _google_email, "phone": _with_plus, "first_name": _google_name, "last_name": _google_name, "country": _google_country,
          "zip": _google_zip},
         frozenset({"country", "zip"}),
+        100,
     ),
     "meta": Platform(
         {"email": "email", "phone": "phone", "first_name": "fn", "last_name": "ln", "zip": "zip", "country": "country"},
         {"email": _meta_email, "phone": international_number, "first_name": _meta_name, "last_name": _meta_name, "country": _country,
          "zip": _meta_zip},
         frozenset(),
+        100,
     ),
     "tiktok": Platform(
         {"email": "Email_SHA256", "phone": "Phone_SHA256"},
         {"email": _tiktok_email, "phone": international_number},
         frozenset(),
+        1_000,
     ),
 }  # fmt: skip
 REASONS: Mapping[str, Message] = {

@@ -256,28 +256,29 @@ def _detectable(sent: Part, held: int) -> float | None:
     return (1.959964 + 0.841621) * sqrt(rate * (1 - rate) * (1 / sent.users + 1 / held)) / rate
 
 
+def list_warnings(users: int, least: int = LEAST_PLATFORM) -> list[Message]:
+    """Say when a list is too short for ad platforms: refused below `least`, delivered poorly below GOOD_PLATFORM."""
+    if users < least and users == 1:
+        return [say("1 user in the file: ad platforms refuse lists below {least}. Widen the rule.", least=least)]
+    if users < least:
+        return [say("{users} users in the file: ad platforms refuse lists below {least}. Widen the rule.", users=users, least=least)]
+    if users < GOOD_PLATFORM:
+        return [
+            say(
+                "{users} users in the file: platforms deliver poorly below {good:,}, because not every id finds an account.",
+                users=users,
+                good=GOOD_PLATFORM,
+            )
+        ]
+    return []
+
+
 def _warnings(everyone: Part, sent: Part, held: int, holdout_share: float, break_even: float | None) -> list[Message]:
     said: list[Message] = []
     if not everyone.users:
         said.append(say("Nobody fits this rule."))
-    elif sent.users < LEAST_PLATFORM:
-        said.append(
-            say("1 user in the file: ad platforms refuse lists below {least}. Widen the rule.", least=LEAST_PLATFORM)
-            if sent.users == 1
-            else say(
-                "{users} users in the file: ad platforms refuse lists below {least}. Widen the rule.",
-                users=sent.users,
-                least=LEAST_PLATFORM,
-            )
-        )
-    elif sent.users < GOOD_PLATFORM:
-        said.append(
-            say(
-                "{users} users in the file: platforms deliver poorly below {good:,}, because not every id finds an account.",
-                users=sent.users,
-                good=GOOD_PLATFORM,
-            )
-        )
+    else:
+        said += list_warnings(sent.users)
     if everyone.users and not everyone.scored:
         said.append(say("No user has a purchase chance, so buyers cannot be expected; run `predict` first."))
     elif everyone.scored < everyone.users:

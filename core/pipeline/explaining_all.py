@@ -1,6 +1,5 @@
 """What a model looks at over all shoppers, how it does in groups, and whether those it scores are like those it learned from."""
 
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, silent
-from core.store import Dataset, Home, Log, fetch, identifier
+from core.store import Began, Dataset, Home, Log, fetch, identifier
 
 if TYPE_CHECKING:
     from core.predictor.matrix import Matrix
@@ -54,7 +53,7 @@ def explain_all(
     """
     from core.predictor.keeping import JUDGED, load_model
 
-    began, folder = time.time(), dataset.run_path("propensity", run_id)
+    began, folder = Began.now(), dataset.run_path("propensity", run_id)
     record = dataset.run_manifest("propensity", folder.name)
     inputs, config = {"version": record["inputs"]["version"], "propensity": folder.name}, {"groups": groups, "seed": seed}
     if found := dataset.find_run("explanations", inputs=inputs, config=config, cutoff=_time(record["cutoff"])):

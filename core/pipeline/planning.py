@@ -44,8 +44,11 @@ class Alike:
     """Parts of the profile that were compared."""
 
 
-def overlaps(screen: Screen) -> pd.DataFrame:
-    """Compare all saved audiences with each other: left, right, users, share, jaccard; those that cannot be sized are left out."""
+def overlaps(screen: Screen, _saved: str = "") -> pd.DataFrame:
+    """Compare all saved audiences with each other: left, right, users, share, jaccard; those that cannot be sized are left out.
+
+    `_saved` is not read: callers that remember answers pass the saved rules, so that a new audience is a new question.
+    """
     members_of = {record["name"]: _listed(screen, record["rule"])["user_id"].tolist() for record in _sound(screen)}
     found: pd.DataFrame = overlap_matrix(members_of).to_pandas()
     return found
@@ -167,7 +170,8 @@ def next_actions(screen: Screen) -> pd.DataFrame:
                 "expected_buyers": float(inside["propensity"].sum()) if inside is not None and "propensity" in inside else np.nan,
             }
         )
-    return pd.DataFrame(rows)
+    texts = {name: pd.Series([row[name] for row in rows], dtype=object) for name in ("action", "channel")}
+    return pd.DataFrame(rows).assign(**texts)  # a column of texts would forget the parts of the messages
 
 
 def save_next_actions(screen: Screen, rows: Sequence[dict[str, Any]] | None) -> None:

@@ -221,7 +221,9 @@ def _rows(
         meaning=pd.array([by_meaning.get(row) for row in chosen], dtype="Int64"),
         similarity=pd.array([cosines.get(row) for row in chosen], dtype="Float64"),
     )
-    frame["why"] = [_why_found(row) for row in _records(frame)]
+    frame["why"] = pd.Series(
+        [_why_found(row) for row in _records(frame)], frame.index, dtype=object
+    )  # a column of texts would forget the parts
     return frame
 
 
@@ -274,7 +276,8 @@ def _personal(
     rows["place"] = np.arange(1, len(rows) + 1)
     rows["moved"] = rows["plain_place"] - rows["place"]
     closest = rows["closeness"].rank(ascending=False, method="min")
-    rows["why"] = [_why_moved(row, place) for row, place in zip(_records(rows), closest, strict=True)]
+    told = [_why_moved(row, place) for row, place in zip(_records(rows), closest, strict=True)]
+    rows["why"] = pd.Series(told, rows.index, dtype=object)
     return rows
 
 

@@ -95,6 +95,7 @@ def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOption
         told = {key: manifest[key] for key in ("sentence", "sql", "sha256", "rows", "format")} | {"out": str(out)}
         if "rejected" in manifest:
             told["rejected"] = manifest["rejected"]
+            size = {**size, "warnings": [*size["warnings"], *manifest["warnings"]]}
     return {
         "dataset": dataset.name,
         **told,

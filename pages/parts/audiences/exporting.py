@@ -72,7 +72,9 @@ def export(
     except CoreError as error:
         st.error(plain(said(error)))
         return False
-    state.put("exported", (here.name, str(path), manifest["rows"], form, manifest.get("rejected")))
+    state.put(
+        "exported", (here.name, str(path), manifest["rows"], form, manifest.get("rejected"), record["name"], manifest.get("warnings", []))
+    )
     return True
 
 
@@ -81,7 +83,7 @@ def download(here: Screen) -> None:
     exported = state.flag("exported")
     if not exported or exported[0] != here.name:
         return
-    path, rows, form, rejected = outcomes.Path(exported[1]), *exported[2:]
+    path, rows, form, rejected, name, warnings = outcomes.Path(exported[1]), *exported[2:]
     if not path.is_file():
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -94,7 +96,9 @@ def download(here: Screen) -> None:
             key="audience-download",
             on_click="ignore",
         )
-        st.caption(_("The manifest with rule, cutoff, runs and counts lies beside it."))
+        st.caption(f"**{plain(name)}** · " + _("The manifest with rule, cutoff, runs and counts lies beside it."))
+    for warning in warnings:
+        st.caption(plain(said(warning)))
     if rejected and rejected["values"]:
         st.caption(
             _(

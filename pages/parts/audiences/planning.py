@@ -21,15 +21,14 @@ CHANNELS = ((0.01, 5.0, None), (0.08, 8.0, None), (0.25, 6.0, None))
 def overlap(here: Screen) -> None:
     """How many shoppers each two saved audiences share."""
     st.subheader(_("Overlap of saved audiences"))
-    found = planning.overlaps(here)
+    rules = repr([(record["name"], record["rule"]) for record in outcomes.saved_audiences(here)])
+    found: pd.DataFrame = state.ask(planning.overlaps, here, rules)
     names = list(dict.fromkeys(found["left"]))
     if len(names) < 2:
         st.caption(_("Save two audiences to see how far they hold the same shoppers."))
         return
     shares = [[float(row) for row in found[found["left"] == name]["share"]] for name in names]
-    figure = charts.heat(
-        np.array(shares), names, names, _("share of the audience in the row"), state.look(), hover_form="%{y} → %{x}: %{z:.0%}"
-    )
+    figure = charts.heat(np.array(shares), names, names, _("share"), state.look(), hover_form="%{y} → %{x}: %{z:.0%}")
     frame.chart(figure, found, "overlap", _("Overlap of saved audiences"))
     frame.table(
         found[found["left"] < found["right"]],
