@@ -51,6 +51,8 @@ class Reading:
     background: "Matrix"
     levels: pa.Table
     vectors: "ItemVectors | None"
+    half_life: float | None
+    """Of acts in text profiles, in days; None is the usual one."""
     place: dict[str, int]
     """Row of each item in `vectors`."""
     kinds: tuple[str, ...]
@@ -62,7 +64,7 @@ class Reading:
 
     def matrix(self, events: pa.Table, chosen: pa.Table | None = None) -> "Matrix":
         """Features and text profiles of the shoppers in the events (or of the invented ones in `chosen`), as the batch has them."""
-        from core.encoder.pooling import pool_text_profiles
+        from core.encoder.pooling import HALF_LIFE_DAYS, pool_text_profiles
         from core.predictor.matrix import matrix_of
 
         items = histories.items_of(events)
@@ -72,7 +74,8 @@ class Reading:
             if self.vectors is not None:
                 known = [item for item in items if item in self.place]
                 index = self.vectors.index[[self.place[item] for item in known]] if known else np.zeros(0, np.int32)
-                text = pool_text_profiles(connection, replace(self.vectors, item_ids=known, index=index))
+                vectors = replace(self.vectors, item_ids=known, index=index)
+                text = pool_text_profiles(connection, vectors, self.half_life or HALF_LIFE_DAYS)
         return matrix_of(counts, text)
 
     def catalogue(self, items: list[str]) -> pa.Table:
@@ -132,6 +135,12 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
         return _open[key]
     record = dataset.run_manifest("propensity", folder.name)
     kept = load_model(folder)
+    if record["config"].get("attributes"):
+        raise GateError(
+            "The chances of run {run} look at shopper attributes, which are no acts that could be weighed or changed. "
+            "Train chances without attributes to ask why.",
+            run=folder.name,
+        )
     if unread := [name for name in kept.blocks() if name.endswith(" profile") and name != "text profile"]:
         raise GateError(
             "The chances of run {run} look at blocks that are not made anew for a changed history: {blocks}. "
@@ -140,7 +149,7 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
             blocks=", ".join(unread),
         )
     log = dataset.log(datetime.fromisoformat(record["cutoff"]) if record["cutoff"] else None, record["inputs"]["version"])
-    texts = TextProfiles(home, log, ProfileOptions(blocks=tuple(record["config"]["blocks"]), model=record["config"]["model"]))
+    texts = TextProfiles(home, log, ProfileOptions.of(record["config"]))
     vectors = texts.item_vectors(log.until) if "text profile" in kept.blocks() else None
     with log.history() as connection:
         kinds, popular = histories.kinds_of(connection), histories.most_popular(connection)
@@ -153,6 +162,7 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
         background=background if vectors is not None else background.counts_alone(),
         levels=read_table(folder / "item_levels.parquet"),
         vectors=vectors,
+        half_life=texts.half_life,
         place={} if vectors is None else {item: row for row, item in enumerate(vectors.item_ids)},
         kinds=kinds,
         popular=popular,

@@ -1,7 +1,7 @@
 """What a model looks at over all shoppers, how it does in groups, and whether those it scores are like those it learned from."""
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,13 @@ from core.explain.everyone import PSI_SHIFTED, feature_drift, partial_dependence
 from core.explain.fairness import FIELDS, compare_groups
 from core.explain.named import Rows, name_groups
 from core.explain.shapley import Floats
-from core.features import FEATURES, compute_features
+from core.features import FEATURES
 from core.messages import Message, say
-from core.pipeline.options import ProfileOptions
+from core.pipeline.knowing import Known
+from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about
-from core.pipeline.texts import TextProfiles
 from core.schema import Progress, silent
 from core.store import Began, Dataset, Home, Log, fetch, identifier
-
-if TYPE_CHECKING:
-    from core.predictor.matrix import Matrix
 
 MOST_ROWS = 20_000
 """Shoppers of each window that are looked at; more are drawn."""
@@ -64,27 +61,26 @@ def explain_all(
         raise GateError("The log is too short for a test window, so nothing can be said of the model over all shoppers. Add older events.")
     kept = load_model(folder, JUDGED)
     log = dataset.log(_time(record["cutoff"]), record["inputs"]["version"])
-    options = ProfileOptions(blocks=tuple(record["config"]["blocks"]), model=record["config"]["model"])
-    texts = TextProfiles(home, log, options) if "text profile" in kept.blocks() else None
-    if "sequence profile" in kept.blocks():
-        raise GateError(
-            "The chances of run {run} look at the order of acts, and the transformer that reads it is not kept with them. "
-            "Train chances with blocks counts,text to ask why.",
-            run=folder.name,
-        )
+    asked = record["config"]
+    horizon = timedelta(hours=asked["horizon_hours"])
+    chosen = PredictOptions(look_back_days=asked.get("look_back_days"), attributes=bool(asked.get("attributes")), seed=asked["seed"])
+    known = Known(home, dataset, log, horizon, chosen, ProfileOptions.of(asked), silent)
     rng = np.random.default_rng(seed)
     progress(0.05, say("reading features as of the cutoffs"))
-    test = _matrix(log, texts, datetime.fromisoformat(windows["test"]))
+    if set(kept.blocks()) - {"text profile"}:
+        known.matrix_at(datetime.fromisoformat(windows["train"][0]))  # what learns from the log learns at the first cutoff
+    test = known.matrix_at(datetime.fromisoformat(windows["test"]))
     truth = read_table(folder / "test.parquet", ["user_id", "label", "propensity"])
     assert truth["user_id"].to_pylist() == test.user_ids, "the test window is another"
     labels, chances = (truth[name].to_numpy().astype(np.float64) for name in ("label", "propensity"))
     drawn = _drawn(len(labels), rng)
     rows, some = Rows(test.values[drawn], {n: b[drawn] for n, b in test.learned().items()}), labels[drawn]
 
-    def chance(asked: Rows) -> Floats:
+    def chance(those: Rows) -> Floats:
         from core.predictor.matrix import Matrix
 
-        return kept.propensities(Matrix([""] * len(asked.values), kept.columns, asked.values, asked.blocks.get("text profile")))
+        further = {name.removesuffix(" profile"): block for name, block in those.blocks.items() if name != "text profile"}
+        return kept.propensities(Matrix([""] * len(those.values), kept.columns, those.values, those.blocks.get("text profile"), further))
 
     progress(0.3, say("shuffling one feature after the other"))
     importance = permutation_importance(chance, kept.columns, rows, some, rng)
@@ -92,8 +88,8 @@ def explain_all(
     progress(0.7, say("drawing how the chance depends on counts"))
     dependence = partial_dependence(chance, kept.columns, rows, _counts([importance.names[i] for i in order], kept.columns), rng)
     progress(0.85, say("comparing trained with scored shoppers"))
-    trained = _matrix(log, None, datetime.fromisoformat(windows["train"][-1])).values
-    scored = _matrix(log, None, log.until).values
+    counted = Known(home, dataset, log, horizon, chosen, ProfileOptions(blocks=("counts",)), silent)
+    trained, scored = counted.matrix_at(datetime.fromisoformat(windows["train"][-1])).values, counted.matrix_at(log.until).values
     trained, scored = trained[_drawn(len(trained), rng)], scored[_drawn(len(scored), rng)]
     drift, area = feature_drift(kept.columns, trained, scored), told_apart(trained, scored, rng)
     shifted = [row["feature"] for row in drift.to_pylist() if row["psi"] > PSI_SHIFTED]
@@ -112,14 +108,6 @@ def explain_all(
             "warnings": _warnings(shifted, len(kept.columns), area),
         }
     return about(dataset, "explanations", draft.run_id)
-
-
-def _matrix(log: Log, texts: TextProfiles | None, at: datetime) -> "Matrix":
-    from core.predictor.matrix import matrix_of
-
-    with log.history(at) as connection:
-        counts = compute_features(connection, at)
-    return matrix_of(counts, texts(at) if texts is not None else None)
 
 
 def _drawn(n: int, rng: np.random.Generator) -> Any:

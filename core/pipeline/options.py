@@ -1,5 +1,6 @@
 """What a caller of the pipeline chooses; each field has the default of the product."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -46,6 +47,12 @@ class ProfileOptions:
 
     half_life: float | None = None
     """Days after which an act counts half in text profiles; None lets the log choose, where profiles alone are made."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "ProfileOptions":
+        """Return the options that the configuration of a run tells of."""
+        told = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts", "half_life") if name in config}
+        return cls(blocks=tuple(config["blocks"]), **told)
 
     @property
     def config(self) -> dict[str, Any]:
