@@ -41,8 +41,12 @@ def headline(here: Screen, user_id: str) -> dict[str, Any] | None:
             _("range {low} – {high}", low=plain(chance(found["low"])), high=plain(chance(found["high"]))),
             _("The share of shoppers with this chance who act, nine times in ten."),
         ),
-        (_("Events before the cutoff"), whole(found["events"]), day(found["cutoff"], here.zone), None),
-        (_("Model"), model_word(found["model"]), None, None),
+        (
+            _("Events before the cutoff"),
+            whole(found["events"]),
+            day(found["cutoff"], here.zone) + " · " + model_word(found["model"]),
+            None,
+        ),
     ]
     frame.tiles("why", tiles)
     return found

@@ -41,6 +41,6 @@ def steps(labels: Sequence[str], starts: Sequence[float], ends: Sequence[float],
             "side": "right",
             "overlaying": "y",
         },
-        xaxis={"tickformat": ".0%", "showgrid": True, "rangemode": "tozero"},
+        xaxis={"tickformat": ".0%" if max([*starts, *ends]) > 0.1 else ".1%", "showgrid": True, "rangemode": "tozero"},
     )
     return figure
