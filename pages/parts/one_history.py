@@ -29,7 +29,7 @@ def try_changes(here: Screen, user_id: str) -> None:
     }
     left, right = st.columns(2, gap="large")
     with left:
-        drop = st.multiselect(_("Leave out acts"), list(names), format_func=names.__getitem__, key=f"drop-{user_id}")
+        drop = st.multiselect(_("Leave out acts"), list(names), format_func=names.__getitem__, key=f"drop-{user_id}", placeholder=_("none"))
         closer = st.slider(_("Move all acts nearer, by days"), -28, 28, 0, key=f"closer-{user_id}")
         price = st.slider(_("Price level, percent"), 50, 200, 100, step=5, key=f"price-{user_id}", format="%d%%")
     with right:

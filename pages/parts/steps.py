@@ -12,11 +12,6 @@ from pages.parts import charts, frame, jobs, state
 from pages.parts.text import _, chance, day, number, plain, said, whole
 from pages.parts.words import event_word, group_word, model_word
 
-METHODS = {
-    "trees": "Shapley values of trees, exact, against the usual shopper of the training windows.",
-    "linear": "Terms of the linear model, exact, against the mean of the training windows.",
-    "sampled": "Shapley values by sampled permutations, against {n} shoppers drawn from those scored.",
-}
 POINT = 100.0
 
 
@@ -41,8 +36,12 @@ def headline(here: Screen, user_id: str) -> dict[str, Any] | None:
             _("range {low} – {high}", low=plain(chance(found["low"])), high=plain(chance(found["high"]))),
             _("The share of shoppers with this chance who act, nine times in ten."),
         ),
-        (_("Events before the cutoff"), whole(found["events"]), day(found["cutoff"], here.zone), None),
-        (_("Model"), model_word(found["model"]), None, None),
+        (
+            _("Events before the cutoff"),
+            whole(found["events"]),
+            day(found["cutoff"], here.zone) + " · " + model_word(found["model"]),
+            None,
+        ),
     ]
     frame.tiles("why", tiles)
     return found
@@ -57,7 +56,7 @@ def by_feature(here: Screen, found: dict[str, Any]) -> None:
         for step in part["steps"]
     ]
     _draw(_("usual shopper"), part, rows, "why-features", _("What is counted of this shopper"))
-    st.caption(_(METHODS[part["method"]], n=part.get("background_rows")) + " " + _residual(part))
+    st.caption(_method(part) + " " + _residual(part))
 
 
 def by_act(here: Screen, found: dict[str, Any]) -> None:
@@ -83,6 +82,14 @@ def by_act(here: Screen, found: dict[str, Any]) -> None:
     else:
         how = _("Shapley values by {n} sampled sets of acts; features are counted anew from the acts of each set.", n=n)
     st.caption(how + " " + _residual(part))
+
+
+def _method(part: dict[str, Any]) -> str:
+    if part["method"] == "trees":
+        return _("Shapley values of trees, exact, against the usual shopper of the training windows.")
+    if part["method"] == "linear":
+        return _("Terms of the linear model, exact, against the mean of the training windows.")
+    return _("Shapley values by sampled permutations, against {n} shoppers drawn from those scored.", n=part["background_rows"])
 
 
 def _draw(start: str, part: dict[str, Any], rows: list[dict[str, Any]], name: str, alt: str) -> None:

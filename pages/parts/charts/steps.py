@@ -41,6 +41,6 @@ def chance_steps(labels: Sequence[str], starts: Sequence[float], ends: Sequence[
             "side": "right",
             "overlaying": "y",
         },
-        xaxis={"tickformat": ".0%", "showgrid": True, "rangemode": "tozero"},
+        xaxis={"tickformat": ".0%" if max([*starts, *ends]) > 0.1 else ".1%", "showgrid": True, "rangemode": "tozero"},
     )
     return figure
