@@ -31,7 +31,7 @@ DEPENDENCES = 6
 MOST_GROUPS = 12
 """An attribute with more values is no group."""
 CLOCKS = ("tenure_days", "days_since_first_purchase")
-"""Features that grow by a day a day for everybody: the only two that were shifted on Complete Journey, which says nothing of shoppers."""
+"""Features that grow by a day a day for all: on Complete Journey trees told trained from scored with AUC .93, without these .55."""
 DEPTH = 0.2
 """Share of shoppers contacted, for who is found in which group."""
 
