@@ -26,6 +26,8 @@ DEPENDENCES = 6
 """Counts whose partial dependence is drawn, the weightiest first."""
 MOST_GROUPS = 12
 """An attribute with more values is no group."""
+CLOCKS = ("tenure_days", "days_since_first_purchase")
+"""Features that grow by a day a day for all: on Complete Journey trees told trained from scored with AUC .93, without these .55."""
 DEPTH = 0.2
 """Share of shoppers contacted, for who is found in which group."""
 
@@ -91,8 +93,9 @@ def explain_all(
     counted = Known(home, dataset, log, horizon, chosen, ProfileOptions(blocks=("counts",)), silent)
     trained, scored = counted.matrix_at(datetime.fromisoformat(windows["train"][-1])).values, counted.matrix_at(log.until).values
     trained, scored = trained[_drawn(len(trained), rng)], scored[_drawn(len(scored), rng)]
-    drift, area = feature_drift(kept.columns, trained, scored), told_apart(trained, scored, rng)
-    shifted = [row["feature"] for row in drift.to_pylist() if row["psi"] > PSI_SHIFTED]
+    drift, calm = feature_drift(kept.columns, trained, scored), [name not in CLOCKS for name in kept.columns]
+    area = told_apart(trained[:, calm], scored[:, calm], rng)
+    shifted = [row["feature"] for row in drift.to_pylist() if row["psi"] > PSI_SHIFTED and row["feature"] not in CLOCKS]
     compared = _groups(log, test.user_ids, labels, chances, rng) if groups else FIELDS.empty_table()
     with dataset.new_run("explanations", inputs=inputs, config=config, cutoff=_time(record["cutoff"]), began=began) as draft:
         ordered = {name: getattr(importance, name)[order] for name in ("loss", "low", "high")}

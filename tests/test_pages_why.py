@@ -1,0 +1,29 @@
+"""The Why page on a small shop with a kept model: waterfalls, the check, a change, what lifts, and a typed history."""
+
+from pathlib import Path
+
+import pytest
+
+from core.artifacts import read_table
+from core.helper import helper_of
+from core.store import Home
+from pages.parts.text import chance
+from tests.kept_worlds import kept_shop
+from tests.test_pages import open_page, words
+
+
+def test_the_page_tells_the_chance_of_the_batch_and_what_would_lift_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = kept_shop(tmp_path / "home")
+    scores = read_table(dataset.run_path("propensity") / "scores.parquet").to_pylist()
+    user = min(scores, key=lambda row: row["propensity"])
+    try:
+        app = open_page("why", tmp_path / "home", monkeypatch)
+        app.text_input(key="shopper-id").set_value(user["user_id"]).run()
+        assert not app.exception and not app.error
+        shown = {metric.label: metric.value for metric in app.metric}
+        assert shown["Purchase chance"] == shown["Chance as it is"] == chance(user["propensity"])
+        assert "Check: without" in words(app) and "points" in shown["Difference"]
+        app.button(key=f"lift-{user['user_id']}").click().run()
+        assert not app.exception and app.dataframe[0].value["change"][0].startswith("cart")
+    finally:
+        helper_of(Home(tmp_path / "home")).close()
