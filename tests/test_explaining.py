@@ -1,8 +1,6 @@
 """Why, what-if and score-one on a kept model: the same numbers as the batch, nothing from after the cutoff, directions that hold."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ from core.artifacts import read_table
 from core.errors import NotFoundError, RuleError
 from core.explain.changes import Act, Change
 from core.explain.shapley import by_enumeration
-from core.helper import Helper
 from core.pipeline import explaining
 from core.pipeline.explaining import Reading, open_reading
 from core.predictor.calibration import Calibrator
@@ -157,32 +154,3 @@ def test_unknown_shoppers_and_places_are_refused(reading: Reading) -> None:
         reading.history("U003")
     with pytest.raises(RuleError):
         explaining.what_if(reading, reading.history("u003"), Change(drop=(10_000,)))
-
-
-def test_the_command_line_gives_the_number_of_the_batch_in_a_fresh_process(shop: Dataset) -> None:
-    home = str(shop.path.parents[1])
-    ran = [sys.executable, "-m", "core", "why", "--home", home, "--dataset", "tiny", "--user", "u042", "--json"]
-    found = json.loads(subprocess.run(ran, capture_output=True, text=True, check=True, timeout=120).stdout)
-    assert found["propensity"] == scores(shop)["u042"]
-
-
-def test_the_helper_answers_what_the_pipeline_answers_and_comes_back_when_it_is_killed(shop: Dataset, reading: Reading) -> None:
-    helper = Helper(Home(shop.path.parents[1]))
-    try:
-        asked = {"dataset": "tiny", "user_id": "u042"}
-        first = helper.ask("why", asked)
-        assert {k: v for k, v in first.items() if k != "milliseconds"} == json.loads(json.dumps(explaining.why(reading, "u042")))
-        with pytest.raises(NotFoundError, match="nobody"):
-            helper.ask("why", {"dataset": "tiny", "user_id": "nobody"})
-        assert helper._process is not None
-        before = helper.pid()
-        helper._process.kill()
-        helper._process.wait()
-        change = {"add": [{"event_type": "cart", "item_id": "i1"}]}
-        again = helper.ask("what_if", {**asked, "change": change})
-        assert again["before"]["propensity"] == scores(shop)["u042"] and helper.pid() not in (None, before)
-        with pytest.raises(RuntimeError, match="KeyError"):
-            helper.ask("no such question", {})
-    finally:
-        helper.close()
-    assert helper.pid() is None

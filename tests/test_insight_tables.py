@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from core.pipeline.asking import QUESTIONS, insight
 
 from core.__main__ import main
 from core.errors import NotFoundError, RuleError
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.behaviour import Filters, Funnel, Step
+from core.pipeline.insight_tables import QUESTIONS, insight
 from core.store import Home
 from tests.page_worlds import tiny_home
 from tests.worlds import at
