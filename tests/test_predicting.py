@@ -177,7 +177,7 @@ def test_acts_of_a_cutoff_hold_nothing_from_after_it(tmp_path: Path) -> None:
     found = []
     for name in ("whole", "cut"):
         home = Home(tmp_path / name)
-        known = Known(home, home.dataset("tiny").log(at(30)), HORIZON, asked, COUNTS, silent)
+        known = Known(home, home.dataset("tiny"), home.dataset("tiny").log(at(30)), HORIZON, asked, COUNTS, silent)
         found.append(known.matrix_at(at(30)))
     whole, cut = found
     assert whole.user_ids == cut.user_ids and whole.acts is not None and cut.acts is not None

@@ -98,7 +98,7 @@ def test_the_profit_curve_agrees_with_plain_sql(screen: Screen) -> None:
     scores = screen.dataset.run_path("propensity") / "scores.parquet"
     sql = """WITH r AS (SELECT propensity, row_number() OVER (ORDER BY propensity DESC, user_id) AS rk FROM read_parquet($path))
              SELECT 10 * sum(propensity) - 2 * count(*) FROM r WHERE rk <= ceil(240 * 0.3)"""
-    found = duckdb.execute(sql, {"path": str(scores)}).fetchone()
+    found = duckdb.connect().execute(sql, {"path": str(scores)}).fetchone()
     assert found is not None and curve["expected"][29] == pytest.approx(found[0])
     assert (curve["low"] <= curve["measured"]).all() and (curve["measured"] <= curve["high"]).all()
 

@@ -125,10 +125,15 @@ def test_everyone_gets_k_items_ranked_without_gaps_or_duplicates(make_log: MakeL
     rows = [*busy_world(), act("zoe", None, 149, "search")]
     result = recommend(make_log(rows), None, RecommendOptions(k=7))
     recs = result.recommendations
-    checked = duckdb.sql(
-        "SELECT count(*), count(DISTINCT user_id), min(n), max(n), bool_and(ok) FROM (SELECT user_id, count(*) AS n,"
-        " list_sort(list(rank)) = range(1, 8) AND count(DISTINCT item_id) = 7 AS ok FROM recs GROUP BY user_id)"
-    ).fetchall()
+    checked = (
+        duckdb.connect()
+        .register("recs", recs)
+        .sql(
+            "SELECT count(*), count(DISTINCT user_id), min(n), max(n), bool_and(ok) FROM (SELECT user_id, count(*) AS n,"
+            " list_sort(list(rank)) = range(1, 8) AND count(DISTINCT item_id) = 7 AS ok FROM recs GROUP BY user_id)"
+        )
+        .fetchall()
+    )
     assert recs.num_rows == 41 * 7
     assert checked == [(41, 41, 7, 7, True)]
     assert recs.column_names[:5] == list(RECOMMENDATIONS)

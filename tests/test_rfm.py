@@ -14,6 +14,7 @@ from core.insights.lifetime import Lifetime
 from core.insights.overview import last_instant
 from core.insights.rfm import Rfm
 from core.insights.scope import Scope
+from core.schema import RFM_GROUPS, STAGES
 from core.store import Log
 from tests.worlds import as_shown, at, publish_world
 
@@ -79,8 +80,8 @@ def test_groups_and_stages_are_those_of_the_counted_features(seed: int, make_log
     recency = np.array([(end - max(e["event_time"] for e in own[n])) // timedelta(days=1) for n in names], float)
     orders = np.array([len({e["event_time"] for e in own[n]}) for n in names], float)
     revenue = np.array([sum(e["revenue"] for e in own[n]) for n in names])
-    expected = {name: stages.RFM_GROUPS[code] for name, code in zip(names, stages.rfm_groups(recency, orders, revenue), strict=True)}
-    found = {row["user_id"]: group for group in stages.RFM_GROUPS for row in rfm.rfm_members(log, Rfm(), group).table.to_pylist()}
+    expected = {name: RFM_GROUPS[code] for name, code in zip(names, stages.rfm_groups(recency, orders, revenue), strict=True)}
+    found = {row["user_id"]: group for group in RFM_GROUPS for row in rfm.rfm_members(log, Rfm(), group).table.to_pylist()}
     assert found == expected
 
     def staged(cutoff: Any) -> dict[str, str]:
@@ -89,7 +90,7 @@ def test_groups_and_stages_are_those_of_the_counted_features(seed: int, make_log
         gaps = [np.diff(sorted({t.toordinal() for t in times})) for times in seen.values()]
         middle = np.array([float(np.median(g)) if len(g) else np.nan for g in gaps])
         tenure, silent = (np.array([(cutoff - t[k]) / timedelta(days=1) for t in seen.values()]) for k in (0, -1))
-        return dict(zip(seen, (stages.STAGES[code] for code in stages.life_stages(tenure, silent, middle)), strict=True))
+        return dict(zip(seen, (STAGES[code] for code in stages.life_stages(tenure, silent, middle)), strict=True))
 
     now, before = staged(end), staged(end - timedelta(days=28))
     moves: dict[tuple[str, str], int] = {}

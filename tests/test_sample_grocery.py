@@ -12,29 +12,42 @@ FOLDER = Path(__file__).parents[1] / "data" / "sample" / "grocery"
 
 
 def test_the_published_totals_stand() -> None:
-    row = duckdb.execute(
-        "SELECT count(*), count(DISTINCT household_id), count(DISTINCT product_id), count(DISTINCT basket_id) FROM read_parquet(?)",
-        [str(FOLDER / "events.parquet")],
-    ).fetchone()
+    row = (
+        duckdb.connect()
+        .execute(
+            "SELECT count(*), count(DISTINCT household_id), count(DISTINCT product_id), count(DISTINCT basket_id) FROM read_parquet(?)",
+            [str(FOLDER / "events.parquet")],
+        )
+        .fetchone()
+    )
     assert row == (462_610, 1_467, 40_653, 48_540)
 
 
 def test_every_bought_product_has_exactly_one_row_of_texts() -> None:
-    row = duckdb.execute(
-        "SELECT count(*), count(DISTINCT product_id),"
-        " (SELECT count(*) FROM (SELECT DISTINCT product_id FROM read_parquet($events)) ANTI JOIN read_parquet($items) USING (product_id))"
-        " FROM read_parquet($items)",
-        {"events": str(FOLDER / "events.parquet"), "items": str(FOLDER / "items.parquet")},
-    ).fetchone()
+    row = (
+        duckdb.connect()
+        .execute(
+            "SELECT count(*), count(DISTINCT product_id),"
+            " (SELECT count(*) FROM (SELECT DISTINCT product_id FROM read_parquet($events))"
+            " ANTI JOIN read_parquet($items) USING (product_id))"
+            " FROM read_parquet($items)",
+            {"events": str(FOLDER / "events.parquet"), "items": str(FOLDER / "items.parquet")},
+        )
+        .fetchone()
+    )
     assert row == (40_653, 40_653, 0)
 
 
 def test_demographics_belong_to_households_that_buy() -> None:
-    users = duckdb.execute(
-        "SELECT count(*), count(DISTINCT household_id) FROM read_parquet($users)"
-        " WHERE household_id IN (SELECT household_id FROM read_parquet($events))",
-        {"events": str(FOLDER / "events.parquet"), "users": str(FOLDER / "users.parquet")},
-    ).fetchone()
+    users = (
+        duckdb.connect()
+        .execute(
+            "SELECT count(*), count(DISTINCT household_id) FROM read_parquet($users)"
+            " WHERE household_id IN (SELECT household_id FROM read_parquet($events))",
+            {"events": str(FOLDER / "events.parquet"), "users": str(FOLDER / "users.parquet")},
+        )
+        .fetchone()
+    )
     assert users == (512, 512)
 
 

@@ -32,7 +32,7 @@ def test_a_clicked_bar_lists_its_shoppers_and_saves_them_as_an_audience_of_the_s
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_text(re.compile(rf"^{buyers} shoppers$"))).to_be_visible()
-    expect(page.get_by_label("Name of the audience")).to_have_value("took purchase")  # the rest of the page has followed
+    expect(page.get_by_label("Name of the audience").first).to_have_value("took purchase")  # the rest of the page has followed
 
     with page.expect_download() as waiting:
         page.locator(".st-key-csv-funnel-shoppers button").click()
