@@ -89,11 +89,11 @@ SQL = {
     "propensity.expected_at_20": """
         WITH ranked AS (
             SELECT propensity, row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS n FROM propensity)
-        SELECT sum(propensity) FROM ranked WHERE place <= greatest(1, round_even(n * 0.2, 0))""",
+        SELECT sum(propensity) FROM ranked WHERE place <= greatest(1, ceil(round(n * 0.2, 6)))""",
     "propensity.sd_at_20": """
         WITH ranked AS (
             SELECT propensity AS p, row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS n FROM propensity)
-        SELECT sqrt(sum(p * (1 - p))) FROM ranked WHERE place <= greatest(1, round_even(n * 0.2, 0))""",
+        SELECT sqrt(sum(p * (1 - p))) FROM ranked WHERE place <= greatest(1, ceil(round(n * 0.2, 6)))""",
     "propensity.by_category": "SELECT category, sum(propensity) AS expected FROM category_propensity GROUP BY category",
     "recommendations.lists": "SELECT count(DISTINCT user_id) FROM recommendations",
     "recommendations.rows": "SELECT count(*) FROM recommendations",
