@@ -247,6 +247,10 @@ def _refuse(dataset: Dataset, run: RunFacts) -> None:
         raise StorageError("Run {run} is damaged; make it again, or choose another.", run=run.run)
 
 
+BY_CATEGORY = ("macro_auc", "macro_auc_new", "log_loss", "log_loss_new")
+"""Figures of the chance by category that stand for the run: those of its winner."""
+
+
 def _settings(one: RunFacts, other: RunFacts) -> list[dict[str, Any]]:
     told = [_told(run) for run in (one, other)]
     names = list(dict.fromkeys([*sorted({*one.config, *other.config}), *told[0], *told[1]]))
@@ -266,7 +270,8 @@ def _figures(kind: str, record: Mapping[str, Any], folder: Path) -> list[Figure]
         ours = (metrics.get("models") or {}).get("propensity") or {}
         found = [_figure(name, ours[name]) for name in MEASURES if ours.get(name) is not None]
         by_category = record.get("category_metrics") or {}
-        return found + [_figure(f"category {name}", value) for name, value in sorted(by_category.items()) if _is_figure(value)]
+        winner = by_category.get("winner")
+        return found + [_figure(f"category {name}", by_category[name][winner]) for name in BY_CATEGORY if name in by_category]
     if kind == "recommendations":
         rows = _rows(folder / "metrics.parquet")
         return [_of_row(f"{row['measure']} {row['ground']}", row) for row in rows if row["source"] == "blend" and row["band"] == "all"]

@@ -30,6 +30,10 @@ RUN_KIND_WORDS = {
     "explanations": "what chances rest on",
 }
 FIGURE_WORDS = {
+    "category macro_auc": "AUC by category",
+    "category macro_auc_new": "AUC by category, new ones",
+    "category log_loss": "Log loss by category",
+    "category log_loss_new": "Log loss by category, new ones",
     "auc": "AUC",
     "average_precision": "PR-AUC",
     "log_loss": "Log loss",
