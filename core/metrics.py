@@ -5,10 +5,10 @@ Labels are 0/1, propensities lie in (0, 1). U users, n observations.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, rankdata
 
 Floats = npt.NDArray[np.float64]
 CLIP = 1e-6
@@ -34,6 +34,8 @@ def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     positives, negatives = int(truth.sum()), int((~truth).sum())
     if not positives or not negatives:
         return float("nan")
+    from scipy.stats import rankdata  # a second of loading, which no other figure here needs
+
     ranks = rankdata(np.asarray(scores, dtype=np.float64))
     return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
@@ -70,7 +72,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
     """Interval of a rate (Wilson, 1927); (0, 1) when n is 0."""
     if n == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + level / 2))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
     rate = successes / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import expit, gammaln, hyp2f1
 
 Floats = npt.NDArray[np.float64]
@@ -228,6 +227,8 @@ def _spend_likelihood(logs: Floats, x: Floats, mean: Floats) -> Floats:
 
 def _best(loss: Callable[[Floats], float], starts: list[tuple[float, ...]]) -> Floats:
     """The logarithms of the parameters with the smallest loss."""
+    from scipy.optimize import minimize  # pages load this module, and most of them fit nothing
+
     found = [
         minimize(loss, np.log(start), method="L-BFGS-B", bounds=[(-LARGEST, LARGEST)] * len(start), options={"ftol": 1e-13, "gtol": 1e-8})
         for start in starts
