@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +40,13 @@ from core.measuring_verbs import add_measuring_verbs
 from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.insight_tables import insight
-from core.pipeline.options import PredictOptions, ProfileOptions, RecommendChoice
+from core.pipeline.options import PredictOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.verifying import verify
 from core.run_verbs import add_run_verbs
 from core.schema import ACTS, OPTIMIZERS
 from core.store import Home, peak_memory_mb
 from core.why_verbs import add_questions
-from core.windows import parse_time
 
 _log = logging.getLogger("core")
 
@@ -95,50 +93,6 @@ def _profile(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
         return work.profile(
             home, home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), options=profile_options(arguments, home), progress=report
         )
-
-
-def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.judging import OFFERED, judge_blocks
-
-    held = profile_options(arguments, home).blocks
-    chosen = held if arguments.blocks else (*OFFERED, *(block for block in held if block not in OFFERED))
-    return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=horizon_of(arguments))
-
-
-def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.tuning import tune_texts
-
-    asked = {name: getattr(arguments, name) for name in ("act", "labels", "keep", "shoppers", "tokens", "epochs")}
-    return _measured("tune", tune_texts, arguments, home, report, horizon=horizon_of(arguments), **asked)
-
-
-def _compress(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.tuning import compress_texts
-
-    return _measured("compress", compress_texts, arguments, home, report, texts=arguments.texts)
-
-
-def _transfer(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.transferring import transfer
-
-    earlier = parse_time(arguments.source_cutoff) if arguments.source_cutoff else None
-    asked = {"source": home.dataset(arguments.source), "source_cutoff": earlier, "act": arguments.act, "horizon": horizon_of(arguments)}
-    return _measured("transfer", transfer, arguments, home, report, **asked)
-
-
-def _measured(
-    stage: str,
-    measure: Callable[..., Result],
-    arguments: argparse.Namespace,
-    home: Home,
-    report: Reporter,
-    blocks: tuple[str, ...] = ProfileOptions.blocks,
-    **asked: Any,
-) -> Result:
-    """Run what is measured only when somebody asks."""
-    asked |= {"options": replace(profile_options(arguments, home), blocks=blocks), "seed": arguments.seed}
-    with report.stage(stage, 0.0, 1.0):
-        return measure(home, dataset=home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), progress=report, **asked)
 
 
 def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -316,27 +270,6 @@ def _parser() -> argparse.ArgumentParser:
     add_question(add("insights", _insights, "Tell what happened: tables of the pages Overview and Behaviour, with their SQL.", heavy=False))
     add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
-    blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
-    tune = add("tune", _tune, "Tune the text model on histories told as texts, by several ways, and say what it adds.", heavy=True)
-    tune.add_argument("--act", default="purchase", choices=ACTS)
-    tune.add_argument(
-        "--labels", default="acts", choices=("acts", "contrastive"), help="who acts, or which halves of histories belong together"
-    )
-    tune.add_argument(
-        "--keep",
-        default="best",
-        choices=("best", "lora", "adalora", "ia3", "full", "none"),
-        help="whose weights stay for profile --model tuned",
-    )
-    tune.add_argument("--shoppers", type=positive, default=600, help="drawn to learn from, and as many to judge")
-    tune.add_argument("--tokens", type=positive, default=32, help="of a history told as a text")
-    tune.add_argument("--epochs", type=positive, default=2)
-    compress = add("compress", _compress, "Make smaller forms of the text model: size, speed and what they still say.", heavy=True)
-    compress.add_argument("--texts", type=positive, default=2000, help="drawn from the catalogue: half teach, half judge")
-    transfer = add("transfer", _transfer, "Foretell who acts by what another dataset taught: with no, few and all labels.", heavy=True)
-    transfer.add_argument("--from", dest="source", required=True, metavar="A", help="the dataset that is learned from")
-    transfer.add_argument("--from-cutoff", dest="source_cutoff", metavar="T", help="behave as if that log ended at T")
-    transfer.add_argument("--act", default="purchase", choices=ACTS)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")
     draw.add_argument(
@@ -363,10 +296,10 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
     add_files(run, required=False)
-    past, learn, ask, answer = add_measuring_verbs(add)
-    for verb_parser in (profile, blocks, tune, compress, transfer, draw, predict, recommend, run, past, learn, ask, answer):
+    measured, foretold = add_measuring_verbs(add)
+    for verb_parser in (profile, draw, predict, recommend, run, *measured, *foretold):
         add_model(verb_parser)
-    for verb_parser in (blocks, tune, transfer, predict, recommend, run, past, learn):
+    for verb_parser in (predict, recommend, run, *foretold):
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
         verb_parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")

@@ -1,7 +1,8 @@
-"""Verbs that measure a chance beside the one on screen: past windows, few labels, and a question of one's own."""
+"""Verbs that measure when somebody asks: what blocks and texts add, what other logs teach, past windows, few labels, own questions."""
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,34 @@ from core.jobs import Reporter
 from core.pipeline.options import ProfileOptions
 from core.schema import ACTS
 from core.store import Home
+from core.windows import parse_time
 
 Result = dict[str, Any]
 
 
-def add_measuring_verbs(add: Callable[..., argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
-    """Add `backtest`, `learn`, `ask` and `answer`; returns the parsers that take what makes a profile, those with a horizon first."""
+def add_measuring_verbs(add: Callable[..., argparse.ArgumentParser]) -> tuple[list[argparse.ArgumentParser], list[argparse.ArgumentParser]]:
+    """Add the verbs; all take what makes a profile. Returns their parsers: those without a horizon, and those that look ahead."""
+    blocks = add("blocks", _blocks, "Tell what each block of a profile adds on this log: a linear probe, with intervals.", heavy=True)
+    tune = add("tune", _tune, "Tune the text model on histories told as texts, by several ways, and say what it adds.", heavy=True)
+    tune.add_argument("--act", default="purchase", choices=ACTS)
+    tune.add_argument(
+        "--labels", default="acts", choices=("acts", "contrastive"), help="who acts, or which halves of histories belong together"
+    )
+    tune.add_argument(
+        "--keep",
+        default="best",
+        choices=("best", "lora", "adalora", "ia3", "full", "none"),
+        help="whose weights stay for profile --model tuned",
+    )
+    tune.add_argument("--shoppers", type=positive, default=600, help="drawn to learn from, and as many to judge")
+    tune.add_argument("--tokens", type=positive, default=32, help="of a history told as a text")
+    tune.add_argument("--epochs", type=positive, default=2)
+    compress = add("compress", _compress, "Make smaller forms of the text model: size, speed and what they still say.", heavy=True)
+    compress.add_argument("--texts", type=positive, default=2000, help="drawn from the catalogue: half teach, half judge")
+    transfer = add("transfer", _transfer, "Foretell who acts by what another dataset taught: with no, few and all labels.", heavy=True)
+    transfer.add_argument("--from", dest="source", required=True, metavar="A", help="the dataset that is learned from")
+    transfer.add_argument("--from-cutoff", dest="source_cutoff", metavar="T", help="behave as if that log ended at T")
+    transfer.add_argument("--act", default="purchase", choices=ACTS)
     past = add("backtest", _backtest, "Foretell every past window from what was known before it: predicted against happened.", heavy=True)
     past.add_argument("--predictor", default="auto", help="auto (the model on screen, where affordable), lightgbm, logistic, mlp, mean …")
     past.add_argument("--windows", type=positive, default=24, help="newest windows judged")
@@ -33,7 +56,51 @@ def add_measuring_verbs(add: Callable[..., argparse.ArgumentParser]) -> list[arg
     answer.add_argument("--out", metavar="FILE", help="write the scores of all shoppers here (.parquet or .csv)")
     for parser in (ask, answer):
         parser.add_argument("--question", required=True, metavar="NAME", help="such as: buys gifts")
-    return [past, learn, ask, answer]
+    return [compress, ask, answer], [blocks, tune, transfer, past, learn]
+
+
+def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.judging import OFFERED, judge_blocks
+
+    held = profile_options(arguments, home).blocks
+    chosen = held if arguments.blocks else (*OFFERED, *(block for block in held if block not in OFFERED))
+    return _measured("blocks", judge_blocks, arguments, home, report, chosen, horizon=horizon_of(arguments))
+
+
+def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.tuning import tune_texts
+
+    asked = {name: getattr(arguments, name) for name in ("act", "labels", "keep", "shoppers", "tokens", "epochs")}
+    return _measured("tune", tune_texts, arguments, home, report, horizon=horizon_of(arguments), **asked)
+
+
+def _compress(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.tuning import compress_texts
+
+    return _measured("compress", compress_texts, arguments, home, report, texts=arguments.texts)
+
+
+def _transfer(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.transferring import transfer
+
+    earlier = parse_time(arguments.source_cutoff) if arguments.source_cutoff else None
+    asked = {"source": home.dataset(arguments.source), "source_cutoff": earlier, "act": arguments.act, "horizon": horizon_of(arguments)}
+    return _measured("transfer", transfer, arguments, home, report, **asked)
+
+
+def _measured(
+    stage: str,
+    measure: Callable[..., Result],
+    arguments: argparse.Namespace,
+    home: Home,
+    report: Reporter,
+    blocks: tuple[str, ...] = ProfileOptions.blocks,
+    **asked: Any,
+) -> Result:
+    """Run what is measured only when somebody asks."""
+    asked |= {"options": replace(profile_options(arguments, home), blocks=blocks), "seed": arguments.seed}
+    with report.stage(stage, 0.0, 1.0):
+        return measure(home, dataset=home.dataset(arguments.dataset), cutoff=cutoff_of(arguments), progress=report, **asked)
 
 
 def _backtest(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.artifacts import write_table
+from core.artifacts import read_table, write_table
 from core.features import act_labels, compute_features, price_levels
 from core.predictor.calibration import Calibrator, fit_ranges
 from core.predictor.keeping import JUDGED, KeptModel, save_background, save_model
@@ -83,3 +83,9 @@ def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | Non
         scored = kept.score(test).append_column("label", [happened])
         write_table(draft.path / "test.parquet", scored)
     return dataset
+
+
+def scores_of(dataset: Dataset) -> dict[str, float]:
+    """The chance of each shopper in the current run."""
+    table = read_table(dataset.run_path("propensity") / "scores.parquet")
+    return dict(zip(table["user_id"].to_pylist(), table["propensity"].to_pylist(), strict=True))

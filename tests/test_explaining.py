@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.artifacts import read_table
 from core.errors import NotFoundError, RuleError
 from core.explain.changes import Act, Change
 from core.explain.shapley import by_enumeration
@@ -15,7 +14,7 @@ from core.pipeline import explaining
 from core.pipeline.explaining import Reading, open_reading
 from core.predictor.calibration import Calibrator
 from core.store import Dataset, Home
-from tests.kept_worlds import END, kept_shop, shop_events
+from tests.kept_worlds import END, kept_shop, scores_of, shop_events
 from tests.worlds import at, publish_world
 
 
@@ -29,15 +28,10 @@ def reading(shop: Dataset) -> Reading:
     return open_reading(Home(shop.path.parents[1]), shop)
 
 
-def scores(dataset: Dataset) -> dict[str, float]:
-    table = read_table(dataset.run_path("propensity") / "scores.parquet")
-    return dict(zip(table["user_id"].to_pylist(), table["propensity"].to_pylist(), strict=True))
-
-
 def test_features_of_one_shopper_and_her_chance_equal_the_batch(shop: Dataset, reading: Reading) -> None:
     with shop.log(END).history() as connection:
         batch = {row["user_id"]: row for row in explaining.compute_features(connection, END).to_pylist()}
-    known = scores(shop)
+    known = scores_of(shop)
     for user in ("u000", "u007", "u100", "u259"):
         matrix = reading.matrix(reading.history(user))
         expected = np.array([np.nan if (v := batch[user][name]) is None else float(v) for name in matrix.columns])
@@ -51,14 +45,14 @@ def test_a_pasted_history_scores_as_the_batch_did(shop: Dataset, reading: Readin
     for user in ("u003", "u042"):
         rows = [{name: row[name] for name in kept if row[name] is not None} for row in reading.history(user).to_pylist()]
         found = explaining.score_history(reading, json.dumps(rows, default=str))
-        assert found["propensity"] == scores(shop)[user] and found["unknown_items"] == 0
+        assert found["propensity"] == scores_of(shop)[user] and found["unknown_items"] == 0
         assert not {"label", "acted"} & set(found)
 
 
 def test_contributions_of_trees_and_acts_add_up_to_the_chance(shop: Dataset, reading: Reading) -> None:
     for user in ("u000", "u042", "u100"):
         found = explaining.why(reading, user)
-        assert found["propensity"] == scores(shop)[user]
+        assert found["propensity"] == scores_of(shop)[user]
         assert found["features"]["method"] == "trees"
         for part in (found["features"], found["acts"]):
             assert part["propensity"] == pytest.approx(found["propensity"], abs=1e-9)
@@ -81,7 +75,7 @@ def test_other_models_are_explained_too(tmp_path: Path, winner: str, calibrator:
     reading = open_reading(Home(tmp_path / "home"), dataset)
     found = explaining.why(reading, "u042")
     assert found["features"]["method"] == method
-    assert found["propensity"] == pytest.approx(scores(dataset)["u042"], abs=1e-6)
+    assert found["propensity"] == pytest.approx(scores_of(dataset)["u042"], abs=1e-6)
     assert abs(found["features"]["residual"]) < 0.01 and abs(found["acts"]["residual"]) < 0.01
     if method == "sampled":
         assert found["features"]["background_rows"] == 48
@@ -110,7 +104,7 @@ def reading_dataset(reading: Reading) -> Dataset:
 def test_a_first_cart_of_the_week_never_lowers_the_chance_here(reading: Reading) -> None:
     """In this shop a purchase follows a week with carts, however many: the first one counts."""
     gains = []
-    for user in sorted(scores(reading_dataset(reading)))[:30]:
+    for user in sorted(scores_of(reading_dataset(reading)))[:30]:
         events = reading.history(user)
         acts = zip(events["event_type"].to_pylist(), events["event_time"].to_pylist(), strict=True)
         if any(kind == "cart" and when >= at(28) for kind, when in acts):
@@ -121,7 +115,7 @@ def test_a_first_cart_of_the_week_never_lowers_the_chance_here(reading: Reading)
 
 
 def test_what_lifts_most_is_a_cart_and_each_row_is_what_the_change_alone_gives(reading: Reading) -> None:
-    user = min(scores(reading_dataset(reading)).items(), key=lambda pair: pair[1])[0]
+    user = min(scores_of(reading_dataset(reading)).items(), key=lambda pair: pair[1])[0]
     events = reading.history(user)
     found = explaining.what_lifts(reading, events)
     best = found["tried"][0]

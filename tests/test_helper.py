@@ -4,13 +4,12 @@ import json
 
 import pytest
 
-from core.artifacts import read_table
 from core.errors import NotFoundError
 from core.helper import Helper
 from core.pipeline import explaining
 from core.pipeline.explaining import Reading, open_reading
 from core.store import Dataset, Home
-from tests.kept_worlds import kept_shop
+from tests.kept_worlds import kept_shop, scores_of
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +20,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def reading(shop: Dataset) -> Reading:
     return open_reading(Home(shop.path.parents[1]), shop)
-
-
-def scores(dataset: Dataset) -> dict[str, float]:
-    table = read_table(dataset.run_path("propensity") / "scores.parquet")
-    return dict(zip(table["user_id"].to_pylist(), table["propensity"].to_pylist(), strict=True))
 
 
 def test_the_helper_answers_what_the_pipeline_answers_and_comes_back_when_it_is_killed(shop: Dataset, reading: Reading) -> None:
@@ -42,7 +36,7 @@ def test_the_helper_answers_what_the_pipeline_answers_and_comes_back_when_it_is_
         helper._process.wait()
         change = {"add": [{"event_type": "cart", "item_id": "i1"}]}
         again = helper.ask("what_if", {**asked, "change": change})
-        assert again["before"]["propensity"] == scores(shop)["u042"] and helper.pid() not in (None, before)
+        assert again["before"]["propensity"] == scores_of(shop)["u042"] and helper.pid() not in (None, before)
         with pytest.raises(RuntimeError, match="KeyError"):
             helper.ask("no such question", {})
     finally:

@@ -7,9 +7,8 @@ import sys
 import pytest
 
 from core.__main__ import main
-from core.artifacts import read_table
 from core.store import Dataset
-from tests.kept_worlds import kept_shop
+from tests.kept_worlds import kept_shop, scores_of
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +16,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return kept_shop(tmp_path_factory.mktemp("shop") / "home")
 
 
-def scores(dataset: Dataset) -> dict[str, float]:
-    table = read_table(dataset.run_path("propensity") / "scores.parquet")
-    return dict(zip(table["user_id"].to_pylist(), table["propensity"].to_pylist(), strict=True))
-
-
 def test_the_command_line_gives_the_number_of_the_batch_in_a_fresh_process(shop: Dataset) -> None:
     home = str(shop.path.parents[1])
     ran = [sys.executable, "-m", "core", "why", "--home", home, "--dataset", "tiny", "--user", "u042", "--json"]
     found = json.loads(subprocess.run(ran, capture_output=True, text=True, check=True, timeout=120).stdout)
-    assert found["propensity"] == scores(shop)["u042"]
+    assert found["propensity"] == scores_of(shop)["u042"]
 
 
 def test_a_history_that_cannot_be_read_is_refused_in_a_sentence(shop: Dataset, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, empty_figure, faint
+from pages.parts.charts.look import PALETTE, Look, add_band, empty_figure
 from pages.parts.text import hover
 
 
@@ -139,15 +139,7 @@ def profit(frame: pd.DataFrame, marks: dict[str, float], labels: dict[str, str],
     """
     figure = empty_figure(look, height=340)
     if "measured" in frame:
-        figure.add_scatter(
-            x=pd.concat([frame["depth"], frame["depth"][::-1]]),
-            y=pd.concat([frame["high"], frame["low"][::-1]]),
-            fill="toself",
-            mode="none",
-            fillcolor=faint(PALETTE[0]),
-            name=hover(labels["band"]),
-            hoverinfo="skip",
-        )
+        add_band(figure, frame["depth"], frame["low"], frame["high"], PALETTE[0], hover(labels["band"]))
         figure.add_scatter(
             x=frame["depth"],
             y=frame["measured"],

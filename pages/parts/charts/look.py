@@ -108,6 +108,20 @@ def faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
+def add_band(figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, colour: str, name: str | None = None) -> None:
+    """Draw the range from `low` to `high` pale behind a line of that colour; without a name the legend does not tell of it."""
+    figure.add_scatter(
+        x=pd.concat([x, x[::-1]]),
+        y=pd.concat([high, low[::-1]]),
+        fill="toself",
+        mode="none",
+        fillcolor=faint(colour),
+        name=name,
+        showlegend=name is not None,
+        hoverinfo="skip",
+    )
+
+
 def template(look: Look) -> go.layout.Template:
     """The one template of all figures in a look."""
     axis = {

@@ -5,7 +5,7 @@ from math import log10
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, date_axis, empty_figure, faint
+from pages.parts.charts.look import PALETTE, Look, add_band, date_axis, empty_figure
 from pages.parts.text import hover
 
 
@@ -19,15 +19,8 @@ def backtest(frame: pd.DataFrame, labels: dict[str, str], look: Look) -> go.Figu
     """
     figure = empty_figure(look, height=320)
     known = frame.dropna(subset=["expected"])
-    figure.add_scatter(
-        x=pd.concat([known["cutoff"], known["cutoff"][::-1]]),
-        y=pd.concat([known["expected"] + 1.96 * known["sd"], (known["expected"] - 1.96 * known["sd"])[::-1]]),
-        fill="toself",
-        mode="none",
-        fillcolor=faint(PALETTE[0]),
-        name=hover(labels["band"]),
-        hoverinfo="skip",
-    )
+    low, high = known["expected"] - 1.96 * known["sd"], known["expected"] + 1.96 * known["sd"]
+    add_band(figure, known["cutoff"], low, high, PALETTE[0], hover(labels["band"]))
     figure.add_scatter(
         x=known["cutoff"],
         y=known["expected"],
@@ -68,15 +61,7 @@ def by_labels(frame: pd.DataFrame, gate: int, words: dict[str, str], labels: dic
         if not len(part):
             continue
         colour = PALETTE[place]
-        figure.add_scatter(
-            x=pd.concat([part["positives"], part["positives"][::-1]]),
-            y=pd.concat([part["high"], part["low"][::-1]]),
-            fill="toself",
-            mode="none",
-            fillcolor=faint(colour),
-            showlegend=False,
-            hoverinfo="skip",
-        )
+        add_band(figure, part["positives"], part["low"], part["high"], colour)
         figure.add_scatter(
             x=part["positives"],
             y=part["auc"],
