@@ -11,6 +11,7 @@ from core.ingest.outliers import flag_events, preview_near_duplicates
 from core.ingest.report import quality_report
 from core.ingest.report_page import Tell, report_page
 from core.ingest.report_words import gap_days_sentence, gate_sentence, level_name, partial_day_sentence, rule_name, shape_name
+from core.ingest.row_reasons import row_reason
 from core.messages import say, with_messages
 from core.pipeline.screens import Screen
 from core.schema import RESULTS, RUN_KINDS
@@ -29,6 +30,7 @@ __all__ = [
     "report_html",
     "report_json",
     "report_of",
+    "row_reason",
     "rule_name",
     "shape_name",
     "stricter_rules",

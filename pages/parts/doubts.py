@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, whole
+from pages.parts.text import _, said, whole
 from pages.parts.words import rule_word
 
 MOST_COUNTED = 3_000_000
@@ -68,7 +68,7 @@ def _stricter(found: dict[str, Any]) -> None:
             "rule": rule_word(rule),
             "rows": row["rows"],
             "share": row["share"],
-            "examples": "; ".join(_("row {row}: {reason}", row=whole(e["source_row"]), reason=str(e["reason"])) for e in row["examples"]),
+            "examples": "; ".join(_("row {row}: {reason}", row=whole(e["source_row"]), reason=said(quality.row_reason(str(e["reason"])))) for e in row["examples"]),
         }
         for rule, row in found["flags"].items()
     ]

@@ -8,9 +8,10 @@ import pyarrow as pa
 import streamlit as st
 
 from core.pipeline import quality, screens
+from core.pipeline.quality import row_reason
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, language, percent, plain, said, whole
+from pages.parts.text import _, percent, plain, said, whole
 from pages.parts.words import event_word, rule_sentence, rule_word
 
 COVERAGE = {
@@ -140,8 +141,7 @@ def quarantine(here: Screen) -> None:
     if rule:
         st.caption(plain(rule_sentence(rule)))
     shown = rows.to_pandas().assign(rule=[rule_word(r) for r in rows["rule"].to_pylist()])
-    if language() != "en":  # the import writes its reasons in English
-        shown["reason"] = [rule_sentence(r) or reason for r, reason in zip(rows["rule"].to_pylist(), shown["reason"], strict=True)]
+    shown["reason"] = [said(row_reason(reason)) for reason in rows["reason"].to_pylist()]
     frame.table(
         shown,
         height=300,
@@ -186,7 +186,7 @@ def _rules(here: Screen, manifest: dict[str, Any]) -> pd.DataFrame:
     examples = {row["rule"]: row for row in state.ask(screens.quarantine_rules, here).to_pylist()}
     for row in state.ask(screens.merged_rows, here, 3).to_pylist():
         found = examples.setdefault(row["rule"], {"examples": []})
-        found["examples"].append(_("row {row}: {reason}", row=whole(int(row["source_row"])), reason=str(row["reason"])))
+        found["examples"].append(_("row {row}: {reason}", row=whole(int(row["source_row"])), reason=said(row_reason(str(row["reason"])))))
     recorded = manifest.get("rules") or [{"id": rule, "count": row["rows"], "on": True} for rule, row in examples.items()]
     read = manifest.get("rows_read") or 0
     rows = [
