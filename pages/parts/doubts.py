@@ -68,7 +68,7 @@ def _stricter(found: dict[str, Any]) -> None:
             "rule": rule_word(rule),
             "rows": row["rows"],
             "share": row["share"],
-            "examples": "; ".join(_("row {row}: {reason}", row=whole(e["source_row"]), reason=said(quality.row_reason(str(e["reason"])))) for e in row["examples"]),
+            "examples": "; ".join(map(_example, row["examples"])),
         }
         for rule, row in found["flags"].items()
     ]
@@ -84,3 +84,7 @@ def _stricter(found: dict[str, Any]) -> None:
         },
     )
     st.caption(_("None of these rules is on. Switch one on below “Cleaning rules” when the log is loaded again."))
+
+
+def _example(row: dict[str, Any]) -> str:
+    return _("row {row}: {reason}", row=whole(row["source_row"]), reason=said(quality.row_reason(str(row["reason"]))))
