@@ -18,9 +18,10 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.recommender.options import RecommendOptions
-from core.recommender.recommend import recommend
+from core.recommender.recommend import prepare, preview, recommend
 from core.store import EVENT_TYPES_SQL, EVENTS_FILE, TABLES_SQL, Home, Log, events_sql
 
 START = datetime(2024, 1, 1)
@@ -82,13 +83,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = make_log(Path(folder), chosen.users, chosen.items, chosen.events)
         told: list[tuple[float, str]] = []
-        began = time.process_time()
-        result = recommend(log, None, RecommendOptions(k=chosen.k), progress=lambda _, words: told.append((time.process_time(), words)))
+        options, began = RecommendOptions(k=chosen.k), time.process_time()
+        result = recommend(log, None, options, progress=lambda _, words: told.append((time.process_time(), words)))
         spent = time.process_time() - began
         listing = time.process_time() - next(at for at, words in told if words == told[-1][1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{result.record['users']:,} users x {result.record['items']:,} items, {chosen.users * chosen.events:,} acts, top {chosen.k}")
-    print(f"{result.recommendations.num_rows:,} rows: {spent:.0f} CPU s, {listing:.0f} of them for the lists; peak {peak:.0f} MB")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{result.record['users']:,} users x {result.record['items']:,} items, {chosen.users * chosen.events:,} acts, top {chosen.k}")
+        print(f"{result.recommendations.num_rows:,} rows: {spent:.0f} CPU s, {listing:.0f} of them for the lists; peak {peak:.0f} MB",
+              flush=True)  # fmt: skip
+        ready = prepare(log, None, options)
+        seconds = []
+        for user_id in ready.context.known.user_ids[:: chosen.users // 20][:20]:
+            began = time.process_time()
+            alone = preview(ready, [user_id])
+            seconds.append(time.process_time() - began)
+            every = result.candidates.filter(pc.equal(result.candidates["user_id"], user_id)) if result.candidates else alone
+            assert alone.select(["item_id", "rank"]).equals(every.select(["item_id", "rank"])), "a preview is not what the lists hold"
+    print(f"preview of a shopper: first {seconds[0] * 1000:.0f} ms, then median {np.median(seconds[1:]) * 1000:.0f} ms, "
+          f"longest {max(seconds[1:]) * 1000:.0f} ms of CPU")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Tables of lists: the mixed one of each user, and beside it what to take *again* and what is *new*."""
+"""Tables of lists: the mixed one of each user with what ranks below it, and beside it what to take *again* and what is *new*."""
 
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.recommender.blend import Values
 from core.recommender.blocks import Ints
-from core.recommender.candidates import Candidates
-from core.recommender.evaluate import top_items
+from core.recommender.candidates import Candidates, rank_within
 from core.recommender.interactions import Interactions
 from core.recommender.options import SOURCES, RecommendOptions
 from core.recommender.paths import KINDS, Paths
@@ -20,60 +20,65 @@ MOST_OF_TWO = 20
 AGAIN, NEW = "again", "new"
 
 
-def block_tables(
-    known: Interactions, fitted: FittedSources, options: RecommendOptions, candidates: Candidates, values: Values, chance: Values | None
-) -> tuple[pa.Table, pa.Table]:
-    """Write a block of users' lists.
+def block_table(
+    known: Interactions,
+    fitted: FittedSources,
+    options: RecommendOptions,
+    candidates: Candidates,
+    values: Values,
+    chance: Values | None,
+    depth: int,
+) -> pa.Table:
+    """Describe what is kept of a block's candidates.
 
     Args:
         known: Interactions of the cutoff.
         fitted: Its sources.
-        options: k and which items may stand in the mixed list.
+        options: k and which items may be listed.
         candidates: Of the block, n pairs.
         values: Order values (n,).
         chance: Propensity of each pair (n,), None when nothing was learned.
+        depth: Candidates wanted of each user, half of them the best of all items and half the best new ones.
 
     Returns:
-        RECOMMENDATIONS + chance, is_new, reason_code, reason_item, path, source_<name>, sorted by user_id and rank; and the same but the
-        sources with `list` (again, new), at most MOST_OF_TWO rows each. `path` is the strongest way through the item graph, NULL without.
+        RECOMMENDATIONS + chance, is_new, reason_code, reason_item, path, source_<name>, sorted by user_id and rank, which counts among all
+        candidates that may be listed. `path` is the strongest way through the item graph, NULL without.
     """
-    everywhere = np.arange(len(values))
-    new, again = np.flatnonzero(~candidates.again), np.flatnonzero(candidates.again)
-    mixed_place, mixed_rank = _first(candidates, values, new if options.new_only else everywhere, options.k)
-    short = min(options.k, MOST_OF_TWO)
-    new_place, new_rank = _first(candidates, values, new, short)
-    again_place, again_rank = _first(candidates, values, again[:0] if options.new_only else again, short)
-    place, back = np.unique(np.concatenate([mixed_place, again_place, new_place]), return_inverse=True)
-    table = _described(known, fitted, options, candidates, values, chance, place)
-    cut = np.split(back, [len(mixed_place), len(mixed_place) + len(again_place)])
-    mixed = _ranked(table.take(cut[0]), mixed_rank)
-    two = _ranked(table.take(np.concatenate(cut[1:])), np.concatenate([again_rank, new_rank]))
-    names = pa.array([AGAIN] * len(again_place) + [NEW] * len(new_place), pa.string())
-    kept = [name for name in two.column_names if not name.startswith("source_")]
-    return mixed, two.select(kept).add_column(0, "list", names)
+    chosen = np.flatnonzero(~candidates.again) if options.new_only else np.arange(len(values))
+    user, order, again = candidates.user[chosen], values[chosen], candidates.again[chosen]
+    rank = rank_within(user, order)
+    deeper = depth // 2 if depth > options.k else 0
+    keep = rank < max(options.k, deeper)
+    for ground, least in ((False, deeper), (True, 0)):
+        part = np.flatnonzero(again == ground)
+        keep[part[rank_within(user[part], order[part]) < max(min(options.k, MOST_OF_TWO), least)]] = True
+    place, ranks = chosen[keep], rank[keep] + 1
+    sorting = np.lexsort((ranks, candidates.user[place]))
+    return _described(known, fitted, options, candidates, values, chance, place[sorting], ranks[sorting])
 
 
-def _first(candidates: Candidates, values: Values, chosen: Ints, k: int) -> tuple[Ints, Ints]:
-    """Places of each user's first `k` among the chosen candidates, and their ranks."""
-    if not len(chosen):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    wide = int(candidates.item.max()) + 1
-    keys = candidates.user * wide + candidates.item
-    wanted: list[int] = []
-    ranks: list[int] = []
-    for user, items in top_items(candidates.user[chosen], candidates.item[chosen], values[chosen], k):
-        wanted.extend(user * wide + item for item in items)
-        ranks.extend(range(1, len(items) + 1))
-    return np.searchsorted(keys, np.array(wanted, np.int64)), np.array(ranks, np.int64)
+def two_lists(kept: pa.Table, k: int) -> pa.Table:
+    """Part the kept candidates into what to take again and what is new, each from rank 1; at most MOST_OF_TWO rows of a user each.
 
-
-def _ranked(table: pa.Table, ranks: Ints) -> pa.Table:
-    return table.set_column(table.column_names.index("rank"), "rank", pa.array(ranks, pa.int32()))
+    Returns:
+        list (again, new) and the columns of `kept` without sources, sorted by list, user_id, rank.
+    """
+    names = [name for name in kept.column_names if not name.startswith("source_")]
+    parts = []
+    for name, is_new in ((AGAIN, False), (NEW, True)):
+        part = kept.select(names).filter(pc.equal(kept["is_new"], is_new))
+        codes = np.asarray(pc.dictionary_encode(part["user_id"].combine_chunks()).indices.to_numpy(), np.int64)
+        starts = np.searchsorted(codes, codes)  # users stand in order
+        rank = np.arange(len(codes)) - starts + 1
+        near = rank <= min(k, MOST_OF_TWO)
+        part = part.filter(pa.array(near)).set_column(names.index("rank"), "rank", pa.array(rank[near], pa.int32()))
+        parts.append(part.add_column(0, "list", pa.array([name] * part.num_rows, pa.string())))
+    return pa.concat_tables(parts)
 
 
 def _described(
     known: Interactions, fitted: FittedSources, options: RecommendOptions, candidates: Candidates, values: Values, chance: Values | None,
-    place: Ints,
+    place: Ints, ranks: Ints,
 ) -> pa.Table:  # fmt: skip
     shown = Candidates(
         candidates.user[place], candidates.item[place], candidates.again[place], candidates.scores[place], candidates.features[:0]
@@ -83,7 +88,7 @@ def _described(
     missing = np.full(len(place), chance is None)
     columns: dict[str, Any] = {
         "user_id": pa.array(known.user_ids, pa.string()).take(shown.user),
-        "rank": pa.nulls(len(place), pa.int32()),
+        "rank": pa.array(ranks, pa.int32()),
         "item_id": pa.array(known.item_ids, pa.string()).take(shown.item),
         "score": pa.array(values[place], pa.float64()),
         "reason": pa.array([r.text for r in reasons], pa.string()),

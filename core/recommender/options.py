@@ -125,5 +125,7 @@ class RecommendResult:
     """source, ground (all, new), band (all, cold, warm, hot), measure, value, low, high, n; empty when nothing could be measured."""
     record: dict[str, Any] = field(default_factory=dict)
     """For the manifest: target act, windows, weights, guard, candidate recall, the blend beside each source, trial plan, warnings."""
+    candidates: pa.Table | None = None
+    """The recommendations and what ranks below them, as deep as is kept; same columns, `rank` among all candidates."""
     two_lists: pa.Table | None = None
-    """list (again, new) + the columns of `recommendations` without sources; sorted by list within each block of users."""
+    """list (again, new) + the columns of `recommendations` without sources; sorted by list, user_id, rank; rank from 1 in each."""

@@ -1,15 +1,17 @@
 """From a log to lists: plan the windows, fit the sources at each, learn and judge the blend, then list everyone's items."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
-from core.errors import CutoffError, EmptyLogError
+from core.errors import CutoffError, EmptyLogError, NotFoundError
 from core.messages import say
 from core.recommender.blend import (
     Examples,
@@ -28,7 +30,7 @@ from core.recommender.candidates import Candidates, Context, iterate_candidates,
 from core.recommender.evaluate import Judge, empty_metrics
 from core.recommender.guard import choose_policy
 from core.recommender.interactions import Interactions, Labels, read_interactions, read_with_labels, strongest_act
-from core.recommender.listing import block_tables
+from core.recommender.listing import block_table, two_lists
 from core.recommender.options import BLEND, Foresight, ItemVectorsLike, NextItems, RecommendOptions, RecommendResult
 from core.recommender.sources import FittedSources, fit_sources
 from core.schema import Progress, silent
@@ -37,6 +39,12 @@ from core.windows import plan_windows, say_days
 
 TRAIN_CUTOFFS = 1
 """Training cutoffs before the validation one; a second cost a third of the time and moved nDCG@10 by less than its noise."""
+
+
+KEPT_ROWS = 600_000
+"""Ranked candidates kept beside the lists, all users together, so that rules and sliders need no new run; 25 CPU seconds of reasons."""
+KEPT_DEPTH = 200
+"""Most of one user, half of them the best of all items and half the best new ones: a rule against bought items leaves enough."""
 
 
 @dataclass(frozen=True)
@@ -201,31 +209,80 @@ def _learn(log: Log, stock: _Stock, options: RecommendOptions, progress: Progres
     return _Learned(target, ranker, policy, learned, metrics, record)
 
 
-def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> RecommendResult:
+@dataclass(frozen=True)
+class Ready:
+    """A learned blend and the fitted sources at the end of the log: what one preview after another is made from."""
+
+    context: Context
+    blend: _Learned
+    options: RecommendOptions
+
+
+def prepare(
+    log: Log,
+    item_vectors: ItemVectorsLike | None = None,
+    options: RecommendOptions | None = None,
+    progress: Progress = silent,
+    foresight: Foresight | None = None,
+) -> Ready:
+    """Do all of `recommend` but the lists.
+
+    Raises:
+        EmptyLogError: No event names an item.
+    """
+    with threadpool_limits(1):
+        return _prepare(log, _Stock(item_vectors, foresight or _blind), options or RecommendOptions(), progress)
+
+
+def preview(ready: Ready, user_ids: Sequence[str]) -> pa.Table:
+    """List the items of a few users: the rows that `recommend` keeps for them, sorted by user_id and rank.
+
+    Raises:
+        NotFoundError: A user has no event.
+    """
+    known = ready.context.known
+    places = []
+    for user_id in sorted(set(user_ids)):
+        place = bisect_left(known.user_ids, user_id)
+        if known.user_ids[place : place + 1] != [user_id]:
+            raise NotFoundError("There is no shopper {user!r} in this log; check the id.", user=user_id)
+        places.append(place)
+    with threadpool_limits(1):
+        return _lists(ready, np.array(places, np.int64), silent)
+
+
+def _prepare(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> Ready:
     blend = _learn(log, stock, options, progress)
-    record, warnings = blend.record, blend.record["warnings"]
     progress(0.7, say("Listing items for every shopper."))
     known = read_interactions(log, log.until, blend.target)
     if not known.shape[1]:
         raise EmptyLogError("No event names an item, so there is nothing to recommend; map a column to item_id.")
     context = make_context(known, stock.sources(known, options))
     if options.source != BLEND and options.source not in context.fitted.sources:
-        warnings.append(
+        blend.record["warnings"].append(
             say(
                 "The source {source!r} has nothing to go by in this log (no texts, categories or acts); popularity stands in.",
                 source=options.source,
             )
         )
-    record |= {"users": known.shape[0], "items": known.shape[1], "sources": sorted(context.fitted.sources)}
-    table, two = _lists(context, options, blend, progress)
-    if table.num_rows < options.k * known.shape[0]:
-        held = {"k": options.k, "items": say("1 item") if known.shape[1] == 1 else say("{n} items", n=known.shape[1])}
-        warnings.append(
+    blend.record.update(users=known.shape[0], items=known.shape[1], sources=sorted(context.fitted.sources))
+    return Ready(context, blend, options)
+
+
+def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> RecommendResult:
+    ready = _prepare(log, stock, options, progress)
+    record, (users, items) = ready.blend.record, ready.context.known.shape
+    kept = _lists(ready, np.arange(users), progress)
+    table = kept.filter(pc.less_equal(kept["rank"], options.k))
+    record["kept"] = kept.num_rows
+    if table.num_rows < options.k * users:
+        held = {"k": options.k, "items": say("1 item") if items == 1 else say("{n} items", n=items)}
+        record["warnings"].append(
             say("Some lists are shorter than {k}: the catalogue holds {items}, and items that a shopper already has are left out.", **held)
             if options.new_only
             else say("Some lists are shorter than {k}: the catalogue holds {items}.", **held)
         )
-    return RecommendResult(table, blend.metrics, _plain(record), two)
+    return RecommendResult(table, ready.blend.metrics, _plain(record), kept, two_lists(kept, options.k))
 
 
 def _at(log: Log, cutoff: datetime, target: str, stock: _Stock, options: RecommendOptions) -> tuple[Context, Labels]:
@@ -255,11 +312,11 @@ def _blend(candidates: Candidates, chance: Values, policy: Policy, learned: bool
     return blend_values(candidates, chance, policy) if learned else fixed_values(candidates)
 
 
-def _lists(context: Context, options: RecommendOptions, blend: _Learned, progress: Progress) -> tuple[pa.Table, pa.Table]:
-    """The mixed list of every user, and the two beside it."""
-    users = np.arange(context.known.shape[0])
+def _lists(ready: Ready, users: Ints, progress: Progress) -> pa.Table:
+    context, blend, options = ready.context, ready.blend, ready.options
     use_ranker = blend.ranker if blend.is_learned and options.source == BLEND else None
-    parts, twos, done = [], [], 0
+    depth = max(options.k, min(KEPT_DEPTH, KEPT_ROWS // max(context.known.shape[0], 1)))
+    parts, done = [], 0
     for candidates, chance in _frames(context, users, options, use_ranker):
         if options.source == BLEND:
             values = _blend(candidates, chance, blend.policy, blend.is_learned)
@@ -267,12 +324,10 @@ def _lists(context: Context, options: RecommendOptions, blend: _Learned, progres
             values = source_values(candidates, options.source)
         else:
             values = source_values(candidates, "popularity")
-        mixed, two = block_tables(context.known, context.fitted, options, candidates, values, chance if use_ranker else None)
-        parts.append(mixed)
-        twos.append(two)
+        parts.append(block_table(context.known, context.fitted, options, candidates, values, chance if use_ranker else None, depth))
         done = int(candidates.user.max(initial=done))
-        progress(0.7 + 0.3 * done / max(len(users), 1), say("Listing items for every shopper."))
-    return pa.concat_tables(parts), pa.concat_tables(twos)
+        progress(0.7 + 0.3 * done / max(context.known.shape[0], 1), say("Listing items for every shopper."))
+    return pa.concat_tables(parts)
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
