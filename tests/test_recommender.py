@@ -222,7 +222,7 @@ def test_measures_equal_a_count_by_hand(make_log: MakeLog) -> None:
     assert found["new", "ndcg@10"] == pytest.approx(1 / (1 + 1 / np.log2(3)))  # ann alone: B is first among new items
     assert found["all", "coverage@20"] == 1.0
     assert found["all", "novelty@20"] == pytest.approx(-np.log2(2 / 3))
-    assert judge.candidate_recall() == {"all": 2 / 3, "new": 1 / 2}
+    assert judge.candidate_recall() == {"all": 2 / 3, "new": 1 / 2, "fresh": 0.0}
     assert found["all", "ndcg@10"] == pytest.approx(ndcg_at_k([{"B", "C"}, {"B"}], [["A", "B"], ["B", "A"]], 10).mean())
     assert found["all", "recall@20"] == pytest.approx(recall_at_k([{"B", "C"}, {"B"}], [["A", "B"], ["B", "A"]], 20).mean())
 

@@ -13,16 +13,20 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from core.recommender.blocks import NO_OPINION, SparseBlock, lookup
+from core.recommender.content import Content
 from core.recommender.interactions import Floats, Interactions, Ints, Pairs
 from core.recommender.options import SOURCES
 from core.recommender.sources import FittedSources
 from core.schema import EVENT_TYPES
 
+PAIRS = 100_000
+"""Pairs whose text vectors are multiplied at once: 2 x 150 MB at 384 dimensions."""
 CELLS = 6_000_000
 """Users x a third of the items of a block (few sources cover more): one source's dense scores take about 24 MB."""
 AGAIN_DEPTH = 300
 """Items that the user already has the target act on, best by decayed count."""
-NEW_DEPTH = {"interest": 200, "popularity": 150, "category": 150, "item_knn": 150, "ease": 150, "factors": 100, "content": 100}
+NEW_DEPTH = {"interest": 200, "popularity": 150, "category": 150, "item_knn": 150, "ease": 150, "factors": 100, "content": 100,
+             "crowd": 100, "paths": 100, "sequence": 150}  # fmt: skip
 ALL_DEPTH = 20
 """Best of each source over all items, so that each source can be judged alone in full ranking."""
 
@@ -34,7 +38,7 @@ FEATURES = (
     "times", "last_days", "first_days", "gap_days", "due", "item_due", "touches", "touch_days", "touch_weight",
     "recent_buyers", "week_trend", "buyers", "item_repeat_share", "item_gap_days", "item_age_days", "price", "price_fit",
     "user_items", "user_events", "user_idle_days", "user_again_share", "user_recent",
-    "taste", "category_taste", "brand_taste",
+    "taste", "category_taste", "brand_taste", "kind_times", "similarity", "appeal",
 )  # fmt: skip
 """Columns of `Candidates.features`; `score_` and `rank_` per source, the rest said in docs/decisions/0004."""
 
@@ -66,6 +70,8 @@ class Context:
     """(I, 7) in the order of FEATURES from recent_buyers to price."""
     user_columns: Floats
     """(U, 5) in the order of FEATURES from user_items to user_recent."""
+    kind_times: sp.csr_matrix
+    """Target acts of the user on each kind in the last 28 days (U, C)."""
     mean_price: Floats
     """Mean log price of what each user took (U,)."""
 
@@ -105,12 +111,18 @@ def make_context(known: Interactions, fitted: FittedSources) -> Context:
     paid = np.bincount(bought.user[priced], weights=price[priced].astype(np.float64), minlength=users)
     number = np.bincount(bought.user[priced], minlength=users)
     touch = fitted.interest
+    kind = fitted.tastes[0][1]
+    lately = target & (known.age <= 28 * 1440)
+    lately &= kind[known.item] >= 0
+    kind_times = sp.csr_matrix((np.ones(int(lately.sum()), np.float32), (known.user[lately], kind[known.item[lately]])),
+                               shape=(users, fitted.tastes[0][0].shape[1]))  # fmt: skip
     return Context(
         known=known,
         fitted=fitted,
         pair_keys=bought.user * width + bought.item,
         touch_keys=touch.user * width + touch.item,
         item_columns=item_columns,
+        kind_times=kind_times,
         user_columns=user_columns,
         mean_price=np.where(number > 0, paid / np.maximum(number, 1), np.nan).astype(np.float32),
     )
@@ -138,7 +150,7 @@ def _block(context: Context, users: Ints, least: int, features: bool) -> Candida
     nothing = sp.csr_matrix(taken.shape, dtype=np.float32)
     proposed = [blocks["repeat"].top(nothing, AGAIN_DEPTH)]
     for name in sorted(blocks):
-        if name != "repeat":
+        if name not in ("repeat", "due"):
             depth = max(NEW_DEPTH[name], least) if name == "popularity" else NEW_DEPTH[name]
             proposed.append(blocks[name].top(taken, depth))
             of_bought = blocks[name].at(bought.keys // items, bought.keys % items)
@@ -200,6 +212,9 @@ def _features(context: Context, users: Ints, row: Ints, item: Ints, scores: Floa
         np.abs(goods[:, 6] - context.mean_price[user]),
         context.user_columns[user],
         *(_affinity(taste, kind, users, row, item) for taste, kind in fitted.tastes),
+        _affinity(context.kind_times, fitted.tastes[0][1], users, row, item),
+        _similarity(fitted, user, item),
+        known.appeal[item],
     ]).astype(np.float32)  # fmt: skip
 
 
@@ -208,6 +223,17 @@ def _affinity(taste: sp.csr_matrix, kind: npt.NDArray[np.int32], users: Ints, ro
         return np.full(len(row), np.nan, np.float32)
     codes = kind[item]
     return np.where(codes >= 0, taste[users].toarray()[row, np.maximum(codes, 0)], np.nan).astype(np.float32)
+
+
+def _similarity(fitted: FittedSources, user: Ints, item: Ints) -> Floats:
+    content = fitted.sources.get("content")
+    if not isinstance(content, Content):
+        return np.full(len(user), np.nan, np.float32)
+    cosine = np.empty(len(user), np.float32)
+    for start in range(0, len(user), PAIRS):
+        part = slice(start, start + PAIRS)
+        cosine[part] = np.einsum("nd,nd->n", content.profiles[user[part]], content.vectors[content.index[item[part]]])
+    return np.where(content.index[item] >= 0, cosine, np.float32(np.nan))
 
 
 def _join(keys: Ints, pairs: Pairs, wanted: Ints, columns: tuple[str, ...]) -> Floats:

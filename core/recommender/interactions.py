@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
+from core.recommender.examination import fit_appeal
 from core.schema import ACTS, EVENT_TYPES
 from core.store import Connection, Log, fetch
 
@@ -45,6 +46,13 @@ FROM history JOIN goods USING (item_id) WHERE history.event_type NOT IN ('refund
 _LAST_SEEN_SQL = """
 SELECT (epoch_us($cutoff) - epoch_us(max(history.event_time))) // 60000000 AS age FROM history JOIN people USING (user_id)
 GROUP BY people.u ORDER BY people.u
+"""
+_SHOWN_SQL = """
+WITH placed AS (
+    SELECT item_id, event_type, TRY_CAST(position AS INTEGER) AS place FROM history
+    WHERE position IS NOT NULL AND event_type IN ('impression', 'click'))
+SELECT goods.i, place AS position, count(*) FILTER (event_type = 'impression') AS shown, count(*) FILTER (event_type = 'click') AS clicked
+FROM placed JOIN goods USING (item_id) WHERE place >= 1 GROUP BY ALL HAVING shown > 0 ORDER BY ALL
 """
 _LABELS_SQL = """
 SELECT DISTINCT people.u, coalesce(goods.i, -1) AS i, future.item_id
@@ -93,8 +101,11 @@ class Interactions:
     brand: npt.NDArray[np.int32]
     titles: list[str]
     categories: list[str]
+    brands: list[str]
     price: Floats
     """Catalogue price, else the median price paid (I,), NaN when unknown."""
+    appeal: Floats
+    """Click rate of each item with the effect of its places taken out (I,); NaN where the log has no places."""
     idle_days: Floats
     """Days since each user's last event of any kind (U,)."""
 
@@ -193,7 +204,7 @@ def _interactions(connection: Connection, cutoff: datetime, target: str) -> Inte
     median[_column(paid, "i", np.int64)] = _column(paid, "price", np.float32)
     title, titles = _codes(goods["title"])
     category, categories = _codes(goods["category"])
-    brand, _ = _codes(goods["brand"])
+    brand, brands = _codes(goods["brand"])
     return Interactions(
         cutoff=cutoff,
         target=target,
@@ -208,7 +219,9 @@ def _interactions(connection: Connection, cutoff: datetime, target: str) -> Inte
         brand=brand,
         titles=titles,
         categories=categories,
+        brands=brands,
         price=np.where(np.isnan(price), median, price),
+        appeal=fit_appeal(fetch(connection, _SHOWN_SQL), len(price)).of_item,
         idle_days=(_column(fetch(connection, _LAST_SEEN_SQL, {"cutoff": cutoff}), "age", np.float64) / MINUTES_A_DAY).astype(np.float32),
     )
 

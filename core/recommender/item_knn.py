@@ -4,6 +4,7 @@ Also the evidence for "Often bought with X".
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,6 +31,11 @@ class ItemNeighbours:
     """(I, I), row i holds how much having item i speaks for others; no diagonal."""
     history: sp.csr_matrix
     """(U, I) how much each item of the history counts."""
+
+    @cached_property
+    def towards(self) -> sp.csr_matrix:
+        """Row n: which items speak for item n (I, I)."""
+        return sp.csr_matrix(self.similarity.T)
 
     def block(self, users: Ints) -> SparseBlock:
         return SparseBlock.of(sp.csr_matrix(self.history[users] @ self.similarity))

@@ -1,16 +1,16 @@
 """What a caller chooses and what a caller gets back."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from core.errors import RuleError
+from core.errors import CutoffError, RuleError
 
-SOURCES = ("repeat", "interest", "popularity", "category", "item_knn", "ease", "factors", "content")
+SOURCES = ("repeat", "due", "interest", "popularity", "crowd", "category", "item_knn", "ease", "factors", "content", "paths", "sequence")
 """Every source by name, in the order in which screens list them."""
 
 BLEND = "blend"
@@ -31,6 +31,40 @@ class ItemVectorsLike(Protocol):
     @property
     def vectors(self) -> npt.NDArray[np.float32]:
         """Unit vectors of distinct texts (T, D), float32."""
+
+
+@dataclass(frozen=True)
+class NextItems:
+    """What a transformer over single acts foresees: U users, I items, D dimensions."""
+
+    learned_until: datetime
+    """First instant that the network has not learned from."""
+    user_ids: list[str]
+    states: npt.NDArray[np.float32]
+    """Unit vectors (U, D); zero for a user without acts."""
+    item_ids: list[str]
+    vectors: npt.NDArray[np.float32]
+    """Unit vectors (I, D)."""
+
+    def check(self, cutoff: datetime) -> None:
+        """Refuse a network that has seen what it is to foresee.
+
+        Raises:
+            CutoffError: It learned from acts after the cutoff.
+        """
+        if self.learned_until > cutoff:
+            raise CutoffError(
+                "The transformer learned until {learned}, which is after the cutoff {cutoff}; choose a later cutoff or train it earlier.",
+                learned=f"{self.learned_until:%Y-%m-%d %H:%M}",
+                cutoff=f"{cutoff:%Y-%m-%d %H:%M}",
+            )
+
+
+class Foresight(Protocol):
+    """Gives what a network foresees at a cutoff."""
+
+    def __call__(self, cutoff: datetime) -> NextItems | None:
+        """None at a cutoff before the end of what the network learned from."""
 
 
 @dataclass(frozen=True)
@@ -90,4 +124,8 @@ class RecommendResult:
     metrics: pa.Table
     """source, ground (all, new), band (all, cold, warm, hot), measure, value, low, high, n; empty when nothing could be measured."""
     record: dict[str, Any] = field(default_factory=dict)
-    """For the manifest: target act, windows, weights, guard, candidate recall, warnings."""
+    """For the manifest: target act, windows, weights, guard, candidate recall, the blend beside each source, trial plan, warnings."""
+    candidates: pa.Table | None = None
+    """The recommendations and what ranks below them, as deep as is kept; same columns, `rank` among all candidates."""
+    two_lists: pa.Table | None = None
+    """list (again, new) + the columns of `recommendations` without sources; sorted by list, user_id, rank; rank from 1 in each."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.recommender.blocks import SparseBlock, lookup
+from core.recommender.blocks import lookup
 from core.recommender.candidates import Candidates, rank_within
 from core.recommender.content import Content
 from core.recommender.interactions import Interactions, Ints, Pairs
@@ -16,8 +16,6 @@ PAST = {"purchase": "Bought", "cart": "Put in the cart", "favourite": "Saved", "
 TOGETHER = {"purchase": "bought", "cart": "put in the cart", "favourite": "saved", "share": "shared", "click": "clicked", "view": "viewed"}
 TASTE_SHARE = 0.02
 """A kind of item that makes up less of a history is no reason."""
-EVIDENCE_ITEMS = 30
-"""Most liked items of a user that "Similar to" may name."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def _strongest_acts(known: Interactions, shown: Candidates) -> list[str]:
 
 def _partners(fitted: FittedSources, shown: Candidates) -> tuple[Ints, np.ndarray]:
     """The item of the user's history that speaks most for each shown item, and how much; 0 when none does."""
-    towards = fitted.neighbours.similarity.T.tocsr()[shown.item]  # row n: which items point at the shown one
+    towards = fitted.neighbours.towards[shown.item]  # row n: which items point at the shown one
     evidence = towards.multiply(fitted.neighbours.history[shown.user]).tocsr()
     evidence.sort_indices()
     row = np.repeat(np.arange(evidence.shape[0]), np.diff(evidence.indptr))
@@ -122,13 +120,7 @@ def _alike(fitted: FittedSources, shown: Candidates) -> tuple[Ints, np.ndarray]:
     content = fitted.sources.get("content")
     if not isinstance(content, Content):
         return alike, cosine
-    liked = SparseBlock.of(fitted.profile)
-    items = max(liked.items, 1)
-    owner = liked.keys // items
-    order = np.lexsort((liked.keys, -liked.values, owner))
-    near = np.arange(len(order)) - np.searchsorted(owner[order], owner[order]) < EVIDENCE_ITEMS
-    owner, item = owner[order][near], (liked.keys % items)[order][near]
-    starts = np.searchsorted(owner, np.arange(fitted.profile.shape[0] + 1))
+    item, starts = fitted.most_liked
     for n, (user, target) in enumerate(zip(shown.user.tolist(), shown.item.tolist(), strict=True)):
         mine = item[starts[user] : starts[user + 1]]
         mine = mine[mine != target]

@@ -1,15 +1,17 @@
 """From a log to lists: plan the windows, fit the sources at each, learn and judge the blend, then list everyone's items."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
-from core.errors import CutoffError, EmptyLogError
+from core.errors import CutoffError, EmptyLogError, NotFoundError
 from core.messages import say
 from core.recommender.blend import (
     Examples,
@@ -25,18 +27,24 @@ from core.recommender.blend import (
 )
 from core.recommender.blocks import Ints
 from core.recommender.candidates import Candidates, Context, iterate_candidates, make_context
-from core.recommender.evaluate import Judge, empty_metrics, top_items
+from core.recommender.evaluate import Judge, empty_metrics
 from core.recommender.guard import choose_policy
 from core.recommender.interactions import Interactions, Labels, read_interactions, read_with_labels, strongest_act
-from core.recommender.options import BLEND, SOURCES, ItemVectorsLike, RecommendOptions, RecommendResult
-from core.recommender.reasons import Reason, explain
-from core.recommender.sources import fit_sources
+from core.recommender.listing import block_table, two_lists
+from core.recommender.options import BLEND, Foresight, ItemVectorsLike, NextItems, RecommendOptions, RecommendResult
+from core.recommender.sources import FittedSources, fit_sources
 from core.schema import Progress, silent
 from core.store import Log
 from core.windows import plan_windows, say_days
 
 TRAIN_CUTOFFS = 1
 """Training cutoffs before the validation one; a second cost a third of the time and moved nDCG@10 by less than its noise."""
+
+
+KEPT_ROWS = 600_000
+"""Ranked candidates kept beside the lists, all users together, so that rules and sliders need no new run; 25 CPU seconds of reasons."""
+KEPT_DEPTH = 200
+"""Most of one user, half of them the best of all items and half the best new ones: a rule against bought items leaves enough."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,27 @@ class Plan:
     test: datetime | None
 
 
+@dataclass(frozen=True)
+class _Stock:
+    """What other stages learned and sources use."""
+
+    item_vectors: ItemVectorsLike | None
+    foresight: Foresight
+
+    def sources(self, known: Interactions, options: RecommendOptions) -> FittedSources:
+        return fit_sources(known, self.item_vectors, options, self.foresight(known.cutoff))
+
+
+def _blind(cutoff: datetime) -> NextItems | None:
+    return None
+
+
 def recommend(
-    log: Log, item_vectors: ItemVectorsLike | None = None, options: RecommendOptions | None = None, progress: Progress = silent
+    log: Log,
+    item_vectors: ItemVectorsLike | None = None,
+    options: RecommendOptions | None = None,
+    progress: Progress = silent,
+    foresight: Foresight | None = None,
 ) -> RecommendResult:
     """List `k` items for every user with an event before the end of the log.
 
@@ -58,6 +85,7 @@ def recommend(
         item_vectors: Text vectors of items, or None for a catalogue without texts.
         options: Settings.
         progress: Told the done share.
+        foresight: What a transformer over single acts foresees at a cutoff, for the source `sequence`.
 
     Returns:
         Recommendations sorted by user_id and rank, measures, and a record for the manifest. `score` falls with rank;
@@ -68,7 +96,7 @@ def recommend(
     """
     options = options or RecommendOptions()
     with threadpool_limits(1):
-        return _recommend(log, item_vectors, options, progress)
+        return _recommend(log, _Stock(item_vectors, foresight or _blind), options, progress)
 
 
 def plan(log: Log, options: RecommendOptions) -> Plan:
@@ -82,7 +110,33 @@ def plan(log: Log, options: RecommendOptions) -> Plan:
         return Plan((), validate if reaches[0] else None, test if reaches[1] else None)
 
 
-def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: RecommendOptions, progress: Progress) -> RecommendResult:
+def judge(
+    log: Log,
+    item_vectors: ItemVectorsLike | None = None,
+    options: RecommendOptions | None = None,
+    progress: Progress = silent,
+    foresight: Foresight | None = None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Learn the blend and judge every source on the last window, and list nothing: the measures and record of `recommend`."""
+    options = options or RecommendOptions()
+    with threadpool_limits(1):
+        learned = _learn(log, _Stock(item_vectors, foresight or _blind), options, progress)
+    return learned.metrics, _plain(learned.record)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A blend ready for use at the end of the log."""
+
+    target: str
+    ranker: Ranker
+    policy: Policy
+    is_learned: bool
+    metrics: pa.Table
+    record: dict[str, Any]
+
+
+def _learn(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> _Learned:
     target = strongest_act(log)
     windows = plan(log, options)
     warnings: list[str] = []
@@ -105,12 +159,12 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
     for place, cutoff in enumerate(windows.train):
         told = say("Learning from what shoppers did after {day}.", day=f"{cutoff:%Y-%m-%d}")
         progress(0.02 + 0.28 * place / len(windows.train), told)
-        context, labels = _at(log, cutoff, target, item_vectors, options)
+        context, labels = _at(log, cutoff, target, stock, options)
         examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
     policy, learned = Policy(), False
     if windows.validate is not None:
         progress(0.3, say("Comparing the blend with every source."))
-        context, labels = _at(log, windows.validate, target, item_vectors, options)
+        context, labels = _at(log, windows.validate, target, stock, options)
         buyers = _sampled(labels.users(), options.max_train_users, rng)
         if len(buyers) >= options.min_train_buyers:
             # without a training cutoff one half of the buyers teaches and the other half judges
@@ -134,49 +188,106 @@ def _recommend(log: Log, item_vectors: ItemVectorsLike | None, options: Recommen
     if windows.test is not None:
         progress(0.45, say("Judging every source on the last window."))
         ranker = fit_ranker(join_examples(examples), options.seed) if learned else Ranker(None, None)
-        context, labels = _at(log, windows.test, target, item_vectors, options)
-        judge = Judge(context.known, labels)
+        context, labels = _at(log, windows.test, target, stock, options)
+        bench = Judge(context.known, labels)
         judged = _sampled(labels.users(), options.max_test_users, rng)
         for candidates, chance in _frames(context, judged, options, ranker if learned else None):
             values = {name: source_values(candidates, name) for name in context.fitted.sources}
-            judge.add(candidates, {**values, BLEND: _blend(candidates, chance, policy, learned)})
-        metrics = judge.table()
-        record["candidate_recall"] = judge.candidate_recall()
+            bench.add(candidates, {**values, BLEND: _blend(candidates, chance, policy, learned)})
+        metrics = bench.table()
+        record["candidate_recall"] = bench.candidate_recall()
+        record["comparisons"] = bench.comparisons(BLEND)
+        record["trial"] = bench.trial(BLEND)
         if learned and len(labels.users()):
             examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
-        del context, labels, judge
+        del context, labels, bench
     if not metrics.num_rows:
         warnings.append(say("No later window with buyers is left to judge the lists on; no measure is given."))
     ranker = fit_ranker(join_examples(examples[-TRAIN_CUTOFFS - 1 :]), options.seed) if learned else Ranker(None, None)
     examples.clear()
     record |= {"learned": learned, "guard": policy, "weights": ranker.weights()}
+    return _Learned(target, ranker, policy, learned, metrics, record)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A learned blend and the fitted sources at the end of the log: what one preview after another is made from."""
+
+    context: Context
+    blend: _Learned
+    options: RecommendOptions
+
+
+def prepare(
+    log: Log,
+    item_vectors: ItemVectorsLike | None = None,
+    options: RecommendOptions | None = None,
+    progress: Progress = silent,
+    foresight: Foresight | None = None,
+) -> Ready:
+    """Do all of `recommend` but the lists.
+
+    Raises:
+        EmptyLogError: No event names an item.
+    """
+    with threadpool_limits(1):
+        return _prepare(log, _Stock(item_vectors, foresight or _blind), options or RecommendOptions(), progress)
+
+
+def preview(ready: Ready, user_ids: Sequence[str]) -> pa.Table:
+    """List the items of a few users: the rows that `recommend` keeps for them, sorted by user_id and rank.
+
+    Raises:
+        NotFoundError: A user has no event.
+    """
+    known = ready.context.known
+    places = []
+    for user_id in sorted(set(user_ids)):
+        place = bisect_left(known.user_ids, user_id)
+        if known.user_ids[place : place + 1] != [user_id]:
+            raise NotFoundError("There is no shopper {user!r} in this log; check the id.", user=user_id)
+        places.append(place)
+    with threadpool_limits(1):
+        return _lists(ready, np.array(places, np.int64), silent)
+
+
+def _prepare(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> Ready:
+    blend = _learn(log, stock, options, progress)
     progress(0.7, say("Listing items for every shopper."))
-    known = read_interactions(log, log.until, target)
+    known = read_interactions(log, log.until, blend.target)
     if not known.shape[1]:
         raise EmptyLogError("No event names an item, so there is nothing to recommend; map a column to item_id.")
-    context = make_context(known, fit_sources(known, item_vectors, options))
+    context = make_context(known, stock.sources(known, options))
     if options.source != BLEND and options.source not in context.fitted.sources:
-        warnings.append(
+        blend.record["warnings"].append(
             say(
                 "The source {source!r} has nothing to go by in this log (no texts, categories or acts); popularity stands in.",
                 source=options.source,
             )
         )
-    record |= {"users": known.shape[0], "items": known.shape[1], "sources": sorted(context.fitted.sources)}
-    table = _lists(context, options, ranker, policy, learned, progress)
-    if table.num_rows < options.k * known.shape[0]:
-        held = {"k": options.k, "items": say("1 item") if known.shape[1] == 1 else say("{n} items", n=known.shape[1])}
-        warnings.append(
+    blend.record.update(users=known.shape[0], items=known.shape[1], sources=sorted(context.fitted.sources))
+    return Ready(context, blend, options)
+
+
+def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> RecommendResult:
+    ready = _prepare(log, stock, options, progress)
+    record, (users, items) = ready.blend.record, ready.context.known.shape
+    kept = _lists(ready, np.arange(users), progress)
+    table = kept.filter(pc.less_equal(kept["rank"], options.k))
+    record["kept"] = kept.num_rows
+    if table.num_rows < options.k * users:
+        held = {"k": options.k, "items": say("1 item") if items == 1 else say("{n} items", n=items)}
+        record["warnings"].append(
             say("Some lists are shorter than {k}: the catalogue holds {items}, and items that a shopper already has are left out.", **held)
             if options.new_only
             else say("Some lists are shorter than {k}: the catalogue holds {items}.", **held)
         )
-    return RecommendResult(table, metrics, _plain(record))
+    return RecommendResult(table, ready.blend.metrics, _plain(record), kept, two_lists(kept, options.k))
 
 
-def _at(log: Log, cutoff: datetime, target: str, item_vectors: ItemVectorsLike | None, options: RecommendOptions) -> tuple[Context, Labels]:
+def _at(log: Log, cutoff: datetime, target: str, stock: _Stock, options: RecommendOptions) -> tuple[Context, Labels]:
     known, labels = read_with_labels(log, cutoff, options.horizon, target)
-    return make_context(known, fit_sources(known, item_vectors, options)), labels
+    return make_context(known, stock.sources(known, options)), labels
 
 
 def _sampled(users: Ints, most: int, rng: np.random.Generator) -> Ints:
@@ -201,56 +312,22 @@ def _blend(candidates: Candidates, chance: Values, policy: Policy, learned: bool
     return blend_values(candidates, chance, policy) if learned else fixed_values(candidates)
 
 
-def _lists(context: Context, options: RecommendOptions, ranker: Ranker, policy: Policy, learned: bool, progress: Progress) -> pa.Table:
-    users = np.arange(context.known.shape[0])
-    use_ranker = ranker if learned and options.source == BLEND else None
+def _lists(ready: Ready, users: Ints, progress: Progress) -> pa.Table:
+    context, blend, options = ready.context, ready.blend, ready.options
+    use_ranker = blend.ranker if blend.is_learned and options.source == BLEND else None
+    depth = max(options.k, min(KEPT_DEPTH, KEPT_ROWS // max(context.known.shape[0], 1)))
     parts, done = [], 0
     for candidates, chance in _frames(context, users, options, use_ranker):
         if options.source == BLEND:
-            values = _blend(candidates, chance, policy, learned)
+            values = _blend(candidates, chance, blend.policy, blend.is_learned)
         elif options.source in context.fitted.sources:
             values = source_values(candidates, options.source)
         else:
             values = source_values(candidates, "popularity")
-        chosen = np.flatnonzero(~candidates.again) if options.new_only else np.arange(len(values))
-        parts.append(_block_table(context, options, candidates, values, chance if use_ranker else None, chosen))
+        parts.append(block_table(context.known, context.fitted, options, candidates, values, chance if use_ranker else None, depth))
         done = int(candidates.user.max(initial=done))
-        progress(0.7 + 0.3 * done / max(len(users), 1), say("Listing items for every shopper."))
+        progress(0.7 + 0.3 * done / max(context.known.shape[0], 1), say("Listing items for every shopper."))
     return pa.concat_tables(parts)
-
-
-def _block_table(
-    context: Context, options: RecommendOptions, candidates: Candidates, values: Values, chance: Values | None, chosen: Ints
-) -> pa.Table:
-    known: Interactions = context.known
-    width = known.shape[1]
-    keys = candidates.user * width + candidates.item
-    wanted: list[int] = []
-    ranks: list[int] = []
-    for user, items in top_items(candidates.user[chosen], candidates.item[chosen], values[chosen], options.k):
-        wanted.extend(user * width + item for item in items)
-        ranks.extend(range(1, len(items) + 1))
-    place = np.searchsorted(keys, np.array(wanted, np.int64))
-    shown = Candidates(
-        candidates.user[place], candidates.item[place], candidates.again[place], candidates.scores[place], candidates.features[:0]
-    )
-    reasons: list[Reason] = explain(known, context.fitted, shown, options.popular_days)
-    scores = np.round(shown.scores.astype(np.float64), 6)
-    missing = np.full(len(place), True) if chance is None else np.full(len(place), False)
-    columns: dict[str, Any] = {
-        "user_id": pa.array([known.user_ids[u] for u in shown.user.tolist()], pa.string()),
-        "rank": pa.array(ranks, pa.int32()),
-        "item_id": pa.array([known.item_ids[i] for i in shown.item.tolist()], pa.string()),
-        "score": pa.array(values[place], pa.float64()),
-        "reason": pa.array([r.text for r in reasons], pa.string()),
-        "chance": pa.array(np.zeros(len(place)) if chance is None else chance[place], pa.float64(), mask=missing),
-        "is_new": pa.array(~shown.again, pa.bool_()),
-        "reason_code": pa.array([r.code for r in reasons], pa.string()),
-        "reason_item": pa.array([r.item for r in reasons], pa.string()),
-    }
-    for column, name in enumerate(SOURCES):
-        columns[f"source_{name}"] = pa.array(scores[:, column], pa.float64(), mask=np.isinf(scores[:, column]))
-    return pa.table(columns)
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ of all users ever exists. U users, I items, B users of a block.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,13 +16,19 @@ import scipy.sparse as sp
 
 from core.recommender.blocks import NO_OPINION, Block, CommonBlock, DenseBlock, SparseBlock, places
 from core.recommender.content import fit_content
+from core.recommender.crowds import fit_crowds
+from core.recommender.due import due_scores
 from core.recommender.ease import fit_ease
 from core.recommender.factors import fit_factors
 from core.recommender.interactions import INTEREST_WEIGHTS, Floats, Interactions, Ints, Pairs
 from core.recommender.item_knn import ItemNeighbours, fit_item_knn
-from core.recommender.options import ItemVectorsLike, RecommendOptions
+from core.recommender.next_items import fit_next_items
+from core.recommender.options import ItemVectorsLike, NextItems, RecommendOptions
+from core.recommender.paths import fit_paths
 from core.schema import EVENT_TYPES
 
+EVIDENCE_ITEMS = 30
+"""Most liked items of a user that "Similar to" may name."""
 ITEMS_A_KIND = 40
 """Most wanted items of each kind that `category` proposes."""
 
@@ -92,9 +100,26 @@ class FittedSources:
     profile: sp.csr_matrix
     """(U, I) what each user likes, decayed: the start of neighbour and content scores."""
 
+    @cached_property
+    def most_liked(self) -> tuple[Ints, Ints]:
+        """The EVIDENCE_ITEMS most liked items of each user, best first, one user after the other; where each begins (U + 1,)."""
+        liked = SparseBlock.of(self.profile)
+        items = max(liked.items, 1)
+        owner = liked.keys // items
+        order = np.lexsort((liked.keys, -liked.values, owner))
+        near = np.arange(len(order)) - np.searchsorted(owner[order], owner[order]) < EVIDENCE_ITEMS
+        owner, item = owner[order][near], (liked.keys % items)[order][near]
+        return item, np.searchsorted(owner, np.arange(self.profile.shape[0] + 1))
 
-def fit_sources(known: Interactions, item_vectors: ItemVectorsLike | None, options: RecommendOptions) -> FittedSources:
-    """Fit every source that the log and the catalogue allow; `content` is absent without vectors, `category` without kinds."""
+
+def fit_sources(
+    known: Interactions, item_vectors: ItemVectorsLike | None, options: RecommendOptions, next_items: NextItems | None = None
+) -> FittedSources:
+    """Fit every source that the log and the catalogue allow.
+
+    `content` is absent without vectors, `category` and `paths` without shared attributes, `crowd` with too few users, `sequence`
+    without what a transformer foresees.
+    """
     users, items = known.shape
     bought = known.bought
     interest = open_interest(known, options.interest_half_life_days)
@@ -111,13 +136,21 @@ def fit_sources(known: Interactions, item_vectors: ItemVectorsLike | None, optio
     order = np.lexsort((np.arange(items), -touched, -buyers, -recent)).astype(np.int64)
     scores = np.empty(items, np.float32)
     scores[order] = (items - np.arange(items, dtype=np.float64)) / max(items, 1)
+    factors = fit_factors(known, options.factors, options.seed)
     sources: dict[str, Source] = {
         "repeat": SparseSource(bought.matrix(bought.decayed / INTEREST_WEIGHTS.get(known.target, 1.0), (users, items))),
         "popularity": Popularity(order, scores),
         "item_knn": neighbours,
         "ease": fit_ease(known, options.ease_items),
-        "factors": fit_factors(known, options.factors, options.seed),
+        "factors": factors,
+        "due": SparseSource(due_scores(known, options.horizon / timedelta(days=1))),
     }
+    found: dict[str, Source | None] = {
+        "crowd": fit_crowds(known, factors, recent, options.popular_days, options.seed),
+        "paths": fit_paths(known, liked, (recent + 0.1 * buyers + 0.01).astype(np.float32)),
+        "sequence": fit_next_items(known, next_items) if next_items else None,
+    }
+    sources |= {name: source for name, source in found.items() if source is not None}
     if len(interest.user):
         sources["interest"] = SparseSource(interest.matrix(np.maximum(interest.decayed, 1e-9), (users, items)))
     if taste.shape[1]:

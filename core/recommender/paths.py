@@ -1,0 +1,117 @@
+"""Paths through the graph of items and what they share: item - brand, category, title, or brand within category - item.
+
+A walk of two steps (Fouss et al. 2007, Random-walk computation of similarities between nodes of a graph): from what a user
+took to an attribute, and on to another item by its share of the attribute's demand. Rare attributes say more than common ones.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from core.recommender.blocks import Floats, Ints, SparseBlock
+from core.recommender.interactions import Interactions
+
+ITEMS_AN_ATTRIBUTE = 60
+"""Most wanted items that an attribute leads to."""
+HISTORY = 50
+"""Most liked items of a user that paths start from."""
+KINDS = ("title", "category", "brand", "brand and category")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Users to attributes to items; N attributes of all kinds."""
+
+    likes: sp.csr_matrix
+    """(U, I) share of each item in what the user took, the most liked HISTORY."""
+    taste: sp.csr_matrix
+    """(U, N) share of the user's history at each attribute, times what the attribute says."""
+    onward: sp.csr_matrix
+    """(N, I) share of each item in the attribute's demand."""
+    belongs: sp.csr_matrix
+    """(I, N) 1 where the item has the attribute."""
+    kind: Ints
+    """Place in KINDS of each attribute (N,)."""
+
+    def block(self, users: Ints) -> SparseBlock:
+        return SparseBlock.of(sp.csr_matrix(self.taste[users] @ self.onward))
+
+    def best(self, user: Ints, item: Ints) -> tuple[Ints, Ints]:
+        """The strongest path of each pair (n,): the item that it starts from and the kind of its attribute; -1 without one."""
+        strength = sp.csr_matrix(self.taste[user].multiply(self._towards[item]))
+        row = np.repeat(np.arange(len(user)), np.diff(strength.indptr))
+        order = np.lexsort((strength.indices, -strength.data, row))
+        first = order[np.flatnonzero(np.r_[True, np.diff(row[order]) > 0])] if len(order) else order
+        start, kind = np.full(len(user), -1, np.int64), np.full(len(user), -1, np.int64)
+        pair, code = row[first], strength.indices[first].astype(np.int64)
+        keys, starts = self._starts
+        place = np.searchsorted(keys, user[pair] * len(self.kind) + code)
+        for step in (0, 1):  # the item itself is no start of a path to it, the next best is
+            at = np.minimum(place + step, max(len(keys) - 1, 0))
+            fits = (keys[at] == user[pair] * len(self.kind) + code) & (starts[at] != item[pair]) & (start[pair] < 0)
+            start[pair[fits]], kind[pair[fits]] = starts[at[fits]], self.kind[code[fits]]
+        return start, kind
+
+    @cached_property
+    def _towards(self) -> sp.csr_matrix:
+        return sp.csr_matrix(self.onward.T)
+
+    @cached_property
+    def _starts(self) -> tuple[Ints, Ints]:
+        """The two most liked items of each user at each attribute: ascending keys user * N + attribute, and the items."""
+        row = np.repeat(np.arange(self.likes.shape[0], dtype=np.int64), np.diff(self.likes.indptr))
+        many = np.diff(self.belongs.indptr)[self.likes.indices]
+        user, item, like = (np.repeat(part, many) for part in (row, self.likes.indices.astype(np.int64), self.likes.data))
+        ends = np.cumsum(many)
+        code = self.belongs.indices[np.repeat(self.belongs.indptr[self.likes.indices] - (ends - many), many) + np.arange(len(user))]
+        keys = user * len(self.kind) + code
+        order = np.lexsort((item, -like, keys))
+        keys = keys[order]
+        two = np.arange(len(keys)) - np.searchsorted(keys, keys) < 2
+        return keys[two], item[order][two]
+
+
+def fit_paths(known: Interactions, liked: sp.csr_matrix, demand: Floats) -> Paths | None:
+    """Join items by the attributes that at least two of them share; None for a catalogue without any."""
+    items = known.shape[1]
+    both = np.where(
+        (known.brand >= 0) & (known.category >= 0), known.brand.astype(np.int64) * (len(known.categories) + 1) + known.category, -1
+    )
+    rows, columns, kinds, width = [], [], [], 0
+    for place, codes in enumerate((known.title, known.category, known.brand, both)):
+        has = np.flatnonzero(codes >= 0)
+        _, dense, size = np.unique(codes[has], return_inverse=True, return_counts=True)
+        shared = size[dense] >= 2
+        used, dense = np.unique(dense[shared], return_inverse=True)
+        rows.append(has[shared])
+        columns.append(dense + width)
+        kinds.append(np.full(len(used), place, np.int64))
+        width += len(used)
+    if not width:
+        return None
+    row, column, kind = np.concatenate(rows), np.concatenate(columns), np.concatenate(kinds)
+    belongs = sp.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(items, width))
+    size = np.asarray(belongs.sum(axis=0)).ravel()
+    says = np.log(1 + items / size)
+    likes = _shares(_strongest(liked, HISTORY))
+    taste = sp.csr_matrix(likes @ belongs @ sp.diags(says.astype(np.float32)), dtype=np.float32)
+    wanted = np.bincount(column, weights=demand[row], minlength=width) + 5.0
+    order = np.lexsort((row, -demand[row], column))
+    first = order[np.arange(len(order)) - np.searchsorted(column[order], column[order]) < ITEMS_AN_ATTRIBUTE]
+    share = (demand[row[first]] / wanted[column[first]]).astype(np.float32)
+    onward = sp.csr_matrix((share, (column[first], row[first])), shape=(width, items))
+    return Paths(likes, taste, onward, belongs, kind)
+
+
+def _strongest(matrix: sp.csr_matrix, most: int) -> sp.csr_matrix:
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, row))
+    first = order[(np.arange(len(order)) - matrix.indptr[row[order]] < most) & (matrix.data[order] > 0)]
+    return sp.csr_matrix((matrix.data[first], (row[first], matrix.indices[first])), shape=matrix.shape)
+
+
+def _shares(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    total = np.asarray(matrix.sum(axis=1)).ravel()
+    return sp.csr_matrix(sp.diags((1 / np.maximum(total, 1e-9)).astype(np.float32)) @ matrix, dtype=np.float32)
