@@ -20,6 +20,7 @@ from core.ingest.accounts import (
     warn_of_rows,
     warn_of_rules,
     warn_of_strays,
+    warn_of_swaps,
 )
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
@@ -236,6 +237,8 @@ def _build(
     records = rule_records(rules, counts, totals["rows_read"], before, merged_files, daily)
     warnings.extend(warn_of_rules(records))
     warnings.extend(warn_of_strays(connection))
+    if not {"user_id", "item_id"} <= numbers and {"user_id", "item_id"} <= columns:
+        warnings.extend(warn_of_swaps(connection))
     earlier = [*before.get("earlier_warnings", []), *before.get("warnings", [])]
     return {
         **totals,
