@@ -57,7 +57,7 @@ class Uplift:
     past: Estimate | None
     """The effect before the start, which must be none; None without enough history."""
     shuffled: Floats
-    """Qini of the X-learner where treatment was shuffled (SHUFFLES,)."""
+    """Qini of the X-learner where treatment was shuffled (one for each placebo)."""
     fitted: Fitted
     balance: pa.Table
     overlap: pa.Table
@@ -84,6 +84,7 @@ def measure(
     rng: np.random.Generator,
     progress: Progress = silent,
     options: LearnerOptions | None = None,
+    shuffles: int = SHUFFLES,
 ) -> Uplift:
     """Measure what a treatment changed.
 
@@ -96,6 +97,7 @@ def measure(
         rng: Source of chance.
         progress: Told along the way.
         options: Of the trees.
+        shuffles: Placebos whose treatment is shuffled.
 
     Raises:
         GateError: A group is too small, or one outcome too rare in it.
@@ -115,8 +117,8 @@ def measure(
     progress(0.4, say("looking for an effect before the start"))
     before = None if past is None else _effect_before(past, rng, options)
     shuffled, tell = [], part_of(progress, 0.5, 1.0)
-    for draw in range(SHUFFLES):
-        tell(draw / SHUFFLES, say("shuffling who was treated"))
+    for draw in range(shuffles):
+        tell(draw / shuffles, say("shuffling who was treated"))
         mixed = rng.permutation(treated)
         placebo = fit_uplift(values, mixed, outcome, None, rng, options)
         shuffled.append(curves.areas(placebo.effect, curves.by_uplift(placebo.uplift_x))[2])
