@@ -112,7 +112,7 @@ def test_small_groups_and_rare_outcomes_are_refused_with_both_numbers() -> None:
     with pytest.raises(GateError, match="needs 100 of each"):
         measure(COLUMNS, values, treated, outcome, None, np.random.default_rng(0))
     values, treated, outcome, _past, _truth = world(600)
-    with pytest.raises(GateError, match="^0 of"):
+    with pytest.raises(GateError, match=r"^0 of"):
         measure(COLUMNS, values, treated, np.zeros(600), None, np.random.default_rng(0))
 
 

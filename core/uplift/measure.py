@@ -195,6 +195,14 @@ def sentences(found: Uplift, feature: str | None = None) -> list[Message]:
                 **bounds,
             )
         )
+    elif not found.is_to_be_believed:
+        told.append(
+            say(
+                "After the adjustment a difference of {value:+.4f} [{low:+.4f}, {high:+.4f}] remains for each shopper, of a plain one of "
+                "{plain:+.4f}; whether the treatment made it cannot be told.",
+                **bounds,
+            )
+        )
     else:
         told.append(
             say(
@@ -218,6 +226,17 @@ def sentences(found: Uplift, feature: str | None = None) -> list[Message]:
                 "Whom it helps most cannot be told: Qini {value:+.5f} [{low:+.5f}, {high:+.5f}]; {n} of {all} shuffled treatments do as "
                 "well. Choose by something else, or treat all or none.",
                 **ends,
+            )
+        )
+    left = sum(abs(gap) > balance.FAR_APART for gap in found.balance["weighed"].to_pylist())
+    if left and not found.is_balanced:
+        told.append(
+            say(
+                "After weighing, {n} of {all} features still differ by more than {mark} standard deviations: the adjustment does not make "
+                "the groups alike.",
+                n=left,
+                all=found.balance.num_rows,
+                mark=balance.FAR_APART,
             )
         )
     if found.outside > 0.05:
