@@ -57,7 +57,7 @@ class Uplift:
     past: Estimate | None
     """The effect before the start, which must be none; None without enough history."""
     shuffled: Floats
-    """Qini of the X-learner where treatment was shuffled (SHUFFLES,)."""
+    """Qini of the X-learner where treatment was shuffled (one for each placebo)."""
     fitted: Fitted
     balance: pa.Table
     overlap: pa.Table
@@ -84,6 +84,7 @@ def measure(
     rng: np.random.Generator,
     progress: Progress = silent,
     options: LearnerOptions | None = None,
+    shuffles: int = SHUFFLES,
 ) -> Uplift:
     """Measure what a treatment changed.
 
@@ -96,6 +97,7 @@ def measure(
         rng: Source of chance.
         progress: Told along the way.
         options: Of the trees.
+        shuffles: Placebos whose treatment is shuffled.
 
     Raises:
         GateError: A group is too small, or one outcome too rare in it.
@@ -115,8 +117,8 @@ def measure(
     progress(0.4, say("looking for an effect before the start"))
     before = None if past is None else _effect_before(past, rng, options)
     shuffled, tell = [], part_of(progress, 0.5, 1.0)
-    for draw in range(SHUFFLES):
-        tell(draw / SHUFFLES, say("shuffling who was treated"))
+    for draw in range(shuffles):
+        tell(draw / shuffles, say("shuffling who was treated"))
         mixed = rng.permutation(treated)
         placebo = fit_uplift(values, mixed, outcome, None, rng, options)
         shuffled.append(curves.areas(placebo.effect, curves.by_uplift(placebo.uplift_x))[2])
@@ -193,6 +195,14 @@ def sentences(found: Uplift, feature: str | None = None) -> list[Message]:
                 **bounds,
             )
         )
+    elif not found.is_to_be_believed:
+        told.append(
+            say(
+                "After the adjustment a difference of {value:+.4f} [{low:+.4f}, {high:+.4f}] remains for each shopper, of a plain one of "
+                "{plain:+.4f}; whether the treatment made it cannot be told.",
+                **bounds,
+            )
+        )
     else:
         told.append(
             say(
@@ -216,6 +226,17 @@ def sentences(found: Uplift, feature: str | None = None) -> list[Message]:
                 "Whom it helps most cannot be told: Qini {value:+.5f} [{low:+.5f}, {high:+.5f}]; {n} of {all} shuffled treatments do as "
                 "well. Choose by something else, or treat all or none.",
                 **ends,
+            )
+        )
+    left = sum(abs(gap) > balance.FAR_APART for gap in found.balance["weighed"].to_pylist())
+    if left and not found.is_balanced:
+        told.append(
+            say(
+                "After weighing, {n} of {all} features still differ by more than {mark} standard deviations: the adjustment does not make "
+                "the groups alike.",
+                n=left,
+                all=found.balance.num_rows,
+                mark=balance.FAR_APART,
             )
         )
     if found.outside > 0.05:

@@ -35,7 +35,7 @@ def worse_logs(here: Screen) -> None:
     if worst := record.get("worst"):
         st.markdown(
             _(
-                "Suffers most: {group} ({users} shoppers) when {damage} ({strength:g}): log loss rises by {rise} {range}.",
+                "Suffers most: {group} ({users} shoppers) under “{damage}” ({strength:g}): log loss rises by {rise} {range}.",
                 group=_group(worst["partition"], worst["group"]),
                 users=whole(worst["users"]),
                 damage=_(DAMAGE_WORDS[worst["damage"]]),

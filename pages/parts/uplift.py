@@ -153,31 +153,28 @@ def _pictures(here: Screen, record: dict[str, Any]) -> None:
     }
     form = "+,.2f" if record["act"] == "revenue" else "+.2%"
     frame.chart(charts.uplift_curve(curve, words, form, state.look()), curve, "uplift-curve", _("What a campaign changed"))
-    left, right = st.columns(2)
-    with left:
-        balance: pd.DataFrame = state.ask(screens.run_table, here, "uplift", "balance").to_pandas()
-        shown = balance.head(GAPS_SHOWN)
-        names = {"x": _("difference, standard deviations"), "plain": _("as they are"), "weighed": _("after weighing")}
-        st.markdown(_("**Were the groups alike before?**"))
-        figure = charts.gaps(
-            [feature_word(name) for name in shown["feature"]],
-            list(shown["difference"]),
-            list(shown["weighed"]),
-            ALIKE,
-            names,
-            state.look(),
-        )
-        frame.chart(figure, balance, "uplift-balance", _("Were the groups alike before?"))
-    with right:
-        both: pd.DataFrame = state.ask(screens.run_table, here, "uplift", "overlap").to_pandas()
-        names = {
-            "x": _("chance of being treated, by what was known before"),
-            "y": _("share of the group"),
-            "treated": _("treated"),
-            "others": _("others"),
-        }
-        st.markdown(_("**Has everybody somebody to be compared with?**"))
-        frame.chart(charts.two_groups(both, names, state.look()), both, "uplift-overlap", _("Has everybody somebody to be compared with?"))
+    balance: pd.DataFrame = state.ask(screens.run_table, here, "uplift", "balance").to_pandas()
+    shown = balance.head(GAPS_SHOWN)
+    names = {"x": _("difference, standard deviations"), "plain": _("as they are"), "weighed": _("after weighing")}
+    st.markdown(_("**Were the groups alike before?**"))
+    figure = charts.gaps(
+        [feature_word(name) for name in shown["feature"]],
+        list(shown["difference"]),
+        list(shown["weighed"]),
+        ALIKE,
+        names,
+        state.look(),
+    )
+    frame.chart(figure, balance, "uplift-balance", _("Were the groups alike before?"))
+    both: pd.DataFrame = state.ask(screens.run_table, here, "uplift", "overlap").to_pandas()
+    names = {
+        "x": _("chance of being treated, by what was known before"),
+        "y": _("share of the group"),
+        "treated": _("treated"),
+        "others": _("others"),
+    }
+    st.markdown(_("**Has everybody somebody to be compared with?**"))
+    frame.chart(charts.two_groups(both, names, state.look()), both, "uplift-overlap", _("Has everybody somebody to be compared with?"))
 
 
 def _tenths(here: Screen, record: dict[str, Any]) -> None:
@@ -189,7 +186,7 @@ def _tenths(here: Screen, record: dict[str, Any]) -> None:
             "users": table["users"],
             "treated": table["treated"],
             "foretold": [_signed(value, act) for value in table["foretold"]],
-            "effect": [f"{_signed(row.effect, act)} {_range({'low': row.low, 'high': row.high}, act)}" for row in table.itertuples()],
+            "effect": [f"{_signed(row.effect, act)} {_bounds({'low': row.low, 'high': row.high}, act)}" for row in table.itertuples()],
             "outcome_treated": [_level(value, act) for value in table["outcome_treated"]],
             "outcome_others": [_level(value, act) for value in table["outcome_others"]],
         }
@@ -222,8 +219,12 @@ def _signed(value: float | None, act: str) -> str:
 
 
 def _range(found: dict[str, Any], act: str) -> str:
+    return plain(_bounds(found, act))
+
+
+def _bounds(found: dict[str, Any], act: str) -> str:
     low, high = found["low"], found["high"]
-    return plain(f"[{low:+,.2f}, {high:+,.2f}]" if act == "revenue" else f"[{100 * low:+.2f}, {100 * high:+.2f}]")
+    return f"[{low:+,.2f}, {high:+,.2f}]" if act == "revenue" else f"[{100 * low:+.2f}, {100 * high:+.2f}]"
 
 
 def _level(value: float, act: str) -> str:
