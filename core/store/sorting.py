@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.artifacts import is_whole, read_manifest, read_table, write_table
-from core.schema import Progress, silent
 from core.store.connection import fetch, reading, scalar
 from core.store.publishing import publish
 
@@ -81,7 +80,7 @@ def sorted_events(path: Path | None) -> SortedEvents | None:
     return SortedEvents(path) if path is not None and (path / "manifest.json").is_file() else None
 
 
-def sort_events(events: Path, target: Path, progress: Progress = silent) -> None:
+def sort_events(events: Path, target: Path) -> None:
     """Make the sorted copy of an events file and publish it as the folder `target`; nothing happens when it is there and whole.
 
     Raises:
@@ -92,7 +91,6 @@ def sort_events(events: Path, target: Path, progress: Progress = silent) -> None
     target.parent.mkdir(parents=True, exist_ok=True)
     with reading(events) as connection, publish(target.parent, target.name) as draft:
         table = fetch(connection, SORTED_SQL)
-        progress(0.8, "")
         for name in table.column_names:
             _write(draft.path, name, table[name].to_numpy())
         user, time = table["user"].to_numpy(), table["time"].to_numpy()
