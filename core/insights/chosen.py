@@ -108,8 +108,9 @@ def local(log: Log, time: Array, zone: str) -> Array:
             begins += list(seconds[inside != before])
             offsets += list(inside[inside != before])
     if len(offsets) == 1:
-        return time + offsets[0]
-    return time + np.array(offsets)[np.searchsorted(np.array(begins), time, side="right") - 1]
+        return np.asarray(time + offsets[0])
+    shifted: Array = time + np.array(offsets)[np.searchsorted(np.array(begins), time, side="right") - 1]
+    return shifted
 
 
 def changes(*columns: Array) -> Array:

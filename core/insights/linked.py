@@ -89,9 +89,8 @@ def _counted(steps: list[Array], names: list[str], anchor: str, top: int) -> pa.
         for pair in np.flatnonzero(n):
             source, target = divmod(int(pair), len(told))
             if target != none:
-                rows.append(
-                    {"step": step, "source": told[source] if step > 1 else anchor, "target": told[target], "sessions": int(n[pair])}
-                )
+                rows.append((step, -int(n[pair]), told[source] if step > 1 else anchor, told[target]))
         before = now
-    rows.sort(key=lambda row: (row["step"], -row["sessions"], row["source"].encode(), row["target"].encode()))
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    rows.sort(key=lambda row: (row[0], row[1], row[2].encode(), row[3].encode()))
+    told_rows = [{"step": step, "source": source, "target": target, "sessions": -less} for step, less, source, target in rows]
+    return pa.Table.from_pylist(told_rows, schema=SCHEMA)

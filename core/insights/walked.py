@@ -1,7 +1,6 @@
 """Who gets how far in a funnel, on the sorted copy of a log: the same rows as the statement gives (tests compare them on random logs)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -188,6 +187,6 @@ def _removed(best: _Best, acts: Chosen, user: Array, time: Array, asked: Asked) 
     places = np.flatnonzero(np.isin(kind, [acts.code(name) for name in asked.excluded]))
     who, when = user[places], time[places]
     end = np.where(best.step[who] == len(asked.steps), best.reached[who], best.anchor[who] + asked.window)
-    removed: Any = np.zeros(len(best.step), dtype=bool)
+    removed: Array = np.zeros(len(best.step), dtype=bool)
     removed[who[(best.step[who] > 0) & (when > best.anchor[who]) & (when < end)]] = True
     return removed

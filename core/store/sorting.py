@@ -4,8 +4,10 @@ Made once for a version, beside it (`sorted/<version>` of the dataset), and read
 over one shopper's acts need no sort of ten million texts. It may be deleted at any time; the events file says the same.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.artifacts import is_whole, read_manifest, read_table, write_table
+from core.errors import StorageError
 from core.store.connection import fetch, reading, scalar
 from core.store.publishing import publish
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 NONE = -1
 """Number of an item or order that an act does not have."""
 NO_REVENUE = np.iinfo(np.int64).min
@@ -58,8 +61,18 @@ class SortedEvents:
     path: Path
 
     def column(self, name: str) -> Array:
-        """Return one column, mapped from its file."""
-        found: Array = np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        """Return one column, mapped from its file.
+
+        Raises:
+            StorageError: The file is missing or damaged.
+        """
+        path = self.path / f"{name}.npy"
+        try:
+            found: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                "{path} cannot be read ({error}). Delete {folder} and run `sort` again.", path=path, error=error, folder=self.path
+            ) from error
         return found
 
     def kinds(self) -> list[str]:
@@ -88,6 +101,7 @@ def sort_events(events: Path, target: Path) -> None:
     """
     if target.exists() and is_whole(target):
         return
+    shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     with reading(events) as connection, publish(target.parent, target.name) as draft:
         table = fetch(connection, SORTED_SQL)

@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.jobs import Job, cancel_job, list_jobs, start_job
-from core.messages import say
 from core.pipeline import sorting
 from core.pipeline.screens import Screen
 from core.store import Home
@@ -44,7 +43,7 @@ def sort_large(here: Screen) -> None:
         return
     state.put(asked, True)
     if live_job(state.home(), here.name) is None:
-        start_job(state.home(), ["sort", "--dataset", here.name], say("sorting {name} by shopper", name=here.name))
+        start_job(state.home(), ["sort", "--dataset", here.name], _("Sorting {name} by shopper", name=here.name))
 
 
 def panel() -> None:
