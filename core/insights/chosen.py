@@ -144,7 +144,7 @@ def _of_users(events: SortedEvents, members: pa.Table) -> Array:
     ids = events.users()
     belongs = np.zeros(len(ids), dtype=bool)
     belongs[numbers_of(ids, members["user_id"])] = True
-    return belongs[np.asarray(events.column("user"))]
+    return np.asarray(belongs[events.column("user")])
 
 
 def _of_items(connection: Connection, events: SortedEvents, column: str, value: str) -> Array:
@@ -158,4 +158,4 @@ def _of_items(connection: Connection, events: SortedEvents, column: str, value: 
     if not value:
         belongs = ~belongs
         belongs[-1] = not table.num_rows  # NULL NOT IN () is true
-    return belongs[np.asarray(events.column("item"))]
+    return np.asarray(belongs[events.column("item")])
