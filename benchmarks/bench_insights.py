@@ -3,6 +3,7 @@
     python -m core ingest --home HOME --dataset big --events log.csv     # such as the log of bench_ingest, 10 million rows
     python -m benchmarks.bench_insights --home HOME --dataset big
     python -m benchmarks.bench_insights --home HOME --dataset big --pandas
+    python -m benchmarks.bench_insights --home HOME --dataset big --sort --clicks
 
 Each question is asked `rounds` times on open files; the first is told apart. Hand-written SQL is the shortest statement that gives the
 main figure on the same file; pandas holds the few columns it needs in memory already, and is not charged for reading them.
@@ -12,10 +13,12 @@ import argparse
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from core.insights import drivers, funnel, orders, overview, paths, retention, rfm
@@ -25,7 +28,8 @@ from core.insights.orders import Pairs
 from core.insights.paths import Paths
 from core.insights.retention import Retention
 from core.insights.rfm import Rfm
-from core.store import Home, Log
+from core.insights.scope import Scope
+from core.store import Home, Log, sort_events
 
 STEPS = (Step("view"), Step("cart"), Step("purchase"))
 BY_HAND = {
@@ -134,6 +138,51 @@ def pandas_questions(path: Path) -> dict[str, Callable[[], object]]:
     return {"figures": sessions, "funnel": first_view_funnel, "retention, weeks": weeks, "RFM grid": buyers}
 
 
+def clicks(log: Log) -> list[Callable[[], object]]:
+    """Views as one person asks for them one after the other: the pages' figures with filters, steps and anchors that change."""
+    whole = overview.whole_log(log)
+    scopes = [Scope(), Scope(since=whole.since + timedelta(days=20)), Scope(event_types=("view", "cart", "purchase"))]
+    found: list[Callable[[], object]] = []
+    for scope in scopes:
+        for period in (whole, overview.last_days(log, 28), overview.last_days(log, 7)):
+            found += [
+                lambda p=period, s=scope: overview.figures(log, p, s),
+                lambda p=period, s=scope: overview.trend(log, p, "day", s),
+                lambda p=period, s=scope: overview.hours(log, p, "all", s),
+                lambda p=period, s=scope: overview.categories(log, p, s),
+            ]
+        for order in funnel.ORDERS:
+            for days in (1, 7):
+                found.append(lambda o=order, d=days, s=scope: funnel.count_steps(log, Funnel(STEPS, o, timedelta(days=d), scope=s)))
+        for anchor in ("cart", "purchase"):
+            found += [lambda a=anchor, f=forward, s=scope: paths.links(log, Paths(a, f, scope=s)) for forward in (True, False)]
+        found.append(lambda s=scope: retention.retention(log, Retention(scope=s)))
+        found.append(lambda s=scope: rfm.rfm_grid(log, Rfm(scope=s)))
+    return found
+
+
+def click_through(log: Log) -> None:
+    """Print quantiles of wall and CPU seconds over the clicks, and the memory of four people who click at once."""
+    walls, cpus = [], []
+    for ask in clicks(log):
+        began, cpu = time.perf_counter(), time.process_time()
+        ask()
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - cpu)
+    for name, seconds in (("wall", walls), ("CPU", cpus)):
+        middle, high = np.quantile(seconds[1:], [0.5, 0.95])
+        print(f"{len(seconds) - 1} clicks, {name} s: median {middle:.2f}, 95th percentile {high:.2f}, most {max(seconds[1:]):.2f}")
+    print(f"first: {walls[0]:.2f} s wall, {cpus[0]:.2f} s CPU; one person: peak {peak():.0f} MB", flush=True)
+    with ThreadPoolExecutor(4) as people:
+        list(people.map(lambda ask: ask(), clicks(log)))
+    print(f"four people at once: peak {peak():.0f} MB")
+
+
+def peak() -> float:
+    """Largest resident size of this process so far, in MB; mapped pages of the sorted copy count."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
@@ -141,8 +190,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pandas", action="store_true", help="also in pandas; needs about 2 GB for 10 million events")
     parser.add_argument("--only", default="", help="questions whose name holds this")
+    parser.add_argument("--sort", action="store_true", help="make the sorted copy first")
+    parser.add_argument("--clicks", action="store_true", help="only the views of one person, and the memory of four")
     arguments = parser.parse_args()
-    log = Home(arguments.home).dataset(arguments.dataset).log()
+    dataset = Home(arguments.home).dataset(arguments.dataset)
+    log = dataset.log()
+    if arguments.sort:
+        began, cpu = time.perf_counter(), time.process_time()
+        sort_events(log.path, dataset.sorted_path())
+        print(f"sorted copy: {time.perf_counter() - began:.1f} s wall, {time.process_time() - cpu:.1f} s CPU")
+    if arguments.clicks:
+        click_through(log)
+        return
     print(f"{'question':28}{'first s':>9}{'later s':>9}{'CPU s':>8}{'by hand CPU s':>15}")
     for name, ask in questions(log).items():
         if arguments.only not in name:
@@ -156,7 +215,7 @@ def main() -> None:
     if arguments.pandas:
         for name, ask in pandas_questions(log.path).items():
             print(f"pandas, {name:20}{timed(ask, arguments.rounds)[2]:26.2f}", flush=True)
-    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    print(f"peak {peak():.0f} MB")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from core.pipeline.drawing import draw_map
 from core.pipeline.insight_tables import insight
 from core.pipeline.options import PredictOptions, RecommendChoice
 from core.pipeline.predicting import predict
+from core.pipeline.sorting import sort
 from core.pipeline.verifying import verify
 from core.run_verbs import add_run_verbs
 from core.schema import ACTS, OPTIMIZERS
@@ -211,6 +212,11 @@ def _verify(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
         return verify(home, home.dataset(arguments.dataset), Path(arguments.out) if arguments.out else None, report)
 
 
+def _sort(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    with report.stage("sort", 0.0, 1.0):
+        return sort(home.dataset(arguments.dataset), report)
+
+
 def _run(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     ingest = ingest_options(arguments) if arguments.events else None
     if ingest is None:
@@ -332,6 +338,12 @@ def _parser() -> argparse.ArgumentParser:
     check = add("verify", _verify, "Count the figures of the pages again, in a fresh process, from an export alone.", heavy=False)
     check.add_argument("--out", metavar="DIR", help="keep the export, the figures and what was found")
 
+    add(
+        "sort",
+        _sort,
+        "Sort a copy of a large log by shopper, so that questions are answered fast.",
+        heavy=True,
+    )
     jobs = add("jobs", _jobs, "List, read or cancel long work.", heavy=False, dataset=False)
     jobs.add_argument("--cancel", metavar="ID")
     jobs.add_argument("--log", metavar="ID")

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core.pipeline import behaviour, screens
-from pages.parts import charts, controls, frame, state
+from pages.parts import charts, controls, frame, jobs, state
 from pages.parts.filters import filters
 from pages.parts.overview import category_columns, category_rows, figure_tiles, measures
 from pages.parts.text import _
@@ -12,6 +12,7 @@ from pages.parts.words import event_word, weekday_words
 
 here = frame.begin(_("Overview"), _("How is the shop doing, and what changed?"))
 if here:
+    jobs.sort_large(here)
     chosen = filters(here)
     period = controls.period(here)
     before = screens.previous_period(here, period) if chosen.since is None and chosen.until is None else None

@@ -108,8 +108,9 @@ def local(log: Log, time: Array, zone: str) -> Array:
             begins += list(seconds[inside != before])
             offsets += list(inside[inside != before])
     if len(offsets) == 1:
-        return time + offsets[0]
-    return time + np.array(offsets)[np.searchsorted(np.array(begins), time, side="right") - 1]
+        return np.asarray(time + offsets[0])
+    shifted: Array = time + np.array(offsets)[np.searchsorted(np.array(begins), time, side="right") - 1]
+    return shifted
 
 
 def changes(*columns: Array) -> Array:
@@ -143,7 +144,7 @@ def _of_users(events: SortedEvents, members: pa.Table) -> Array:
     ids = events.users()
     belongs = np.zeros(len(ids), dtype=bool)
     belongs[numbers_of(ids, members["user_id"])] = True
-    return belongs[np.asarray(events.column("user"))]
+    return np.asarray(belongs[events.column("user")])
 
 
 def _of_items(connection: Connection, events: SortedEvents, column: str, value: str) -> Array:
@@ -157,4 +158,4 @@ def _of_items(connection: Connection, events: SortedEvents, column: str, value: 
     if not value:
         belongs = ~belongs
         belongs[-1] = not table.num_rows  # NULL NOT IN () is true
-    return belongs[np.asarray(events.column("item"))]
+    return np.asarray(belongs[events.column("item")])

@@ -14,8 +14,10 @@ from datetime import timedelta
 import pyarrow as pa
 
 from core.errors import RuleError
-from core.insights.scope import EVERYTHING, Scope, answer, rows_of
-from core.insights.statement import Answer
+from core.insights.chosen import Chosen, chosen
+from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
+from core.insights.statement import Answer, ask
+from core.insights.walked import Asked, walk
 from core.metrics import wilson
 from core.schema import EVENT_TYPES
 from core.store import Log, identifier
@@ -144,6 +146,7 @@ FROM bars b LEFT JOIN timed t USING (bar) GROUP BY b.bar ORDER BY b.bar
 MEMBERS_SQL = """
 SELECT user_id FROM runs WHERE step = $step OR (step > $step AND NOT $stopped) ORDER BY user_id
 """
+_WALKED_SQL = ", counted AS (FROM walked)"
 _PARTS = {
     "": "SELECT user_id, '' AS name FROM runs",
     "category": """SELECT r.user_id, min(c.category) AS name
@@ -151,6 +154,9 @@ _PARTS = {
     JOIN catalogue c ON c.item_id = m.item_id GROUP BY r.user_id""",
     "segment": "SELECT user_id, segment_id::VARCHAR AS name FROM segments",
 }
+_WALKED_CATEGORY_SQL = """SELECT b."user" AS user_id, min(c.category) AS name
+    FROM beginnings b JOIN catalogue c ON c.item_id = b.item_id GROUP BY b."user"
+"""
 
 
 @dataclass(frozen=True)
@@ -214,8 +220,11 @@ def count_steps(log: Log, funnel: Funnel, segments: pa.Table | None = None) -> A
         RuleError: See `check`.
     """
     check(funnel)
-    parts = _PARTS.get(funnel.breakdown) or f"SELECT user_id, {identifier(funnel.breakdown)}::VARCHAR AS name FROM users"  # noqa: S608
-    sql = _beginning(funnel) + COUNTS_SQL.format(parts=parts)
+    if (acts := chosen(log, funnel.scope)) is not None:
+        shown = _shown(funnel, COUNTS_SQL.format(parts=_parts(funnel)))
+        found = _walked(log, acts, funnel, COUNTS_SQL.format(parts=_parts(funnel, walked=True)), shown, segments)
+        return Answer(_with_rates(found.table, least=LEAST_SHOWN if funnel.breakdown else 1), found.sql)
+    sql = _beginning(funnel) + COUNTS_SQL.format(parts=_parts(funnel))
     tables = {"segments": segments} if segments is not None and funnel.breakdown == "segment" else None
     found = answer(log, sql, _values(funnel), funnel.scope, tables)
     return Answer(_with_rates(found.table, least=LEAST_SHOWN if funnel.breakdown else 1), found.sql)
@@ -228,6 +237,8 @@ def times_to_convert(log: Log, funnel: Funnel) -> Answer:
         RuleError: See `check`.
     """
     check(funnel)
+    if (acts := chosen(log, funnel.scope)) is not None:
+        return _walked(log, acts, funnel, TIMES_SQL, _shown(funnel, TIMES_SQL))
     return answer(log, _beginning(funnel) + TIMES_SQL, _values(funnel), funnel.scope)
 
 
@@ -238,7 +249,39 @@ def members(log: Log, funnel: Funnel, step: int, *, stopped: bool = False) -> An
         RuleError: See `check`.
     """
     check(funnel)
-    return answer(log, _beginning(funnel) + MEMBERS_SQL, {**_values(funnel), "step": step, "stopped": stopped}, funnel.scope)
+    asked = {"step": step, "stopped": stopped}
+    if (acts := chosen(log, funnel.scope)) is not None:
+        return _walked(log, acts, funnel, MEMBERS_SQL, _shown(funnel, MEMBERS_SQL, **asked), by_id=True, **asked)
+    return answer(log, _beginning(funnel) + MEMBERS_SQL, {**_values(funnel), **asked}, funnel.scope)
+
+
+def _parts(funnel: Funnel, *, walked: bool = False) -> str:
+    """The statement that names the part of the breakdown of each shopper."""
+    if walked and funnel.breakdown == "category":
+        return _WALKED_CATEGORY_SQL
+    return _PARTS.get(funnel.breakdown) or f"SELECT user_id, {identifier(funnel.breakdown)}::VARCHAR AS name FROM users"  # noqa: S608
+
+
+def _walked(
+    log: Log, acts: Chosen, funnel: Funnel, sql: str, shown: str, segments: pa.Table | None = None, *, by_id: bool = False, **more: object
+) -> Answer:
+    """Run the end of the statement on runs that were found on the sorted copy; shoppers keep their numbers where nobody asks who."""
+    steps = tuple((step.event_type, step.category, step.brand) for step in funnel.steps)
+    values = _values(funnel)
+    with log.history() as connection:
+        walks = walk(connection, acts, Asked(steps, funnel.order, round(funnel.window / timedelta(microseconds=1)), funnel.excluded))
+        by_id = by_id or funnel.breakdown not in ("", "category")
+        connection.register("walked", walks.table(acts.events.users() if by_id else None))
+        connection.register("beginnings", walks.beginnings)
+        if segments is not None:
+            connection.register("segments", segments)
+        beginning = _STEPS_SQL + _WALKED_SQL + _KEPT_SQL
+        return Answer(ask(connection, beginning + sql, {**values, **more}).table, shown)
+
+
+def _shown(funnel: Funnel, sql: str, **more: object) -> str:
+    values = {**_values(funnel), **more}
+    return described(_beginning(funnel) + sql, values, funnel.scope)
 
 
 def _beginning(funnel: Funnel) -> str:

@@ -70,6 +70,7 @@ CROSS JOIN bounds LEFT JOIN counted USING (period)
 ORDER BY period
 """
 
+_COUNTED_SQL = "WITH counted AS (FROM counted_rows)"
 TREND_SQL = _PERIODS_SQL + _TREND_SQL
 
 MIX_SQL = """
@@ -196,7 +197,7 @@ def _finish(log: Log, rows: pa.Table, sql: str, shown: str, period: Period, **mo
     """Run the end of a statement on rows that were counted on the sorted copy."""
     with log.history() as connection:
         connection.register("counted_rows", rows)
-        return Answer(ask(connection, "WITH counted AS (SELECT * FROM counted_rows)" + sql, {**_values(period), **more}).table, shown)
+        return Answer(ask(connection, _COUNTED_SQL + sql, {**_values(period), **more}).table, shown)
 
 
 def _shown(sql: str, period: Period, scope: Scope, **more: object) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from core.insights import linked
+from core.insights.chosen import chosen
 from core.insights.overview import GAP_MINUTES
-from core.insights.scope import EVERYTHING, Scope, answer
+from core.insights.scope import EVERYTHING, Scope, answer, described
 from core.insights.statement import Answer
 from core.store import Log
 
@@ -80,7 +82,15 @@ def links(log: Log, asked: Paths) -> Answer:
     A path that ends has the target END; all links of step 1 together are the sessions with the anchor.
     """
     values: dict[str, object] = {name: getattr(asked, name) for name in ("anchor", "forward", "depth", "top", "by_category", "collapse")}
-    return answer(log, LINKS_SQL, {**values, "gap_minutes": asked.gap_minutes}, asked.scope)
+    values["gap_minutes"] = asked.gap_minutes
+    if (acts := chosen(log, asked.scope)) is None:
+        return answer(log, LINKS_SQL, values, asked.scope)
+    with log.history() as connection:
+        table = linked.links(
+            connection, acts, asked.anchor, forward=asked.forward, depth=asked.depth, top=asked.top, by_category=asked.by_category,
+            collapse=asked.collapse, gap_minutes=asked.gap_minutes,
+        )  # fmt: skip
+    return Answer(table, described(LINKS_SQL, values, asked.scope))
 
 
 def step_matrix(table: pa.Table) -> pa.Table:

@@ -4,8 +4,10 @@ Made once for a version, beside it (`sorted/<version>` of the dataset), and read
 over one shopper's acts need no sort of ten million texts. It may be deleted at any time; the events file says the same.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.artifacts import is_whole, read_manifest, read_table, write_table
-from core.schema import Progress, silent
+from core.errors import StorageError
 from core.store.connection import fetch, reading, scalar
 from core.store.publishing import publish
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 NONE = -1
 """Number of an item or order that an act does not have."""
 NO_REVENUE = np.iinfo(np.int64).min
@@ -59,8 +61,18 @@ class SortedEvents:
     path: Path
 
     def column(self, name: str) -> Array:
-        """Return one column, mapped from its file."""
-        found: Array = np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        """Return one column, mapped from its file.
+
+        Raises:
+            StorageError: The file is missing or damaged.
+        """
+        path = self.path / f"{name}.npy"
+        try:
+            found: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                "{path} cannot be read ({error}). Delete {folder} and run `sort` again.", path=path, error=error, folder=self.path
+            ) from error
         return found
 
     def kinds(self) -> list[str]:
@@ -81,7 +93,7 @@ def sorted_events(path: Path | None) -> SortedEvents | None:
     return SortedEvents(path) if path is not None and (path / "manifest.json").is_file() else None
 
 
-def sort_events(events: Path, target: Path, progress: Progress = silent) -> None:
+def sort_events(events: Path, target: Path) -> None:
     """Make the sorted copy of an events file and publish it as the folder `target`; nothing happens when it is there and whole.
 
     Raises:
@@ -89,10 +101,10 @@ def sort_events(events: Path, target: Path, progress: Progress = silent) -> None
     """
     if target.exists() and is_whole(target):
         return
+    shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     with reading(events) as connection, publish(target.parent, target.name) as draft:
         table = fetch(connection, SORTED_SQL)
-        progress(0.8, "")
         for name in table.column_names:
             _write(draft.path, name, table[name].to_numpy())
         user, time = table["user"].to_numpy(), table["time"].to_numpy()

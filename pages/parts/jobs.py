@@ -6,6 +6,8 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.jobs import Job, cancel_job, list_jobs, start_job
+from core.pipeline import sorting
+from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts import state
 from pages.parts.text import _, duration, plain, said
@@ -14,6 +16,7 @@ RECENT_SECONDS = 1800
 """A failure or a cancel stays on screen this long, or until it is dismissed."""
 STAGES = {
     "ingest": "reading and cleaning the log",
+    "sort": "sorting the log by shopper",
     "profile": "encoding shoppers",
     "map": "drawing the map",
     "blocks": "measuring the blocks of the profile",
@@ -33,6 +36,16 @@ def start(argv: list[str], title: str) -> None:
     """Start a job and draw the page again, with its progress on top."""
     state.put("watched_job", start_job(state.home(), argv, title))
     st.rerun()
+
+
+def sort_large(here: Screen) -> None:
+    """Start sorting a large log in the background, once a window, so that the questions after this one are answered faster."""
+    asked = f"sorting_{here.name}_{here.version}"
+    if state.flag(asked) or not sorting.wants_sorting(here):
+        return
+    state.put(asked, True)
+    if live_job(state.home(), here.name) is None:
+        start_job(state.home(), ["sort", "--dataset", here.name], _("Sorting {name} by shopper", name=here.name))
 
 
 def panel() -> None:

@@ -1,0 +1,192 @@
+"""Who gets how far in a funnel, on the sorted copy of a log: the same rows as the statement gives (tests compare them on random logs)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from core.insights.chosen import Array, Chosen, changes, item_labels
+from core.store import Connection
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A funnel as far as counting needs it."""
+
+    steps: tuple[tuple[str, str | None, str | None], ...]
+    """Kind, category, brand of each."""
+    order: str
+    window: int
+    """Microseconds."""
+    excluded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Walks:
+    """How far each shopper came, M shoppers by number."""
+
+    user: Array
+    step: Array
+    """From 1."""
+    anchor: Array
+    """Microseconds: when the counted run began."""
+    reached: Array
+    """Microseconds: when its last step was taken."""
+    beginnings: pa.Table
+    """item_id and user (number) of the acts that may have begun the counted runs."""
+
+    def table(self, user_ids: pa.ChunkedArray | None) -> pa.Table:
+        """The rows of `counted`: user_id (number without `user_ids`), step, anchor, reached."""
+        users = pa.array(self.user) if user_ids is None else user_ids.take(pa.array(self.user))
+        stamp = pa.timestamp("us")
+        return pa.table(
+            {
+                "user_id": users,
+                "step": pa.array(self.step, pa.int64()),
+                "anchor": pa.array(self.anchor, pa.int64()).cast(stamp),
+                "reached": pa.array(self.reached, pa.int64()).cast(stamp),
+            }
+        )
+
+
+@dataclass
+class _Best:
+    """The furthest step of each shopper so far (U,)."""
+
+    step: Array
+    anchor: Array
+    reached: Array
+
+    def take(self, step: int | Array, user: Array, anchor: Array, reached: Array) -> None:
+        """Note that shoppers got to a step; of several rows of a shopper the first counts."""
+        first = changes(user)
+        user = user[first]
+        self.step[user] = step if isinstance(step, int) else step[first]
+        self.anchor[user], self.reached[user] = anchor[first], reached[first]
+
+
+def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
+    """Find the furthest step of every shopper who began.
+
+    Args:
+        connection: Has the view `catalogue`.
+        acts: The acts of the scope.
+        asked: The funnel.
+    """
+    user, time = acts.column("user"), acts.column("time")
+    matched = _matched(connection, acts, asked)
+    n = len(acts.events.users())
+    best = _Best(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64))
+    begun = matched[0] if asked.order != "any" else _together(matched, len(user))
+    best.take(1, user[begun], time[begun], time[begun])
+    match asked.order:
+        case "strict":
+            _strict(best, user, time, matched, asked.window)
+        case "any":
+            _any(best, user, time, matched, asked.window)
+        case _:
+            _ordered(best, user, time, acts.column("instant"), matched, asked.window)
+    kept = best.step > 0
+    if asked.excluded:
+        kept &= ~_removed(best, acts, user, time, asked)
+    users = np.flatnonzero(kept)
+    at_anchor = begun[(time[begun] == best.anchor[user[begun]]) & kept[user[begun]]]
+    item = acts.column("item")[at_anchor]
+    known = item >= 0
+    beginnings = pa.table({"item_id": acts.events.items().take(pa.array(item[known])), "user": pa.array(user[at_anchor][known])})
+    return Walks(users, best.step[users], best.anchor[users], best.reached[users], beginnings)
+
+
+def _matched(connection: Connection, acts: Chosen, asked: Asked) -> list[Array]:
+    """Places of the acts of each step, in order."""
+    kind = acts.column("kind")
+    labels: dict[str, tuple[dict[str, int], Array]] = {}
+    for column, place in (("category", 1), ("brand", 2)):
+        if any(step[place] is not None for step in asked.steps):
+            names, of_items = item_labels(connection, acts, column)
+            labels[column] = ({name: code for code, name in enumerate(names)}, of_items)
+    found = []
+    for name, *wanted in asked.steps:
+        places = np.flatnonzero(kind == acts.code(name))
+        for column, value in zip(("category", "brand"), wanted, strict=True):
+            if value is not None:
+                codes, of_items = labels[column]
+                places = places[of_items[acts.column("item")[places]] == codes.get(value, -2)]
+        found.append(places)
+    return found
+
+
+def _ordered(best: _Best, user: Array, time: Array, instant: Array, matched: list[Array], window: int) -> None:
+    """Each step from the act of the step before that is nearest in time: that one was reached from the latest beginning."""
+    before, anchor = matched[0], time[matched[0]]
+    for step, places in enumerate(matched[1:], start=2):
+        nearest = np.searchsorted(instant[before], instant[places], side="left") - 1  # strictly earlier
+        is_new = nearest >= 0
+        places, nearest = places[is_new], nearest[is_new]
+        if not len(places):
+            return
+        reached = (user[before[nearest]] == user[places]) & (time[places] <= anchor[nearest] + window)
+        before, anchor = places[reached], anchor[nearest[reached]]
+        best.take(step, user[before], anchor, time[before])
+
+
+def _strict(best: _Best, user: Array, time: Array, matched: list[Array], window: int) -> None:
+    """Acts that follow each other without another one between."""
+    reached = np.zeros(len(user) + 1, dtype=bool)
+    reached[matched[0]] = True
+    for step, places in enumerate(matched[1:], start=2):
+        places = places[places > 0]
+        held = reached[places - 1] & (user[places - 1] == user[places]) & (time[places] > time[places - 1])
+        places = places[held]
+        places = places[time[places] <= time[places - step + 1] + window]
+        reached = np.zeros(len(user) + 1, dtype=bool)
+        reached[places] = True
+        best.take(step, user[places], time[places - step + 1], time[places])
+
+
+def _any(best: _Best, user: Array, time: Array, matched: list[Array], window: int) -> None:
+    """The most different steps within a window, begun as early as possible; the last of their first acts ends it."""
+    bits = np.zeros(len(best.step), dtype=np.uint8)
+    for step, places in enumerate(matched):
+        bits[user[places]] |= np.uint8(1 << step)
+    goes = bits & (bits - np.uint8(1)) != 0  # more than one kind of step
+    steps = [places[goes[user[places]]] for places in matched]
+    acts = _together(steps, len(user))
+    if not len(acts):
+        return
+    acts = acts[changes(user[acts], time[acts])]  # acts of one instant see the same window: the first stands for them
+    far = np.zeros(len(acts), dtype=np.int64)
+    last = time[acts].copy()
+    for places in steps:
+        if len(places):
+            marked = np.zeros(len(user), dtype=np.int32)
+            marked[places] = 1
+            ahead = (np.cumsum(marked, dtype=np.int32) - marked)[acts]  # places before an act: a search for each takes longer
+            held = ahead < len(places)
+            following = places[np.minimum(ahead, len(places) - 1)]
+            held &= (user[following] == user[acts]) & (time[following] <= time[acts] + window)
+            far += held
+            last = np.where(held, np.maximum(last, time[following]), last)
+    first = changes(user[acts])
+    furthest = np.maximum.reduceat(far, np.flatnonzero(first))[np.cumsum(first) - 1]
+    kept = (far == furthest) & (far > 1)
+    best.take(far[kept], user[acts[kept]], time[acts[kept]], last[kept])
+
+
+def _together(steps: list[Array], n: int) -> Array:
+    """Places of the acts of any step, in order, each once."""
+    found = np.zeros(n, dtype=bool)
+    for places in steps:
+        found[places] = True
+    return np.flatnonzero(found)
+
+
+def _removed(best: _Best, acts: Chosen, user: Array, time: Array, asked: Asked) -> Array:
+    """Shoppers with an excluded act within the counted run, or within the window of one that stayed unfinished (U,)."""
+    kind = acts.column("kind")
+    places = np.flatnonzero(np.isin(kind, [acts.code(name) for name in asked.excluded]))
+    who, when = user[places], time[places]
+    end = np.where(best.step[who] == len(asked.steps), best.reached[who], best.anchor[who] + asked.window)
+    removed: Array = np.zeros(len(best.step), dtype=bool)
+    removed[who[(best.step[who] > 0) & (when > best.anchor[who]) & (when < end)]] = True
+    return removed

@@ -1,0 +1,145 @@
+"""Questions on the sorted copy of a log: the same rows as their statements give, on random logs with ties, gaps and missing cells."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.errors import StorageError
+from core.insights import funnel, overview, paths
+from core.insights.funnel import Funnel, Step
+from core.insights.overview import Period
+from core.insights.paths import Paths
+from core.insights.scope import Scope
+from core.insights.statement import Answer
+from core.store import Log, sort_events, sorted_events
+from tests.worlds import at
+
+Make = Callable[..., Log]
+KINDS = ("view", "view", "view", "cart", "purchase", "search", "click")
+SCOPES = {
+    "everything": Scope(),
+    "dates": Scope(since=at(27), until=at(35)),
+    "kinds": Scope(event_types=("view", "cart", "purchase")),
+    "category": Scope(category="Shoes"),
+    "no category": Scope(category=""),
+    "brand": Scope(brand="Y"),
+    "attribute": Scope(attribute=("region", "north")),
+    "members": Scope(members=pa.table({"user_id": ["a", "c", "nobody"]}), members_sql="SELECT user_id FROM users"),
+    "nothing": Scope(brand="Z"),
+}
+
+
+def random_events(rng: np.random.Generator, n: int = 260) -> list[dict[str, Any]]:
+    """Acts of nine shoppers around a change of the clocks, many of them at one instant, some without item, revenue or order."""
+    found = []
+    for _row in range(n):
+        kind = str(rng.choice(KINDS))
+        day = float(rng.integers(0, 14)) + float(rng.integers(0, 96)) / 96  # quarters of an hour: ties, and gaps of exactly 30 minutes
+        item = None if kind == "search" or rng.random() < 0.05 else str(rng.integers(1, 8))
+        event = {"user_id": str(rng.choice(list("abcdefghi"))), "item_id": item, "event_type": kind, "event_time": at(day + 24)}
+        if kind == "purchase":
+            event["revenue"] = None if rng.random() < 0.3 else str(round(float(rng.random()) * 90, 4))
+            event["order_id"] = None if rng.random() < 0.5 else str(rng.integers(1, 9))
+        found.append(event)
+    return [*found, {"user_id": "once", "item_id": "1", "event_type": "view", "event_time": at(25)}]
+
+
+ITEMS = [{"item_id": str(n), "category": ["Shoes", "Bags", None][n % 3], "brand": ["X", "Y"][n % 2]} for n in range(1, 7)]
+USERS = {name: {"region": "north" if name in "abc" else "south"} for name in "abcdefghi"}
+
+
+@pytest.fixture
+def make(make_log: Make) -> Callable[[int], Log]:
+    def build(seed: int) -> Log:
+        log = make_log(random_events(np.random.default_rng(seed)), items=ITEMS, users=USERS)
+        assert log.sorted_path is not None
+        sort_events(log.path, log.sorted_path)
+        return log
+
+    return build
+
+
+def same(log: Log, ask: Callable[[Log], Answer]) -> None:
+    """Ask on the sorted copy and without it: rows, types and the shown statement are equal to the last bit."""
+    fast, plain = ask(log), ask(replace(log, sorted_path=None))
+    assert fast.table.schema == plain.table.schema
+    assert fast.table.to_pylist() == plain.table.to_pylist()
+    assert fast.sql == plain.sql
+
+
+@pytest.mark.parametrize("name", list(SCOPES))
+def test_the_overview_is_the_same_on_the_sorted_copy(name: str, make: Callable[[int], Log]) -> None:
+    number = list(SCOPES).index(name)
+    log, scope = make(number), SCOPES[name]
+    zone = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu")[number % 4]
+    for period in (overview.whole_log(log, zone), Period(at(26.3), at(33.1), zone)):
+        same(log, lambda asked, p=period: overview.figures(asked, p, scope))
+        same(log, lambda asked, p=period: overview.trend(asked, p, "day", scope))
+        same(log, lambda asked, p=period: overview.trend(asked, p, "week", scope))
+        same(log, lambda asked, p=period: overview.hours(asked, p, "view", scope))
+        same(log, lambda asked, p=period: overview.event_mix(asked, p, scope))
+        same(log, lambda asked, p=period: overview.categories(asked, p, scope))
+
+
+@pytest.mark.parametrize("order", funnel.ORDERS)
+@pytest.mark.parametrize("seed", [1])
+def test_funnels_are_the_same_on_the_sorted_copy(order: str, seed: int, make: Callable[[int], Log]) -> None:
+    log = make(seed)
+    segments = pa.table({"user_id": ["a", "b", "c"], "segment_id": [1, 1, 2]})
+    plain = (Step("view"), Step("cart"), Step("purchase"))
+    named = (Step("view", category="Shoes"), Step("view", brand="Y"), Step("purchase"))
+    for steps in (plain, named):
+        for days, excluded in ((0.02, ()), (1.0, ("search",)), (400.0, ("click", "search")[2 - seed :])):
+            asked = Funnel(steps, order, timedelta(days=days), excluded)
+            same(log, lambda where, q=asked: funnel.times_to_convert(where, q))
+            same(log, lambda where, q=asked: funnel.members(where, q, 2, stopped=True))
+    for breakdown in ("category", "segment", "region"):
+        same(log, lambda where, b=breakdown: funnel.count_steps(where, Funnel(plain, order, breakdown=b), segments))
+    for scope in list(SCOPES.values())[seed::2]:
+        same(log, lambda where, s=scope: funnel.members(where, Funnel(plain, order, scope=s), 1))
+    if order != "any":
+        same(log, lambda where: funnel.count_steps(where, Funnel((Step("view"), Step("view"), Step("view")), order)))
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_paths_are_the_same_on_the_sorted_copy(forward: bool, make: Callable[[int], Log]) -> None:
+    log = make(4 + forward)
+    for anchor, by_category, collapse, top, depth in (
+        ("view", False, True, 6, 4),
+        ("view", True, False, 1, 2),
+        ("cart", True, True, 2, 9),
+        ("share", False, True, 6, 4),
+    ):
+        asked = Paths(anchor, forward, depth, top, by_category, collapse)
+        same(log, lambda where, q=asked: paths.links(where, q))
+    for scope in list(SCOPES.values())[1::3]:
+        same(log, lambda where, s=scope: paths.links(where, Paths("view", scope=s)))
+
+
+def test_a_reading_that_ends_early_does_not_see_later_acts_of_the_copy(make: Callable[[int], Log]) -> None:
+    early = replace(make(6), until=at(30))
+    same(early, lambda where: overview.figures(where, Period(at(24), at(60))))
+    same(early, lambda where: overview.categories(where, Period(at(24), at(60))))
+    same(early, lambda where: funnel.count_steps(where, Funnel((Step("view"), Step("cart")))))
+    same(early, lambda where: paths.links(where, Paths("view", by_category=True)))
+
+
+def test_the_copy_may_be_deleted_and_a_damaged_one_is_made_again(make: Callable[[int], Log]) -> None:
+    log = make(7)
+    copy = sorted_events(log.sorted_path)
+    assert copy is not None and log.sorted_path is not None
+    before = np.array(copy.column("time"))
+    (log.sorted_path / "time.npy").write_bytes(b"nothing")
+    with pytest.raises(StorageError, match="run `sort` again"):
+        copy.column("time")
+    sort_events(log.path, log.sorted_path)
+    assert np.array_equal(copy.column("time"), before)
+    shutil.rmtree(log.sorted_path)
+    assert sorted_events(log.sorted_path) is None
+    assert overview.figures(log, Period(datetime(2024, 1, 1), datetime(2025, 1, 1))).table["events"][0].as_py() == 261
