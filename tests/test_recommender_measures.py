@@ -23,7 +23,7 @@ def test_measures_of_one_list_equal_a_count_by_hand() -> None:
     truth, lists = [{"a", "d", "z"}], [["b", "a", "c", "d"]]
     assert mrr_at_k(truth, lists, 10).tolist() == [1 / 2]
     assert map_at_k(truth, lists, 10).tolist() == pytest.approx([(1 / 2 + 2 / 4) / 3])
-    assert map_at_k(truth, lists, 2).tolist() == pytest.approx([(1 / 2) / 2])
+    assert map_at_k(truth, lists, 2).tolist() == pytest.approx([(1 / 2) / 3])
     assert hit_at_k(truth, lists, 1).tolist() == [0.0] and hit_at_k(truth, lists, 2).tolist() == [1.0]
     assert mrr_at_k(truth, [[]], 5).tolist() == map_at_k(truth, [[]], 5).tolist() == [0.0]
     assert diversity(np.array([1, 1, 2, -1])) == pytest.approx(2 / 3)
@@ -53,7 +53,7 @@ def test_measures_equal_a_second_way_to_count_on_random_lists() -> None:
     assert hit_at_k(truth, lists, k) == pytest.approx(found.astype(float))
     assert mrr_at_k(truth, lists, k) == pytest.approx(np.where(found, 1 / (hits.argmax(1) + 1), 0))
     precision = np.stack([hits[:, : place + 1].mean(1) for place in range(k)], axis=1)
-    assert map_at_k(truth, lists, k) == pytest.approx((precision * hits).sum(1) / np.minimum(sizes, k))
+    assert map_at_k(truth, lists, k) == pytest.approx((precision * hits).sum(1) / sizes)
     exposure = rng.integers(0, 9, 25)
     apart = np.abs(exposure[:, None] - exposure[None, :]).sum() / (2 * 25 * exposure.sum())
     assert gini(exposure) == pytest.approx(apart)
