@@ -115,9 +115,8 @@ def report(log: Log, vectors: ItemVectorsLike | None, options: RecommendOptions,
         for other in dict.fromkeys((best_name, "repeat", "popularity")):
             row = next(r for r in record["comparisons"] if (r["other"], r["ground"], r["measure"]) == (other, ground, "ndcg@10"))
             ratio = f", {value / alone[other]:.3f} x" if alone[other] >= 0.001 else ""
-            print(
-                f"blend - {other}, {ground}: {row['difference']:+.4f} [{row['low'] or 0:+.4f}, {row['high'] or 0:+.4f}], n {row['n']}{ratio}"
-            )
+            reach = f"[{row['low'] or 0:+.4f}, {row['high'] or 0:+.4f}], n {row['n']}"
+            print(f"blend - {other}, {ground}: {row['difference']:+.4f} {reach}{ratio}")
             told[f"{ground} - {other}"] = row["difference"]
     for row in record["trial"]:
         print(f"trial: {row['rate']:.3f} -> {row['expected']:.3f} (lift {row['lift']:.0%}) needs {row['users']:,.0f} shoppers in each arm")
