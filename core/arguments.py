@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import FileError, RuleError
+from core.pipeline.encoding import options_in_use
 from core.pipeline.insight_tables import QUESTIONS
 from core.pipeline.options import AudienceOptions, IngestOptions, ProfileOptions
-from core.pipeline.profiling import options_in_use
 from core.pipeline.tuning import kept_model
 from core.store import Home
 from core.windows import parse_horizon, parse_time

@@ -10,6 +10,7 @@ from core.arguments import cutoff_of, horizon_of, out_path, positive, profile_op
 from core.errors import FileError
 from core.jobs import Reporter
 from core.pipeline.options import ProfileOptions
+from core.pipeline.treatments import OUTCOMES
 from core.schema import ACTS
 from core.store import Home
 from core.windows import parse_time
@@ -54,9 +55,20 @@ def add_measuring_verbs(add: Callable[..., argparse.ArgumentParser]) -> tuple[li
     answer = add("answer", _answer, "Take in answers and foretell the answer of every shopper.", heavy=True)
     answer.add_argument("--answers", metavar="FILE.csv", help="columns user_id and answer; left out: the answers already taken in")
     answer.add_argument("--out", metavar="FILE", help="write the scores of all shoppers here (.parquet or .csv)")
+    uplift = add(
+        "uplift",
+        _uplift,
+        "Measure what a campaign changed: groups alike or not, effect, Qini, placebos; from a file of who was treated.",
+        heavy=True,
+    )
+    uplift.add_argument("--treatment", required=True, metavar="FILE", help="columns user_id, and if known campaign_id, treated, start")
+    uplift.add_argument("--campaigns", metavar="FILE", help="columns campaign_id, start_date")
+    uplift.add_argument("--campaign", metavar="C", help="which one, where the file holds several")
+    uplift.add_argument("--start", metavar="T", help="when it began; features are of before; default: as the files say")
+    uplift.add_argument("--act", default="purchase", choices=OUTCOMES, help="what it may have changed within the horizon")
     for parser in (ask, answer):
         parser.add_argument("--question", required=True, metavar="NAME", help="such as: buys gifts")
-    return [compress, ask, answer], [blocks, tune, transfer, past, learn]
+    return [compress, ask, answer], [blocks, tune, transfer, past, learn, uplift]
 
 
 def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -132,6 +144,25 @@ def _learn(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resul
             act=arguments.act,
             horizon=horizon_of(arguments),
             options=profile_options(arguments, home),
+            seed=arguments.seed,
+            progress=report,
+        )
+
+
+def _uplift(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.uplifting import measure_uplift
+
+    with report.stage("uplift", 0.0, 1.0):
+        return measure_uplift(
+            home,
+            home.dataset(arguments.dataset),
+            treatment=Path(arguments.treatment),
+            campaigns=Path(arguments.campaigns) if arguments.campaigns else None,
+            campaign=arguments.campaign,
+            start=parse_time(arguments.start) if arguments.start else None,
+            cutoff=cutoff_of(arguments),
+            act=arguments.act,
+            horizon=horizon_of(arguments),
             seed=arguments.seed,
             progress=report,
         )

@@ -79,6 +79,8 @@ RUN_KINDS: Final = (
     "learning",
     "answers",
     "explanations",
+    "uplift",
+    "robustness",
 )
 RESULTS: Final = RUN_KINDS[:4]
 """What `run` computes; the others are measured when somebody asks."""

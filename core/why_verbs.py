@@ -18,6 +18,10 @@ def add_questions(add: Callable[..., argparse.ArgumentParser]) -> None:
     explain = add("explain", _explain, told, heavy=True)
     explain.add_argument("--groups", action="store_true", help="also compare groups of people by their demographics")
     explain.add_argument("--seed", type=seed_number, default=0)
+    robust = add(
+        "robustness", _robustness, "Tell how much worse chances get when events are lost, times move and items are mixed up.", heavy=True
+    )
+    robust.add_argument("--seed", type=seed_number, default=0)
     why = add("why", _why, "Tell what makes one shopper's chance, and what would change it by the model's view.", heavy=False)
     why.add_argument("--user", required=True, metavar="U")
     why.add_argument("--change", metavar="JSON", help='such as {"drop": [0], "closer_days": 3, "add": [{"event_type": "cart"}]}')
@@ -27,7 +31,7 @@ def add_questions(add: Callable[..., argparse.ArgumentParser]) -> None:
     score_one.add_argument(
         "--history", required=True, metavar="FILE|TEXT", help="CSV or JSON rows: event_type, event_time or days_ago, item_id …"
     )
-    for verb_parser in (explain, why, score_one):
+    for verb_parser in (explain, robust, why, score_one):
         verb_parser.add_argument("--run", metavar="R", help="a propensity run; default: the one on screen")
     add("helper", _helper, "Answer questions of the dashboard (started by it).", heavy=False, dataset=False)
 
@@ -38,6 +42,14 @@ def _explain(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
     dataset = home.dataset(arguments.dataset)
     with report.stage("explain", 0.0, 1.0):
         return explain_all(home, dataset, run_id=arguments.run, groups=arguments.groups, seed=arguments.seed, progress=report)
+
+
+def _robustness(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.damaging import measure_robustness
+
+    dataset = home.dataset(arguments.dataset)
+    with report.stage("robustness", 0.0, 1.0):
+        return measure_robustness(home, dataset, run_id=arguments.run, seed=arguments.seed, progress=report)
 
 
 def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:

@@ -3,6 +3,7 @@
 from core.pipeline import model_room
 from pages.parts import frame
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
+from pages.parts.encoding import encoding_form
 from pages.parts.foresight import foresight_table
 from pages.parts.item_cards import facts_card, image_card
 from pages.parts.learning import by_number_of_labels, few_labels, questions
@@ -15,6 +16,7 @@ from pages.parts.text import _
 here = frame.begin(_("Models"), _("Which run made what, and what do the models see of a shopper?"))
 profiles = frame.needs(here, "profiles") if here else None
 if here and profiles:
+    encoding_form(here)
     records = model_room.list_runs(here.dataset)
     run_table(here, records)
     one_run(here, records)

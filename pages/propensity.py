@@ -8,9 +8,11 @@ from pages.parts.backtest import past_windows
 from pages.parts.belief import groups, spending
 from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
+from pages.parts.damage import worse_logs
 from pages.parts.profit import profit
 from pages.parts.run_facts import how_made
 from pages.parts.text import _, plain
+from pages.parts.uplift import campaign_effect
 from pages.parts.verdict import sentences
 
 here = frame.begin(_("Propensity"), _("How likely is each shopper to act, can that be believed, and how deep should one go?"))
@@ -31,6 +33,8 @@ if here:
         by_category(here, manifest)
         spending(here, manifest)
         past_windows(here, manifest)
+        worse_logs(here)
+        campaign_effect(here)
         how_made(here, manifest)
         frame.notes(manifest.get("warnings", []))
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from core.pipeline.blocks import BlocksAt, shuffled
+from core.pipeline.encoding import options_in_use
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.predicting import predict
-from core.pipeline.profiling import options_in_use, profile
+from core.pipeline.profiling import profile
 from core.pipeline.texts import TextProfiles
 from core.store import Home, Log
 from tests.encoders import save_tiny_encoder

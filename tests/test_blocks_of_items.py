@@ -13,9 +13,10 @@ from core.artifacts import read_arrays, read_table
 from core.encoder.facts import fact_profiles, fit_facts
 from core.errors import FileError, GateError, MappingError
 from core.pipeline import work
+from core.pipeline.encoding import options_in_use
 from core.pipeline.judging import judge_blocks
 from core.pipeline.options import IngestOptions, ProfileOptions
-from core.pipeline.profiling import options_in_use, profile
+from core.pipeline.profiling import profile
 from core.store import Home, Log, reading
 from tests.pictures import KINDS, shop
 from tests.worlds import at, publish_world

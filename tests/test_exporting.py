@@ -39,7 +39,7 @@ def home(tmp_path: Path) -> Home:
 
 def test_every_table_is_a_file_whose_rows_and_checksum_are_told(home: Home, tmp_path: Path) -> None:
     told = export_tables(home.dataset("shop"), tmp_path / "out")
-    assert set(told["files"]) == set(EVENT_TABLES)
+    assert set(told["files"]) == set(EVENT_TABLES) - {"item_facts"}
     assert all("has no" in warning for warning in told["warnings"])
     for name, file in told["files"].items():
         path = tmp_path / "out" / f"{name}.parquet"
@@ -124,3 +124,12 @@ def test_both_levels_of_segments_are_exported(home: Home, tmp_path: Path) -> Non
     assert told["files"]["subsegment_traits"]["rows"] == 4
     everyone = pq.read_table(tmp_path / "out" / "segments.parquet")
     assert set(everyone["subsegment_id"].to_pylist()) == {1, 2, 3, 4}
+
+
+def test_facts_of_items_are_exported_where_there_are_any(home: Home, tmp_path: Path) -> None:
+    without = export_tables(home.dataset("shop"), tmp_path / "without")
+    assert "item_facts" not in without["files"] and not any("item_facts" in warning for warning in without["warnings"])
+    (tmp_path / "facts.csv").write_text("item_id,margin,season\nx,0.3,summer\n", encoding="utf-8")
+    ingest(home, "told", IngestOptions(events=(str(tmp_path / "log.csv"),), facts=str(tmp_path / "facts.csv")))
+    export_tables(home.dataset("told"), tmp_path / "with")
+    assert pq.read_table(tmp_path / "with" / "item_facts.parquet").to_pylist() == [{"item_id": "x", "margin": "0.3", "season": "summer"}]

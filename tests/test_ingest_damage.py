@@ -106,3 +106,15 @@ def test_a_quote_above_the_header_opens_no_value(first: str, tmp_path: Path) -> 
 
     assert loaded.events.total() == 30
     assert any("no part of the table" in warning for warning in loaded.warnings)
+
+
+def test_shoppers_and_items_that_change_places_in_the_middle_are_told(tmp_path: Path) -> None:
+    rows = [f"u{n % 7},p{n % 5},view,2024-03-{1 + n % 28:02d} 10:00:00" for n in range(60)]
+    swapped = [",".join([row.split(",")[1], row.split(",")[0], *row.split(",")[2:]]) for row in rows[50:]]
+    header = "user_id,item_id,event_type,event_time"
+    found = ingest_bytes("\n".join([header, *rows[:50], *swapped, ""]).encode(), tmp_path / "a" / "log.csv")
+    assert [w for w in found.warnings if w.startswith("From row 51 of log.csv on, rows hold what is an item elsewhere as shopper")]
+    clean = ingest_bytes("\n".join([header, *rows, ""]).encode(), tmp_path / "b" / "log.csv")
+    plain = [row.replace("u", "").replace("p", "") for row in rows]
+    numbers = ingest_bytes("\n".join([header, *plain, ""]).encode(), tmp_path / "c" / "log.csv")
+    assert not [w for w in (*clean.warnings, *numbers.warnings) if "as shopper" in w]

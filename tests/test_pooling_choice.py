@@ -11,8 +11,9 @@ from core.encoder.items import encode_items
 from core.encoder.pooling import EVENT_WEIGHTS, HALF_LIFE_DAYS, pool_text_profiles
 from core.encoder.pooling_choice import mean_auc, read_acts
 from core.encoder.probe import aucs
+from core.pipeline.encoding import options_in_use
 from core.pipeline.options import ProfileOptions
-from core.pipeline.profiling import options_in_use, profile
+from core.pipeline.profiling import profile
 from core.store import Home
 from tests.encoders import WORDS, save_tiny_encoder
 from tests.worlds import at, publish_world

@@ -167,6 +167,42 @@ def warn_of_strays(connection: Connection) -> Iterator[Message]:
         )
 
 
+def warn_of_swaps(connection: Connection) -> Iterator[Message]:
+    """Say where shoppers and items change places: a log whose ids were apart, and from some row on each is in the other's column."""
+    if not connection.execute("SELECT user_id FROM final.users INTERSECT SELECT item_id FROM final.items LIMIT 1").fetchone():
+        return
+    row = connection.execute(
+        """
+        WITH both_ways AS (SELECT user_id AS id FROM final.users INTERSECT SELECT item_id FROM final.items),
+        seen AS (
+            SELECT user_id AS id, true AS acts, row(source_file, source_row) AS place FROM final.events WHERE user_id IN (FROM both_ways)
+            UNION ALL
+            SELECT item_id, false, row(source_file, source_row) FROM final.events WHERE item_id IN (FROM both_ways)),
+        roles AS (SELECT id, arg_min(acts, place) AS acts FROM seen GROUP BY id),
+        crossed AS (SELECT min(place) AS place FROM seen JOIN roles USING (id) WHERE seen.acts <> roles.acts),
+        later AS (
+            SELECT row(e.source_file, e.source_row) AS place, e.*, u.acts IS FALSE AS is_item, i.acts IS TRUE AS is_user
+            FROM final.events e CROSS JOIN crossed LEFT JOIN roles u ON u.id = e.user_id LEFT JOIN roles i ON i.id = e.item_id
+            WHERE row(e.source_file, e.source_row) >= crossed.place)
+        SELECT arg_min(name, place), arg_min(source_row, place), arg_min(user_id, place) FILTER (is_item AND is_user),
+               arg_min(item_id, place) FILTER (is_item AND is_user)
+        FROM later JOIN file_names ON index = source_file
+        HAVING count(*) FILTER (is_item AND is_user) > 0 AND 2 * count(*) FILTER (is_item OR is_user) >= count(*)
+            AND count(*) <= 0.75 * (SELECT count(*) FROM final.events)
+        """
+    ).fetchone()
+    if row:
+        file, first, user, item = row
+        yield say(
+            "From row {row} of {file} on, rows hold what is an item elsewhere as shopper and a shopper as item, such as {user} and {item}. "
+            "Look whether the columns stand in another order there.",
+            row=first,
+            file=file,
+            user=user,
+            item=item,
+        )
+
+
 def _doubts_of(source: Source) -> Iterator[Message]:
     file, account = source.preview.name, source.account
     yield from source.preview.notes

@@ -120,7 +120,7 @@ def write_quarantine(work: Work) -> None:
                 [name, source.role],
             )
             if n := source.account.broken:
-                fields = len(source.preview.columns)
+                fields = len(source.preview.stored.columns)
                 work.warnings.append(
                     say("{n} lines of {file} do not have {fields} fields and were left out.", n=n, file=name, fields=fields)
                     if n > 1
@@ -162,10 +162,14 @@ def write_merged(work: Work, repeats: list[FilePreview]) -> None:
         WHERE fate = 'merged' ORDER BY source_file, source_row
         """
     )
-    known = {str(s["sha256"]): (str(s["name"]), int(s["rows"])) for s in (work.previous or {}).get("sources", []) if s["role"] == "events"}
-    known = {s.preview.sha256: (s.preview.name, s.rows) for s in work.sources if s.role == "events"} | known
+    known = {
+        str(s.get("identity", s["sha256"])): (str(s["name"]), int(s["rows"]))
+        for s in (work.previous or {}).get("sources", [])
+        if s["role"] == "events"
+    }
+    known = {s.preview.identity: (s.preview.name, s.rows) for s in work.sources if s.role == "events"} | known
     for preview in repeats:
-        name, rows = known[preview.sha256]
+        name, rows = known[preview.identity]
         connection.execute(
             "INSERT INTO final.merged SELECT $file, row, 'duplicates', 'row ' || row || ' of ' || $name || ', which has the same bytes'"
             " FROM range(1, $rows + 1) AS t(row)",

@@ -27,7 +27,9 @@ def guess_logs(previews: list[FilePreview], given: RoleMapping) -> list[RoleMapp
     parts = []
     for preview in previews:
         columns = {name: pieces for name, pieces in given.columns.items() if set(pieces) <= set(preview.columns)}
-        own = replace(given, columns=columns, header=given.header if given.header and len(given.header) == len(preview.columns) else None)
+        own = replace(
+            given, columns=columns, header=given.header if given.header and len(given.header) == len(preview.stored.columns) else None
+        )
         parts.append(_complete(preview, "events", own))
     users = [part for part in parts if "user_id" in part.columns and "order_id" in part.columns]
     for preview, part in zip(previews, parts, strict=True):

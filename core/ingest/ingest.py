@@ -20,6 +20,7 @@ from core.ingest.accounts import (
     warn_of_rows,
     warn_of_rules,
     warn_of_strays,
+    warn_of_swaps,
 )
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
 from core.ingest.casting import TimeReading
@@ -90,6 +91,8 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
         tick = ticker(progress, 0.01 + share * place, share, say("looking at {file}", file=Path(path).name))
         previews += _inspect(Path(path), given.events, scratch, tick)
     _check_room(dataset, previews)
+    if named := dict.fromkeys(name for preview in previews for name, _value in preview.folders):
+        warnings.append(say("Columns that were read from the names of folders: {columns}.", columns=", ".join(named)))
     fresh, repeats = _without_repeats(previews, previous, warnings)
     if previous is not None and not fresh and request.items is None and request.users is None and request.facts is None:
         return {**previous, "version": dataset.current()["version"], "warnings": [*warnings, *previous["warnings"]]}
@@ -234,6 +237,8 @@ def _build(
     records = rule_records(rules, counts, totals["rows_read"], before, merged_files, daily)
     warnings.extend(warn_of_rules(records))
     warnings.extend(warn_of_strays(connection))
+    if not {"user_id", "item_id"} <= numbers and {"user_id", "item_id"} <= columns:
+        warnings.extend(warn_of_swaps(connection))
     earlier = [*before.get("earlier_warnings", []), *before.get("warnings", [])]
     return {
         **totals,
@@ -294,29 +299,29 @@ def _check_root(path: Path, roots: tuple[Path, ...]) -> None:
 def _without_repeats(
     previews: list[FilePreview], previous: dict[str, Any] | None, warnings: list[str]
 ) -> tuple[list[FilePreview], list[FilePreview]]:
-    known = {s["sha256"]: s["name"] for s in (previous or {}).get("sources", []) if s["role"] == "events"}
+    known = {s.get("identity", s["sha256"]): s["name"] for s in (previous or {}).get("sources", []) if s["role"] == "events"}
     fresh: list[FilePreview] = []
     repeats: list[FilePreview] = []
     for preview in previews:
-        if preview.sha256 in known:
+        if preview.identity in known:
             warnings.append(
                 say(
                     "{file} holds the same bytes as {known}, which is already in; its rows were not doubled.",
                     file=preview.name,
-                    known=known[preview.sha256],
+                    known=known[preview.identity],
                 )
             )
             repeats.append(preview)
         else:
-            known[preview.sha256] = preview.name
+            known[preview.identity] = preview.name
             fresh.append(preview)
     return fresh, repeats
 
 
 def _count_repeats(repeats: list[FilePreview], work: Work) -> int:
-    rows = {s.preview.sha256: s.rows for s in work.sources}
-    rows |= {s["sha256"]: s["rows"] for s in (work.previous or {}).get("sources", []) if s["role"] == "events"}
-    return sum(int(rows[preview.sha256]) for preview in repeats)
+    rows = {s.preview.identity: s.rows for s in work.sources}
+    rows |= {s.get("identity", s["sha256"]): s["rows"] for s in (work.previous or {}).get("sources", []) if s["role"] == "events"}
+    return sum(int(rows[preview.identity]) for preview in repeats)
 
 
 def _name_files(work: Work) -> None:

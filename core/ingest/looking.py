@@ -72,11 +72,15 @@ def open_dates(previews: list[FilePreview], columns: tuple[str, ...], most: int)
 
 def _values(preview: FilePreview, column: str, most: int) -> Iterator[pa.Array]:
     """Yield the values of a column as text, '' for none; all of a Parquet file, the first `most` rows of any other."""
+    if column in dict(preview.folders):
+        yield pa.array([dict(preview.folders)[column]])
+        return
+    preview = preview.stored
     if preview.path == preview.given:
         yield from _read(preview, column, most)
         return
     with scratch_below() as scratch:  # what the preview was made from is gone
-        again = inspect_files(Path(preview.given), scratch=scratch, most=most)[0]
+        again = inspect_files(Path(preview.given), scratch=scratch, most=most)[0].stored
         yield from _read(again, column, most)
 
 

@@ -3,6 +3,7 @@
 import glob
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from core.errors import FileError
 
@@ -46,6 +47,8 @@ _STRAY = frozenset(
     }
 )
 """Endings that no table of events has. A .log may be one, and is read when it is named itself."""
+_FOLDER = re.compile(r"([^\W\d]\w*)=(.*)")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 WILD = re.compile(r"[\[*?]")
 
 
@@ -75,6 +78,18 @@ def files_of(pattern: str) -> list[Path]:
     if not found:
         raise FileError("No file matches {pattern!r}; check the path.", pattern=pattern)
     return found
+
+
+def folder_columns(path: Path) -> tuple[tuple[str, str], ...]:
+    """Return the columns that the names of a file's folders give, as Spark and Hive write them: `dt=2024-01-31/country=FR`.
+
+    The word for no value, `__HIVE_DEFAULT_PARTITION__`, becomes ''.
+    """
+    found = {}
+    for part in path.parts[:-1]:
+        if named := _FOLDER.fullmatch(part):
+            found[named[1]] = "" if named[2] == _NO_VALUE else unquote(named[2])
+    return tuple(found.items())
 
 
 def strays_of(pattern: str) -> list[str]:

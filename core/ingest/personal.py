@@ -153,15 +153,17 @@ def find_personal(preview: FilePreview) -> list[PersonalColumn]:
 
 def make_shield(preview: FilePreview, part: RoleMapping, cover: Cover) -> Shield | None:
     """Return how the text of a file's rejected rows is covered, None when nothing personal was found or is replaced."""
-    found = find_personal(preview)
+    stored = preview.stored
+    found = find_personal(stored)
     used = {piece for pieces in part.columns.values() for piece in pieces}
-    places = {column: place for place, column in enumerate(preview.columns)}
-    replaced = frozenset(places[piece] for name, pieces in part.columns.items() if name in cover.columns for piece in pieces)
+    places = {column: place for place, column in enumerate(stored.columns)}
+    pieces = (piece for name, pieces in part.columns.items() if name in cover.columns for piece in pieces)
+    replaced = frozenset(places[piece] for piece in pieces if piece in places)
     masked = frozenset(places[hit.column] for hit in found if hit.column not in used)
     if not replaced and not masked:
         return None
     hidden = {hit.kind for hit in found if places[hit.column] in replaced | masked} - {"person"}
-    return Shield(preview.columns, preview.delimiter, replaced, masked - replaced, frozenset(hidden), cover.salt)
+    return Shield(stored.columns, preview.delimiter, replaced, masked - replaced, frozenset(hidden), cover.salt)
 
 
 def tell_personal(preview: FilePreview, part: RoleMapping, cover: Cover) -> Iterator[Message]:

@@ -1,6 +1,6 @@
 """What is known of a file after the look at it, and whether it is still the file that was looked at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import FileError
@@ -50,6 +50,8 @@ class FilePreview:
     """Size and time of the given file when it was looked at."""
     notes: tuple[Message, ...] = ()
     """What a person should know of how it was read."""
+    folders: tuple[tuple[str, str], ...] = ()
+    """Columns that the names of the file's folders give, as `dt=2024-01-31` does: the last of `columns`, each with its one value."""
 
     @property
     def name(self) -> str:
@@ -61,6 +63,28 @@ class FilePreview:
     def given(self) -> Path:
         """The file that a person gave."""
         return self.origin or self.path
+
+    @property
+    def stored(self) -> "FilePreview":
+        """The file alone, without the columns of its folders."""
+        if not self.folders:
+            return self
+        own = len(self.columns) - len(self.folders)
+        return replace(self, columns=self.columns[:own], sample=[row[:own] for row in self.sample], folders=())
+
+    @property
+    def identity(self) -> str:
+        """What tells the same rows given twice: the checksum, and the folders, which may say another day of the same bytes."""
+        return "/".join([self.sha256, *(f"{name}={value}" for name, value in self.folders)])
+
+    def with_folders(self, folders: tuple[tuple[str, str], ...]) -> "FilePreview":
+        """Return the preview with columns of folders; one that the file has itself is not taken."""
+        known = {name.strip().casefold() for name in self.columns}
+        new = tuple(pair for pair in folders if pair[0].casefold() not in known)
+        values = [value for _name, value in new]
+        return replace(
+            self, columns=(*self.columns, *(name for name, _value in new)), sample=[[*row, *values] for row in self.sample], folders=new
+        )
 
     def check_unchanged(self) -> None:
         """Compare the given file with what it was when it was looked at.

@@ -10,6 +10,7 @@ from core.ingest.decoding import SAMPLE, Scan, scan_text
 from core.ingest.dialect import find_dialect, header_names, split_lines
 from core.ingest.json_rows import find_layout, read_json_rows
 from core.ingest.kinds import file_kind
+from core.ingest.paths import folder_columns
 from core.ingest.preview import SAMPLE_ROWS, FilePreview, check_stamp, one_column, stamp_of
 from core.ingest.reading_parquet import inspect_parquet
 from core.ingest.scratch import Scratch, scratch_below
@@ -57,7 +58,8 @@ def inspect_files(
         check_stamp(path, stamp)  # a file that is being written looks damaged
         raise
     check_stamp(path, stamp)
-    return tuple(replace(preview, origin=path, stamp=stamp) for preview in previews)
+    folders = folder_columns(path)
+    return tuple(replace(preview, origin=path, stamp=stamp).with_folders(folders) for preview in previews)
 
 
 def inspect_file(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -62,6 +63,7 @@ class Source:
             "delimiter": preview.delimiter,
             "header": preview.has_header,
             "columns": list(preview.columns),
+            **({"identity": preview.identity} if preview.folders else {}),
         }
 
 
@@ -117,12 +119,15 @@ def stage_file(
     Raises:
         FileError: The file is damaged, or changed while it was read.
     """
-    wanted = list(dict.fromkeys(piece for pieces in mapping.columns.values() for piece in pieces))
+    folders = dict(preview.folders)
+    wanted = [piece for piece in dict.fromkeys(chain.from_iterable(mapping.columns.values())) if piece not in folders]
     account = Accounting()
+    _put_folders(connection, preview)
+    cell = {piece: f"known(c{place})" for place, piece in enumerate(wanted)}
+    cell |= {name: f"(SELECT cell FROM folder_cells WHERE place = {place})" for place, name in enumerate(folders)}  # noqa: S608 - places only
+    given, preview = preview, preview.stored
     targets = ", ".join(identifier(name) for name in mapping.columns)
-    cells = {
-        name: joined_value(name, [f"known(c{wanted.index(piece)})" for piece in pieces], pieces) for name, pieces in mapping.columns.items()
-    }
+    cells = {name: joined_value(name, [cell[piece] for piece in pieces], pieces) for name, pieces in mapping.columns.items()}
     if {"user_id", "anonymous_id"} <= cells.keys():
         user, device = cells["user_id"], cells["anonymous_id"]
         cells |= {
@@ -185,7 +190,17 @@ def stage_file(
             "{file} has {rows} rows but {found} were read; export it again.", file=preview.name, rows=rows, found=found + account.broken
         )
     keep_rejects(connection, role, index, account)
-    return Source(index, role, preview, mapping, rows, account)
+    return Source(index, role, given, mapping, rows, account)
+
+
+def _put_folders(connection: Connection, preview: FilePreview) -> None:
+    """Make `folder_cells` (place, cell): what the names of a file's folders say, as bound values."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE folder_cells (place INTEGER, cell VARCHAR)")
+    for place, (_name, value) in enumerate(preview.folders):
+        connection.execute(
+            f"INSERT INTO folder_cells SELECT ?, CASE WHEN trim(v) NOT IN {_NULLS} THEN trim(v) END FROM (SELECT ? AS v)",  # noqa: S608 - a fixed list
+            [place, value],
+        )
 
 
 def _stage_text(connection: Connection, preview: FilePreview, wanted: list[str], account: Accounting, statement: str, tick: Tick) -> None:
@@ -246,6 +261,7 @@ def fetch_lines(
         take: Receives each batch.
         connection: Used for Parquet, whose text is the row as JSON.
     """
+    preview = preview.stored
     if preview.kind == "parquet":
         names, leaves = _parquet_columns(preview)
         connection.register("asked", pa.table({"n": pa.array(rows)}))

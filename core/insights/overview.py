@@ -7,8 +7,12 @@ all purchases of one user at one instant. Days are those of the display time zon
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.insights.scope import EVERYTHING, Scope, answer
-from core.insights.statement import Answer
+import pyarrow as pa
+
+from core.insights import counted
+from core.insights.chosen import chosen
+from core.insights.scope import EVERYTHING, Scope, answer, described
+from core.insights.statement import Answer, ask
 from core.store import Log
 
 GAP_MINUTES = 30
@@ -38,7 +42,7 @@ SELECT count(*) AS events,
 FROM acts
 """
 
-TREND_SQL = """
+_PERIODS_SQL = """
 WITH acts AS (
     SELECT date_trunc($grain, event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::TIMESTAMP AS period, user_id, event_type, revenue,
            coalesce(order_id, user_id || ' ' || event_time::VARCHAR) AS order_key
@@ -49,7 +53,8 @@ WITH acts AS (
            count(DISTINCT order_key) FILTER (event_type = 'purchase') AS orders,
            coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0)::DOUBLE AS revenue
     FROM acts GROUP BY period
-), bounds AS (
+)"""
+_TREND_SQL = """, bounds AS (
     SELECT min(period) AS first_period, max(period) AS last_period,
            $since AT TIME ZONE 'UTC' AT TIME ZONE $zone AS since, $until AT TIME ZONE 'UTC' AT TIME ZONE $zone AS until
     FROM counted
@@ -65,29 +70,34 @@ CROSS JOIN bounds LEFT JOIN counted USING (period)
 ORDER BY period
 """
 
+TREND_SQL = _PERIODS_SQL + _TREND_SQL
+
 MIX_SQL = """
 SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(DISTINCT user_id) AS users, count(*) / sum(count(*)) OVER () AS share
 FROM history WHERE event_time >= $since AND event_time < $until
 GROUP BY event_type ORDER BY events DESC, event_type
 """
 
-CATEGORIES_SQL = """
+_BY_CATEGORY_SQL = """
 WITH acts AS (
     SELECT coalesce(c.category, '') AS category, h.user_id, h.item_id, h.event_type, h.revenue
     FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
     WHERE h.event_time >= $since AND h.event_time < $until AND h.item_id IS NOT NULL
-)
-SELECT category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
-       count(*) FILTER (event_type IN ('view', 'click')) AS views,
-       count(*) FILTER (event_type = 'cart') AS carts,
-       count(*) FILTER (event_type = 'purchase') AS purchases,
-       count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
-       count(DISTINCT user_id) FILTER (event_type = 'purchase') / count(DISTINCT user_id) AS buyer_rate,
-       sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue,
-       (sum(revenue) FILTER (event_type = 'purchase') / sum(sum(revenue) FILTER (event_type = 'purchase')) OVER ())::DOUBLE AS revenue_share
-FROM acts GROUP BY category
-ORDER BY revenue DESC NULLS LAST, purchases DESC, users DESC, category
+), counted AS (
+    SELECT category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
+           count(*) FILTER (event_type IN ('view', 'click')) AS views,
+           count(*) FILTER (event_type = 'cart') AS carts,
+           count(*) FILTER (event_type = 'purchase') AS purchases,
+           count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+           sum(revenue) FILTER (event_type = 'purchase') AS revenue
+    FROM acts GROUP BY category
+)"""
+_CATEGORIES_SQL = """
+SELECT category, items, users, views, carts, purchases, buyers, buyers / users AS buyer_rate, revenue::DOUBLE AS revenue,
+       (revenue / sum(revenue) OVER ())::DOUBLE AS revenue_share
+FROM counted ORDER BY counted.revenue DESC NULLS LAST, purchases DESC, users DESC, category
 """
+CATEGORIES_SQL = _BY_CATEGORY_SQL + _CATEGORIES_SQL
 
 HOURS_SQL = """
 WITH acts AS (
@@ -139,7 +149,9 @@ def previous(period: Period, log: Log) -> Period | None:
 
 def figures(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     """One row: events, users, sessions, buyers, buying_sessions, orders, revenue (NULL without prices)."""
-    return _answer(log, FIGURES_SQL, period, scope)
+    if (acts := chosen(log, scope)) is None:
+        return _answer(log, FIGURES_SQL, period, scope)
+    return Answer(counted.figures(acts, period.since, period.until, period.gap_minutes), _shown(FIGURES_SQL, period, scope))
 
 
 def trend(log: Log, period: Period, grain: str, scope: Scope = EVERYTHING) -> Answer:
@@ -147,24 +159,49 @@ def trend(log: Log, period: Period, grain: str, scope: Scope = EVERYTHING) -> An
 
     A period is `partial` when more than 1/24 of it lies outside the log or the chosen dates. `grain` is `day` or `week`.
     """
-    return _answer(log, TREND_SQL, period, scope, grain="week" if grain == "week" else "day")
+    grain = "week" if grain == "week" else "day"
+    if (acts := chosen(log, scope)) is None:
+        return _answer(log, TREND_SQL, period, scope, grain=grain)
+    rows = counted.periods(log, acts, period.since, period.until, period.zone, grain)
+    return _finish(log, rows, _TREND_SQL, _shown(TREND_SQL, period, scope, grain=grain), period, grain=grain)
 
 
 def event_mix(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     """One row per kind of event: events, users, share of all events."""
-    return _answer(log, MIX_SQL, period, scope)
+    if (acts := chosen(log, scope)) is None:
+        return _answer(log, MIX_SQL, period, scope)
+    return Answer(counted.event_mix(acts, period.since, period.until), _shown(MIX_SQL, period, scope))
 
 
 def categories(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     """One row per category ('' = unknown): items, users, views, carts, purchases, buyers, buyer_rate, revenue, revenue_share."""
-    return _answer(log, CATEGORIES_SQL, period, scope)
+    if (acts := chosen(log, scope)) is None:
+        return _answer(log, CATEGORIES_SQL, period, scope)
+    rows = counted.categories(log, acts, period.since, period.until)
+    return _finish(log, rows, _CATEGORIES_SQL, _shown(CATEGORIES_SQL, period, scope), period)
 
 
 def hours(log: Log, period: Period, act: str = "all", scope: Scope = EVERYTHING) -> Answer:
     """Events by weekday (1 = Monday) and hour of the display zone; `act` is a kind of event or `all`."""
-    return _answer(log, HOURS_SQL, period, scope, act=act)
+    if (acts := chosen(log, scope)) is None:
+        return _answer(log, HOURS_SQL, period, scope, act=act)
+    return Answer(counted.hours(log, acts, period.since, period.until, period.zone, act), _shown(HOURS_SQL, period, scope, act=act))
 
 
 def _answer(log: Log, sql: str, period: Period, scope: Scope, **more: object) -> Answer:
-    values = {"since": period.since, "until": period.until, "zone": period.zone, "gap_minutes": period.gap_minutes, **more}
-    return answer(log, sql, values, scope)
+    return answer(log, sql, {**_values(period), **more}, scope)
+
+
+def _finish(log: Log, rows: pa.Table, sql: str, shown: str, period: Period, **more: object) -> Answer:
+    """Run the end of a statement on rows that were counted on the sorted copy."""
+    with log.history() as connection:
+        connection.register("counted_rows", rows)
+        return Answer(ask(connection, "WITH counted AS (SELECT * FROM counted_rows)" + sql, {**_values(period), **more}).table, shown)
+
+
+def _shown(sql: str, period: Period, scope: Scope, **more: object) -> str:
+    return described(sql, {**_values(period), **more}, scope)
+
+
+def _values(period: Period) -> dict[str, object]:
+    return {"since": period.since, "until": period.until, "zone": period.zone, "gap_minutes": period.gap_minutes}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.insights.statement import Answer, ask, literal
+from core.insights.statement import Answer, ask, fill, literal
 from core.store import Connection, Log, identifier
 
 NARROWED_SQL = "CREATE OR REPLACE TEMP VIEW history AS SELECT * FROM main.events WHERE {condition}"
@@ -81,6 +81,12 @@ def answer(
     with narrowed(log, scope, tables) as connection:
         found = ask(connection, sql, values)
     return found if scope.is_everything else Answer(found.table, shown(found.sql, scope))
+
+
+def described(sql: str, values: Mapping[str, object], scope: Scope = EVERYTHING) -> str:
+    """The statement that gives the rows of a question, with its values and the choice of its scope filled in."""
+    filled = fill(sql, values)
+    return filled if scope.is_everything else shown(filled, scope)
 
 
 def shown(sql: str, scope: Scope) -> str:

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from core.artifacts import read_arrays, read_table, write_table
 from core.errors import NotFoundError, StorageError
+from core.pipeline.encoding import PROFILE_BLOCKS
 from core.pipeline.options import ProfileOptions
-from core.pipeline.profiling import PROFILE_BLOCKS
 from core.pipeline.telling import Result, about
 from core.pipeline.updating import earlier_run, tell_moves
 from core.schema import Progress, silent

@@ -16,12 +16,15 @@ EVENT_TABLES = {
     "events": "SELECT * FROM events ORDER BY event_time, source_file, source_row, event_type",
     "items": "SELECT * FROM items ORDER BY item_id",
     "users": "SELECT * FROM users ORDER BY user_id",
+    "item_facts": "SELECT * FROM item_facts ORDER BY item_id",
     "quarantine": "SELECT * FROM quarantine ORDER BY source_file, source_row, rule",
     "merged": "SELECT * FROM merged ORDER BY source_file, source_row",
     "sessions": "SELECT session_id, user_id, started, ended, events, COALESCE(touched.items, 0) AS items, purchases, revenue FROM sessions"
     " LEFT JOIN (SELECT user_id, session_id, count(DISTINCT item_id) AS items FROM events GROUP BY ALL) AS touched"
     " USING (user_id, session_id) ORDER BY session_id, user_id",
 }
+NOT_ALWAYS = ("merged", "item_facts")
+"""Not in versions that were ingested before merged rows were kept, or without a file of facts."""
 RUN_TABLES = {
     "features": ("profiles", "counts.parquet"),
     "profile_drift": ("profiles", "drift.parquet"),
@@ -72,8 +75,9 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
             progress(place / len(names), say("writing {table}", table=name))
             target = folder / f"{name}.{form}"
             if name in EVENT_TABLES:
-                if name == "merged" and not _has_table(version / EVENTS_FILE, name):  # ingested before merged rows were kept
-                    warnings.append(say("{table} is not there: the dataset was ingested before it was kept.", table=name))
+                if name in NOT_ALWAYS and not _has_table(version / EVENTS_FILE, name):
+                    if name == "merged":
+                        warnings.append(say("{table} is not there: the dataset was ingested before it was kept.", table=name))
                     continue
                 rows = _stream_query(version / EVENTS_FILE, EVENT_TABLES[name], target, form)
             else:

@@ -293,6 +293,15 @@ def allowed_path(home: Home, text: str) -> Path:
     return path
 
 
+def allowed_folder(home: Home, text: str) -> Path:
+    """Resolve the typed path of a folder as `allowed_paths` does.
+
+    Raises:
+        FileError: It does not exist, or lies elsewhere.
+    """
+    return _allowed(home, text)
+
+
 def _allowed(home: Home, text: str) -> Path:
     try:
         path = Path(text.strip()).expanduser().resolve(strict=True)

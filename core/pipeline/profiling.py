@@ -4,9 +4,10 @@ import time
 from datetime import datetime
 
 from core.artifacts import write_arrays, write_table
-from core.errors import CoreError, GateError, NotFoundError, StorageError
+from core.errors import GateError
 from core.messages import say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, NO_TEXT
+from core.pipeline.encoding import check_blocks
 from core.pipeline.options import ProfileOptions
 from core.pipeline.pictures import PictureProfiles, picture_folder
 from core.pipeline.pooling import settle_pooling
@@ -15,18 +16,6 @@ from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, RunDraft
-
-PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image", "facts")
-
-
-def check_blocks(blocks: tuple[str, ...]) -> None:
-    """Make sure that all blocks are known.
-
-    Raises:
-        CoreError: One is not.
-    """
-    if unknown := set(blocks) - set(PROFILE_BLOCKS):
-        raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
 
 
 def profile(
@@ -80,17 +69,6 @@ def profile(
             _add_facts(log, options, draft)
         tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
     return about(dataset, "profiles", draft.run_id)
-
-
-def options_in_use(dataset: Dataset) -> ProfileOptions:
-    """Return what the profiles on screen were made with, else the product's default; device and limits are for each call to say."""
-    try:
-        run = dataset.current()["runs"].get("profiles")
-        config = dataset.run_manifest("profiles", run)["config"] if run else {}
-        kept = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts", "half_life") if name in config}
-        return ProfileOptions(blocks=tuple(config["blocks"]), **kept) if config else ProfileOptions()
-    except (NotFoundError, StorageError, KeyError):  # none yet, or a damaged one, which will be made again
-        return ProfileOptions()
 
 
 def _add_graph(log: Log, draft: RunDraft) -> None:

@@ -29,6 +29,9 @@ VERBS = {
     "backtest": "backtest",
     "learning": "learn",
     "answers": "answer",
+    "explanations": "explain",
+    "uplift": "uplift",
+    "robustness": "robustness",
 }
 RENAMED = {"horizon_hours": "horizon", "look_back_days": "look-back", "source_cutoff": "from-cutoff"}
 """Settings whose option has another name; all others are called as the setting."""
@@ -61,6 +64,9 @@ def command_of(dataset: str, kind: str, record: Mapping[str, Any]) -> list[str]:
             words += [option, f"{float(value):g}h"]
         else:
             words += [option, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
+    if kind in ("explanations", "robustness"):
+        words += ["--run", str((record.get("inputs") or {}).get("propensity"))]
+        return words  # the cutoff is that of the run
     if kind == "transfer":
         words += ["--from", str((record.get("inputs") or {}).get("source"))]
     return [*words, "--cutoff", str(record["cutoff"])] if record.get("cutoff") else words
@@ -72,6 +78,10 @@ def why_not(kind: str, record: Mapping[str, Any]) -> Message | None:
         return say("A map keeps shoppers where the map before it put them, so it rests on more than the data.")
     if kind == "answers":
         return say("It rests on what people answered, which is kept beside the data.")
+    if kind in ("explanations", "robustness"):
+        return say("It rests on a run of purchase chances and its kept model, not on the data alone.")
+    if kind == "uplift":
+        return say("It rests on a file of who was treated, which is kept by whoever gave it.")
     if kind == "profiles" and (record.get("update") or {}).get("after"):
         return say("These profiles were carried on from earlier ones, so they rest on more than the data.")
     return None

@@ -11,6 +11,7 @@ from core.store.dataset import CURRENT, Dataset
 from core.store.home import Home
 from core.store.log import Log
 from core.store.publishing import RunDraft
+from core.store.sorting import NO_REVENUE, NONE, REVENUE_UNIT, SortedEvents, sort_events, sorted_events
 from core.store.tables import EVENT_TYPES_SQL, EVENTS_FILE, NEVER_NULL, TABLES_SQL, events_sql, session_name
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "EVENTS_FILE",
     "EVENT_TYPES_SQL",
     "NEVER_NULL",
+    "NONE",
+    "NO_REVENUE",
+    "REVENUE_UNIT",
     "TABLES_SQL",
     "THREADS",
     "Began",
@@ -26,6 +30,7 @@ __all__ = [
     "Home",
     "Log",
     "RunDraft",
+    "SortedEvents",
     "code_commit",
     "connect",
     "events_sql",
@@ -35,5 +40,7 @@ __all__ = [
     "reading",
     "scalar",
     "session_name",
+    "sort_events",
+    "sorted_events",
     "storage_error",
 ]

@@ -95,7 +95,12 @@ class Dataset:
             until=until or last + timedelta(microseconds=1),
             columns_present=frozenset(manifest["columns_present"]),
             time_resolution_seconds=int(manifest.get("time_resolution_seconds", 1)),
+            sorted_path=self.sorted_path(version),
         )
+
+    def sorted_path(self, version: str | None = None) -> Path:
+        """Return the folder of the sorted copy of a version (default: the current one), whether it is made yet or not."""
+        return self.path / "sorted" / self.version_path(version).name
 
     @contextmanager
     def new_version(self) -> Iterator[RunDraft]:

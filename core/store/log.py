@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Log:
     """Canonical event columns that the source really had."""
     time_resolution_seconds: int = 1
     """1, or 86400 for a log that knows only days."""
+    sorted_path: Path | None = field(default=None, compare=False, repr=False)
+    """Where the sorted copy of the events lies, once it is made (see `core.store.sorting`)."""
 
     @contextmanager
     def history(self, cutoff: datetime | None = None) -> Iterator[Connection]:

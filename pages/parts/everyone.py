@@ -7,7 +7,7 @@ from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
 from pages.parts.text import _, percent, plain, said
-from pages.parts.words import column_word, group_word
+from pages.parts.words import column_word, feature_word, group_word
 
 SHOWN = 12
 
@@ -38,7 +38,26 @@ def over_all(here: Screen) -> None:
         high=list(table["high"]),
     )
     frame.chart(figure, table, "importance", _("What the model looks at over all shoppers"))
+    _dependence(here)
     _groups(here)
+
+
+def _dependence(here: Screen) -> None:
+    table: pd.DataFrame = state.ask(screens.run_table, here, "explanations", "dependence").to_pandas()
+    if not len(table):
+        return
+    st.subheader(_("How the chance goes with single counts"))
+    renamed = table.rename(columns={"value": "given", "mean": "value"})
+    parts = [(feature_word(str(name)), part) for name, part in renamed.groupby("feature", sort=False) if len(part) > 1]
+    if parts:
+        figure = charts.small_lines(parts, "given", _("mean chance"), ".1%", state.look())
+        frame.chart(figure, table, "dependence", _("How the chance goes with single counts"))
+    st.caption(
+        _(
+            "The mean chance of all shoppers of the test window if one count were the same for everybody and all else stayed as it is; the "
+            "band is the 95% interval of that mean. It shows what the model makes of a count, not what changing it would do."
+        )
+    )
 
 
 def _groups(here: Screen) -> None:

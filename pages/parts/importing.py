@@ -81,6 +81,7 @@ def import_form() -> None:
             uploads[role] = cell.file_uploader(
                 _(ROLE_WORDS[role]), type=KINDS, key=f"upload-{role}-{turn}", accept_multiple_files=role == "events"
             )
+    facts = _facts_field(by_path, turn)
     try:
         found: dict[str, tuple[Path, ...]] = {}
         for role in ROLE_WORDS:
@@ -96,12 +97,33 @@ def import_form() -> None:
             if found:
                 st.info(_("An event log is needed as well."))
             return
+        further = _facts_file(facts)
         files = Files(found["events"], *(found[role][0] if role in found else None for role in ("items", "users")))
         record = mapping_form(files, state.dataset_name())
     except CoreError as error:
         st.error(plain(said(error)))
         return
-    _start(files, record, files.events[0].name)
+    _start(files, record, files.events[0].name, further)
+
+
+def _facts_field(by_path: bool, turn: int) -> Any:
+    """Ask for further facts of items: the upload, the typed path, or nothing."""
+    with st.expander(_("Further facts of items (optional)")):
+        st.caption(
+            _(
+                "A table with an item id and any other columns, such as material, margin or season. They can become a block of the "
+                "shoppers' profiles; columns that look personal are left out."
+            )
+        )
+        if by_path:
+            return st.text_input(_("Facts of items"), key=f"path-facts-{turn}", placeholder="/…/facts.csv").strip()
+        return st.file_uploader(_("Facts of items"), type=KINDS, key=f"upload-facts-{turn}")
+
+
+def _facts_file(given: Any) -> Path | None:
+    if not given:
+        return None
+    return intake.allowed_path(state.home(), given) if isinstance(given, str) else _spooled("facts", [given])[0]
 
 
 def _last_import() -> Job | None:
@@ -119,7 +141,7 @@ def _outcome(job: Job) -> None:
         st.error(plain(said(job.error or _("It stopped without a word."))))
 
 
-def _start(files: Files, record: dict[str, Any], shown: str) -> None:
+def _start(files: Files, record: dict[str, Any], shown: str, facts: Path | None) -> None:
     home = state.home()
     cells = st.columns([3, 3, 2, 3], vertical_alignment="bottom")
     name = slug(cells[0].text_input(_("Name of the data set"), value=slug(shown.split(".")[0]), key=f"name-{shown}"))
@@ -155,11 +177,13 @@ def _start(files: Files, record: dict[str, Any], shown: str) -> None:
     ]
     for role, path in files.roles()[1:]:
         argv += [f"--{role}", str(path)]
-    every = [*files.events, *(path for _role, path in files.roles()[1:])]
+    if facts is not None:
+        argv += ["--facts", str(facts)]
+    every = [*files.events, *(path for _role, path in files.roles()[1:]), *([facts] if facts else [])]
     job = start_job(home, argv, _("Importing {name}", name=name))
     intake.note_uploads(home, job, [mapping, *(path for path in every if path.is_relative_to(folder))])
     state.await_dataset(name)
-    for role in ROLE_WORDS:
+    for role in (*ROLE_WORDS, "facts"):
         state.drop(f"spooled-{role}")
     state.put("import-turn", int(state.flag("import-turn") or 0) + 1)
     state.put("import-job", (job, name))

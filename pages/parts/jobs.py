@@ -24,6 +24,8 @@ STAGES = {
     "learn": "learning from few labels",
     "ask": "learning from answers",
     "explain": "explaining chances over all shoppers",
+    "uplift": "measuring what a campaign changed",
+    "robustness": "scoring from damaged logs",
 }
 
 

@@ -28,6 +28,8 @@ RUN_KIND_WORDS = {
     "learning": "learning from few labels",
     "answers": "answers to a question",
     "explanations": "what chances rest on",
+    "uplift": "effect of a campaign",
+    "robustness": "chances from a worse log",
 }
 FIGURE_WORDS = {
     "category macro_auc": "AUC by category",
@@ -57,6 +59,18 @@ FIGURE_WORDS = {
     "both all": "AUC of counts and profiles, all labels",
     "lightgbm few": "AUC of LightGBM, fewest labels",
     "lightgbm all": "AUC of LightGBM, all labels",
+    "effect": "effect, adjusted",
+    "plain": "plain difference",
+    "past": "effect before the start",
+    "told_apart": "AUC of treated against others",
+    "t auuc": "AUUC of the T-learner",
+    "t qini": "Qini of the T-learner",
+    "x auuc": "AUUC of the X-learner",
+    "x qini": "Qini of the X-learner",
+    "auc sound": "AUC of the log as it is",
+    "auc lost drop": "AUC lost when half of the events are lost",
+    "auc lost jitter": "AUC lost when times move by a week",
+    "auc lost swap": "AUC lost when half of the items are other ones",
 }
 
 

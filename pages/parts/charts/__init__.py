@@ -7,6 +7,7 @@ from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, tem
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
 from pages.parts.charts.room import backtest, by_labels
 from pages.parts.charts.series import bars, contrast, days, heat, missing, shares, timeline, trend, waterfall
+from pages.parts.charts.uplift import gaps, small_lines, two_groups, uplift_curve
 
 __all__ = [
     "DARK",
@@ -23,6 +24,7 @@ __all__ = [
     "days",
     "flow",
     "gains",
+    "gaps",
     "heat",
     "histogram",
     "learning",
@@ -38,11 +40,14 @@ __all__ = [
     "shares",
     "shares_grid",
     "slot",
+    "small_lines",
     "spans",
     "steps",
     "template",
     "timeline",
     "trend",
+    "two_groups",
+    "uplift_curve",
     "waterfall",
     "zoomed",
 ]

@@ -1,0 +1,160 @@
+"""The acts of a scope as arrays of the sorted copy, for questions whose windows and joins would sort the whole log."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.insights.scope import Scope
+from core.store import NO_REVENUE, REVENUE_UNIT, Connection, Log, SortedEvents, fetch, identifier, sorted_events
+
+Array = npt.NDArray[Any]
+DAY = 86_400_000_000
+"""Microseconds."""
+
+OFFSETS_SQL = """
+SELECT epoch_us(instant AT TIME ZONE 'UTC' AT TIME ZONE $zone) - epoch_us(instant) AS shift FROM asked_instants
+"""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The n acts of a scope, by shopper and time."""
+
+    events: SortedEvents
+    places: Array | None
+    """Whether each act of the log belongs to the scope (N,), or None when all do."""
+
+    def column(self, name: str) -> Array:
+        """One column of the acts (n,), see `SortedEvents`."""
+        values = np.asarray(self.events.column(name))
+        return values if self.places is None else values[self.places]
+
+    def code(self, kind: str) -> int:
+        """Place of a kind of event, or one that no act has."""
+        kinds = self.events.kinds()
+        return kinds.index(kind) if kind in kinds else len(kinds)
+
+
+def chosen(log: Log, scope: Scope) -> Chosen | None:
+    """Find the acts of a scope, or None when the log has no sorted copy (yet)."""
+    events = sorted_events(log.sorted_path)
+    if events is None:
+        return None
+    time = np.asarray(events.column("time"))
+    until = micros(log.until) if scope.until is None else min(micros(log.until), micros(scope.until))
+    tests = []
+    if until <= int(time.max(initial=0)):
+        tests.append(time < until)
+    if scope.since is not None:
+        tests.append(time >= micros(scope.since))
+    if scope.event_types:
+        wanted = np.array([kind in scope.event_types for kind in events.kinds()])
+        tests.append(wanted[np.asarray(events.column("kind"))])
+    with log.history() as connection:
+        for column, value in (("category", scope.category), ("brand", scope.brand)):
+            if value is not None:
+                tests.append(_of_items(connection, events, column, value))
+        if scope.attribute is not None:
+            name, wanted_value = scope.attribute
+            sql = f"SELECT user_id FROM users WHERE {identifier(name)}::VARCHAR = $value"  # noqa: S608 - a slug
+            tests.append(_of_users(events, fetch(connection, sql, {"value": wanted_value})))
+    if scope.members is not None:
+        tests.append(_of_users(events, scope.members))
+    return Chosen(events, np.logical_and.reduce(tests) if tests else None)
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 of an instant in UTC."""
+    return (instant - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+
+
+def numbers_of(ids: pa.ChunkedArray, wanted: pa.ChunkedArray) -> Array:
+    """Numbers of wanted ids, those that are not known left out."""
+    found = pc.index_in(wanted.cast(ids.type), value_set=ids)
+    return np.asarray(found.drop_null().to_numpy())
+
+
+def item_labels(connection: Connection, acts: Chosen, column: str) -> tuple[list[str], Array]:
+    """Labels of a column of the catalogue, and of each item the place of its label, -1 without one; one more, -1, for acts without item."""
+    sql = f"SELECT item_id, {identifier(column)} AS label FROM catalogue WHERE {identifier(column)} IS NOT NULL"  # noqa: S608 - a slug
+    table = fetch(connection, sql)
+    ids = acts.events.items()
+    labels = pc.unique(table["label"])
+    codes = pc.index_in(table["label"], value_set=labels).to_numpy()
+    numbers = pc.index_in(table["item_id"].cast(ids.type), value_set=ids)
+    known = np.asarray(numbers.is_valid())
+    of_items = np.full(len(ids) + 1, -1, dtype=np.int32)
+    of_items[np.asarray(numbers.fill_null(0))[known]] = codes[known]
+    return labels.to_pylist(), of_items
+
+
+def local(log: Log, time: Array, zone: str) -> Array:
+    """Times of UTC as a clock of a zone shows them, in microseconds since 1970."""
+    if zone == "UTC" or not len(time):
+        return time
+    with log.history() as connection:
+        hours = np.arange(int(time.min()) // (DAY // 24), int(time.max()) // (DAY // 24) + 2) * (DAY // 24)
+        shifts = _shifts(connection, zone, hours)
+        begins, offsets = [hours[0]], [shifts[0]]
+        for place in np.flatnonzero(shifts[1:] != shifts[:-1]):  # an hour in which the clocks were changed, told to the second
+            seconds = hours[place] + np.arange(1, 3601) * 1_000_000
+            inside = _shifts(connection, zone, seconds)
+            before = np.concatenate([[shifts[place]], inside[:-1]])
+            begins += list(seconds[inside != before])
+            offsets += list(inside[inside != before])
+    if len(offsets) == 1:
+        return time + offsets[0]
+    return time + np.array(offsets)[np.searchsorted(np.array(begins), time, side="right") - 1]
+
+
+def changes(*columns: Array) -> Array:
+    """Whether an act differs from the one before in any column (n,); the first does."""
+    found = np.ones(len(columns[0]), dtype=bool)
+    if len(found):
+        found[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return found
+
+
+def money(revenue: Array) -> int | None:
+    """Sum of revenue in ten-thousandths, None when no act has any."""
+    known = revenue[revenue != NO_REVENUE]
+    return int(known.sum()) if len(known) else None
+
+
+def as_double(ten_thousandths: int | None) -> float | None:
+    """A sum of revenue as DuckDB casts a decimal to a double."""
+    if ten_thousandths is None or abs(ten_thousandths) <= 2**53:
+        return None if ten_thousandths is None else ten_thousandths / REVENUE_UNIT
+    whole, rest = divmod(abs(ten_thousandths), REVENUE_UNIT)
+    return (1 if ten_thousandths > 0 else -1) * (whole + rest / REVENUE_UNIT)
+
+
+def _shifts(connection: Connection, zone: str, instants: Array) -> Array:
+    connection.register("asked_instants", pa.table({"instant": pa.array(instants, pa.int64()).cast(pa.timestamp("us"))}))
+    return np.asarray(fetch(connection, OFFSETS_SQL, {"zone": zone})["shift"].to_numpy())
+
+
+def _of_users(events: SortedEvents, members: pa.Table) -> Array:
+    ids = events.users()
+    belongs = np.zeros(len(ids), dtype=bool)
+    belongs[numbers_of(ids, members["user_id"])] = True
+    return belongs[np.asarray(events.column("user"))]
+
+
+def _of_items(connection: Connection, events: SortedEvents, column: str, value: str) -> Array:
+    """Acts on items of a category or brand; `""` are those whose item has none (SQL: an act without item is none of them)."""
+    name = identifier(column)
+    condition = f"{name} = $value" if value else f"{name} IS NOT NULL"
+    table = fetch(connection, f"SELECT item_id FROM catalogue WHERE {condition}", {"value": value} if value else None)  # noqa: S608
+    ids = events.items()
+    belongs = np.zeros(len(ids) + 1, dtype=bool)
+    belongs[numbers_of(ids, table["item_id"])] = True
+    if not value:
+        belongs = ~belongs
+        belongs[-1] = not table.num_rows  # NULL NOT IN () is true
+    return belongs[np.asarray(events.column("item"))]
