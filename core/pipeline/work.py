@@ -115,7 +115,6 @@ def recommend(
         "source": options.source,
         "new_only": options.new_only,
         "seed": options.seed,
-        "two_lists": "kept",
         "blocks": list(profile.blocks),
         "model": profile.model,
         **({"picture_model": profile.picture_model, "pictures": profile.pictures} if "image" in profile.blocks else {}),
