@@ -1,7 +1,7 @@
 """Quality and cost of recommendations on the last windows of a log: every source, the blend, popularity, the personal counter.
 
     python -m benchmarks.bench_recommend --home HOME --dataset NAME [--until 2017-12-29] [--cutoffs 3] [--horizon 28d]
-        [--texts tfidf|none] [--sequence] [--fewer FACTOR]
+        [--texts tfidf|none] [--sequence] [--epochs 3]
 
 `repeat` is the personal counter (decay 60 days, filled up with popularity). The published marks for Complete Journey are
 taken with `--until 2017-12-29`: the last test cutoff is then 2017-12-01, the others lie a horizon earlier each. Full ranking,
@@ -114,8 +114,9 @@ def report(log: Log, vectors: ItemVectorsLike | None, options: RecommendOptions,
         told[f"{ground} ratio"] = value / alone[best_name]
         for other in dict.fromkeys((best_name, "repeat", "popularity")):
             row = next(r for r in record["comparisons"] if (r["other"], r["ground"], r["measure"]) == (other, ground, "ndcg@10"))
-            print(f"blend - {other}, {ground}: {row['difference']:+.4f} [{row['low'] or 0:+.4f}, {row['high'] or 0:+.4f}], n {row['n']}, "
-                  f"{value / max(alone[other], 1e-9):.3f} x")  # fmt: skip
+            ratio = f", {value / alone[other]:.3f} x" if alone[other] >= 0.001 else ""
+            reach = f"[{row['low'] or 0:+.4f}, {row['high'] or 0:+.4f}], n {row['n']}"
+            print(f"blend - {other}, {ground}: {row['difference']:+.4f} {reach}{ratio}")
             told[f"{ground} - {other}"] = row["difference"]
     for row in record["trial"]:
         print(f"trial: {row['rate']:.3f} -> {row['expected']:.3f} (lift {row['lift']:.0%}) needs {row['users']:,.0f} shoppers in each arm")

@@ -38,6 +38,7 @@ RUN_TABLES = {
     "propensity_test": ("propensity", "test.parquet"),
     "category_propensity": ("propensity", "categories.parquet"),
     "recommendations": ("recommendations", "recommendations.parquet"),
+    "recommendation_two_lists": ("recommendations", "two_lists.parquet"),
     "recommendation_metrics": ("recommendations", "metrics.parquet"),
 }
 

@@ -24,15 +24,16 @@ class KeptNetwork:
     run: str
     folder: Path
     learned_until: datetime
+    texts: str | None
+    """Fingerprint of the text model that it read items with, None without texts."""
 
 
-def kept_network(dataset: Dataset, until: datetime, card: dict[str, object] | None) -> KeptNetwork | None:
+def kept_network(dataset: Dataset, until: datetime) -> KeptNetwork | None:
     """Find the newest whole run of profiles of this version whose transformer learned nothing from `until` on.
 
     Args:
         dataset: Whose runs.
         until: The earliest cutoff at which the network is to foresee.
-        card: Of the text model in use; a network that read other texts is passed over. None without texts.
     """
     version, found = dataset.version_path().name, None
     end = dataset.log().until
@@ -41,14 +42,23 @@ def kept_network(dataset: Dataset, until: datetime, card: dict[str, object] | No
             record, folder = dataset.run_manifest("profiles", run), dataset.run_path("profiles", run)
             cutoff = record.get("cutoff")
             learned = datetime.fromisoformat(str(cutoff)) if cutoff else end
-            same_texts = (record.get("card") or {}).get("fingerprint") == (card or {}).get("fingerprint")
             if str(record["inputs"]["version"]) != version or not (folder / MODEL_FILE).is_file() or not is_whole(folder):
                 continue
-            if learned <= until and same_texts and (found is None or learned >= found.learned_until):
-                found = KeptNetwork(run, folder, learned)
+            if learned <= until and (found is None or learned >= found.learned_until):
+                found = KeptNetwork(run, folder, learned, (record.get("card") or {}).get("fingerprint"))
         except (StorageError, NotFoundError, KeyError):  # damaged, or of a version that is no longer there
             continue
     return found
+
+
+def open_network(log: Log, texts: TextProfiles, kept: KeptNetwork) -> "Foreseer | None":
+    """Load a kept transformer; None when it read items with another text model than the one in use."""
+    from core.encoder.sequence import load_sequence
+
+    vectors = texts.item_vectors(log.until)
+    if (vectors.card["fingerprint"] if vectors else None) != kept.texts:
+        return None
+    return Foreseer(log, texts, load_sequence(kept.folder, "cpu"), kept.learned_until)
 
 
 class Foreseer:

@@ -84,6 +84,8 @@ def why_not(kind: str, record: Mapping[str, Any]) -> Message | None:
         return say("It rests on a file of who was treated, which is kept by whoever gave it.")
     if kind == "profiles" and (record.get("update") or {}).get("after"):
         return say("These profiles were carried on from earlier ones, so they rest on more than the data.")
+    if kind == "recommendations" and (record.get("inputs") or {}).get("profiles"):
+        return say("A transformer that was kept with profiles foresaw items for these lists, so they rest on more than the data.")
     return None
 
 

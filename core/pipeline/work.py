@@ -17,6 +17,7 @@ from core.jobs import Reporter, start_job
 from core.messages import Message, say
 from core.pipeline.drawing import draw_map
 from core.pipeline.exporting import export_tables
+from core.pipeline.foreseeing import kept_network, open_network
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.outcomes import refresh_audiences
 from core.pipeline.pictures import PictureProfiles, picture_folder
@@ -99,13 +100,15 @@ def recommend(
 ) -> Result:
     """Rank items for every shopper and measure every source against what happened."""
     from core.recommender.options import RecommendOptions
+    from core.recommender.recommend import earliest_cutoff
     from core.recommender.recommend import recommend as make_lists
 
     options, profile = options or RecommendChoice(), untuned(profile or ProfileOptions())
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
-    inputs = {"version": dataset.version_path().name}
+    network = kept_network(dataset, earliest_cutoff(log, settings))
+    inputs = {"version": dataset.version_path().name, **({"profiles": network.run} if network else {})}
     config = {
         "k": options.k,
         "horizon_hours": horizon / timedelta(hours=1),
@@ -125,12 +128,15 @@ def recommend(
             from core.encoder.pictures import fused
 
             vectors = fused(vectors, PictureProfiles(home, log, profile, picture_folder(dataset, profile)).item_vectors(log.until))
-        result = make_lists(log, vectors, settings, progress=part_of(progress, 0.2, 1.0))
+        foresight = open_network(log, texts, network) if network else None
+        result = make_lists(log, vectors, settings, progress=part_of(progress, 0.2, 1.0), foresight=foresight)
         with dataset.new_run(
             "recommendations", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began
         ) as draft:
             write_table(draft.path / "recommendations.parquet", result.recommendations)
             write_table(draft.path / "metrics.parquet", result.metrics)
+            if result.two_lists is not None:
+                write_table(draft.path / "two_lists.parquet", result.two_lists)
             draft.record |= result.record
         run_id = draft.run_id
     elif cutoff is None:

@@ -82,8 +82,10 @@ class Ranker:
             if booster is not None and chosen.any():
                 chance[chosen] = booster.predict(candidates.features[chosen], num_threads=1)
             elif chosen.any():
-                weight = 1 / (1.0 + rank_within(candidates.user[chosen], fixed_values(part_of(candidates, chosen))))
-                chance[chosen] = np.minimum(rate * weight / weight.mean(), 0.99)
+                user = candidates.user[chosen]
+                weight = 1 / (1.0 + rank_within(user, fixed_values(part_of(candidates, chosen))))
+                total = np.bincount(user, weights=weight) / np.maximum(np.bincount(user), 1)
+                chance[chosen] = np.minimum(rate * weight / total[user], 0.99)
         return chance
 
     def weights(self) -> dict[str, dict[str, float]]:

@@ -24,12 +24,12 @@ def mrr_at_k(relevant: list[set[str]], lists: list[list[str]], k: int) -> Values
 
 
 def map_at_k(relevant: list[set[str]], lists: list[list[str]], k: int) -> Values:
-    """Average precision of each user's first `k`, divided by what could be found there (U,)."""
+    """Average precision of each user's first `k` over all relevant items, as trec_eval and ranx count it (U,)."""
     figures = []
     for truth, shown in zip(relevant, lists, strict=True):
         hits = np.array([item in truth for item in shown[:k]], np.float64)
         precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-        figures.append(float((precision * hits).sum()) / min(len(truth), k))
+        figures.append(float((precision * hits).sum()) / len(truth))
     return np.array(figures)
 
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
 
-from core.recommender.blocks import lookup
+from core.recommender.blocks import SparseBlock, lookup
 from core.recommender.candidates import Candidates, rank_within
 from core.recommender.content import Content
-from core.recommender.interactions import Interactions, Ints, Pairs
+from core.recommender.interactions import Floats, Interactions, Ints, Pairs
 from core.recommender.options import SOURCES
 from core.recommender.sources import FittedSources
 from core.schema import EVENT_TYPES
@@ -41,9 +43,10 @@ def explain(known: Interactions, fitted: FittedSources, shown: Candidates, popul
     alike, cosine = _alike(fitted, shown)
     ranks = {name: np.where(np.isinf(shown.scores[:, place]), np.inf, rank_within_any(shown, place)) for place, name in enumerate(SOURCES)}
     taste, kind = fitted.tastes[0]
+    share = _shares(taste, kind, shown)
     kinds = known.titles if kind is known.title else known.categories
     reasons = []
-    for n, (user, item) in enumerate(zip(shown.user.tolist(), shown.item.tolist(), strict=True)):
+    for n, item in enumerate(shown.item.tolist()):
         if bought_at[n] >= 0:
             count, last = int(known.bought.count[bought_at[n]]), known.bought.last_days[bought_at[n]]
             reasons.append(Reason(f"{PAST[known.target]} {_times(count)}, last {_ago(last)}.", "again"))
@@ -60,7 +63,7 @@ def explain(known: Interactions, fitted: FittedSources, shown: Candidates, popul
         if cosine[n] > 0:
             name = _name(known, int(alike[n]))
             options.append((ranks["content"][n], 1, Reason(f"Similar to {name}.", "similar", known.item_ids[alike[n]])))
-        if kind[item] >= 0 and taste[user, kind[item]] >= TASTE_SHARE:
+        if share[n] >= TASTE_SHARE:
             options.append((ranks["category"][n], 2, Reason(f"Popular in {kinds[kind[item]]}, a frequent choice of this shopper.", "kind")))
         takers = int(fitted.recent_buyers[item])
         if takers:
@@ -73,6 +76,18 @@ def explain(known: Interactions, fitted: FittedSources, shown: Candidates, popul
             options.append((np.inf, 5, Reason("In the catalogue, and still without any history.", "catalogue")))
         reasons.append(min(options, key=lambda option: option[:2])[2])
     return reasons
+
+
+def _shares(taste: sp.csr_matrix, kind: npt.NDArray[np.int32], shown: Candidates) -> Floats:
+    """Share of the kind of each shown item in its user's history (n,), 0 without a kind."""
+    codes = kind[shown.item]
+    found = np.zeros(len(codes), np.float32)
+    has = np.flatnonzero(codes >= 0)
+    if len(has) and taste.shape[1]:
+        users, row = np.unique(shown.user[has], return_inverse=True)
+        known = SparseBlock.of(sp.csr_matrix(taste[users]))
+        found[has] = np.maximum(known.at(row.astype(np.int64), codes[has].astype(np.int64)), 0)
+    return found
 
 
 def rank_within_any(shown: Candidates, place: int) -> Ints:

@@ -136,6 +136,12 @@ class _Learned:
     record: dict[str, Any]
 
 
+def earliest_cutoff(log: Log, options: RecommendOptions) -> datetime:
+    """Tell the first cutoff that `recommend` will look from: what learned nothing after it may serve at all of them."""
+    windows = plan(log, options)
+    return min([*windows.train, *(c for c in (windows.validate, windows.test) if c), log.until])
+
+
 def _learn(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> _Learned:
     target = strongest_act(log)
     windows = plan(log, options)

@@ -13,7 +13,18 @@ from pages.parts.text import _, chance, number, plain, whole
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import source_word
 
-MEASURES = {"ndcg@10": "nDCG@10", "recall@20": "Recall@20", "recall@10": "Recall@10", "hit@10": "Hit rate@10"}
+MEASURES = {
+    "ndcg@10": "nDCG@10",
+    "recall@20": "Recall@20",
+    "recall@10": "Recall@10",
+    "hit@10": "Hit rate@10",
+    "mrr@20": "MRR@20",
+    "map@20": "MAP@20",
+    "coverage@20": "Coverage@20",
+    "gini@20": "Gini@20",
+    "novelty@20": "Novelty@20",
+    "diversity@20": "Diversity@20",
+}
 GROUNDS = {"all": "All items", "new": "Items new to the shopper"}
 
 

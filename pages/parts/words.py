@@ -156,13 +156,17 @@ CATEGORY_MODEL_WORDS = {
 SOURCE_WORDS = {
     "blend": "Blend",
     "repeat": "Bought before",
+    "due": "Due again",
     "interest": "Touched, not yet bought",
     "popularity": "Popular lately",
+    "crowd": "Popular among shoppers of like taste",
     "category": "Popular in favourite categories",
     "item_knn": "Bought together",
     "ease": "EASE",
     "factors": "Matrix factors",
     "content": "Similar texts",
+    "paths": "Paths through the item graph",
+    "sequence": "Next by the behaviour transformer",
 }
 REASON_WORDS = {
     "again": "Acted on before",
