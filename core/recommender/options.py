@@ -91,3 +91,5 @@ class RecommendResult:
     """source, ground (all, new), band (all, cold, warm, hot), measure, value, low, high, n; empty when nothing could be measured."""
     record: dict[str, Any] = field(default_factory=dict)
     """For the manifest: target act, windows, weights, guard, candidate recall, warnings."""
+    candidates: pa.Table | None = None
+    """The recommendations and what ranks below them, as deep as is kept; same columns, `rank` among all candidates."""
