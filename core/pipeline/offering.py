@@ -59,8 +59,8 @@ def rebuyable(screen: Screen) -> pd.DataFrame:
     return found
 
 
-def preview(screen: Screen, user_id: str, rules: RuleSet, k: int = 10) -> Preview:
-    """Make one shopper's list under rules, from the candidates that the pinned run kept.
+def preview(screen: Screen, user_id: str, rules: RuleSet, k: int = 10, _made: str = "") -> Preview:
+    """Make one shopper's list under rules, from the candidates that the pinned run kept; `_made` tells which export was the last.
 
     Raises:
         NotFoundError: There is no list of that shopper.
@@ -131,12 +131,12 @@ def forbidden(screen: Screen, rules: RuleSet) -> frozenset[str]:
 
 
 def allowed(screen: Screen, table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out rows of items that the rule set in force bars for everyone."""
+    """Leave out of lists (user_id, rank, item_id) what the rule set in force bars for everyone; ranks close up."""
     rules = in_force(screen)
     if rules is None or not len(table):
         return table
     kept: pd.DataFrame = table[~table["item_id"].isin(forbidden(screen, rules))].reset_index(drop=True)
-    return kept
+    return kept.assign(rank=kept.groupby("user_id").cumcount() + 1)
 
 
 def saved_sets(screen: Screen) -> dict[str, list[dict[str, Any]]]:

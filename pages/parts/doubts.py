@@ -68,7 +68,10 @@ def _stricter(found: dict[str, Any]) -> None:
             "rule": rule_word(rule),
             "rows": row["rows"],
             "share": row["share"],
-            "examples": "; ".join(_("row {row}: {reason}", row=whole(e["source_row"]), reason=said(quality.row_reason(str(e["reason"])))) for e in row["examples"]),
+            "examples": "; ".join(
+                _("row {row}: {reason}", row=whole(e["source_row"]), reason=said(quality.row_reason(str(e["reason"]))))
+                for e in row["examples"]
+            ),
         }
         for rule, row in found["flags"].items()
     ]
