@@ -88,6 +88,11 @@ class Goods:
         """`category`, `brand` and `title` as numbers, -1 where unknown (I,)."""
         return {"category": _codes(self.categories), "brand": _codes(self.brands), "title": _codes(self.titles)}
 
+    @cached_property
+    def _named(self) -> dict[tuple[str, ...], Bools]:
+        """Answers of `naming`, which reads every text once for a slider that moves many times."""
+        return {}
+
     def among(self, values: Iterable[str], names: list[str | None]) -> Bools:
         """Which items have one of the values, letters of any case (I,)."""
         wanted = {value.casefold() for value in values}
@@ -101,8 +106,12 @@ class Goods:
 
     def naming(self, words: Iterable[str]) -> Bools:
         """Which items name one of the words in a text (I,)."""
-        pattern = re.compile("|".join(_word(word) for word in words), re.IGNORECASE)
-        return np.array([text is not None and pattern.search(text) is not None for text in self.texts.to_pylist()], bool)
+        asked = tuple(words)
+        if asked not in self._named:
+            pattern = re.compile("|".join(_word(word) for word in asked), re.IGNORECASE)
+            found = [text is not None and pattern.search(text) is not None for text in self.texts.to_pylist()]
+            self._named[asked] = np.array(found, bool)
+        return self._named[asked]
 
 
 def read_goods(connection: Connection) -> Goods:

@@ -84,8 +84,8 @@ def offer(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past, k: int
         past: What the shoppers bought, and what the frequency rule takes.
         k: Longest list.
     """
-    weighed = weigh(candidates, goods, rules, past)
     banned = barred_items(goods, rules)
+    weighed = weigh(candidates, goods, rules, past, banned)
     shut = np.any(list(banned.values()), axis=0) if banned else np.zeros(len(goods.item_ids), bool)
     picks, capped = _picked(weighed, goods, rules, k)
     rows: list[tuple[int, int, int, float, str]] = []  # user, item, candidate row or -1, value, reason code of ours or ""
@@ -103,8 +103,8 @@ def offer(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past, k: int
     return Offered(_table(candidates, weighed, goods, rows), {name: n for name, n in taken.items() if n}, short, empty)
 
 
-def weigh(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past) -> Weighed:
-    """Value candidates under the rules and find what bars each; values of the blend alone stay as they are."""
+def weigh(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past, banned: dict[str, Bools]) -> Weighed:
+    """Value candidates under the rules and find what bars each (`banned` for everyone); values of the blend alone stay as they are."""
     encoded = candidates["user_id"].combine_chunks().dictionary_encode() if candidates.num_rows else None
     users = encoded.dictionary.to_pylist() if encoded is not None else []
     user = encoded.indices.to_numpy().astype(np.int64) if encoded is not None else np.zeros(0, np.int64)
@@ -122,7 +122,6 @@ def weigh(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past) -> Wei
     if factor is not None:
         value = value * factor[item]
     bar = np.full(len(item), -1, np.int64)
-    banned = barred_items(goods, rules)
     for number, name in reversed(list(enumerate(BARS))):
         mask = banned[name][item] if name in banned else _barred_pairs(name, users, user, item, goods, rules, past)
         if mask is not None:
@@ -343,4 +342,5 @@ def _table(candidates: pa.Table, weighed: Weighed, goods: Goods, rows: list[tupl
     for name in candidates.column_names:
         if name not in own:
             own[name] = made[name]
+    own.setdefault("reason_item", pa.nulls(len(rows), pa.string()))
     return pa.table({name: own[name] for name in dict.fromkeys([*candidates.column_names, *own])})

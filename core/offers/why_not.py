@@ -31,7 +31,8 @@ def why_not(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past, k: i
         k: Length of the list.
         item_id: Asked for.
     """
-    weighed = weigh(candidates, goods, rules, past)
+    banned = barred_items(goods, rules)
+    weighed = weigh(candidates, goods, rules, past, banned)
     user_id = weighed.users[0]
     made = offer(candidates, goods, rules, past, k).table
     listed = made["item_id"].to_pylist()
@@ -49,7 +50,7 @@ def why_not(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past, k: i
         told.append(say("{n:,} shoppers took it so far.", n=int(goods.buyers[place])))
     else:
         told.append(_candidate(weighed.ranks, row, len(weighed.item)))
-    barring = [name for name, mask in barred_items(goods, rules).items() if mask[place]]
+    barring = [name for name, mask in banned.items() if mask[place]]
     barring += [name for name, own in barred_for(user_id, goods, rules, past).items() if place in own]
     told += [say("A rule takes it out: {rule}.", rule=RULE_WORDS[name]) for name in BARS if name in barring]
     if not barring and item_id not in listed and row is not None:

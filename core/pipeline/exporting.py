@@ -91,7 +91,7 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                     continue
                 table = read_table(path)
                 if name == "recommendations":
-                    table = _allowed(dataset, table)
+                    table = lists_in_force(dataset, table)
                 rows = write_batches(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
         try:
@@ -107,8 +107,8 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
     return {"files": written, "warnings": warnings}
 
 
-def _allowed(dataset: Dataset, table: pa.Table) -> pa.Table:
-    """Lists without what the rules in force bar for everyone."""
+def lists_in_force(dataset: Dataset, table: pa.Table) -> pa.Table:
+    """Return lists without what the rules in force bar for everyone."""
     screen = open_screen(Home(dataset.path.parents[1]), dataset.name)
     if in_force(screen) is None:
         return table

@@ -34,11 +34,8 @@ def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     _cards(here, found.table, list(before.table["item_id"]))
     with st.expander(_("As a table, with the score of each source")):
         _table(here, found.table, sources)
-    left, right = st.columns(2, gap="large")
-    with left:
-        _why_not(here, user_id, asked)
-    with right:
-        _side_by_side(here, user_id, rules, sources)
+    _why_not(here, user_id, asked)
+    _side_by_side(here, user_id, rules, sources)
 
 
 def _last() -> str:
@@ -163,7 +160,7 @@ def _why_not(here: Screen, user_id: str, rules: RuleSet) -> None:
 def _side_by_side(here: Screen, user_id: str, rules: RuleSet, sources: list[str]) -> None:
     st.subheader(_("Two sources side by side"))
     names = ["blend", *sources]
-    cells = st.columns(2)
+    cells = st.columns(2, gap="large")
     lists = []
     for place, cell in enumerate(cells):
         with cell:
