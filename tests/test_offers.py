@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,8 @@ from core.offers.rules import RuleSet, record_of, rules_from
 from core.offers.why_not import why_not
 from core.offers.words import rules_words
 from core.pipeline import offering, screens
+from core.recommender.options import RecommendOptions
+from core.recommender.recommend import recommend
 from core.store import Home, Log
 from tests.page_worlds import tiny_home
 from tests.worlds import at
@@ -239,3 +242,17 @@ def test_saved_rules_have_versions_hold_when_in_force_and_come_back_as_json(tiny
 def test_what_is_no_rule_set_is_refused(text: bytes) -> None:
     with pytest.raises(RuleError):
         offering.read_rules(text)
+
+
+def test_the_run_keeps_candidates_below_its_lists_half_of_them_new(make_log: MakeLog) -> None:
+    rows = [
+        {"user_id": f"u{user}", "item_id": f"i{(user + step) % 30:02d}", "event_type": "purchase", "event_time": at(1 + step)}
+        for user in range(12)
+        for step in range(15)
+    ]
+    result = recommend(make_log(rows), None, RecommendOptions(k=4))
+    kept = result.candidates
+    assert kept is not None and kept.filter(pc.less_equal(kept["rank"], 4)).equals(result.recommendations)
+    own = [row for row in kept.to_pylist() if row["user_id"] == "u0"]
+    assert len({row["item_id"] for row in own}) == len(own) > 4 and sum(row["is_new"] for row in own) >= 4
+    assert [row["rank"] for row in own] == sorted(row["rank"] for row in own)
