@@ -174,6 +174,7 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
             options=options,
             profile=profile_options(arguments, home),
             out=out,
+            rules=read_file(arguments.rules) if arguments.rules else None,
             progress=report,
         )
 
@@ -300,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--k", type=positive, default=20)
     recommend.add_argument("--source", default="blend", help="blend, or one source alone")
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
+    recommend.add_argument("--rules", metavar="FILE", help="a merchant's rules for the lists of --out (docs/offer-rules.md)")
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
     add_files(run, required=False)
     measured, foretold = add_measuring_verbs(add)

@@ -67,9 +67,9 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table as Parquet."""
-    pq.write_table(table, path, compression="zstd")
+def write_table(path: Path, table: pa.Table, rows: int | None = None) -> None:
+    """Write a table as Parquet, in groups of so many rows when only a few of them are read at once."""
+    pq.write_table(table, path, compression="zstd", row_group_size=rows)
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

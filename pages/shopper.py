@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.pipeline import shoppers
+from core.pipeline import offering, shoppers
 from pages.parts import frame, state
 from pages.parts.portrait import card, likeness, next_items, search
 from pages.parts.profile_card import profile_card
@@ -11,7 +11,7 @@ from pages.parts.text import _
 here = frame.begin(_("Shopper"), _("Who is this shopper, and what will they want next?"))
 user_id = search(here) if here else None
 if here and user_id is not None:
-    found = state.ask(shoppers.portrait, here, user_id, repr(shoppers.segment_names(here)))
+    found = state.ask(shoppers.portrait, here, user_id, repr((shoppers.segment_names(here), offering.in_force(here))))
     card(here, found)
     profile_card(here, found)
     left, right = st.columns(2, gap="large")

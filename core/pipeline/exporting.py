@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
 from core.ingest.scratch import scratch_below
 from core.messages import Message, say
 from core.pipeline.exporting_profiles import export_profiles
+from core.pipeline.offering import allowed, in_force
+from core.pipeline.screens import open_screen
 from core.pipeline.writing import BATCH_ROWS, write_batches
 from core.schema import Progress, silent
-from core.store import EVENTS_FILE, Dataset, reading
+from core.store import EVENTS_FILE, Dataset, Home, reading
 
 EVENT_TABLES = {
     "events": "SELECT * FROM events ORDER BY event_time, source_file, source_row, event_type",
@@ -91,6 +95,8 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                     warnings.append(say("{table} is not there: the current {kind} run did not make it.", table=name, kind=kind))
                     continue
                 table = read_table(path)
+                if name == "recommendations":
+                    table = lists_in_force(dataset, table)
                 rows = write_batches(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
         try:
@@ -104,6 +110,14 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another folder.", path=folder, error=error) from error
     return {"files": written, "warnings": warnings}
+
+
+def lists_in_force(dataset: Dataset, table: pa.Table) -> pa.Table:
+    """Return lists without what the rules in force bar for everyone."""
+    screen = open_screen(Home(dataset.path.parents[1]), dataset.name)
+    if in_force(screen) is None:
+        return table
+    return pa.Table.from_pandas(allowed(screen, table.to_pandas()), schema=table.schema, preserve_index=False)
 
 
 def events_parquet(dataset: Dataset, version: str) -> bytes:

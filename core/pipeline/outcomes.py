@@ -22,6 +22,7 @@ from core.features import stages
 from core.insights.profit import taken_at
 from core.messages import Message
 from core.pipeline import screens, shoppers
+from core.pipeline.offering import allowed
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.schema import RFM_GROUPS, STAGES, slug
@@ -116,19 +117,14 @@ def likeliest_in(screen: Screen, category: str, most: int) -> pd.DataFrame:
     return top
 
 
-def recommendations_of(screen: Screen, user_id: str) -> pd.DataFrame:
-    """One shopper's list with title, category, price, reason and the score of each source."""
-    return shoppers.portrait(screen, user_id).recommendations
-
-
-def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10) -> pd.DataFrame:
-    """Items that stand most often among the first `k` of a segment: item_id, users, share, title …"""
+def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10, _rules: str = "") -> pd.DataFrame:
+    """Items that stand most often among the first `k` of a segment: item_id, users, share, title …; `_rules` tells those in force."""
     table = screens.run_table(screen, "recommendations", "recommendations", ["user_id", "rank", "item_id"])
     if table is None:
         raise NotFoundError("Dataset {dataset!r} has no recommendations yet; rank them first.", dataset=screen.name)
     everyone = places(screen)
     inside = set(everyone.user_ids[everyone.segment_ids == segment_id])
-    frame = table.to_pandas()
+    frame = allowed(screen, table.to_pandas())
     frame = frame[frame["user_id"].isin(inside) & (frame["rank"] <= k)]
     counted = frame.groupby("item_id")["user_id"].nunique().rename("users").reset_index()
     counted["share"] = counted["users"] / max(len(inside), 1)

@@ -56,7 +56,7 @@ def command_of(dataset: str, kind: str, record: Mapping[str, Any]) -> list[str]:
     words = [VERBS[kind], "--dataset", dataset]
     for name, value in sorted((record.get("config") or {}).items()):
         option = "--" + RENAMED.get(name, name).replace("_", "-")
-        if value is None or value is False or value == []:
+        if value is None or value is False or value == [] or name == "candidates":
             continue
         if value is True:
             words.append(option)

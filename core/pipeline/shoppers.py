@@ -14,6 +14,7 @@ from core.atlas import names
 from core.errors import NotFoundError
 from core.features.catalogue import FEATURES
 from core.pipeline import screens
+from core.pipeline.offering import allowed
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.store import fetch, scalar
@@ -180,7 +181,7 @@ class Portrait:
 
 
 def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
-    """Read all that is known of one shopper; `_names` as in `segments`."""
+    """Read all that is known of one shopper; `_names` as in `segments`, and the rules in force."""
     bound: dict[str, object] = {"user_id": user_id}
     with screen.log.history() as connection:
         facts = fetch(connection, FACTS_SQL, bound).to_pylist()[0]
@@ -199,7 +200,7 @@ def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
         _row(screens.run_table(screen, "propensity", "scores"), user_id),
         segment,
         _rows(screens.run_table(screen, "propensity", "reasons"), user_id),
-        titled(screen, _rows(screens.run_table(screen, "recommendations", "recommendations"), user_id)),
+        titled(screen, allowed(screen, _rows(screens.run_table(screen, "recommendations", "recommendations"), user_id))),
         float((screen.log.until - last).days) if last is not None else None,
     )
 

@@ -7,17 +7,20 @@ never loads torch.
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from core.artifacts import read_json, read_table, write_table
-from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError
+from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, RuleError
 from core.jobs import Reporter, start_job
 from core.messages import Message, say
+from core.offers.rules import RuleSet
 from core.pipeline.drawing import draw_map
 from core.pipeline.exporting import export_tables
 from core.pipeline.foreseeing import kept_network, open_network
+from core.pipeline.offering import export_lists, read_rules
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.outcomes import refresh_audiences
 from core.pipeline.pictures import PictureProfiles, picture_folder
@@ -32,6 +35,8 @@ from core.store import Began, Dataset, Home, peak_memory_mb
 
 __all__ = ["AudienceOptions", "IngestOptions", "PredictOptions", "ProfileOptions", "RecommendChoice", "draw_map", "profile"]
 
+CANDIDATE_ROWS = 4_000
+"""Rows of a group of the kept candidates: one shopper's are read in milliseconds."""
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "sample"
 
 
@@ -96,14 +101,34 @@ def recommend(
     options: RecommendChoice | None = None,
     profile: ProfileOptions | None = None,
     out: Path | None = None,
+    rules: bytes | None = None,
     progress: Progress = silent,
 ) -> Result:
-    """Rank items for every shopper and measure every source against what happened."""
+    """Rank items for every shopper and measure every source against what happened.
+
+    Args:
+        home: Holds the dataset.
+        dataset: What to rank for.
+        cutoff: Behave as if the log ended there.
+        options: Which lists.
+        profile: How items are read.
+        out: File of the lists, as the rules leave them.
+        rules: JSON of a rule set for that file; whatever the set in force bars for everyone goes as well.
+        progress: Told the share.
+
+    Raises:
+        RuleError: The rules are malformed, or there is no file or an earlier cutoff to apply them to.
+    """
     from core.recommender.options import RecommendOptions
     from core.recommender.recommend import earliest_cutoff
     from core.recommender.recommend import recommend as make_lists
 
+    asked = read_rules(rules) if rules is not None else RuleSet()
+    if rules is not None and (out is None or cutoff is not None):
+        raise RuleError("Rules hold for a file of lists as of the end of the log; name it with --out, and leave --cutoff out.")
     options, profile = options or RecommendChoice(), untuned(profile or ProfileOptions())
+    if options.new_only and asked.bought == "keep":
+        asked = replace(asked, bought="leave_out")  # also where a short list is filled
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
@@ -115,6 +140,7 @@ def recommend(
         "source": options.source,
         "new_only": options.new_only,
         "seed": options.seed,
+        "candidates": "kept",
         "blocks": list(profile.blocks),
         "model": profile.model,
         **({"picture_model": profile.picture_model, "pictures": profile.pictures} if "image" in profile.blocks else {}),
@@ -137,13 +163,19 @@ def recommend(
             write_table(draft.path / "metrics.parquet", result.metrics)
             if result.two_lists is not None:
                 write_table(draft.path / "two_lists.parquet", result.two_lists)
+            if result.candidates is not None:
+                write_table(draft.path / "candidates.parquet", result.candidates, rows=CANDIDATE_ROWS)
             draft.record |= result.record
         run_id = draft.run_id
     elif cutoff is None:
         dataset.point_to("recommendations", run_id)
+    told = about(dataset, "recommendations", run_id, reused=reused)
+    if out and cutoff is None:
+        made = export_lists(open_screen(home, dataset.name), asked, options.k, out)
+        return told | made | {"warnings": [*told["warnings"], *made["warnings"]]}
     if out:
         write_rows(out, read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS)))
-    return about(dataset, "recommendations", run_id, reused=reused) | ({"out": str(out)} if out else {})
+    return told | ({"out": str(out)} if out else {})
 
 
 def export(home: Home, dataset: Dataset, folder: Path, *, form: str = "parquet", progress: Progress = silent) -> Result:

@@ -40,7 +40,6 @@ from core.windows import plan_windows, say_days
 TRAIN_CUTOFFS = 1
 """Training cutoffs before the validation one; a second cost a third of the time and moved nDCG@10 by less than its noise."""
 
-
 KEPT_ROWS = 600_000
 """Ranked candidates kept beside the lists, all users together, so that rules and sliders need no new run; 25 CPU seconds of reasons."""
 KEPT_DEPTH = 200

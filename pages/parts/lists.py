@@ -5,11 +5,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import outcomes, screens
+from core.errors import NotFoundError
+from core.offers.rules import RuleSet
+from core.pipeline import offering, outcomes, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.portrait import reasons_of, search
-from pages.parts.text import _, chance, number, plain, whole
+from pages.parts.portrait import search
+from pages.parts.preview import preview
+from pages.parts.text import _, number, plain, said, whole
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import source_word
 
@@ -28,8 +31,8 @@ MEASURES = {
 GROUNDS = {"all": "All items", "new": "Items new to the shopper"}
 
 
-def lists(here: Screen) -> None:
-    """Choose a shopper or a segment and show the list."""
+def lists(here: Screen, rules: RuleSet) -> None:
+    """Choose a shopper or a segment and show the list under the rules."""
     choices = ["shopper", "segment"] if here.run_id("atlas") else ["shopper"]
     kind = (
         st.radio(
@@ -44,7 +47,10 @@ def lists(here: Screen) -> None:
     if kind == "segment":
         _segment_list(here)
     elif (user_id := search(here)) is not None:
-        _shopper_list(here, user_id)
+        try:
+            preview(here, user_id, rules)
+        except NotFoundError as error:
+            st.info(plain(said(error)))
 
 
 def measures(here: Screen, manifest: dict[str, Any]) -> None:
@@ -103,37 +109,10 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
 BAND_WORDS = {"cold": "cold: none before", "warm": "warm: 1 to 4 before", "hot": "hot: 5 or more before"}
 
 
-def _shopper_list(here: Screen, user_id: str) -> None:
-    table: pd.DataFrame = state.ask(outcomes.recommendations_of, here, user_id)
-    if not len(table):
-        st.info(_("There is no list for this shopper."))
-        return
-    sources = [c.removeprefix("source_") for c in table.columns if c.startswith("source_") and table[c].notna().any()]
-    source = st.selectbox(_("Ordered by"), ["blend", *sources], format_func=source_word, key="list-source")
-    if source != "blend":
-        table = table[table[f"source_{source}"].notna()].sort_values([f"source_{source}", "item_id"], ascending=[False, True])
-    shown = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
-    if "chance" in shown:
-        shown["chance"] = [chance(value) for value in shown["chance"]]
-    columns = {
-        "rank": _("Place"),
-        "item": st.column_config.TextColumn(_("Item"), width="medium"),
-        "category": _("Category"),
-        "price": st.column_config.NumberColumn(_("Unit price"), format="%.2f"),
-        "reason": st.column_config.TextColumn(_("Reason"), width="large"),
-        "is_new": st.column_config.CheckboxColumn(_("New")),
-        "chance": st.column_config.TextColumn(_("Chance")),
-        **{f"source_{name}": st.column_config.NumberColumn(source_word(name), format="%.3f") for name in sources},
-    }
-    order = [name for name in columns if name in shown and shown[name].notna().any()]
-    frame.table(shown, column_order=order, column_config=columns, height=420, key="list")
-    frame.take_away(table, "list")
-
-
 def _segment_list(here: Screen) -> None:
     names = segment_names_shown(here)
     chosen = st.selectbox(_("Segment"), list(names), format_func=names.__getitem__, key="list-segment")
-    table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen))
+    table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen), 10, repr(offering.in_force(here)))
     shown = table.assign(item=table["title"].fillna(table["item_id"]))
     st.caption(_("Items that stand most often among the first ten of the segment's shoppers."))
     frame.table(

@@ -181,6 +181,7 @@ REASON_WORDS = {
     "popular": "Popular lately",
     "popular_ever": "Popular over the whole log",
     "catalogue": "In the catalogue, and still without any history",
+    "pinned": "Placed here by a rule",
 }
 
 

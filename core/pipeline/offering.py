@@ -1,0 +1,300 @@
+"""A merchant's rules over the lists of a dataset: saved sets, the preview of one shopper, and the file of everyone's lists."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core.artifacts import read_table, sha256_of, write_json
+from core.errors import NotFoundError, RuleError, StorageError
+from core.messages import Message, say
+from core.offers.goods import Goods, bought_pairs, read_goods, rebuying, shown_pairs
+from core.offers.lists import Offered, Past, barred_items, offer, taken_words
+from core.offers.rules import RuleSet, record_of, rules_from
+from core.offers.why_not import WhyNot
+from core.offers.why_not import why_not as ask_why_not
+from core.offers.words import rules_words
+from core.pipeline import screens
+from core.pipeline.screens import Screen
+from core.pipeline.writing import write_rows
+from core.schema import RECOMMENDATIONS
+
+SAVED = "offer_rules"
+KEPT_VERSIONS = 50
+"""Versions of one rule set that are kept."""
+EXPORTS = "lists"
+"""Folder below a dataset's exports that remembers who was given what."""
+GOODS_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One shopper's list under rules."""
+
+    table: pd.DataFrame
+    """Columns of the candidates + title, category, brand, price, image."""
+    taken: list[Message]
+    short: bool
+
+
+@lru_cache(maxsize=GOODS_KEPT)
+def goods(screen: Screen) -> Goods:
+    """Read the items of the pinned version; those read last are remembered, for versions never change."""
+    with screen.log.history() as connection:
+        return read_goods(connection)
+
+
+def rebuyable(screen: Screen) -> pd.DataFrame:
+    """Categories by the share of shopper–item pairs bought on a second day: category, pairs, share."""
+    with screen.log.history() as connection:
+        found: pd.DataFrame = rebuying(connection).to_pandas()
+    return found
+
+
+def preview(screen: Screen, user_id: str, rules: RuleSet, k: int = 10, _made: str = "") -> Preview:
+    """Make one shopper's list under rules, from the candidates that the pinned run kept; `_made` tells which export was the last.
+
+    Raises:
+        NotFoundError: There is no list of that shopper.
+    """
+    every = goods(screen)
+    made = offer(candidates_of(screen, user_id), every, rules, _past(screen, every, rules, user_id), k)
+    return Preview(_told(every, made.table), taken_words(made.taken), bool(made.short))
+
+
+def why_not(screen: Screen, user_id: str, rules: RuleSet, k: int, item_id: str) -> WhyNot:
+    """Say why an item is not in a shopper's list (see `offers.why_not`).
+
+    Raises:
+        NotFoundError: There is no list of that shopper.
+    """
+    every = goods(screen)
+    return ask_why_not(candidates_of(screen, user_id), every, rules, _past(screen, every, rules, user_id), k, item_id)
+
+
+def candidates_of(screen: Screen, user_id: str) -> pa.Table:
+    """Return what the pinned run kept of one shopper, best first; the list alone in runs that kept no candidates.
+
+    Raises:
+        NotFoundError: There is no run, or no list of that shopper.
+    """
+    path = _kept_path(screen)
+    table = pq.read_table(path, filters=[("user_id", "=", user_id)])
+    if not table.num_rows:
+        raise NotFoundError("There is no list for the shopper {user!r}; pick another id.", user=user_id[:80])
+    return table
+
+
+def everyone(screen: Screen, rules: RuleSet, k: int) -> Offered:
+    """Make the lists of all shoppers under rules.
+
+    Raises:
+        NotFoundError: There is no run of recommendations yet.
+    """
+    every = goods(screen)
+    return offer(read_table(_kept_path(screen)), every, rules, _past(screen, every, rules), k)
+
+
+def in_force(screen: Screen) -> RuleSet | None:
+    """Return the rule set that holds for every list of the dataset, or None."""
+    record = screen.dataset.saved(SAVED) or {}
+    name = record.get("in_force")
+    return saved_set(screen, str(name)) if name in (record.get("sets") or {}) else None
+
+
+def put_in_force(screen: Screen, name: str | None) -> None:
+    """Let a saved rule set hold for every list of the dataset; None lifts it.
+
+    Raises:
+        NotFoundError: There is no rule set of that name.
+    """
+    if name is not None:
+        saved_set(screen, name)
+    record = screen.dataset.saved(SAVED) or {}
+    screen.dataset.save(SAVED, {**record, "in_force": name})
+    screens.audit(screen, {"act": "put rules in force", "dataset": screen.name, "rules": name})
+
+
+def forbidden(screen: Screen, rules: RuleSet) -> frozenset[str]:
+    """Ids of items that the rules bar for everyone."""
+    every = goods(screen)
+    masks = list(barred_items(every, rules).values())
+    return frozenset(every.item_ids[i] for i in np.flatnonzero(np.any(masks, axis=0)).tolist()) if masks else frozenset()
+
+
+def allowed(screen: Screen, table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out of lists (user_id, rank, item_id) what the rule set in force bars for everyone; ranks close up."""
+    rules = in_force(screen)
+    if rules is None or not len(table):
+        return table
+    kept: pd.DataFrame = table[~table["item_id"].isin(forbidden(screen, rules))].reset_index(drop=True)
+    return kept.assign(rank=kept.groupby("user_id").cumcount() + 1)
+
+
+def saved_sets(screen: Screen) -> dict[str, list[dict[str, Any]]]:
+    """Return every version of each saved rule set, newest first: version, saved, rules."""
+    return dict((screen.dataset.saved(SAVED) or {}).get("sets") or {})
+
+
+def saved_set(screen: Screen, name: str, version: int | None = None) -> RuleSet:
+    """Return a saved rule set, its newest version unless one is named.
+
+    Raises:
+        NotFoundError: There is none of that name or version.
+    """
+    for kept in saved_sets(screen).get(name, []):
+        if version is None or kept["version"] == version:
+            return rules_from(kept["rules"])
+    raise NotFoundError("There is no saved rule set {name!r}; save it first, or pick another name.", name=name[:80])
+
+
+def save_set(screen: Screen, rules: RuleSet) -> int:
+    """Keep a rule set under its name as its next version, and return that version; an unchanged one stays.
+
+    Raises:
+        RuleError: It has no name.
+    """
+    if not rules.name:
+        raise RuleError("The rule set has no name; give it one before it is saved.")
+    record = screen.dataset.saved(SAVED) or {}
+    sets = dict(record.get("sets") or {})
+    past = list(sets.get(rules.name) or [])
+    if past and past[0]["rules"] == json.loads(json.dumps(record_of(rules))):
+        return int(past[0]["version"])
+    version = 1 + (int(past[0]["version"]) if past else 0)
+    made = {"version": version, "saved": datetime.now(UTC).isoformat(timespec="seconds"), "rules": record_of(rules)}
+    sets[rules.name] = [made, *past][:KEPT_VERSIONS]
+    screen.dataset.save(SAVED, {**record, "sets": sets})
+    return version
+
+
+def read_rules(text: bytes) -> RuleSet:
+    """Read a rule set from the bytes of a JSON file.
+
+    Raises:
+        RuleError: It is not JSON, or not a rule set.
+    """
+    try:
+        return rules_from(json.loads(text.decode("utf-8-sig")))
+    except (ValueError, RecursionError) as error:
+        raise RuleError("The rules are not JSON ({error}); see docs/offer-rules.md for the form.", error=str(error)[:160]) from error
+
+
+def words(rules: RuleSet) -> list[Message]:
+    """Tell a rule set in sentences."""
+    return rules_words(rules)
+
+
+def rules_json(rules: RuleSet) -> str:
+    """Return a rule set as the JSON text that `read_rules` takes."""
+    return json.dumps(record_of(rules), ensure_ascii=False, indent=2) + "\n"
+
+
+def export_lists(screen: Screen, rules: RuleSet, k: int, path: Path) -> dict[str, Any]:
+    """Write everyone's lists under rules with a manifest beside them, remember who was given what, and add to the audit trail.
+
+    Args:
+        screen: What to read.
+        rules: What is asked; whatever the set in force bars for everyone goes too.
+        k: Longest list.
+        path: .csv or .parquet.
+
+    Returns:
+        rows, users, short, empty, taken, sha256, warnings, out.
+
+    Raises:
+        NotFoundError: There is no run of recommendations yet.
+        StorageError: The file cannot be written.
+    """
+    holding = in_force(screen)
+    if holding is not None:
+        barred = (*rules.block.items, *sorted(forbidden(screen, holding)))
+        asked = replace(rules, block=replace(rules.block, items=barred))
+    else:
+        asked = rules
+    made = everyone(screen, asked, k)
+    table = made.table.select([*RECOMMENDATIONS, *(n for n in ("chance", "is_new") if n in made.table.column_names)])
+    write_rows(path, table)
+    taken = taken_words(made.taken)
+    warnings = [say("{n:,} shoppers have fewer than {k} items.", n=made.short, k=k), *taken] if made.short else []
+    result = {
+        "rows": table.num_rows, "users": len(pc.unique(table["user_id"])), "k": k, "short": made.short, "empty": made.empty,
+        "taken": made.taken, "sha256": sha256_of(path),
+    }  # fmt: skip
+    manifest = {
+        **result, "dataset": screen.name, "version": screen.version, "run": screen.run_id("recommendations"), "file": path.name,
+        "columns": table.column_names, "rules": record_of(rules), "rules_in_force": holding.name if holding else None,
+        "words": [str(word) for word in rules_words(rules)], "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    try:
+        write_json(path.with_name(f"{path.name}.manifest.json"), manifest)
+        folder = screen.dataset.path / "exports" / EXPORTS
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        write_rows(folder / f"{stamp}.parquet", table.select(["user_id", "item_id"]))
+    except OSError as error:
+        raise StorageError("{path} cannot be written ({error}). Free space or choose another place.", path=path, error=error) from error
+    screens.audit(
+        screen,
+        {"act": "export recommendations", "dataset": screen.name, "version": screen.version, "rows": table.num_rows,
+         "rules": rules.name, "file": path.name, "sha256": result["sha256"]},
+    )  # fmt: skip
+    return {**result, "out": str(path), "words": manifest["words"], "warnings": warnings}
+
+
+def export(screen: Screen, rules: RuleSet, k: int, form: str) -> tuple[Path, dict[str, Any]]:
+    """Do as `export_lists`, into a new file below the dataset's exports; `form` is csv or parquet."""
+    folder = screen.dataset.path / "exports"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"recommendations-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S-%f')[:-3]}.{form}"
+    return path, export_lists(screen, rules, k, path)
+
+
+def _kept_path(screen: Screen) -> Path:
+    run = screen.run_id("recommendations")
+    if run is None:
+        raise NotFoundError("Dataset {dataset!r} has no recommendations yet; rank them first.", dataset=screen.name)
+    folder = screen.dataset.run_path("recommendations", run)
+    path = folder / "candidates.parquet"
+    return path if path.is_file() else folder / "recommendations.parquet"
+
+
+def _past(screen: Screen, every: Goods, rules: RuleSet, user_id: str | None = None) -> Past:
+    asked = rules.frequency
+    bought: dict[str, Any] = {}
+    seen = [pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())})]
+    with screen.log.history() as connection:
+        if rules.bought != "keep":
+            bought = _by_user(bought_pairs(connection, user_id), every)
+        if asked.impressions:
+            seen.append(shown_pairs(connection, screen.log.until - timedelta(days=asked.days), asked.impressions, user_id))
+    if asked.exports:
+        paths = sorted((screen.dataset.path / "exports" / EXPORTS).glob("*.parquet"))[-asked.exports :]
+        for path in paths:
+            table = pq.read_table(path, filters=None if user_id is None else [("user_id", "=", user_id)])
+            seen.append(table.select(["user_id", "item_id"]))
+    return Past(bought, _by_user(pa.concat_tables([t.cast(seen[0].schema) for t in seen]), every))
+
+
+def _by_user(pairs: pa.Table, every: Goods) -> dict[str, Any]:
+    frame = pairs.to_pandas()
+    frame["place"] = [every.place.get(item, -1) for item in frame["item_id"]]
+    frame = frame[frame["place"] >= 0]
+    return {str(user): np.unique(part.to_numpy(np.int64)) for user, part in frame.groupby("user_id")["place"]}
+
+
+def _told(every: Goods, table: pa.Table) -> pd.DataFrame:
+    found: pd.DataFrame = table.to_pandas()
+    places = [every.place[item] for item in found["item_id"]]
+    for name, values in (("title", every.titles), ("category", every.categories), ("brand", every.brands), ("image", every.images)):
+        found[name] = pd.Series([values[i] for i in places], dtype=object)
+    found["price"] = every.prices[places]
+    return found
