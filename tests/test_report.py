@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.__main__ import main
-from core.errors import NotFoundError, RuleError
+from core.errors import RuleError
 from core.messages import say
 from core.pipeline import behaviour, reporting, screens
 from core.pipeline.behaviour import NO_FILTERS, Filters
@@ -122,33 +121,6 @@ def test_nothing_left_is_a_sentence_in_every_section(home: Path) -> None:
     empty = gather(here, Asked(filters=Filters(brand="none of them")))
     assert all(section.notes and not section.exhibits for section in empty.sections), [s.id for s in empty.sections if s.exhibits]
     assert report_pdf(empty, str).startswith(b"%PDF") and "Nothing is left" in report_html(empty, str)
-
-
-def test_the_command_keeps_a_report_beside_the_runs_and_copies_it(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [
-        "report",
-        "--home",
-        str(home),
-        "--dataset",
-        "tiny",
-        "--json",
-        "--sections",
-        "funnel",
-        "--title==1+1",
-        "--out",
-        str(tmp_path / "r"),
-    ]
-    assert main(words) == 0
-    told = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    here = screens.open_screen(Home(home), "tiny")
-    assert told["report"] in reporting.reports(here.dataset) and told["figures"] == ["funnel.steps"]
-    assert reporting.report_record(here, told["report"])["title"] == "=1+1"
-    for name in reporting.FILES:
-        assert reporting.report_file(here, told["report"], name) == (tmp_path / "r" / name).read_bytes()
-    with pytest.raises(NotFoundError):
-        reporting.report_file(here, told["report"], "../../current.json")
-    with pytest.raises(NotFoundError):
-        reporting.report_record(here, "../runs")
 
 
 def test_a_section_or_language_that_does_not_exist_is_refused(home: Path) -> None:
