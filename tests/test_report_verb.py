@@ -9,9 +9,11 @@ from core.__main__ import main
 from core.errors import NotFoundError
 from core.pipeline import reporting, screens
 from core.store import Home
+from tests.page_worlds import tiny_home
 
 
 def test_the_command_keeps_a_report_beside_the_runs_and_copies_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tiny_home(tmp_path / "home", runs=False)
     words = [
         "report",
         "--home",

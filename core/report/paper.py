@@ -42,8 +42,9 @@ _CELL = ParagraphStyle("cell", _BODY, fontSize=7.5, leading=9.5)
 _RIGHT = ParagraphStyle("right", _CELL, alignment=2)
 _HEAD = ParagraphStyle("head", _CELL, textColor=QUIET)
 _HEAD_RIGHT = ParagraphStyle("head_right", _HEAD, alignment=2)
-_H2 = ParagraphStyle("h2", _BODY, fontSize=16, leading=21, textColor=NAVY, spaceBefore=4, spaceAfter=1)
+_H2 = ParagraphStyle("h2", _BODY, fontSize=16, leading=21, textColor=NAVY, spaceBefore=4, spaceAfter=1, keepWithNext=1)
 _H3 = ParagraphStyle("h3", _BODY, fontSize=10.5, leading=14, spaceBefore=8, spaceAfter=3, fontName="Helvetica-Bold")
+_QUESTION = ParagraphStyle("question", _QUIET, spaceAfter=6, keepWithNext=1)
 _CODE = ParagraphStyle("code", _BODY, fontName="Courier", fontSize=6.4, leading=8.2, textColor=INK)
 _TITLE = ParagraphStyle("title", _BODY, fontSize=24, leading=29, textColor=white)
 _LIGHT = ParagraphStyle("light", _BODY, fontSize=9, leading=13, textColor=white)
@@ -118,7 +119,7 @@ def _foot(foot: str, canvas: Canvas, _document: BaseDocTemplate) -> None:
 
 
 def _section(section: Section, tell: Tell) -> list[Flowable]:
-    parts: list[Flowable] = [_p(tell(section.title), _H2), _p(tell(section.question), _QUIET), Spacer(1, 6)]
+    parts: list[Flowable] = [_p(tell(section.title), _H2), _p(tell(section.question), _QUESTION)]
     if section.tiles:
         parts += [_tiles(section, tell), Spacer(1, 4)]
     parts += [_p(tell(note), _BODY) for note in section.notes]
