@@ -41,7 +41,10 @@ def main() -> None:
             st.Page(PAGES / "search.py", title=_("Search"), url_path="search"),
             st.Page(PAGES / "models.py", title=_("Models"), url_path="models"),
         ],
-        _("Act"): [st.Page(PAGES / "audiences.py", title=_("Audiences"), url_path="audiences")],
+        _("Act"): [
+            st.Page(PAGES / "audiences.py", title=_("Audiences"), url_path="audiences"),
+            st.Page(PAGES / "report.py", title=_("Report"), url_path="report"),
+        ],
     }
     page = st.navigation(routes)
     state.put("first_page", routes[_("Data")][0])

@@ -44,6 +44,7 @@ from core.pipeline.options import PredictOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.sorting import sort
 from core.pipeline.verifying import verify
+from core.report_verb import add_report
 from core.run_verbs import add_run_verbs
 from core.schema import ACTS, OPTIMIZERS
 from core.store import Home, peak_memory_mb
@@ -330,6 +331,7 @@ def _parser() -> argparse.ArgumentParser:
         verb_parser.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
 
     add_questions(add)
+    add_report(add)
 
     export = add("export", _export, "Write every table of a dataset, one file each.", heavy=False)
     export.add_argument("--out", required=True, metavar="DIR")

@@ -56,15 +56,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Ask for a question of what happened, the part of the log that is looked at, and how it is asked."""
     parser.add_argument("question", choices=tuple(QUESTIONS))
-    parser.add_argument("--since", metavar="T", help="only events from T on, such as 2017-12-01 (cohorts, for retention)")
-    parser.add_argument("--until", metavar="T", help="only events before T")
-    parser.add_argument("--events", metavar="KINDS", help="only these kinds of events, such as view,cart")
-    parser.add_argument("--category", help="only events of items of this category")
-    parser.add_argument("--brand", help="only events of items of this brand")
-    parser.add_argument("--segment", type=int, help="only shoppers of this segment of the map")
-    parser.add_argument("--audience", help="only shoppers of this saved audience")
-    parser.add_argument("--attribute", metavar="COLUMN=VALUE", help="only shoppers with this value of a column of the users file")
-    parser.add_argument("--days", type=positive, help="overview: the last so many days")
+    add_filters(parser)
     parser.add_argument("--steps", help="funnel: kinds of events, each with a category and brand if wanted: view:Shoes,cart,purchase")
     parser.add_argument("--order", choices=("ordered", "strict", "any"), help="funnel: of the steps")
     parser.add_argument(
@@ -92,6 +84,19 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--least", type=positive, help="baskets: orders that a pair needs")
     parser.add_argument("--outcome", help="positions, dwell, drivers: the kind of event that counts as success")
     parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Ask for the part of the log that is looked at."""
+    parser.add_argument("--since", metavar="T", help="only events from T on, such as 2017-12-01 (cohorts, for retention)")
+    parser.add_argument("--until", metavar="T", help="only events before T")
+    parser.add_argument("--events", metavar="KINDS", help="only these kinds of events, such as view,cart")
+    parser.add_argument("--category", help="only events of items of this category")
+    parser.add_argument("--brand", help="only events of items of this brand")
+    parser.add_argument("--segment", type=int, help="only shoppers of this segment of the map")
+    parser.add_argument("--audience", help="only shoppers of this saved audience")
+    parser.add_argument("--attribute", metavar="COLUMN=VALUE", help="only shoppers with this value of a column of the users file")
+    parser.add_argument("--days", type=positive, help="the last so many days (overview, report)")
 
 
 def add_audience(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ lies in the time it is judged on.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from core.errors import CutoffError
 from core.messages import Message, say
@@ -55,6 +56,11 @@ def parse_horizon(text: str) -> timedelta:
     if not timedelta(hours=1) <= horizon <= timedelta(days=365):
         raise CutoffError("The horizon {text!r} is outside 1 hour to 365 days; choose one between.", text=text)
     return horizon
+
+
+def local_day(instant: datetime, zone: str) -> str:
+    """The date of a UTC instant in a time zone, 2017-12-01."""
+    return f"{instant.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)):%Y-%m-%d}"
 
 
 def say_days(length: timedelta) -> Message:

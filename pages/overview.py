@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core.pipeline import behaviour, screens
-from pages.parts import charts, controls, frame, jobs, state
+from pages.parts import charts, controls, frame, jobs, state, what_changed
 from pages.parts.filters import filters
 from pages.parts.overview import category_columns, category_rows, figure_tiles, measures
 from pages.parts.text import _
@@ -22,6 +22,8 @@ if here:
         st.stop()
     figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None)
     frame.take_away(now, "figures")
+
+    what_changed.draw(here, chosen, before, period)
 
     st.subheader(_("Trend"))
     choices, grain = measures(now), st.columns([3, 2])

@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import members
 from core.errors import NotFoundError
+from core.insights import changes as changing
 from core.insights import drivers as driving
 from core.insights import exposure, lifetime, orders, overview, retention, rfm
 from core.insights import funnel as funnels
 from core.insights import paths as walking
+from core.insights.changes import Change
 from core.insights.drivers import Drivers
 from core.insights.exposure import Exposure
 from core.insights.funnel import Funnel, Step
@@ -28,7 +30,21 @@ from core.insights.statement import Answer, ask
 from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
 
-__all__ = ["Drivers", "Exposure", "Filters", "Forecast", "Funnel", "Lifetime", "Pairs", "Paths", "Retention", "Rfm", "Step"]
+__all__ = [
+    "Change",
+    "Drivers",
+    "Exposure",
+    "Filters",
+    "Forecast",
+    "Funnel",
+    "Lifetime",
+    "Pairs",
+    "Paths",
+    "Period",
+    "Retention",
+    "Rfm",
+    "Step",
+]
 
 FACTS_SQL = """
 SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(item_id) AS with_item, count(position) AS with_position,
@@ -134,6 +150,12 @@ def categories(screen: Screen, filters: Filters, period: Period) -> Answer:
 def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:
     """See `core.insights.overview.hours`."""
     return overview.hours(screen.log, period, act, scope(screen, filters))
+
+
+def what_changed(screen: Screen, filters: Filters, before: Period, period: Period, parts: str) -> Change | None:
+    """See `core.insights.changes.what_changed`."""
+    known = segments(screen) if parts == "segment" else None
+    return changing.what_changed(screen.log, before, period, parts, scope(screen, filters), known)
 
 
 def segments(screen: Screen) -> pa.Table | None:

@@ -38,7 +38,7 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
         NotFoundError: A segment or audience that does not exist.
     """
     screen = screens.open_screen(home, dataset.name)
-    found = QUESTIONS[question](screen, _filters(screen, options), {name: value for name, value in options.items() if value is not None})
+    found = QUESTIONS[question](screen, filters_of(options), {name: value for name, value in options.items() if value is not None})
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
     nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
     told: Result = {"question": question, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
@@ -48,8 +48,12 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
     return {**told, "out": str(out)}
 
 
-def _filters(screen: Screen, options: Options) -> Filters:
-    """What the options leave of the log; times without a zone are UTC."""
+def filters_of(options: Options) -> Filters:
+    """What the options leave of the log; times without a zone are UTC.
+
+    Raises:
+        RuleError: An attribute that is not written like region=north.
+    """
     attribute = options.get("attribute")
     if attribute is not None and "=" not in attribute:
         raise RuleError("{text!r} is no filter of an attribute; write it like region=north.", text=attribute)

@@ -62,10 +62,15 @@ def sidebar() -> None:
                 st.selectbox(_("Time zone of days on screen"), zones, key="zone-choice", on_change=_zone_chosen, args=(here,))
 
 
+def days() -> int | None:
+    """Choose the last so many days of the log, or None for all of it."""
+    chosen = st.radio(_("Period"), list(PERIODS), format_func=lambda days: _(PERIODS[days]), index=0, horizontal=True, key="period")
+    return chosen or None
+
+
 def period(here: Screen) -> screens.Period:
     """Choose the part of the log to look at."""
-    chosen = st.radio(_("Period"), list(PERIODS), format_func=lambda days: _(PERIODS[days]), index=0, horizontal=True, key="period")
-    return screens.period_of(here, chosen or None)
+    return screens.period_of(here, days())
 
 
 def act(label: str, options: list[str], key: str) -> str:

@@ -26,6 +26,7 @@ STAGES = {
     "backtest": "judging past windows",
     "learn": "learning from few labels",
     "ask": "learning from answers",
+    "report": "writing a report",
     "explain": "explaining chances over all shoppers",
     "uplift": "measuring what a campaign changed",
     "robustness": "scoring from damaged logs",

@@ -1,0 +1,393 @@
+"""The sections that a report can have: the tables of the pages Overview and Behaviour, each with its definition."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pyarrow.compute as pc
+
+from core.audiences.words import RFM_WORDS
+from core.errors import CoreError
+from core.ingest.report_words import kind_name
+from core.insights.overview import Period
+from core.messages import Message, say
+from core.metrics import wilson
+from core.pipeline import behaviour, screens
+from core.pipeline.behaviour import Filters, Funnel, Retention, Rfm, Step
+from core.pipeline.screens import Screen
+from core.report.record import Chart, Column, Exhibit, Section, shown
+from core.schema import EVENT_TYPES
+
+FOLLOW_UP_DAYS = 90
+KIND_WORDS = {kind: kind_name(kind) for kind in EVENT_TYPES}
+WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
+STEPS = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
+"""Kinds that the funnel takes, the first of each that the log has: as the page begins with."""
+MOST_BARS = 12
+NO_PURCHASES = say("This log has no purchases, so nothing can be told of buyers; a column of the kind of event would bring it.")
+NOTHING = say("Nothing is left in the part of the log that is looked at.")
+
+
+def overview(screen: Screen, filters: Filters, period: Period) -> Section:
+    """Figures with their change, trend, kinds of events, hours of the week."""
+    now = behaviour.figures(screen, filters, period)
+    before = screens.previous_period(screen, period) if filters.since is None and filters.until is None else None
+    then = behaviour.figures(screen, filters, before).table.to_pylist()[0] if before else None
+    row = now.table.to_pylist()[0]
+    if not row["events"]:
+        return Section("overview", say("Overview"), say("How is the shop doing?"), (), notes=(NOTHING,))
+    figures = Exhibit(
+        "overview.figures",
+        say("Figures of the period"),
+        say(
+            "Shoppers: distinct users with an event. Session: a run of events without a gap of more than 30 minutes. Buyers: shoppers "
+            "with a purchase. Orders: order ids, or purchases of one shopper at one instant. Revenue: sum of purchases before refunds."
+        ),
+        tuple(
+            Column(name, title, "amount" if name == "revenue" else "whole")
+            for name, title in (
+                ("events", say("Events")),
+                ("users", say("Shoppers")),
+                ("sessions", say("Sessions")),
+                ("buyers", say("Buyers")),
+                ("buying_sessions", say("Sessions with a purchase")),
+                ("orders", say("Orders")),
+                ("revenue", say("Revenue")),
+            )
+        ),
+        now.table,
+        now.sql,
+    )
+    trend = behaviour.trend(screen, filters, period, "week")
+    weeks = trend.table.to_pylist()
+    mix = behaviour.event_mix(screen, filters, period)
+    kinds = mix.table.to_pylist()
+    hours = behaviour.hours(screen, filters, period, "all")
+    grid: list[list[int | None]] = [[0] * 24 for _day in range(7)]
+    for cell in hours.table.to_pylist():
+        grid[cell["weekday"] - 1][cell["hour"]] = cell["events"]
+    exhibits = (
+        figures,
+        Exhibit(
+            "overview.trend",
+            say("Active shoppers by week"),
+            say("Distinct shoppers with an event in the week; hollow weeks are covered only in part."),
+            (
+                Column("period", say("Week from"), "day"),
+                Column("users", say("Shoppers"), "whole"),
+                Column("events", say("Events"), "whole"),
+                Column("buyers", say("Buyers"), "whole"),
+                Column("orders", say("Orders"), "whole"),
+                Column("revenue", say("Revenue"), "amount"),
+            ),
+            trend.table,
+            trend.sql,
+            Chart(
+                "line",
+                tuple(f"{week['period']:%Y-%m-%d}" for week in weeks),
+                tuple(week["users"] for week in weeks),
+                say("Shoppers"),
+                hollow=tuple(bool(week["partial"]) for week in weeks),
+            ),
+        ),
+        Exhibit(
+            "overview.event_mix",
+            say("Kinds of events"),
+            say("Events of each kind, and their share of all events."),
+            (
+                Column("event_type", say("Kind of event"), "text", KIND_WORDS),
+                Column("events", say("Events"), "whole"),
+                Column("users", say("Shoppers"), "whole"),
+                Column("share", say("Share"), "percent"),
+            ),
+            mix.table,
+            mix.sql,
+            Chart("bars", tuple(kind_name(kind["event_type"]) for kind in kinds), tuple(kind["events"] for kind in kinds), say("Events")),
+        ),
+        Exhibit(
+            "overview.hours",
+            say("Hours of the week"),
+            say("Events by weekday and hour, time zone {zone}.", zone=screen.zone),
+            (
+                Column("weekday", say("Weekday"), "text", dict(enumerate(WEEKDAYS, 1))),
+                Column("hour", say("Hour"), "whole"),
+                Column("events", say("Events"), "whole"),
+            ),
+            hours.table,
+            hours.sql,
+            Chart("grid", WEEKDAYS, tuple(map(tuple, grid)), say("Events"), columns=tuple(map(str, range(24)))),
+        ),
+    )
+    return Section("overview", say("Overview"), say("How is the shop doing?"), exhibits, _tiles(row, then))
+
+
+def _tiles(row: dict[str, Any], then: dict[str, Any] | None) -> tuple[tuple[Message, str, Message | None], ...]:
+    def change(name: str) -> Message | None:
+        if then is None or not then[name] or row[name] is None:
+            return None
+        return say("{change:+.1f}% against the period before", change=100 * (row[name] / then[name] - 1))
+
+    def rate(part: str, base: str) -> tuple[str, Message | None]:
+        if not row[base] or row[part] is None:
+            return "–", None
+        low, high = wilson(row[part], row[base])
+        told = say("{part:,} of {base:,}, 95% interval {low:.1%} – {high:.1%}", part=row[part], base=row[base], low=low, high=high)
+        return shown(row[part] / row[base], "percent"), told
+
+    spent = row["revenue"] / row["orders"] if row["revenue"] is not None and row["orders"] else None
+    return (
+        (say("Shoppers"), shown(row["users"], "whole"), change("users")),
+        (say("Sessions"), shown(row["sessions"], "whole"), change("sessions")),
+        (say("Conversion of shoppers"), *rate("buyers", "users")),
+        (say("Conversion of sessions"), *rate("buying_sessions", "sessions")),
+        (say("Events"), shown(row["events"], "whole"), change("events")),
+        (say("Orders"), shown(row["orders"], "whole"), change("orders")),
+        (say("Revenue"), shown(row["revenue"], "amount"), change("revenue")),
+        (say("Average order value"), shown(spent, "amount"), None),
+    )
+
+
+def categories(screen: Screen, filters: Filters, period: Period) -> Section:
+    """The categories of items."""
+    title, question = say("Categories"), say("What is looked at, and what is bought?")
+    answer = behaviour.categories(screen, filters, period)
+    rows = [row for row in answer.table.to_pylist() if row["buyers"] is not None][:MOST_BARS]
+    if not rows:
+        return Section("categories", title, question, (), notes=(NOTHING,))
+    names = {"": say("(no category)")}
+    limits = [wilson(row["buyers"], row["users"]) for row in rows]
+    exhibit = Exhibit(
+        "categories.table",
+        say("Conversion of the largest categories"),
+        say("Conversion is the share of a category's active shoppers who bought in it, within the period; lines are 95% intervals."),
+        (
+            Column("category", say("Category"), "text", names),
+            Column("items", say("Items"), "whole"),
+            Column("users", say("Shoppers"), "whole"),
+            Column("purchases", say("Purchases"), "whole"),
+            Column("buyers", say("Buyers"), "whole"),
+            Column("buyer_rate", say("Conversion"), "percent"),
+            Column("revenue", say("Revenue"), "amount"),
+            Column("revenue_share", say("Share of revenue"), "percent"),
+        ),
+        answer.table,
+        answer.sql,
+        Chart(
+            "bars",
+            tuple(names.get(row["category"], row["category"]) for row in rows),
+            tuple(row["buyer_rate"] for row in rows),
+            say("Conversion"),
+            "percent",
+            low=tuple(low for low, _high in limits),
+            high=tuple(high for _low, high in limits),
+        ),
+    )
+    return Section("categories", title, question, (exhibit,))
+
+
+def funnel(screen: Screen, filters: Filters, period: Period) -> Section:
+    """The funnel that the page begins with."""
+    title, question = say("Funnel"), say("Where do shoppers stop?")
+    kinds = {row["event_type"] for row in behaviour.facts(screen).table.to_pylist()}
+    chosen = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in STEPS) if kind]
+    if len(chosen) < 2:
+        return Section("funnel", title, question, (), notes=(say("This log has only one of the kinds view, cart and purchase."),))
+    asked = Funnel(tuple(Step(kind) for kind in chosen), "ordered", timedelta(days=7))
+    answer = behaviour.funnel(screen, filters, asked)
+    rows = answer.table.to_pylist()
+    if not any(row["users"] for row in rows):
+        return Section("funnel", title, question, (), notes=(NOTHING,))
+    names = {number: say("{step} {act}", step=number, act=kind_name(kind)) for number, kind in enumerate(chosen, 1)}
+    exhibit = Exhibit(
+        "funnel.steps",
+        say("Shoppers by step"),
+        say(
+            "Shoppers who took the steps in this order within 7 days of the first one, other acts may lie between. Shares are of the first "
+            "step, and of the step before."
+        ),
+        (
+            Column("step", say("Step"), "text", names),
+            Column("users", say("Shoppers"), "whole"),
+            Column("overall", say("Of the first step"), "percent"),
+            Column("from_previous", say("Of the step before"), "percent"),
+        ),
+        answer.table,
+        answer.sql,
+        Chart("bars", tuple(names[row["step"]] for row in rows), tuple(row["users"] for row in rows), say("Shoppers")),
+    )
+    return Section("funnel", title, question, (exhibit,))
+
+
+def retention(screen: Screen, filters: Filters, period: Period) -> Section:
+    """Weekly cohorts of first acts."""
+    title, question = say("Retention"), say("Who comes back?")
+    answer = behaviour.retained(screen, filters, Retention(zone=screen.zone))
+    rows = answer.table.to_pylist()
+    if not rows:
+        return Section("retention", title, question, (), notes=(NOTHING,))
+    mean = [row for row in rows if row["cohort"] is None and row["number"] > 0]
+    cohorts = sorted({row["cohort"] for row in rows if row["cohort"] is not None})[-14:]
+    cells = {(row["cohort"], row["number"]): row for row in rows}
+    last = max(row["number"] for row in rows)
+    grid = tuple(tuple(cells.get((c, n), {}).get("on") for n in range(last + 1)) for c in cohorts)
+    exhibits = [
+        Exhibit(
+            "retention.cohorts",
+            say("Kept, cohort by cohort"),
+            say(
+                "Of the shoppers whose first act lies in a week, the share with an act so many weeks later. Weeks that are not over at the "
+                "end of the log read too low; the earliest cohort also holds old shoppers."
+            ),
+            (
+                Column("cohort", say("Cohort"), "day"),
+                Column("number", say("Week after"), "whole"),
+                Column("users", say("Shoppers"), "whole"),
+                Column("on_users", say("Active then"), "whole"),
+                Column("on", say("Kept"), "percent"),
+            ),
+            answer.table.filter(pc.is_valid(answer.table["cohort"])),
+            answer.sql,
+            Chart(
+                "grid",
+                tuple(f"{c:%Y-%m-%d}" for c in cohorts),
+                grid,
+                say("Kept"),
+                "percent",
+                columns=tuple(map(str, range(last + 1))),
+            ),
+        )
+    ]
+    if mean:
+        exhibits.insert(
+            0,
+            Exhibit(
+                "retention.mean",
+                say("Kept, mean of all cohorts"),
+                say("Mean of complete cohorts, weighted by their shoppers; lines are 95% intervals."),
+                (
+                    Column("number", say("Week after"), "whole"),
+                    Column("users", say("Shoppers"), "whole"),
+                    Column("on_users", say("Active then"), "whole"),
+                    Column("on", say("Kept"), "percent"),
+                ),
+                answer.table.filter(pc.and_(pc.is_null(answer.table["cohort"]), pc.greater(answer.table["number"], 0))),
+                answer.sql,
+                Chart(
+                    "bars",
+                    tuple(say("week {n}", n=row["number"]) for row in mean),
+                    tuple(row["on"] for row in mean),
+                    say("Kept"),
+                    "percent",
+                    low=tuple(row["on_low"] for row in mean),
+                    high=tuple(row["on_high"] for row in mean),
+                ),
+            ),
+        )
+    return Section("retention", title, question, tuple(exhibits))
+
+
+def buyers(screen: Screen, filters: Filters, period: Period) -> Section:
+    """Groups of buyers by recency, frequency and money."""
+    title, question = say("Buyers"), say("Who buys lately, often and much?")
+    answer = behaviour.rfm_grid(screen, filters, Rfm(zone=screen.zone))
+    table = answer.table.filter(pc.is_null(answer.table["r"]))
+    rows = table.to_pylist()
+    if not rows:
+        return Section("buyers", title, question, (), notes=(NO_PURCHASES,))
+    exhibit = Exhibit(
+        "buyers.groups",
+        say("Groups of buyers"),
+        say(
+            "All buyers, scored 1 to 5 at the fifths of days since the last purchase, of orders and of revenue; champions bought lately, "
+            "often and much."
+        ),
+        (
+            Column("rfm_group", say("Group"), "text", RFM_WORDS),
+            Column("users", say("Buyers"), "whole"),
+            Column("share", say("Share"), "percent"),
+            Column("frequency", say("Orders"), "whole"),
+            Column("money", say("Revenue"), "amount"),
+            Column("recency_days", say("Days since, median"), "whole"),
+        ),
+        table,
+        answer.sql,
+        Chart("bars", tuple(RFM_WORDS[row["rfm_group"]] for row in rows), tuple(row["users"] for row in rows), say("Buyers")),
+    )
+    return Section("buyers", title, question, (exhibit,))
+
+
+def orders(screen: Screen, filters: Filters, period: Period) -> Section:
+    """Time between orders, and who orders again."""
+    title, question = say("Orders"), say("When do buyers order again?")
+    gaps = behaviour.order_gaps(screen, filters)
+    rows = gaps.table.to_pylist()
+    if not any(row["gaps"] for row in rows):
+        return Section("orders", title, question, (), notes=(say("Nobody ordered twice in the part of the log that is looked at."),))
+    labels = tuple(
+        say("{begin} days and more", begin=row["from_days"])
+        if row["to_days"] is None
+        else say("{begin} to {end} days", begin=row["from_days"] or 0, end=row["to_days"])
+        for row in rows
+    )
+    exhibits = [
+        Exhibit(
+            "orders.gaps",
+            say("Time between orders"),
+            say("All pairs of an order and the next one of the same shopper; gaps longer than the log are not seen."),
+            (
+                Column("bar", say("Days between"), "text", {row["bar"]: label for row, label in zip(rows, labels, strict=True)}),
+                Column("gaps", say("Gaps between orders"), "whole"),
+                Column("users", say("Shoppers"), "whole"),
+            ),
+            gaps.table,
+            gaps.sql,
+            Chart("bars", labels, tuple(row["gaps"] for row in rows), say("Gaps between orders")),
+        )
+    ]
+    again = behaviour.repeat_rates(screen, filters, FOLLOW_UP_DAYS)
+    months = [row for row in again.table.to_pylist() if row["cohort"] is not None]
+    if months:
+        exhibits.append(
+            Exhibit(
+                "orders.repeat",
+                say("Ordered again, by month of the first order"),
+                say("Share of buyers who ordered a second time, of those who could be followed for {days} days.", days=FOLLOW_UP_DAYS),
+                (
+                    Column("cohort", say("Month"), "day"),
+                    Column("buyers", say("Buyers"), "whole"),
+                    Column("again", say("Ordered again"), "whole"),
+                    Column("rate", say("Share"), "percent"),
+                ),
+                again.table.filter(pc.is_valid(again.table["cohort"])),
+                again.sql,
+                Chart(
+                    "bars",
+                    tuple(f"{row['cohort']:%Y-%m}" for row in months),
+                    tuple(row["rate"] for row in months),
+                    say("Share"),
+                    "percent",
+                    low=tuple(row["low"] for row in months),
+                    high=tuple(row["high"] for row in months),
+                ),
+            )
+        )
+    return Section("orders", title, question, tuple(exhibits))
+
+
+SECTIONS: dict[str, Callable[[Screen, Filters, Period], Section]] = {
+    "overview": overview,
+    "categories": categories,
+    "funnel": funnel,
+    "retention": retention,
+    "buyers": buyers,
+    "orders": orders,
+}
+"""Name on the command line and in the page → what makes it."""
+
+
+def section(name: str, screen: Screen, filters: Filters, period: Period) -> Section:
+    """Make one of SECTIONS; where a question is refused, the section holds the reason."""
+    try:
+        return SECTIONS[name](screen, filters, period)
+    except CoreError as error:
+        return Section(name, say("Not answered: {section}", section=name), error.message, (), notes=(error.message,))

@@ -1,0 +1,124 @@
+"""Charts of a report as vector drawings for paper."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from reportlab.graphics.shapes import Circle as Dot
+from reportlab.graphics.shapes import Drawing, Line, PolyLine, Rect, String
+from reportlab.lib.colors import Color, HexColor, linearlyInterpolatedColor, white
+from reportlab.pdfbase.pdfmetrics import stringWidth
+
+from core.report.charts import cut
+from core.report.record import Chart, Tell, shown
+
+BLUE, INK, QUIET, LINE = HexColor("#2479AA"), HexColor("#17212B"), HexColor("#6B7885"), HexColor("#D8DFE6")
+RAMP = ((0.0, HexColor("#D5E4EE")), (0.35, HexColor("#7FB2D0")), (0.7, HexColor("#2479AA")), (1.0, HexColor("#0B3A57")))
+CHINESE = "STSong-Light"
+"""A font that every PDF reader brings along for Chinese; the file holds none."""
+
+LATIN = bytes(range(32, 256)).decode("cp1252", errors="ignore")
+"""Letters that the Latin fonts of every PDF reader have."""
+
+
+def face(text: str) -> str:
+    """The font that has the letters of a text."""
+    return "Helvetica" if set(text) <= set(LATIN) else CHINESE
+
+
+def drawing_of(chart: Chart, tell: Tell, width: float) -> Drawing:
+    """Draw a chart, `width` points wide."""
+    said = replace(chart, labels=tuple(map(tell, chart.labels)), columns=tuple(map(tell, chart.columns)))
+    return {"bars": _bars, "line": _line, "grid": _grid}[chart.kind](said, tell(chart.axis), width)
+
+
+def _text(drawing: Drawing, x: float, y: float, text: str, *, colour: Color = QUIET, size: float = 7.5, anchor: str = "start") -> None:
+    drawing.add(String(x, y, text, fontName=face(text), fontSize=size, fillColor=colour, textAnchor=anchor))
+
+
+def _widest(texts: list[str], size: float = 7.5) -> float:
+    return max((stringWidth(text, face(text), size) for text in texts), default=0.0)
+
+
+def _bars(chart: Chart, axis: str, width: float) -> Drawing:
+    step = 14.0
+    labels = [cut(label) for label in chart.labels]
+    told = [shown(value, chart.form) for value in chart.values]
+    left, right = _widest(labels) + 8, _widest(told) + 10
+    room, height = width - left - right, step * len(labels) + 18
+    drawing = Drawing(width, height)
+    most = max([*(value or 0 for value in chart.values), *(high or 0 for high in chart.high), 1e-12])
+    for place, (label, value, text) in enumerate(zip(labels, chart.values, told, strict=True)):
+        y = height - step * (place + 1)
+        _text(drawing, left - 6, y + 3.5, label, colour=INK, anchor="end")
+        long = room * max(value or 0, 0) / most
+        drawing.add(Rect(left, y + 1.5, long, step - 4, fillColor=BLUE, strokeColor=None))
+        end = long
+        if chart.low:
+            low, high = (room * (bound[place] or 0) / most for bound in (chart.low, chart.high))
+            drawing.add(Line(left + low, y + step / 2 - 0.5, left + high, y + step / 2 - 0.5, strokeColor=QUIET, strokeWidth=0.8))
+            end = max(long, high)
+        _text(drawing, left + end + 4, y + 3.5, text)
+    _text(drawing, left, 4, axis, size=7)
+    return drawing
+
+
+def _line(chart: Chart, axis: str, width: float) -> Drawing:
+    height, bottom, top = 150.0, 20.0, 14.0
+    values = [float(value) for value in chart.values if value is not None]
+    most = max([*values, 1e-12])
+    ticks = [most * part / 4 for part in range(5)]
+    told = [shown(tick, chart.form) for tick in ticks]
+    left = _widest(told) + 8
+    room, tall = width - left - 8, height - bottom - top
+    drawing = Drawing(width, height)
+    for tick, text in zip(ticks, told, strict=True):
+        y = bottom + tall * tick / most
+        drawing.add(Line(left, y, width - 8, y, strokeColor=LINE, strokeWidth=0.5))
+        _text(drawing, left - 4, y - 2.5, text, anchor="end")
+    last = max(len(chart.values) - 1, 1)
+    points = [(left + room * place / last, bottom + tall * value / most) for place, value in enumerate(chart.values) if value is not None]
+    if len(points) > 1:
+        drawing.add(PolyLine([part for point in points for part in point], strokeColor=BLUE, strokeWidth=1.4, fillColor=None))
+    places = [place for place, value in enumerate(chart.values) if value is not None]
+    for place, (x, y) in zip(places, points, strict=True):
+        is_hollow = bool(chart.hollow) and chart.hollow[place]
+        if len(points) <= 60 or is_hollow:
+            drawing.add(Dot(x, y, 1.9, fillColor=white if is_hollow else BLUE, strokeColor=BLUE, strokeWidth=0.8))
+    for place in sorted({round(last * part / 5) for part in range(6)} & set(range(len(chart.labels)))):
+        anchor = "start" if place == 0 else "end" if place == last else "middle"
+        _text(drawing, left + room * place / last, bottom - 11, chart.labels[place], size=7, anchor=anchor)
+    _text(drawing, left, height - 8, axis, size=7)
+    return drawing
+
+
+def _grid(chart: Chart, axis: str, width: float) -> Drawing:
+    step = 13.0
+    labels = [cut(label) for label in chart.labels]
+    left = _widest(labels) + 8
+    cell, height = (width - left) / max(len(chart.columns), 1), step * len(labels) + 26
+    drawing = Drawing(width, height)
+    numbers = [value for row in chart.values for value in row if value is not None]
+    most = max([*numbers, 1e-12])
+    for place, (label, row) in enumerate(zip(labels, chart.values, strict=True)):
+        y = height - step * (place + 1)
+        _text(drawing, left - 6, y + 3.5, label, colour=INK, anchor="end")
+        for number, value in enumerate(row):
+            if value is None:
+                continue
+            x, share = left + cell * number, max(value, 0) / most
+            drawing.add(Rect(x, y + 0.6, cell - 1.2, step - 1.2, fillColor=_ramp(share), strokeColor=None))
+            text = shown(value, chart.form)
+            if stringWidth(text, "Helvetica", 6) < cell - 3:
+                _text(drawing, x + cell / 2 - 0.6, y + 4, text, colour=white if share > 0.45 else INK, size=6, anchor="middle")
+    for number, name in enumerate(chart.columns):
+        _text(drawing, left + cell * (number + 0.5), 16, name, size=6.5, anchor="middle")
+    _text(drawing, left, 4, axis, size=7)
+    return drawing
+
+
+def _ramp(share: float) -> Any:
+    for (begin, one), (end, other) in pairwise(RAMP):
+        if share <= end:
+            return linearlyInterpolatedColor(one, other, begin, end, share)
+    return RAMP[-1][1]

@@ -1,0 +1,32 @@
+"""The verb `report`: ticked sections as HTML, PDF and ZIP."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.arguments import add_filters
+from core.jobs import Reporter
+from core.pipeline.insight_tables import filters_of
+from core.pipeline.report_sections import SECTIONS
+from core.store import Home
+
+
+def add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the verb; `add` takes name, function, sentence and heavy, and returns its parser."""
+    parser = add("report", _report, "Write a report: HTML that works without a network, PDF, and a ZIP of CSV and SQL.", heavy=False)
+    parser.add_argument("--sections", default=",".join(SECTIONS), metavar="S,…", help=f"of {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("--title", default="", help="default: names the dataset")
+    parser.add_argument("--language", default="en", choices=("en", "zh"))
+    parser.add_argument("--out", metavar="DIR", help="also put the three files here")
+    add_filters(parser)
+
+
+def _report(arguments: argparse.Namespace, home: Home, report: Reporter) -> dict[str, Any]:
+    from core.pipeline.reporting import Asked, make_report
+
+    sections = tuple(name.strip() for name in arguments.sections.split(",") if name.strip())
+    asked = Asked(sections, arguments.title, arguments.language, arguments.days, filters_of(vars(arguments)))
+    out = Path(arguments.out) if arguments.out else None
+    with report.stage("report", 0.0, 1.0):
+        return make_report(home, home.dataset(arguments.dataset), asked, out, report)

@@ -1,0 +1,129 @@
+"""Reports: self-contained, escaped, with every row and statement of what they show, on screen's own figures."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.errors import RuleError
+from core.messages import say
+from core.pipeline import behaviour, reporting, screens
+from core.pipeline.behaviour import NO_FILTERS, Filters
+from core.pipeline.reporting import Asked, gather, make_report
+from core.report.charts import plotly_figure
+from core.report.drawings import drawing_of
+from core.report.html import report_html
+from core.report.paper import report_pdf
+from core.report.record import Chart, Report
+from core.report.speech import speaker
+from core.store import Home
+from tests.page_worlds import tiny_home
+from tests.worlds import as_shown, at
+
+NASTY = "<script>alert(1)</script> </script> “&” 漢字 😀"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_home(tmp_path_factory.mktemp("report"), users=60)
+
+
+@pytest.fixture(scope="module")
+def report(home: Path) -> Report:
+    return gather(screens.open_screen(Home(home), "tiny"), Asked())
+
+
+def test_the_page_needs_nothing_from_outside_and_no_word_of_the_data_becomes_code(report: Report) -> None:
+    page = report_html(replace(report, title=NASTY, filters=(say("{x}", x=NASTY),)), str)
+    assert "<script>alert" not in page and page.count("&lt;script&gt;alert(1)") == 3, "title, heading and filters"
+    assert "default-src 'none'" in page
+    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)  # it opens none of its addresses
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", own)
+    assert "Plotly.newPlot" in page and len(page) > 3_000_000, "the library lies in the file"
+    drawn = re.findall(r'data-figure="([^"]+)"', page)
+    stored = {name: json.loads(text) for name, text in re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', page)}
+    assert drawn and set(drawn) == set(stored) and all(figure["data"] for figure in stored.values())
+
+
+def test_every_figure_has_its_definition_and_a_statement_that_gives_its_rows(home: Path, report: Report) -> None:
+    log = screens.open_screen(Home(home), "tiny").log
+    exhibits = [exhibit for section in report.sections for exhibit in section.exhibits]
+    assert {exhibit.id for exhibit in exhibits} >= {"overview.figures", "funnel.steps", "retention.cohorts", "buyers.groups"}
+    for exhibit in exhibits:
+        found = as_shown(log, behaviour.Answer(exhibit.table, exhibit.sql))
+        names = [name for name in exhibit.table.column_names if found and name in found[0]]
+        rows = [{name: row[name] for name in names} for row in found]
+        assert names and all({name: row[name] for name in names} in rows for row in exhibit.table.to_pylist()), exhibit.id
+        assert len(exhibit.definition) > 20
+
+
+def test_the_zip_holds_all_rows_and_guards_formulas(report: Report) -> None:
+    section = report.sections[1]
+    exhibit = section.exhibits[0]
+    table = exhibit.table.set_column(0, "category", [["=HYPERLINK(1)", *exhibit.table["category"].to_pylist()[1:]]])
+    changed = replace(report, sections=(replace(section, exhibits=(replace(exhibit, table=table),)),))
+    archive = zipfile.ZipFile(io.BytesIO(reporting.report_zip(changed, str)))
+    assert set(archive.namelist()) == {"categories.table.csv", "categories.table.sql", "contents.json"}
+    rows = list(csv.DictReader(io.StringIO(archive.read("categories.table.csv").decode("utf-8-sig"))))
+    assert len(rows) == table.num_rows and rows[0]["category"] == "'=HYPERLINK(1)"
+    assert archive.read("categories.table.sql").decode() == exhibit.sql
+
+
+def test_paper_takes_any_letter_and_says_the_same_twice(report: Report) -> None:
+    strange = replace(report, title=NASTY, filters=(say("{x}", x=NASTY),))
+    first = report_pdf(strange, speaker("zh"))
+    assert first.startswith(b"%PDF") and first == report_pdf(strange, speaker("zh"))
+    assert b"STSong-Light" in first and b"STSong-Light" not in report_pdf(replace(report, sections=()), str)
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        Chart("bars", ("a",), (0,), say("Events")),
+        Chart("bars", ("a", "a"), (None, 2), say("Events"), "percent", low=(0.0, 1.0), high=(0.0, 3.0)),
+        Chart("line", ("2024-03-01",), (5,), say("Events"), hollow=(True,)),
+        Chart("line", ("2024-03-01", "2024-03-08"), (None, None), say("Events")),
+        Chart("grid", ("x", "y"), ((None, 1), (0, None)), say("Events"), columns=("0", "1")),
+    ],
+)
+def test_a_chart_of_little_data_is_drawn_on_both(chart: Chart) -> None:
+    figure = plotly_figure(chart, str)
+    json.dumps(figure, allow_nan=False)
+    assert figure["data"] and drawing_of(chart, str, 300).contents
+
+
+def test_a_report_speaks_chinese_throughout(report: Report) -> None:
+    tell = speaker("zh")
+    exhibits = [exhibit for section in report.sections for exhibit in section.exhibits]
+    told = [exhibit.title for exhibit in exhibits] + [exhibit.definition for exhibit in exhibits]
+    told += [column.title for exhibit in exhibits for column in exhibit.columns] + [section.question for section in report.sections]
+    assert not [sentence for sentence in told if tell(sentence) == sentence]
+    assert tell(say("Report of {dataset}", dataset="x")) == "x 报告" and speaker("en")(told[0]) == told[0]
+
+
+def test_a_filter_is_said_in_words_and_holds(home: Path) -> None:
+    here = screens.open_screen(Home(home), "tiny")
+    narrow = gather(here, Asked(("overview",), filters=Filters(attribute=("region", "north"), since=at(3))))
+    assert [str(word) for word in narrow.filters] == ["from 2024-03-04", "region “north”"]
+    shown = narrow.sections[0].exhibits[0].table.to_pylist()
+    period = screens.period_of(here, None)
+    assert shown == behaviour.figures(here, Filters(attribute=("region", "north"), since=at(3)), period).table.to_pylist()
+    assert shown != behaviour.figures(here, NO_FILTERS, period).table.to_pylist()
+
+
+def test_nothing_left_is_a_sentence_in_every_section(home: Path) -> None:
+    here = screens.open_screen(Home(home), "tiny")
+    empty = gather(here, Asked(filters=Filters(brand="none of them")))
+    assert all(section.notes and not section.exhibits for section in empty.sections), [s.id for s in empty.sections if s.exhibits]
+    assert report_pdf(empty, str).startswith(b"%PDF") and "Nothing is left" in report_html(empty, str)
+
+
+def test_a_section_or_language_that_does_not_exist_is_refused(home: Path) -> None:
+    for asked in (Asked(("nothing",)), Asked(()), Asked(language="fr")):
+        with pytest.raises(RuleError, match="choose from"):
+            make_report(Home(home), Home(home).dataset("tiny"), asked)
