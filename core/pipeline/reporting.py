@@ -111,7 +111,7 @@ def gather(screen: Screen, asked: Asked, progress: Progress = silent) -> Report:
     return Report(
         asked.title.strip()[:120],
         screen.name,
-        _facts(screen),
+        facts_of(screen),
         filter_words(screen, narrowed),
         time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         tuple(made),
@@ -173,7 +173,8 @@ def _folder(screen: Screen, name: str) -> Path:
     return screen.dataset.path / "reports" / name
 
 
-def _facts(screen: Screen) -> tuple[Message, ...]:
+def facts_of(screen: Screen) -> tuple[Message, ...]:
+    """What stands on the cover: data set, rows, dates, zone, and what kind of data it is."""
     record = screens.manifest(screen)
     kinds = {
         "sample": say("sample data"),

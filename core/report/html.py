@@ -36,7 +36,9 @@ def report_html(report: Report, tell: Tell, language: str = "en") -> str:
     appendix = "".join(
         f'<article id="sql-{e.id}"><h3>{escape(tell(e.title))} <code>{e.id}</code></h3><pre>{escape(e.sql)}</pre></article>'
         for e in exhibits
+        if e.sql
     )
+    has_charts = any(e.chart for e in exhibits)
     figures = "".join(
         f'<script type="application/json" id="figure-{e.id}">{_json(plotly_figure(e.chart, tell))}</script>' for e in exhibits if e.chart
     )
@@ -48,14 +50,20 @@ style-src 'unsafe-inline'; img-src data: blob:">
 <style>{_STYLE.read_text(encoding="utf-8")}</style></head><body>
 <header><div><p class="mark">Shopper Atlas</p><h1>{title}</h1><ul>{facts}</ul>
 <p class="scope"><b>{escape(tell(say("Looked at")))}</b> {looked}</p></div></header>
-<nav>{links}<a href="#appendix">SQL</a></nav>
+<nav>{links}{'<a href="#appendix">SQL</a>' if appendix else ""}</nav>
 <main>{body}
-<section id="appendix"><h2>{escape(tell(say("Appendix: the statements")))}</h2>
-<p class="quiet">{escape(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")))}</p>
-{appendix}</section></main>
+{_appendix(appendix, tell) if appendix else ""}</main>
 <footer>{escape(report.dataset)} · {escape(report.made)}</footer>
-{figures}<script>{_library()}</script><script>{_DRAW}</script></body></html>
+{f"{figures}<script>{_library()}</script><script>{_DRAW}</script>" if has_charts else ""}</body></html>
 """
+
+
+def _appendix(statements: str, tell: Tell) -> str:
+    return (
+        f'<section id="appendix"><h2>{escape(tell(say("Appendix: the statements")))}</h2><p class="quiet">'
+        + escape(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")))
+        + f"</p>{statements}</section>"
+    )
 
 
 def _section(section: Section, tell: Tell) -> str:
@@ -83,10 +91,11 @@ def _exhibit(exhibit: Exhibit, tell: Tell) -> str:
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     more = left_out(exhibit)
     notes = "".join(f'<p class="quiet">{escape(tell(note))}</p>' for note in (*exhibit.notes, *([more] if more else [])))
+    source = f'<p class="id"><code>{exhibit.id}</code> · <a href="#sql-{exhibit.id}">SQL</a></p>' if exhibit.sql else ""
     numbers = f"<details><summary>{escape(tell(say('Table')))}</summary><div class=wrap>{table}</div></details>" if chart else table
     return (
         f'<article id="{exhibit.id}"><h3>{escape(tell(exhibit.title))}</h3>{chart}<p class="quiet">{escape(tell(exhibit.definition))}</p>'
-        f'{numbers}{notes}<p class="id"><code>{exhibit.id}</code> · <a href="#sql-{exhibit.id}">SQL</a></p></article>'
+        f"{numbers}{notes}{source}</article>"
     )
 
 

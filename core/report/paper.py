@@ -68,12 +68,13 @@ def report_pdf(report: Report, tell: Tell) -> bytes:
     )
     story: list[Flowable] = []
     for place, section in enumerate(report.sections):
-        story += [CondPageBreak(220), Spacer(1, 14)] if place else []
+        story += [PageBreak() if report.paged else CondPageBreak(220), Spacer(1, 14)] if place else []
         story += _section(section, tell)
-    story += [PageBreak(), _p(tell(say("Appendix: the statements")), _H2)]
-    story.append(_p(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")), _QUIET))
-    for section in report.sections:
-        for exhibit in section.exhibits:
+    asked = [exhibit for section in report.sections for exhibit in section.exhibits if exhibit.sql]
+    if asked:
+        story += [PageBreak(), _p(tell(say("Appendix: the statements")), _H2)]
+        story.append(_p(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")), _QUIET))
+        for exhibit in asked:
             story.append(_p(f"{tell(exhibit.title)} · {exhibit.id}", _H3))
             story += [
                 _p(line.replace(" ", "\u00a0", len(line) - len(line.lstrip())) or "\u00a0", _CODE) for line in exhibit.sql.splitlines()
@@ -152,7 +153,7 @@ def _exhibit(exhibit: Exhibit, tell: Tell) -> list[Flowable]:
     head: list[Flowable] = [_p(tell(exhibit.title), _H3)]
     if exhibit.chart:
         head.append(drawing_of(exhibit.chart, tell, WIDTH))
-    head.append(_p(f"{tell(exhibit.definition)} ({exhibit.id})", _QUIET))
+    head.append(_p(f"{tell(exhibit.definition)} ({exhibit.id})" if exhibit.sql else tell(exhibit.definition), _QUIET))
     more = left_out(exhibit)
     notes = [_p(tell(note), _QUIET) for note in (*exhibit.notes, *([more] if more else []))]
     if exhibit.chart and exhibit.chart.kind == "grid":  # its cells hold the values

@@ -87,6 +87,8 @@ class Report:
     """What is looked at; empty for the whole log."""
     made: str
     sections: tuple[Section, ...]
+    paged: bool = False
+    """Whether each section begins a page of its own."""
 
 
 def shown(value: Any, form: Form) -> str:

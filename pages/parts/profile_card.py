@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,11 @@ import pyarrow as pa
 import streamlit as st
 
 from core.insights.profile_card import Statement
-from core.pipeline import cards
+from core.pipeline import briefing, cards
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
-from pages.parts.text import _, chance, hover, minute, percent, plain, said, whole
+from pages.parts.text import _, chance, hover, language, minute, percent, plain, said, whole
 from pages.parts.traits import segments_shown
 from pages.parts.words import EVENT_WORDS, event_word
 
@@ -44,8 +45,16 @@ def profile_card(here: Screen, found: Portrait) -> None:
             args=(_OPEN, (found.user_id, statement.code, str(statement.text))),
             help=_("Show the events behind this statement"),
         )
-    frame.download_text(_("Download brief"), _brief(here, found, statements), "brief", "text/markdown", "md")
+    with st.container(horizontal=True):
+        frame.download_text(_("Download brief"), _brief(here, found, statements), "brief", "text/markdown", "md")
+        for name, label, mime in (("brief.pdf", _("Brief as PDF"), "application/pdf"), ("brief.html", _("Brief as HTML"), "text/html")):
+            make = partial(_brief_file, here, found.user_id, language(), name)
+            st.download_button(label, make, file_name=name, mime=mime, key=f"download-{name}", on_click="ignore")
     _history(kept if chosen is None else kept.take(pa.array(chosen.events)), chosen)
+
+
+def _brief_file(here: Screen, user_id: str, words: str, name: str) -> bytes:
+    return briefing.brief_files(here, [user_id], words)[name]
 
 
 def _kept(here: Screen, every: pa.Table) -> pa.Table:
