@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.parts import frame
+from pages.parts.evidence import evidence
 from pages.parts.lists import lists, measures
 from pages.parts.offer_rules import all_lists, choose_rules
 from pages.parts.text import _
@@ -14,5 +15,6 @@ if here and manifest:
     lists(here, rules)
     all_lists(here, rules)
     measures(here, manifest)
+    evidence(manifest)
     frame.notes(manifest.get("warnings", []))
     st.caption(frame.took(manifest))

@@ -81,3 +81,14 @@ def test_a_rule_set_is_told_in_words_saved_and_put_in_force_by_one_click(tiny: P
     held = offering.in_force(screens.open_screen(Home(tiny), "tiny"))
     assert held is not None and held.block.words == ("thing",)
     assert "fewer than" in words(app) or not listed(app)
+
+
+def test_the_blend_stands_beside_every_source_and_a_trial_has_its_size(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(tiny, monkeypatch)
+    beside = next(table.value for table in app.dataframe if "verdict" in table.value.columns)
+    assert beside[["difference", "verdict"]].to_numpy().tolist() == [["+0.0500 [+0.0100, +0.0900]", "the blend is better"]]
+    trial = next(table.value for table in app.dataframe if "lift" in table.value.columns)
+    assert trial.to_numpy().tolist() == [["5%", "42.0%", "9,496"]]
+    app.selectbox(key="beside-ground").set_value("new").run()
+    beside = next(table.value for table in app.dataframe if "verdict" in table.value.columns)
+    assert beside["verdict"].tolist() == ["no difference can be told"]
