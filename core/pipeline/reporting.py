@@ -76,7 +76,7 @@ def make_report(home: Home, dataset: Dataset, asked: Asked, out: Path | None = N
     figures = [exhibit.id for part in report.sections for exhibit in part.exhibits]
     folder = dataset.path / "reports"
     folder.mkdir(parents=True, exist_ok=True)
-    with publish(folder, f"report-{1 + len(reports(dataset)):04d}") as draft:
+    with publish(folder, f"report-{1 + max((int(name[7:]) for name in reports(dataset)), default=0):04d}") as draft:
         for name, content in contents.items():
             (draft.path / name).write_bytes(content)
         draft.record = {
@@ -143,7 +143,7 @@ def filter_words(screen: Screen, filters: Filters) -> tuple[Message, ...]:
 def reports(dataset: Dataset) -> list[str]:
     """List the reports of a dataset, oldest first."""
     folder = dataset.path / "reports"
-    return sorted(p.name for p in folder.iterdir() if p.name.startswith("report-")) if folder.is_dir() else []
+    return sorted(p.name for p in folder.iterdir() if p.name.startswith("report-") and p.name[7:].isdecimal()) if folder.is_dir() else []
 
 
 def report_record(screen: Screen, name: str) -> dict[str, Any]:

@@ -30,20 +30,25 @@ def draw(here: Screen, filters: Filters, before: Period | None, period: Period) 
     rows["name"] = [_part_word(here, parts, part) for part in rows["part"]]
     st.markdown(_told(change, rows))
     shown = rows.assign(**{name: 100 * rows[name] for name in ("mix", "rate")}, both=100 * (rows["mix"] + rows["rate"]))
-    shown = shown.loc[(rows["mix"].abs() + rows["rate"].abs()).sort_values(ascending=False, kind="stable").index]
+    moves = any(abs(value) > 1e-9 for value in (*rows["mix"], *rows["rate"]))
+    first = ("mix", "rate") if moves else ("revenue_mix", "revenue_rate")  # where everybody buys, only revenue moves
+    shown = shown.loc[rows[list(first)].abs().sum(axis=1).sort_values(ascending=False, kind="stable").index]
     number, points = st.column_config.NumberColumn, "%+.2f"
     columns = {
         "name": st.column_config.TextColumn(_("Part"), width="medium"),
         "users_before": number(_("Shoppers before"), format="localized"),
         "users": number(_("Shoppers"), format="localized"),
-        "both": number(_("Conversion, points"), format=points),
-        "mix": number(_("by share of shoppers"), format=points),
-        "rate": number(_("by their conversion"), format=points),
     }
+    if moves:
+        columns |= {
+            "both": number(_("Conversion, points"), format=points),
+            "mix": number(_("by share of shoppers"), format=points),
+            "rate": number(_("by their conversion"), format=points),
+        }
     if change.revenue is not None:
         columns |= {
-            "revenue_mix": number(_("Revenue by share of shoppers"), format="localized"),
-            "revenue_rate": number(_("Revenue by spending per shopper"), format="localized"),
+            "revenue_mix": number(_("Revenue by share"), format="localized"),
+            "revenue_rate": number(_("Revenue by spending"), format="localized"),
         }
     frame.table(shown[list(columns)], column_config=columns, height=320, key="what-changed")
     st.caption(
