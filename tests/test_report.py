@@ -97,6 +97,17 @@ def test_a_chart_of_little_data_is_drawn_on_both(chart: Chart) -> None:
     assert figure["data"] and drawing_of(chart, str, 300).contents
 
 
+@pytest.mark.parametrize("rows", [60, 400])
+def test_a_chart_of_many_rows_fits_on_a_page_of_paper(rows: int, report: Report) -> None:
+    labels = tuple(f"2019-{n:03d}" for n in range(rows))
+    tall = Chart("bars", labels, tuple(range(rows)), say("Orders"), low=tuple(range(rows)), high=tuple(range(1, rows + 1)))
+    wide = Chart("grid", labels, ((0.5, None),) * rows, say("Orders"), "percent", columns=("a", "b"))
+    first = report.sections[0]
+    exhibits = tuple(replace(first.exhibits[0], chart=chart) for chart in (tall, wide))
+    made = report_pdf(replace(report, sections=(replace(first, exhibits=exhibits),)), str)
+    assert made.startswith(b"%PDF")
+
+
 def test_a_report_speaks_chinese_throughout(report: Report) -> None:
     tell = speaker("zh")
     exhibits = [exhibit for section in report.sections for exhibit in section.exhibits]

@@ -38,7 +38,7 @@ def report_zip(report: Report, tell: Tell) -> bytes:
 
 
 def csv_bytes(table: pa.Table) -> bytes:
-    """A table as CSV with a byte order mark; text that a spreadsheet would run is disarmed, nested values are JSON."""
+    """A table as CSV with a byte order mark; text that a spreadsheet would run is disarmed."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow([guard_cell(name) for name in table.column_names])

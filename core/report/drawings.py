@@ -20,6 +20,11 @@ CHINESE = "STSong-Light"
 LATIN = bytes(range(32, 256)).decode("cp1252", errors="ignore")
 """Letters that the Latin fonts of every PDF reader have."""
 
+MOST_ROWS = 90
+"""Bars, or rows of a grid, of one picture."""
+PAGE_ROOM = 540.0
+"""Points of a page that a picture's rows may take."""
+
 
 def face(text: str) -> str:
     """The font that has the letters of a text."""
@@ -28,6 +33,9 @@ def face(text: str) -> str:
 
 def drawing_of(chart: Chart, tell: Tell, width: float) -> Drawing:
     """Draw a chart, `width` points wide."""
+    if chart.kind != "line" and len(chart.labels) > MOST_ROWS:  # the newest, where rows are periods; the table and the ZIP hold all
+        names = ("labels", "values", "low", "high", "hollow")
+        chart = replace(chart, **{name: getattr(chart, name)[-MOST_ROWS:] for name in names})
     said = replace(chart, labels=tuple(map(tell, chart.labels)), columns=tuple(map(tell, chart.columns)))
     return {"bars": _bars, "line": _line, "grid": _grid}[chart.kind](said, tell(chart.axis), width)
 
@@ -40,8 +48,14 @@ def _widest(texts: list[str], size: float = 7.5) -> float:
     return max((stringWidth(text, face(text), size) for text in texts), default=0.0)
 
 
+def _step(rows: int, usual: float) -> float:
+    """Height of a row, so that a picture fits on a page."""
+    return min(usual, PAGE_ROOM / max(rows, 1))
+
+
 def _bars(chart: Chart, axis: str, width: float) -> Drawing:
-    step = 14.0
+    step = _step(len(chart.labels), 14.0)
+    size = min(7.5, step - 1)
     labels = [cut(label) for label in chart.labels]
     told = [shown(value, chart.form) for value in chart.values]
     left, right = _widest(labels) + 8, _widest(told) + 10
@@ -50,15 +64,15 @@ def _bars(chart: Chart, axis: str, width: float) -> Drawing:
     most = max([*(value or 0 for value in chart.values), *(high or 0 for high in chart.high), 1e-12])
     for place, (label, value, text) in enumerate(zip(labels, chart.values, told, strict=True)):
         y = height - step * (place + 1)
-        _text(drawing, left - 6, y + 3.5, label, colour=INK, anchor="end")
+        _text(drawing, left - 6, y + step / 4, label, colour=INK, size=size, anchor="end")
         long = room * max(value or 0, 0) / most
-        drawing.add(Rect(left, y + 1.5, long, step - 4, fillColor=BLUE, strokeColor=None))
+        drawing.add(Rect(left, y + 1.5, long, 0.7 * step, fillColor=BLUE, strokeColor=None))
         end = long
         if chart.low:
             low, high = (room * (bound[place] or 0) / most for bound in (chart.low, chart.high))
             drawing.add(Line(left + low, y + step / 2 - 0.5, left + high, y + step / 2 - 0.5, strokeColor=QUIET, strokeWidth=0.8))
             end = max(long, high)
-        _text(drawing, left + end + 4, y + 3.5, text)
+        _text(drawing, left + end + 4, y + step / 4, text, size=size)
     _text(drawing, left, 4, axis, size=7)
     return drawing
 
@@ -93,7 +107,7 @@ def _line(chart: Chart, axis: str, width: float) -> Drawing:
 
 
 def _grid(chart: Chart, axis: str, width: float) -> Drawing:
-    step = 13.0
+    step = _step(len(chart.labels), 13.0)
     labels = [cut(label) for label in chart.labels]
     left = _widest(labels) + 8
     cell, height = (width - left) / max(len(chart.columns), 1), step * len(labels) + 26
@@ -102,14 +116,14 @@ def _grid(chart: Chart, axis: str, width: float) -> Drawing:
     most = max([*numbers, 1e-12])
     for place, (label, row) in enumerate(zip(labels, chart.values, strict=True)):
         y = height - step * (place + 1)
-        _text(drawing, left - 6, y + 3.5, label, colour=INK, anchor="end")
+        _text(drawing, left - 6, y + step / 4, label, colour=INK, size=min(7.5, step - 1), anchor="end")
         for number, value in enumerate(row):
             if value is None:
                 continue
             x, share = left + cell * number, max(value, 0) / most
             drawing.add(Rect(x, y + 0.6, cell - 1.2, step - 1.2, fillColor=_ramp(share), strokeColor=None))
             text = shown(value, chart.form)
-            if stringWidth(text, "Helvetica", 6) < cell - 3:
+            if step > 7 and stringWidth(text, "Helvetica", 6) < cell - 3:
                 _text(drawing, x + cell / 2 - 0.6, y + 4, text, colour=white if share > 0.45 else INK, size=6, anchor="middle")
     for number, name in enumerate(chart.columns):
         _text(drawing, left + cell * (number + 0.5), 16, name, size=6.5, anchor="middle")
