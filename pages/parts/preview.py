@@ -28,9 +28,9 @@ def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     asked = _what_if(_weighed(rules, sources))
     found: Preview = state.ask(offering.preview, here, user_id, asked, CARDS, _last())
     before: Preview = state.ask(offering.preview, here, user_id, rules, CARDS, _last())
-    if found.short:
+    if found.short and found.taken:  # a short list of a small catalogue is no rule's doing
         told = "; ".join(said(word) for word in found.taken)
-        st.warning(_("The rules leave fewer than {n} items.", n=CARDS) + (f" {plain(told)}" if told else ""))
+        st.warning(_("The rules leave fewer than {n} items.", n=CARDS) + f" {plain(told)}")
     _cards(here, found.table, list(before.table["item_id"]))
     with st.expander(_("As a table, with the score of each source")):
         _table(here, found.table, sources)
