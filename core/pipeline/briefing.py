@@ -58,8 +58,9 @@ def brief(screen: Screen, user_ids: Sequence[str]) -> Report:
     """
     if not 0 < len(user_ids) <= MOST:
         raise RuleError("A brief is for 1 to {most} shoppers at once; {n} are named.", most=MOST, n=len(user_ids))
-    shares = cards.shares(screen)
-    made = tuple(_section(screen, place, user_id, shares) for place, user_id in enumerate(user_ids))
+    with screen.log.history():  # held open, the file is set up once and not for each question of each shopper
+        shares = cards.shares(screen)
+        made = tuple(_section(screen, place, user_id, shares) for place, user_id in enumerate(user_ids))
     return Report("", screen.name, facts_of(screen), (), local_day(screen.log.until, screen.zone), made, paged=True)
 
 
