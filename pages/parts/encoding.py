@@ -32,7 +32,8 @@ def encoding_form(here: Screen) -> None:
         if chosen is None:
             return
         everything = st.checkbox(_("Then draw the map, chances and lists anew"), value=True, key="encode-all")
-        st.caption(frame.cost(here))
+        if everything:
+            st.caption(frame.cost(here))
         if not st.button(_("Encode"), type="primary", key="encode", disabled=jobs.live_job(state.home()) is not None):
             return
         try:
