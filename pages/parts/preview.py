@@ -172,7 +172,8 @@ def _side_by_side(here: Screen, user_id: str, rules: RuleSet, sources: list[str]
                 key=f"side-{place}",
             )
             one: Preview = state.ask(offering.preview, here, user_id, replace(rules, weights={source: 1.0}), CARDS, _last())
-            lists.append(one.table)
+            own = one.table.get(f"source_{source}")  # what fills a short list up is not the source's own
+            lists.append(one.table if own is None else one.table[own.notna()])
     both = set(lists[0]["item_id"]) & set(lists[1]["item_id"])
     for cell, table in zip(cells, lists, strict=True):
         with cell:
