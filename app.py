@@ -26,9 +26,10 @@ def main() -> None:
     st.logo(str(ASSETS / f"logo_{state.look().mode}.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     routes = {
         _("Data"): [
-            st.Page(PAGES / "data.py", title=_("Data"), default=True),
+            st.Page(PAGES / "data.py", title=_("Data"), url_path="start", default=True),
             st.Page(PAGES / "overview.py", title=_("Overview"), url_path="overview"),
             st.Page(PAGES / "behaviour.py", title=_("Behaviour"), url_path="behaviour"),
+            st.Page(_data, title=_("Data"), url_path="data", visibility="hidden"),
         ],
         _("Shoppers"): [
             st.Page(PAGES / "map.py", title=_("Map"), url_path="map"),
@@ -62,6 +63,11 @@ def main() -> None:
         controls.failure(
             _("Something went wrong on our side; your data is unchanged. Reload the page, and if it stays, report it."), log_id
         )
+
+
+def _data() -> None:
+    """Lead `/data` to the first page, whose own address is `/`, with the filters of the address."""
+    st.switch_page(state.flag("first_page"), query_params=st.query_params.to_dict())
 
 
 main()

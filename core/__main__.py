@@ -44,6 +44,7 @@ from core.pipeline.options import PredictOptions, RecommendChoice
 from core.pipeline.predicting import predict
 from core.pipeline.sorting import sort
 from core.pipeline.verifying import verify
+from core.printing import show
 from core.report_verb import add_report
 from core.run_verbs import add_run_verbs
 from core.schema import ACTS, OPTIMIZERS
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
             result: Result = arguments.verb(arguments, home, reporter)
             peak = max(reporter.peak_mb, peak_memory_mb())
             result |= {"seconds": round(time.time() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2), "peak_mb": round(peak)}
-            _show(result, as_json=arguments.json)  # before the job says that it is done, so that its reader finds the result
+            show(result, as_json=arguments.json)  # before the job says that it is done, so that its reader finds the result
     except (CancelledError, KeyboardInterrupt) as error:
         return _fail(arguments, error, str(error) or "Cancelled; the last good result stays.", 130)
     except CoreError as error:
@@ -364,19 +365,6 @@ def _fail(arguments: argparse.Namespace, error: BaseException, message: str, sta
     if arguments.json:
         print(json.dumps({"error": message, "kind": type(error).__name__}, ensure_ascii=False))
     return status
-
-
-def _show(result: Result, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False, default=str, allow_nan=False), flush=True)
-        return
-    for key, value in result.items():
-        if isinstance(value, list) and value:
-            print(f"{key}:")
-            for row in value:
-                print(f"  {row}")
-        elif not isinstance(value, dict | list):
-            print(f"{key}: {value}")
 
 
 if __name__ == "__main__":

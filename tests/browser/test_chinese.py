@@ -18,7 +18,7 @@ def shown(place: Locator) -> list[str]:
 
 def test_a_chinese_screen_has_no_words_of_streamlit_or_plotly(address: str, window: Callable[[], Page]) -> None:
     page = window()
-    page.goto(f"{address}/?dataset=known&lang=zh")
+    page.goto(f"{address}/data?dataset=known&lang=zh")  # whose own address is /
     assert shown(page.locator("[data-testid=stFileUploader] button p").first) == ["0px", '"选择文件"']
     expect(page.get_by_text("per file").first).not_to_be_visible()
     ticks = page.locator(".xaxislayer-above .xtick text")
