@@ -10,11 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.errors import EmptyLogError, FileError, MappingError
-from core.ingest.report import quality_report
-from core.ingest.report_page import report_page
-from core.ingest.report_words import gap_days_sentence, partial_day_sentence
-from core.ingest.rules import RULES
 from core.store import Dataset
 
 HEADER = "user_id,item_id,event_type,event_time,price\n"
@@ -395,136 +390,9 @@ def test_the_same_input_gives_the_same_tables(ingest: Ingest, dataset: Dataset) 
     assert tables[0] == tables[1]
 
 
-def test_the_report_adds_up(ingest: Ingest, dataset: Dataset) -> None:
-    record = ingest(
-        HEADER
-        + "u1,a,view,2024-03-01 10:00:00,1\nu1,a,view,2024-03-01 10:00:00,1\n"
-        + ",a,view,2024-03-03 10:00:00,1\nu2,a,cart,2024-03-04 11:00:00,1\n"
-    )
-    with dataset.log().history() as connection:
-        report = quality_report(connection, dataset.manifest())
-    assert report["accounting_closes"]
-    assert sum(step["rows"] for step in report["waterfall"][:-1]) == record["rows_kept"]
-    assert report["gap_days"] == ["2024-03-02", "2024-03-03"]
-    assert {rule["id"]: rule["examples"] for rule in report["rules"]}["null_user"][0]["text"] == ",a,view,2024-03-03 10:00:00,1"
-    assert report["users"]["one_event_share"] == 1.0
-
-
-def test_the_report_as_a_page_calls_rules_by_their_names(ingest: Ingest, dataset: Dataset) -> None:
-    ingest("user_id,item_id,event_type,event_time,price,currency\n,a,view,2024-03-01 10:00:00,1,USD\nu1,a,view,2024-03-02 10:00:00,1,EUR\n")
-    with dataset.log().history() as connection:
-        page = report_page(quality_report(connection, dataset.manifest()))
-    assert "1 row was quarantined by rule “No shopper id”." in page and "switch the rule “Another currency” on" in page
-    assert not [rule.id for rule in RULES if "_" in rule.id and rule.id in page]
-
-
-@pytest.mark.parametrize(
-    ("events", "begin", "end", "told"),
-    [
-        (1, "00:00", "00:00", "1 event, at 00:00; 1,000 on a usual day."),
-        (2, "00:00", "00:00", "2 events, all at 00:00; 1,000 on a usual day."),
-        (1500, "09:00", "21:30", "09:00 to 21:30: 1,500 events, 1,000 on a usual day."),
-    ],
-)
-def test_a_day_covered_in_part_is_told_in_words_that_fit_its_events(events: int, begin: str, end: str, told: str) -> None:
-    day = {"day": "2024-03-01", "from": begin, "to": end, "events": events, "usual_events": 1000}
-    assert partial_day_sentence(day).endswith(told)
-
-
-def test_days_without_events_are_counted_in_words_that_fit() -> None:
-    assert gap_days_sentence([], 2) == "No day without events."
-    assert gap_days_sentence(["2024-03-01"], 2) == "1 day without events: 2024-03-01"
-    assert gap_days_sentence(["2024-03-01", "2024-03-02", "2024-03-04"], 2) == "3 days without events: 2024-03-01, 2024-03-02 …"
-
-
-def test_nothing_is_published_when_nothing_is_left(ingest: Ingest, dataset: Dataset) -> None:
-    with pytest.raises(EmptyLogError, match="of 2 read, “No shopper id”: 2"):
-        ingest(HEADER + ",a,view,2024-03-01 10:00:00,1\n,b,view,2024-03-01 10:00:00,1\n")
-    assert dataset.versions() == []
-    assert list((dataset.path / "versions").iterdir()) == []
-
-
-def test_a_failed_ingest_leaves_the_last_version_on_screen(ingest: Ingest, dataset: Dataset) -> None:
-    ingest(HEADER + "u1,a,view,2024-03-01 10:00:00,1\n")
-    with pytest.raises(MappingError, match="visitor_time"):
-        ingest("visitor_time,x\n1,2\n")
-    assert dataset.current()["version"] == "v0001"
-
-
-def test_missing_columns_are_named_with_those_the_file_has(ingest: Ingest) -> None:
-    with pytest.raises(MappingError, match=r"user_id.*colour, size"):
-        ingest("colour,size\nred,1\nblue,2\n")
-    with pytest.raises(MappingError, match="'nope'"):
-        ingest(HEADER + "u1,a,view,2024-03-01 10:00:00,1\n", mapping={"events": {"columns": {"user_id": "nope"}}})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "empty"),
-        (b"   \n\n", "empty|blank"),
-        (b"\x89PNG\r\n\x1a\n0000", "PNG"),
-        (b"just\none\ncolumn\n", "one column"),
-        (b"PAR1 cut", "cut off"),
-        (b'{"user": 1}\n', "only the column user"),
-        (b"\x1f\x8b\x08\x00broken", "damaged"),
-    ],
-)
-def test_what_is_no_table_is_refused_in_a_sentence(ingest: Ingest, dataset: Dataset, tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "odd.csv"
-    path.write_bytes(content)
-    with pytest.raises(FileError, match=message):
-        ingest(path)
-    with pytest.raises(FileError):
-        ingest(tmp_path)
-    with pytest.raises(FileError, match="no file"):
-        ingest(tmp_path / "missing.csv")
-
-
-def test_a_gzip_bomb_is_refused(ingest: Ingest, tmp_path: Path) -> None:
-    path = tmp_path / "bomb.csv.gz"
-    with gzip.open(path, "wb") as stream:
-        for _ in range(70):
-            stream.write(b"u1,a,view\n" * 104858)
-    with pytest.raises(FileError, match="unpacks"):
-        ingest(path)
-
-
-def test_a_line_without_end_is_refused(ingest: Ingest, tmp_path: Path) -> None:
-    path = tmp_path / "long.csv"
-    path.write_bytes(HEADER.encode() + b"u1,a,view,2024-03-01 10:00:00,1\n" * 9000 + b"x" * (9 << 20))
-    with pytest.raises(FileError, match="longer than 2 MiB"):
-        ingest(path)
-
-
-def test_files_outside_the_allowed_folders_are_refused(ingest: Ingest, tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="outside"):
-        ingest(HEADER + "u1,a,view,2024-03-01 10:00:00,1\n", roots=(tmp_path / "elsewhere",))
-
-
 def test_names_with_brackets_and_stars_are_names(ingest: Ingest, dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "log[1]*.parquet"
     pq.write_table(pa.table({"user_id": ["u1", None], "item_id": ["a", "b"], "event_time": ["2024-03-01", "2024-03-02"]}), path)
     record = ingest(path)
     assert (record["rows_kept"], record["rows_quarantined"]) == (1, 1)
     assert query(dataset, "SELECT text FROM main.quarantine") == [('{"user_id": null, "item_id": "b", "event_time": "2024-03-02"}',)]
-
-
-def test_the_report_tells_when_values_are_missing_and_of_what(ingest: Ingest, dataset: Dataset) -> None:
-    rows = ["user_id,item_id,event_type,event_time,price,quantity,dwell_seconds"]
-    rows += [f"u{n},a,view,2024-03-01 0{n}:00:00,5,,30" for n in range(4)]
-    rows += [f"u{n},a,view,2024-03-02 0{n}:00:00,,,{'' if n else 30}" for n in range(4)]
-    rows += ["u1,a,purchase,2024-03-02 05:00:00,5,2,", "u2,a,purchase,2024-03-02 06:00:00,5,,"]
-    manifest = ingest("\n".join(rows) + "\n")
-    with dataset.log().history() as connection:
-        report = quality_report(connection, manifest)
-    nulls = {row["column"]: (row["nulls"], row["share"], row["of"]) for row in report["nulls"]}
-    assert nulls["price"] == (4, 0.4, "events")
-    assert nulls["quantity"] == (1, 0.5, "purchases"), "a view has no quantity to lack"
-    assert nulls["dwell_seconds"] == (5, 0.5, "events")
-    periods = report["nulls_by_period"]
-    assert periods["unit"] == "day"
-    first, second = periods["periods"]
-    assert (first["period"], first["price"], first["quantity"], first["dwell_seconds"]) == ("2024-03-01", 0.0, None, 0.0)
-    assert (second["price"], second["quantity"]) == (pytest.approx(4 / 6), 0.5)
-    assert second["dwell_seconds"] == pytest.approx(5 / 6)
