@@ -228,7 +228,7 @@ _COLUMNS = {
     "bought": Column("bought", say("Day"), "text"),
     "items": Column("items", say("Items, three at most"), "text"),
     "lines": Column("lines", say("Lines"), "whole"),
-    "revenue": Column("revenue", say("Value"), "amount"),
+    "revenue": Column("revenue", say("Amount"), "amount"),
     "category": Column("category", say("Category"), "text"),
     "propensity": Column("propensity", say("Chance"), "percent"),
     "low": Column("low", say("from"), "percent"),
