@@ -132,3 +132,9 @@ def test_a_sentence_without_translation_or_with_other_places_stays_english(monke
     assert said(say("{n} users in {where}", n=3, where=say("town"))) == "镇有 3 位用户"
     assert said("plain words") == "plain words"
     set_language("en")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "locale").rglob("*.po")), ids=lambda path: path.stem)
+def test_each_sentence_stands_once_in_its_catalogue(path: Path) -> None:
+    once = re.findall(r'^msgid ((?:".*"\n)+)', path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert not sorted({sentence for sentence in once if once.count(sentence) > 1})

@@ -190,7 +190,7 @@ def _category(here: Screen, place: Any, key: str) -> str:
 
 
 CONDITION_WORDS = {
-    "behaviour": "Behaviour",
+    "behaviour": "What they did",
     "segment": "Segment",
     "chance": "Purchase chance",
     "category_chance": "Chance to buy in a category",
