@@ -26,7 +26,7 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, Mapping):
             inner = lines(value)
         elif isinstance(value, list | tuple):
-            inner = _table(value if all(isinstance(row, Mapping) for row in value) else [{"": row} for row in value])
+            inner = _table(value) if all(isinstance(row, Mapping) for row in value) else map(_cell, value)
         else:
             yield f"{name}: {_cell(value)}"
             continue
@@ -36,13 +36,12 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a head (unless the only column has no name) and the rows, numbers to the right."""
+    """Yield a head and the rows, numbers to the right."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_cut(_cell(row.get(name))) for name in names] for row in rows]
-    heads = [names] if any(names) else []
-    widths = [max(map(len, column)) for column in zip(*heads, *cells, strict=True)]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     right = [not any(isinstance(row.get(name), str | bool | Mapping | list) for row in rows) for name in names]
-    for line in [*heads, *cells]:
+    for line in [names, *cells]:
         yield "  ".join(cell.rjust(width) if end else cell.ljust(width) for cell, width, end in zip(line, widths, right, strict=True))
 
 
