@@ -69,6 +69,8 @@ class Change:
     revenue: float | None
     revenue_size: float
     """Change of revenue by the number of shoppers alone."""
+    effects: dict[str, float]
+    """mix, rate, revenue_mix, revenue_rate of all parts together, also of those whose own effect is not told."""
 
 
 def what_changed(
@@ -96,7 +98,21 @@ def what_changed(
     assert before.until == period.since
     values = {"before": before.since, "since": period.since, "until": period.until}
     found = answer(log, _SQL[parts], values, scope, {"segments": segments} if segments is not None else None)
-    rows = found.table.to_pylist()
+    return decomposed(found)
+
+
+def decomposed(found: Answer, hidden_below: int = 0) -> Change | None:
+    """Decompose counts of parts: part, users_before, users, buyers_before, buyers, revenue_before, revenue.
+
+    Where a count is hidden, its part tells no effect, and half of `hidden_below` stands for it in those of all.
+
+    Returns:
+        None when nobody acted in one of the periods.
+    """
+    told = found.table.to_pylist()
+    counts = ("users_before", "users", "buyers_before", "buyers")
+    rows = [{**row, **{name: hidden_below // 2 if row[name] is None else row[name] for name in counts}} for row in told]
+    is_told = [all(row[name] is not None for name in counts) for row in told]
     then, now = (sum(row[name] for row in rows) for name in ("users_before", "users"))
     if not then or not now:
         return None
@@ -108,7 +124,8 @@ def what_changed(
     table = found.table
     more = {"mix": mix, "rate": rate, "revenue_mix": [size * x for x in per_mix], "revenue_rate": [size * x for x in per_rate]}
     for name, column in more.items():
-        table = table.append_column(name, pa.array(column, pa.float64()))
+        kept = [value if shown else None for value, shown in zip(column, is_told, strict=True)]
+        table = table.append_column(name, pa.array(kept, pa.float64()))
     return Change(
         answer=Answer(table, found.sql),
         conversion_before=sum(row["buyers_before"] for row in rows) / then,
@@ -116,6 +133,7 @@ def what_changed(
         revenue_before=spent_before if has_revenue else None,
         revenue=spent if has_revenue else None,
         revenue_size=(now - then) * (spent_before / then + spent / now) / 2,
+        effects={name: float(sum(column)) for name, column in more.items()},
     )
 
 

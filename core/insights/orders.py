@@ -75,6 +75,33 @@ SELECT d.thing, d.with_thing, d.orders, a.orders AS thing_orders, b.orders AS wi
 FROM directed d JOIN things a ON a.thing = d.thing JOIN things b ON b.thing = d.with_thing CROSS JOIN total
 ORDER BY lift DESC, d.orders DESC, d.thing, d.with_thing
 """
+PAIRS_OF_PEOPLE_SQL = """
+WITH lines AS (
+    SELECT DISTINCT h.user_id, h.order_id, CASE WHEN h.order_id IS NULL THEN h.event_time END AS instant,
+           CASE $level WHEN 'category' THEN c.category ELSE h.item_id END AS thing
+    FROM history h LEFT JOIN catalogue c ON c.item_id = h.item_id WHERE h.event_type = 'purchase' AND h.item_id IS NOT NULL
+), named AS (
+    SELECT user_id, dense_rank() OVER (ORDER BY user_id, order_id, instant) AS basket, thing FROM lines WHERE thing IS NOT NULL
+), things AS (
+    SELECT thing, count(*) AS orders, count(DISTINCT user_id) AS users FROM named GROUP BY thing
+    ORDER BY orders DESC, thing LIMIT $most_things
+), kept AS (
+    SELECT n.user_id, n.basket, n.thing FROM named n SEMI JOIN things t ON t.thing = n.thing
+), pairs AS (
+    SELECT a.thing AS first_thing, b.thing AS second_thing, count(*) AS orders, count(DISTINCT a.user_id) AS users
+    FROM kept a JOIN kept b ON a.basket = b.basket AND a.thing < b.thing GROUP BY ALL HAVING count(*) >= $least
+), total AS (
+    SELECT count(DISTINCT basket) AS orders, count(DISTINCT user_id) AS users FROM named
+), directed AS (
+    SELECT first_thing AS thing, second_thing AS with_thing, orders, users FROM pairs
+    UNION ALL SELECT second_thing, first_thing, orders, users FROM pairs
+)
+SELECT d.thing, d.with_thing, d.orders, a.orders AS thing_orders, b.orders AS with_orders, total.orders AS all_orders,
+       d.orders / total.orders AS support, d.orders / a.orders AS confidence, d.orders * total.orders / (a.orders * b.orders) AS lift,
+       d.users, a.users AS thing_users, b.users AS with_users, total.users AS all_users
+FROM directed d JOIN things a ON a.thing = d.thing JOIN things b ON b.thing = d.with_thing CROSS JOIN total
+ORDER BY lift DESC, d.orders DESC, d.thing, d.with_thing
+"""
 
 
 @dataclass(frozen=True)
@@ -113,10 +140,12 @@ def repeat_rates(log: Log, follow_up_days: int = 90, zone: str = "UTC", scope: S
     )
 
 
-def bought_together(log: Log, asked: Pairs) -> Answer:
+def bought_together(log: Log, asked: Pairs, *, people: bool = False) -> Answer:
     """One row per ordered pair in at least `least` orders, highest lift first.
 
     thing, with_thing, orders (with both), thing_orders, with_orders, all_orders, support (both ÷ all), confidence (both ÷ those with
     `thing`), lift (confidence ÷ share of `with_thing` in all orders). Only the MOST_THINGS most bought things are paired.
+    With `people` also users, thing_users, with_users and all_users, whose orders they are.
     """
-    return answer(log, PAIRS_SQL, {"level": asked.level, "least": asked.least, "most_things": MOST_THINGS}, asked.scope)
+    sql = PAIRS_OF_PEOPLE_SQL if people else PAIRS_SQL
+    return answer(log, sql, {"level": asked.level, "least": asked.least, "most_things": MOST_THINGS}, asked.scope)

@@ -57,6 +57,9 @@ WITH goers AS (
 SELECT step::INTEGER AS step, source, target, count(*) AS sessions
 FROM linked WHERE step > 0 GROUP BY step, source, target ORDER BY step, sessions DESC, source, target
 """
+LINKS_OF_PEOPLE_SQL = LINKS_SQL.replace("SELECT step, lag(act)", "SELECT user_id, step, lag(act)").replace(
+    "count(*) AS sessions", "count(*) AS sessions, count(DISTINCT user_id) AS users"
+)
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,17 @@ class Paths:
     scope: Scope = field(default=EVERYTHING)
 
 
-def links(log: Log, asked: Paths) -> Answer:
+def links(log: Log, asked: Paths, *, people: bool = False) -> Answer:
     """One row per step and pair of acts: step (from 1: how far the target is from the anchor), source, target, sessions.
+
+    With `people` also users, whose sessions they are.
 
     A path that ends has the target END; all links of step 1 together are the sessions with the anchor.
     """
     values: dict[str, object] = {name: getattr(asked, name) for name in ("anchor", "forward", "depth", "top", "by_category", "collapse")}
     values["gap_minutes"] = asked.gap_minutes
+    if people:
+        return answer(log, LINKS_OF_PEOPLE_SQL, values, asked.scope)
     if (acts := chosen(log, asked.scope)) is None:
         return answer(log, LINKS_SQL, values, asked.scope)
     with log.history() as connection:

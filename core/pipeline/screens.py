@@ -76,6 +76,8 @@ class Screen:
     """(kind, run id) of the current runs."""
     zone: str = "UTC"
     """Time zone whose days are shown."""
+    small_cells: int = 0
+    """Counts of fewer people are hidden (see `core.small_cells`); 0 hides nothing."""
 
     @property
     def dataset(self) -> Dataset:
@@ -103,7 +105,7 @@ def open_screen(home: Home, name: str) -> Screen:
     settings = dataset.saved("settings") or {}
     zone = settings.get("time_zone") or manifest_zone(dataset.manifest(pointers["version"]))
     runs = tuple(sorted((kind, run) for kind, run in pointers["runs"].items() if kind in RUN_KINDS))
-    return Screen(home.path, name, pointers["version"], runs, zone)
+    return Screen(home.path, name, pointers["version"], runs, zone, home.small_cells())
 
 
 def manifest_zone(manifest: dict[str, Any]) -> str:
