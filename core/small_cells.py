@@ -1,9 +1,9 @@
 """Small cells: counts of fewer than k people are hidden, and every other figure is worked out from what is shown.
 
 A count of people from 1 to k - 1 is hidden. Every other one is told by the middle of its step of k: with k = 20, 50 stands for 40 to 59;
-0 stays 0. So the difference of any two counts, also of two questions, leaves every value from 1 to k - 1 open for a hidden one; a total
-of n parts leaves at least k + 1 - n of them open (proof: docs/decisions/0036). Rates, shares and their intervals are functions of shown
-counts, so they tell nothing more. Sums of money are rounded to about what k people spend, medians to three digits.
+0 stays 0. So the difference of any two counts, also of two questions, leaves every value from 1 to k - 1 open for a hidden one, and a
+total of n parts that are not 0 leaves at least k - n of them open (proof: docs/decisions/0036). Rates, shares and their intervals are
+functions of shown counts, so they tell nothing more. Sums of money are rounded to about what k people spend, medians to three digits.
 """
 
 from collections.abc import Callable, Mapping
@@ -97,7 +97,8 @@ def hide(table: pa.Table, cells: Cells, k: int) -> pa.Table:
         covered[name] |= covered[people]
     for name, values in counts.items():
         table = _put(table, name, _middles(values, k), covered[name] | np.isnan(values), k)
-    unit = max((money_unit(_numbers(table, name), counts[people], k) for name, people in cells.amounts.items()), default=1.0)
+    known = {name: np.where(covered[name], np.nan, _middles(values, k)) for name, values in counts.items()}
+    unit = max((money_unit(_numbers(table, name), known[people], k) for name, people in cells.amounts.items()), default=1.0)
     for name, people in cells.amounts.items():
         values = _numbers(table, name)
         table = _put(table, name, np.round(values / unit) * unit, covered[people] | np.isnan(values))
@@ -142,6 +143,13 @@ def worded(table: pa.Table) -> pa.Table:
             continue
         cells = [told_count(None, int(k)) if value is None else str(value) for value in table.column(place).to_pylist()]
         table = table.set_column(place, pa.field(column.name, pa.string(), metadata=column.metadata), pa.array(cells, pa.string()))
+    return table
+
+
+def marked(table: pa.Table, names: tuple[str, ...], k: int) -> pa.Table:
+    """Mark columns of counts whose hidden cells are NULL already, as those that were summed up from shown ones."""
+    for name in names if k else ():
+        table = _replace(table, name, table[name], {HIDDEN: str(k).encode()})
     return table
 
 

@@ -30,6 +30,7 @@ from core.insights.statement import Answer, ask
 from core.pipeline import outcomes, screens
 from core.pipeline.cells import told, told_change, told_forecast, told_list
 from core.pipeline.screens import Screen
+from core.small_cells import marked
 
 __all__ = [
     "Change",
@@ -227,7 +228,7 @@ def paths(screen: Screen, filters: Filters, asked: Paths) -> Answer:
 
 def step_matrix(screen: Screen, filters: Filters, asked: Paths) -> pa.Table:
     """See `core.insights.paths.step_matrix`."""
-    return walking.step_matrix(paths(screen, filters, asked).table)
+    return marked(walking.step_matrix(paths(screen, filters, asked).table), ("sessions",), screen.small_cells)
 
 
 def order_gaps(screen: Screen, filters: Filters) -> Answer:

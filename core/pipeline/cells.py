@@ -17,6 +17,7 @@ from core.insights.statement import Answer
 from core.pipeline.screens import Screen
 from core.small_cells import Cells, Rate, hide, middle, money_unit, rate, shares
 
+HIDDEN_BELOW = "Counts of fewer than {k} shoppers are hidden; all others are told by the middle of their step of {k}."
 LIST_TOO_SHORT = "Fewer than {k} shoppers: while small cells are hidden, so short a list is neither shown nor written (see the page Data)."
 
 

@@ -36,7 +36,7 @@ def cut(text: str, most: int = 40) -> str:
 
 def _bars(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     places = list(range(len(labels)))
-    told = [shown(value, chart.form) for value in chart.values]
+    told = [escape(chart.told(value), quote=False) for value in chart.values]
     trace: dict[str, Any] = {
         "type": "bar",
         "orientation": "h",
@@ -70,7 +70,7 @@ def _bars(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, An
 
 def _line(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     hollow = chart.hollow or (False,) * len(labels)
-    told = [shown(value, chart.form) for value in chart.values]
+    told = [escape(chart.told(value), quote=False) for value in chart.values]
     trace = {
         "type": "scatter",
         "mode": "lines+markers" if len(labels) <= 60 else "lines",

@@ -44,6 +44,12 @@ class Chart:
     high: tuple[float, ...] = ()
     hollow: tuple[bool, ...] = ()
     """Periods that the log covers in part."""
+    nothing: str = "–"
+    """What is written for a value of None."""
+
+    def told(self, value: Any) -> str:
+        """A value as it stands in the picture."""
+        return self.nothing if value is None else shown(value, self.form)
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,9 @@ class Report:
 
 
 def shown(value: Any, form: Form) -> str:
-    """A value as it is printed."""
+    """A value as it is printed; text stands as it is."""
+    if isinstance(value, str):
+        return value
     if value is None or (isinstance(value, float) and value != value):
         return "–"
     if form == "whole":

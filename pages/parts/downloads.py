@@ -7,12 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
+from core.small_cells import worded
 from pages.parts.text import _, guarded
 
 
 def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
-    """Write a table as CSV: UTF-8 with byte order mark, and every text cell that could run as a formula disarmed."""
-    frame = table.to_pandas() if isinstance(table, pa.Table) else table.copy()
+    """Write a table as CSV: UTF-8 with byte order mark, and every text cell that could run as a formula disarmed.
+
+    Hidden counts say `< 20`.
+    """
+    frame = worded(table).to_pandas() if isinstance(table, pa.Table) else table.copy()
     for column in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_datetime64_any_dtype(frame[column]):
             frame[column] = [guarded(value) for value in frame[column]]

@@ -13,7 +13,7 @@ from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import Filters, Funnel, Step
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, duration, interval, percent, plain, whole
+from pages.parts.text import _, counted, duration, interval, people, percent, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word, event_word
 
@@ -37,7 +37,7 @@ def draw(here: Screen, filters: Filters) -> None:
         frame.gate(error)  # a question that has no answer says so
         return
     rows = answer.table.to_pylist()
-    if not any(row["users"] for row in rows):
+    if all(row["users"] == 0 for row in rows):
         frame.gate(_("Nobody in the part of the log that is looked at takes the first step; choose another one, or show everything."))
         return
     if asked.breakdown:
@@ -106,11 +106,11 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
 
 def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: Any) -> None:
     labels = [f"{row['step']} {word}" for row, word in zip(rows, words, strict=True)]
-    lost = [0, *(before["users"] - row["users"] for before, row in pairwise(rows))]
+    lost = [0, *(_difference(before["users"], row["users"]) for before, row in pairwise(rows))]
     notes = [
         _(
             "{n} shoppers · {overall} of the first step · {step} of the step before",
-            n=whole(row["users"]),
+            n=people(row["users"]),
             overall=percent(row["overall"]),
             step=percent(row["from_previous"]),
         )
@@ -142,6 +142,7 @@ def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: A
             "previous_range": st.column_config.TextColumn(_("95% interval") + " "),
         },
         key="funnel",
+        counts=("users",),
     )
     frame.take_away(answer, "funnel")
 
@@ -160,10 +161,11 @@ def _times(here: Screen, filters: Filters, asked: Funnel, last: dict[str, Any]) 
     )
     times = state.ask(behaviour.funnel_times, here, filters, asked)
     rows = times.table.to_pylist()
-    used = [place for place, row in enumerate(rows) if row["users"]]
+    used = [place for place, row in enumerate(rows) if row["users"] != 0]
     rows = rows[used[0] : used[-1] + 1]
+    counts = [row["users"] for row in rows]
     figure = charts.bars(
-        [_bar_word(row) for row in rows], [row["users"] for row in rows], [whole(row["users"]) for row in rows], _("Shoppers"), state.look()
+        [_bar_word(row) for row in rows], [n or 0 for n in counts], [people(n) for n in counts], _("Shoppers"), state.look()
     )
     frame.chart(figure, times, "funnel-times", _("Time from the first step to the last"))
 
@@ -183,8 +185,12 @@ def _shoppers(here: Screen, filters: Filters, asked: Funnel, words: list[str], u
             key="funnel-stopped",
         )
         step, stopped = int(step or 1), bool(stopped)
-        found: pa.Table = state.ask(behaviour.funnel_members, here, filters, asked, step, stopped).table
-        st.markdown(_("**{n} shoppers**", n=whole(found.num_rows)))
+        try:
+            found: pa.Table = state.ask(behaviour.funnel_members, here, filters, asked, step, stopped).table
+        except CoreError as error:
+            frame.gate(error)
+            return
+        st.markdown(_("**{n} shoppers**", n=counted(found.num_rows)))
         if not found.num_rows:
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -228,7 +234,12 @@ def _parts(here: Screen, asked: Funnel, answer: Any) -> None:
         },
         height=380,
         key="funnel-parts",
+        counts=("users",),
     )
+
+
+def _difference(before: int | None, now: int | None) -> int | None:
+    return None if before is None or now is None else before - now
 
 
 def _clicked() -> None:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Group, Look, date_axis, empty_figure
-from pages.parts.text import hover
+from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, date_axis, empty_figure
+from pages.parts.text import hover, people
 
 
 def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, look: Look) -> go.Figure:
@@ -160,10 +160,10 @@ def heat(
     *,
     hover_form: str = "%{y} %{x}:00<br>%{z:,}",
 ) -> go.Figure:
-    """A grid of counts or shares, such as weekday × hour."""
+    """A grid of counts or shares, such as weekday × hour; NaN is a hidden one."""
     figure = empty_figure(look, height=70 + 32 * len(rows))
     figure.add_heatmap(
-        z=grid,
+        z=np.where(np.isnan(grid), None, grid) if (gaps := np.isnan(grid)).any() else grid,
         x=[hover(c) for c in columns],
         y=[hover(r) for r in rows],
         colorscale=list(look.ramp),
@@ -171,7 +171,10 @@ def heat(
         ygap=1.5,
         colorbar={"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 10, "tickfont": {"color": look.quiet}},
         hovertemplate=f"{hover_form}<extra></extra>",
+        hoverongaps=not gaps.any(),
     )
+    if gaps.any():
+        add_hidden(figure, gaps.tolist(), rows, columns, [[people(None)] * len(columns)] * len(rows), look)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(type="category")
     return figure

@@ -1,0 +1,330 @@
+"""Small cells: what is hidden, that nothing shown gives it away, and that every table of people takes this way."""
+
+import csv
+import inspect
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from core.__main__ import main
+from core.errors import GateError
+from core.pipeline import behaviour, outcomes, reporting, screens
+from core.pipeline.behaviour import (
+    NO_FILTERS,
+    Drivers,
+    Exposure,
+    Filters,
+    Funnel,
+    Lifetime,
+    Pairs,
+    Paths,
+    Retention,
+    Rfm,
+    Step,
+)
+from core.pipeline.cells import CELLS, told_change, told_forecast
+from core.pipeline.screens import Screen
+from core.report.bundle import report_zip
+from core.report.html import report_html
+from core.report.paper import report_pdf
+from core.small_cells import HIDDEN, Cells, Rate, hidden_cells, hide, middle, money_unit, told_count, worded
+from core.store import Home
+from tests.test_pages_behaviour import shop
+
+K = 20
+STEPS = Funnel((Step("view"), Step("cart"), Step("purchase")))
+SEVEN = Filters(audience="seven")
+Ask = Callable[[Screen, Filters], Any]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = shop(tmp_path_factory.mktemp("cells"), users=120)
+    here = screens.open_screen(Home(folder), "tiny")
+    outcomes.save_audience(here, {"name": "seven", "rule": {"users": [f"u{n:03d}" for n in range(7)]}, "users": 7})
+    return folder
+
+
+@pytest.fixture
+def hiding(home: Path) -> Any:
+    Home(home).save_small_cells(K)
+    yield screens.open_screen(Home(home), "tiny")
+    Home(home).save_small_cells(0)
+
+
+def bounds(shown: int | None, k: int = K) -> tuple[int, int]:
+    """What an attacker knows of a count from how it is told."""
+    return (1, k - 1) if shown is None else (0, 0) if shown == 0 else (shown - k // 2, shown - k // 2 + k - 1)
+
+
+def test_counts_from_1_to_19_are_hidden_and_others_told_by_the_middle_of_their_step() -> None:
+    assert [middle(n, K) for n in (0, 1, 7, 19, 20, 39, 40, 1234)] == [0, None, None, None, 30, 30, 50, 1230]
+    assert [told_count(middle(n, K), K) for n in (0, 7, 1234)] == ["0", "< 20", "1,230"]
+    assert [middle(n, 5) for n in (4, 5, 9, 10)] == [None, 7, 7, 12]
+
+
+@given(k=st.integers(2, 50), count=st.integers(0, 5000))
+def test_a_count_lies_where_its_telling_says(k: int, count: int) -> None:
+    low, high = bounds(middle(count, k), k)
+    assert low <= count <= high and (count == 0 or high - low >= k - 2)
+
+
+@settings(max_examples=150)
+@given(k=st.integers(4, 40), data=st.data())
+def test_a_total_of_n_parts_leaves_at_least_k_less_n_values_open_for_a_hidden_part(k: int, data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, k - 2))
+    parts = [data.draw(st.integers(1, k - 1)), *data.draw(st.lists(st.integers(1, 6 * k), min_size=n - 1, max_size=n - 1))]
+    low, high = bounds(middle(sum(parts), k), k)
+    others = [bounds(middle(part, k), k) for part in parts[1:]]
+    first = max(1, low - sum(most for _least, most in others))
+    last = min(k - 1, high - sum(least for least, _most in others))
+    assert first <= parts[0] <= last and last - first + 1 >= k - n >= 2
+    if n == 2 and sum(parts) >= k:
+        assert (first, last) == (1, k - 1), "one difference tells nothing"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_columns_and_totals_of_a_table_together_determine_no_hidden_cell(seed: int) -> None:
+    counts = np.random.default_rng(seed).negative_binomial(0.7, 0.02, (4, 5))
+    full = np.vstack([np.column_stack([counts, counts.sum(1)]), np.append(counts.sum(0), counts.sum())])
+    shown = [[middle(int(n), K) for n in line] for line in full]
+    cells = [(i, j) for i in range(5) for j in range(6)]
+    sums = [[float(j < 5) - float(j == 5) if i == row else 0.0 for i, j in cells] for row in range(5)]
+    sums += [[float(i < 4) - float(i == 4) if j == column else 0.0 for i, j in cells] for column in range(6)]
+    limits = [bounds(shown[i][j]) for i, j in cells]
+    hidden = [place for place, (i, j) in enumerate(cells) if shown[i][j] is None and i < 4 and j < 5]
+    assert hidden
+    for place in hidden:
+        aim = np.zeros(len(cells))
+        aim[place] = 1
+        least, most = (sign * linprog(sign * aim, A_eq=sums, b_eq=[0] * 11, bounds=limits).fun for sign in (1, -1))
+        assert most - least >= K // 2, "many values stay open"
+
+
+def asks() -> dict[str, Ask]:
+    """Every question that the pages ask, by the name of its function."""
+    b, whole = behaviour, lambda here: screens.period_of(here, None)
+    return {
+        "figures": lambda here, f: b.figures(here, f, whole(here)),
+        "trend": lambda here, f: b.trend(here, f, whole(here), "week"),
+        "event_mix": lambda here, f: b.event_mix(here, f, whole(here)),
+        "categories": lambda here, f: b.categories(here, f, whole(here)),
+        "hours": lambda here, f: b.hours(here, f, whole(here), "all"),
+        "funnel": lambda here, f: b.funnel(here, f, STEPS),
+        "funnel_times": lambda here, f: b.funnel_times(here, f, STEPS),
+        "retained": lambda here, f: b.retained(here, f, Retention()),
+        "cohort_revenue": lambda here, f: b.cohort_revenue(here, f, Retention()),
+        "rfm_grid": lambda here, f: b.rfm_grid(here, f, Rfm()),
+        "rfm_cuts": lambda here, f: b.rfm_cuts(here, f, Rfm()),
+        "stage_moves": lambda here, f: b.stage_moves(here, f, 28),
+        "paths": lambda here, f: b.paths(here, f, Paths("view")),
+        "step_matrix": lambda here, f: b.step_matrix(here, f, Paths("view")),
+        "order_gaps": lambda here, f: b.order_gaps(here, f),
+        "repeat_rates": lambda here, f: b.repeat_rates(here, f, 14),
+        "bought_together": lambda here, f: b.bought_together(here, f, Pairs(least=1)),
+        "by_position": lambda here, f: b.by_position(here, f, Exposure()),
+        "dwell": lambda here, f: b.dwell(here, f, Exposure()),
+        "drivers": lambda here, f: b.drivers(here, f, Drivers("cart", 7, 14)),
+    }
+
+
+NOT_OF_PEOPLE = {"facts": "rows by kind of event, not on screen", "segments": "who is where, not on screen"}
+ELSEWHERE = {"what_changed", "forecast", "funnel_members", "rfm_members"}
+"""Tested below."""
+
+
+def test_every_question_of_the_pages_is_asked_here() -> None:
+    """A new function that gives a table, or an answer, has to be added, and then has to hide."""
+    kinds = ("Answer", "Table", "Change", "Forecast")
+    found = {
+        name
+        for name, function in vars(behaviour).items()
+        if inspect.isfunction(function) and function.__module__ == behaviour.__name__ and not name.startswith("_")
+        if any(kind in str(inspect.signature(function).return_annotation) for kind in kinds)
+    }
+    assert found == {*asks(), *NOT_OF_PEOPLE, *ELSEWHERE}
+
+
+@pytest.mark.parametrize("name", asks())
+def test_each_table_declares_all_its_columns_and_hides_what_is_about_seven_shoppers(name: str, hiding: Screen) -> None:
+    ask, open_ = asks()[name], replace(hiding, small_cells=0)
+    table, exact = (getattr(found, "table", found) for found in (ask(hiding, NO_FILTERS), ask(open_, NO_FILTERS)))
+    assert table.num_rows == exact.num_rows and set(exact.column_names) <= set(table.column_names)
+    counts = [column.name for column in table.schema if HIDDEN in (column.metadata or {})]
+    assert counts, "nothing of it is declared a count"
+    for column in counts:
+        for value in table[column].to_pylist():
+            assert value in (None, 0) or (value >= K and (value % K == K // 2 or name == "step_matrix"))
+    assert not any(HIDDEN in (column.metadata or {}) for column in exact.schema), "off changes nothing"
+    few = ask(hiding, SEVEN)
+    few = getattr(few, "table", few)
+    for column in counts:
+        assert set(few[column].to_pylist()) <= {None, 0}
+
+
+@pytest.mark.parametrize("name", sorted(set(CELLS) - {"what_changed", "bands", "held_out", "segments", "subsegments"}))
+def test_two_tables_whose_counts_are_told_alike_are_alike_in_all_that_is_shown(name: str, home: Path) -> None:
+    """Rates, shares and intervals know no more than what is shown: other counts of the same steps give the same table."""
+    if name not in asks():
+        return
+    here, cells, rng = screens.open_screen(Home(home), "tiny"), CELLS[name], np.random.default_rng(3)
+    wide = replace(here, small_cells=2)  # asked so, tables also tell whose acts they count
+    exact = asks()[name](replace(here, small_cells=0), NO_FILTERS).table
+    if set(exact.column_names) != cells.names:
+        exact = _with_people(asks()[name], wide)
+    other = exact
+    for column in {*cells.people, *cells.acts}:
+        values = [_another(value, rng) for value in exact[column].to_pylist()]
+        other = other.set_column(other.column_names.index(column), column, pa.array(values, exact.schema.field(column).type))
+    assert hide(exact, cells, K).equals(hide(other, cells, K)) and (exact.num_rows == 0 or not exact.equals(other))
+
+
+def _with_people(ask: Ask, here: Screen) -> pa.Table:
+    """The exact table that is hidden: with the users whose acts it counts."""
+    seen: list[pa.Table] = []
+    kept = behaviour.told
+    behaviour.told = lambda _screen, _name, answer: seen.append(answer.table) or answer  # type: ignore[func-returns-value]
+    try:
+        ask(here, NO_FILTERS)
+    finally:
+        behaviour.told = kept
+    return seen[-1]
+
+
+def _another(value: float | None, rng: np.random.Generator) -> float | None:
+    if not value:
+        return value
+    low, high = bounds(middle(value, K))
+    return int(rng.integers(low, high + 1))
+
+
+def test_a_table_with_a_column_that_nobody_declared_is_not_shown() -> None:
+    table = pa.table({"name": ["a"], "users": [100], "clients": [7]})
+    with pytest.raises(AssertionError, match="clients"):
+        hide(table, Cells(labels=("name",), people=("users",)), K)
+
+
+def test_acts_money_and_medians_of_few_people_are_hidden_with_them() -> None:
+    cells = Cells(
+        labels=("name",),
+        people=("users",),
+        acts={"events": "users"},
+        amounts={"revenue": "users"},
+        typical={"days": "users"},
+        beside={"items": "users"},
+        rates={"rate": Rate("users", "events", "low", "high")},
+    )
+    exact = pa.table(
+        {
+            "name": ["many", "few", "none"],
+            "users": [100, 7, 0],
+            "events": [1000, 900, 0],
+            "revenue": [1234.5, 99.0, 0.0],
+            "days": [12.3456, 1.0, None],
+            "items": [5, 3, 0],
+            **{name: [0.5, 0.5, None] for name in ("rate", "low", "high")},
+        }
+    )
+    rows = hide(exact, cells, K).to_pylist()
+    assert rows[0] | {"rate": 0, "low": 0, "high": 0} == {
+        "name": "many", "users": 110, "events": 1010, "revenue": 1200.0, "days": 12.3, "items": 5, "rate": 0, "low": 0, "high": 0,
+    }  # fmt: skip
+    assert rows[0]["rate"] == 110 / 1010
+    assert {name for name, value in rows[1].items() if value is None} == set(exact.column_names) - {"name"}
+    assert rows[2]["users"] == rows[2]["events"] == 0 and rows[2]["revenue"] == 0
+    assert worded(hide(exact, cells, K))["users"].to_pylist() == ["110", "< 20", "0"] and hidden_cells(hide(exact, cells, K)) == 2
+    assert hide(exact, cells, 0) is exact
+
+
+def test_money_is_rounded_to_about_what_k_people_spend() -> None:
+    assert [money_unit(np.array([total]), np.array([100.0]), K) for total in (500.0, 1234.5, 3.0)] == [100.0, 200.0, 0.5]
+    assert money_unit(np.array([np.nan, 0.0]), np.array([0.0, 10.0]), K) == 1.0
+
+
+def test_what_changed_is_worked_out_from_what_is_shown(hiding: Screen) -> None:
+    period = screens.period_of(hiding, 28)
+    before = screens.previous_period(hiding, period)
+    assert before is not None
+    exact = behaviour.what_changed(replace(hiding, small_cells=0), NO_FILTERS, before, period, "category")
+    shown = behaviour.what_changed(hiding, NO_FILTERS, before, period, "category")
+    assert exact is not None and shown is not None and told_change(replace(hiding, small_cells=0), exact) is exact
+    rows = shown.answer.table.to_pylist()
+    users = [row["users"] for row in rows]
+    assert shown.conversion == pytest.approx(sum(row["buyers"] or 10 for row in rows) / sum(n or 10 for n in users))
+    assert shown.conversion == pytest.approx(exact.conversion, abs=0.15) and shown.conversion != exact.conversion
+    assert shown.effects["mix"] + shown.effects["rate"] == pytest.approx(shown.conversion - shown.conversion_before)
+    few = behaviour.what_changed(hiding, SEVEN, before, period, "category")
+    assert few is None or {row[name] for row in few.answer.table.to_pylist() for name in ("users", "mix", "rate")} <= {None, 0}
+
+
+def test_lists_of_fewer_shoppers_are_refused_and_longer_ones_are_not(hiding: Screen) -> None:
+    with pytest.raises(GateError, match="Fewer than 20 shoppers"):
+        behaviour.funnel_members(hiding, SEVEN, STEPS, 1, stopped=False)
+    with pytest.raises(GateError, match="Fewer than 20 shoppers"):
+        behaviour.rfm_members(hiding, SEVEN, Rfm(), _group_of(replace(hiding, small_cells=0)))
+    assert behaviour.funnel_members(hiding, NO_FILTERS, STEPS, 1, stopped=False).table.num_rows >= K
+
+
+def _group_of(here: Screen) -> str:
+    return str(behaviour.rfm_grid(here, SEVEN, Rfm()).table["rfm_group"][0])
+
+
+def test_a_forecast_below_its_gate_does_not_say_how_many_buyers_there_are(hiding: Screen) -> None:
+    with pytest.raises(GateError) as refused:
+        behaviour.forecast(hiding, SEVEN, Lifetime())
+    assert not any(sign.isdigit() for sign in str(refused.value))
+
+
+def test_the_command_line_hides_and_says_so(hiding: Screen, home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["insights", "overview", "--home", str(home), "--dataset", "tiny", "--json", "--audience", "seven"]
+    assert main(words) == 0
+    told = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert told["table"][0]["users"] == "< 20" and told["small_cells"] == K and told["hidden"] > 3 and told["table"][0]["revenue"] is None
+    assert any("fewer than 20 shoppers are hidden" in warning for warning in told["warnings"])
+    assert main([*words, "--out", str(tmp_path / "o.csv")]) == main([*words, "--out", str(tmp_path / "o.parquet")]) == 0
+    assert (tmp_path / "o.csv").read_text("utf-8-sig").splitlines()[1].count("< 20") == told["hidden"]
+    kept = pq.read_table(tmp_path / "o.parquet")
+    assert kept["users"].to_pylist() == [None] and kept.schema.field("users").metadata[HIDDEN] == b"20"
+
+
+def test_a_report_hides_says_so_and_an_earlier_one_that_shows_more_is_kept_back(home: Path) -> None:
+    dataset = Home(home).dataset("tiny")
+    open_ = reporting.make_report(Home(home), dataset, reporting.Asked(("funnel",), filters=SEVEN))["report"]
+    here = screens.open_screen(Home(home), "tiny")
+    assert reporting.report_file(here, open_, "report.zip")
+    here = replace(here, small_cells=K)
+    with pytest.raises(GateError, match="make it again"):
+        reporting.report_file(here, open_, "report.zip")
+    report = reporting.gather(here, reporting.Asked(filters=SEVEN))
+    page = report_html(report, str, "en")
+    assert "Counts of fewer than 20 shoppers are hidden" in page and "&lt; 20" in page
+    with zipfile.ZipFile(io.BytesIO(report_zip(report, str))) as archive:
+        figures = next(csv.DictReader(io.StringIO(archive.read("overview.figures.csv").decode("utf-8-sig"))))
+        assert any("hidden" in fact for fact in json.loads(archive.read("contents.json"))["facts"])
+    assert figures["users"] == figures["buyers"] == figures["events"] == "< 20" and figures["revenue"] == ""
+    assert report_pdf(report, str).startswith(b"%PDF")
+
+
+def test_a_forecast_is_told_in_steps(home: Path) -> None:
+    here = replace(screens.open_screen(Home(home), "tiny"), small_cells=K)
+    bands = pa.table({"from_x": [0, 1], "buyers": [600, 7], "alive": [300.4, 6.0], "expected": [999.5, 7.5], "value": [6543.2, 70.0]})
+    held = pa.table({"from_x": [None, 0], "buyers": [607, 600], "expected": [55.5, 50.0], "happened": [61.0, 60.0]})
+    found = behaviour.Forecast(
+        None, None, 607, 306.4, 1007.0, 900.0, 1100.0, 6613.2, 6000.0, 7000.0, 0.1, bands, held, 90, "SELECT 1"  # type: ignore[arg-type]
+    )  # fmt: skip
+    told = told_forecast(here, found)
+    assert (told.buyers, told.alive, told.expected, told.value) == (610, 310, 1010, 6600)
+    assert told.bands["buyers"].to_pylist() == [610, None] and told.bands["value"].to_pylist()[1] is None
+    assert told.held_out["happened"].to_pylist() == [70, 70]
