@@ -82,7 +82,7 @@ def hide(table: pa.Table, cells: Cells, k: int) -> pa.Table:
 
     Args:
         table: Exact figures.
-        cells: What its columns tell; every column is named.
+        cells: What its columns tell; every column is named, and it may name more than a table has.
         k: Smallest count that is told, or 0, which gives the table back as it is.
 
     Returns:
@@ -90,22 +90,25 @@ def hide(table: pa.Table, cells: Cells, k: int) -> pa.Table:
     """
     if not k:
         return table
-    assert set(table.column_names) == cells.names, sorted(set(table.column_names) ^ cells.names)
-    counts = {name: _numbers(table, name) for name in {*cells.people, *cells.acts}}
+    there = set(table.column_names)
+    assert there <= cells.names, sorted(there - cells.names)
+    counts = {name: _numbers(table, name) for name in {*cells.people, *cells.acts} & there}
     covered = {name: (values > 0) & (values < k) for name, values in counts.items()}
     for name, people in cells.acts.items():
-        covered[name] |= covered[people]
+        if name in there:
+            covered[name] |= covered[people]
     for name, values in counts.items():
         table = _put(table, name, _middles(values, k), covered[name] | np.isnan(values), k)
     known = {name: np.where(covered[name], np.nan, _middles(values, k)) for name, values in counts.items()}
-    unit = max((money_unit(_numbers(table, name), known[people], k) for name, people in cells.amounts.items()), default=1.0)
-    for name, people in cells.amounts.items():
+    amounts, typical, beside = ({n: p for n, p in part.items() if n in there} for part in (cells.amounts, cells.typical, cells.beside))
+    unit = max((money_unit(_numbers(table, name), known[people], k) for name, people in amounts.items()), default=1.0)
+    for name, people in amounts.items():
         values = _numbers(table, name)
         table = _put(table, name, np.round(values / unit) * unit, covered[people] | np.isnan(values))
-    for name, people in cells.typical.items():
+    for name, people in typical.items():
         values, few = _numbers(table, name), ~(counts[people] >= k)
         table = _put(table, name, _three_digits(values), few | np.isnan(values))
-    for name, people in cells.beside.items():
+    for name, people in beside.items():
         table = _blank(table, name, covered[people])
     return _work_out(table, cells)
 
@@ -161,14 +164,16 @@ def hidden_cells(table: pa.Table) -> int:
 
 def _work_out(table: pa.Table, cells: Cells) -> pa.Table:
     """Work out shares and intervals from what is shown."""
-    shown = {name: table[name].to_pylist() for pair in cells.rates.values() for name in (pair.part, pair.base)}
-    for name, pair in cells.rates.items():
+    rates = {name: pair for name, pair in cells.rates.items() if name in table.column_names}
+    shown = {name: table[name].to_pylist() for pair in rates.values() for name in (pair.part, pair.base)}
+    for name, pair in rates.items():
         found = [rate(part, base) for part, base in zip(shown[pair.part], shown[pair.base], strict=True)]
         for column, values in zip((name, pair.low, pair.high), zip(*found, strict=True) if found else ((), (), ()), strict=True):
             if column:
                 table = _replace(table, column, pa.array(list(values), pa.float64()))
     for name, worked_out in (cells.derive(table) if cells.derive else {}).items():
-        table = _replace(table, name, pa.array(worked_out, pa.float64()))
+        if name in table.column_names:
+            table = _replace(table, name, pa.array(worked_out, pa.float64()))
     return table
 
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
+from core.pipeline.map_cells import FRAME_KEY
 from core.small_cells import worded
-from pages.parts.text import _, guarded
+from pages.parts.text import _, guarded, people
 
 
 def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
@@ -16,13 +17,22 @@ def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
 
     Hidden counts say `< 20`.
     """
-    frame = worded(table).to_pandas() if isinstance(table, pa.Table) else table.copy()
+    frame = worded(table).to_pandas() if isinstance(table, pa.Table) else _told(table)
     for column in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_datetime64_any_dtype(frame[column]):
             frame[column] = [guarded(value) for value in frame[column]]
     frame.columns = [str(guarded(str(column))) for column in frame.columns]
     text: str = frame.to_csv(index=False, lineterminator="\r\n", date_format="%Y-%m-%d %H:%M:%S")
     return b"\xef\xbb\xbf" + text.encode("utf-8")
+
+
+def _told(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy whose hidden counts say so (see `map_cells.told_frame`)."""
+    frame = table.copy()
+    for name in table.attrs.get(FRAME_KEY, {}):
+        if name in frame and frame[name].isna().any():
+            frame[name] = [people(value).replace(",", "") for value in frame[name]]
+    return frame
 
 
 def parquet_button(make: Callable[[], pa.Table], name: str, *, label: str, key: str | None = None) -> None:

@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 
 from core.errors import CoreError
 from core.messages import Message
-from core.small_cells import middle, told_count
+from core.small_cells import middle, rate, told_count
 
 LOCALES = {"en": "en", "zh": "zh_CN"}
 LANGUAGE_NAMES = {"en": "English", "zh": "简体中文"}
@@ -123,10 +123,21 @@ def people(value: float | None) -> str:
     return told_count(None, k) if k and is_missing(value) else whole(value)
 
 
+def is_short(exact: int) -> bool:
+    """Whether so many shoppers are too few to be listed."""
+    return 0 < exact < _small_cells.get()
+
+
 def counted(exact: float | None) -> str:
     """An exact count of people as it may be shown."""
     k = _small_cells.get()
     return people(middle(exact, k) if k and exact is not None and not is_missing(exact) else exact)
+
+
+def part_of(part: float, base: float, decimals: int = 1) -> str:
+    """A share of two exact counts of people as percent, worked out from what may be shown of both."""
+    k = _small_cells.get()
+    return percent(rate(middle(part, k), middle(base, k))[0] if k else part / base if base else None, decimals)
 
 
 def short_people(value: float | None) -> str:
