@@ -77,6 +77,20 @@ def told_count(count: float | None, k: int) -> str:
     return f"< {k}" if count is None or count != count else f"{round(count):,}"
 
 
+class Few(int):
+    """A hidden count within a sentence: it reads `< 20` there, whatever its form."""
+
+    def __new__(cls, k: int) -> "Few":
+        made = super().__new__(cls, 0)
+        made.k = k
+        return made
+
+    k: int
+
+    def __format__(self, _spec: str) -> str:
+        return told_count(None, self.k)
+
+
 def hide(table: pa.Table, cells: Cells, k: int) -> pa.Table:
     """Hide the small cells of a table.
 
@@ -144,7 +158,7 @@ def worded(table: pa.Table) -> pa.Table:
         k = (column.metadata or {}).get(HIDDEN)
         if k is None or not table.column(place).null_count:
             continue
-        cells = [told_count(None, int(k)) if value is None else str(value) for value in table.column(place).to_pylist()]
+        cells = [told_count(None, int(k)) if value is None else f"{value:.15g}" for value in table.column(place).to_pylist()]
         table = table.set_column(place, pa.field(column.name, pa.string(), metadata=column.metadata), pa.array(cells, pa.string()))
     return table
 

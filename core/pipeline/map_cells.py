@@ -1,4 +1,4 @@
-"""What the map tells of people, with small cells hidden: segments and their traits, two sides compared, moves, who was active when."""
+"""Frames that count people, with small cells hidden: segments and their traits, two sides compared, moves, who was active when."""
 
 import json
 from dataclasses import replace
@@ -48,6 +48,7 @@ FLOWS = Cells(labels=("from_segment", "to_segment"), people=("shoppers",))
 ACTIVE = Cells(
     labels=("period", "partial", "segment_id"), people=("users", "active"), rates={"share": Rate("users", "active", "low", "high")}
 )
+REASONS = Cells(labels=("feature",), people=("users",), typical={"strength": "users", "mean_contribution": "users"})
 TOO_FEW_TO_COMPARE = "One side has fewer than {k} shoppers, so while small cells are hidden the two are not compared."
 
 
@@ -60,6 +61,15 @@ def told_frame(screen: Screen, cells: Cells, frame: pd.DataFrame) -> pd.DataFram
     found: pd.DataFrame = table.to_pandas().set_index(frame.index)
     found.attrs[FRAME_KEY] = {name: k for name in (*cells.people, *cells.acts) if name in found}
     return found
+
+
+def of_segment(everyone: int, k: int) -> Cells:
+    """Items by how many shoppers of a segment of so many have them in their lists: item_id, users, share."""
+
+    def share(table: pa.Table) -> dict[str, list[Any]]:
+        return {"share": [rate(users, middle(everyone, k))[0] for users in table["users"].to_pylist()]}
+
+    return Cells(labels=("item_id",), people=("users",), derived=("share",), derive=share)
 
 
 def told_segments(screen: Screen, frame: pd.DataFrame, everyone: int) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from core.audiences.ads import Answered
 from core.errors import CoreError, FileError, GateError, NotFoundError
 from core.messages import Message, say
 from core.pipeline import screens, shoppers
+from core.pipeline.cells import enough
 from core.pipeline.screens import Screen
 from core.pipeline.searching import Reading, item_vectors, query_vector, reading
 from core.pipeline.writing import write_rows
@@ -51,7 +52,7 @@ def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most:
         most: Longest list.
 
     Raises:
-        GateError: Neither a text nor an item was given.
+        GateError: Neither a text nor an item was given; or small cells are hidden and the list is too short.
         NotFoundError: None of the items has a text.
         ModelError: Items have no text vectors.
     """
@@ -67,6 +68,7 @@ def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most:
     with here.log.history() as connection:
         leanings = ads.lean_towards(connection, items, cosines, categories, here.log.until)
     rows = _scored(leanings, screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"]), notes)
+    enough(screen, min(most, len(rows)))
     evidence, tested_at, horizon = _judged(screen, items, cosines, categories, list(near["item_id"]), notes)
     return Matched(rows.head(most), near, categories, evidence, tested_at, horizon, notes)
 

@@ -19,6 +19,7 @@ from core.insights import overview
 from core.insights.overview import Period
 from core.insights.statement import Answer, ask
 from core.messages import revived
+from core.pipeline.run_cells import RUN_CELLS, told_run_table
 from core.schema import RUN_KINDS
 from core.store import Dataset, Home, Log, fetch, reading, scalar
 from core.windows import parse_horizon
@@ -131,12 +132,20 @@ def run_manifest(screen: Screen, kind: str) -> dict[str, Any] | None:
 
 
 def run_table(screen: Screen, kind: str, name: str, columns: list[str] | None = None) -> pa.Table | None:
-    """Return a table of the pinned run (`users` for users.parquet), or None when the run or the table is missing."""
+    """Return a table of the pinned run (`users` for users.parquet), or None when the run or the table is missing.
+
+    Its small cells are hidden when the home says so.
+    """
     run = screen.run_id(kind)
     if run is None:
         return None
     path = screen.dataset.run_path(kind, run) / f"{name}.parquet"
-    return artifacts.read_table(path, columns) if path.is_file() else None
+    if not path.is_file():
+        return None
+    if screen.small_cells and (kind, name) in RUN_CELLS:
+        table = told_run_table(kind, name, artifacts.read_table(path), screen.small_cells)
+        return table.select(columns) if columns else table
+    return artifacts.read_table(path, columns)
 
 
 def run_columns(screen: Screen, kind: str, name: str) -> list[str]:

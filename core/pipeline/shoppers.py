@@ -106,7 +106,7 @@ def names_by_segment(table: pd.DataFrame) -> dict[int, str]:
 
 def strongest_traits(screen: Screen, most: int, fine: bool = False) -> dict[int, list[dict[str, Any]]]:
     """Return the first `most` traits of each segment or subsegment, strongest first, by its id."""
-    table, key = _trait_table(screen, fine)
+    table, key = trait_table(screen, fine)
     if table is None:
         return {}
     frame = table.to_pandas().sort_values([key, "place"], kind="stable")
@@ -138,12 +138,13 @@ def traits_of(screen: Screen, segment_id: int, fine: bool = False) -> pd.DataFra
 
     Those of a subsegment (`fine`) are against the other shoppers of its segment.
     """
-    table, key = _trait_table(screen, fine)
+    table, key = trait_table(screen, fine)
     frame = table.to_pandas() if table is not None else pd.DataFrame(columns=[key, "place"])
     return frame[frame[key] == segment_id].sort_values("place", kind="stable")
 
 
-def _trait_table(screen: Screen, fine: bool) -> tuple[pa.Table | None, str]:
+def trait_table(screen: Screen, fine: bool) -> tuple[pa.Table | None, str]:
+    """Return the traits of all segments or subsegments as they may be shown, None without a map, and the name of their id."""
     key, name = ("subsegment_id", "subsegment_traits") if fine else ("segment_id", "traits")
     table = screens.run_table(screen, "atlas", name)
     if table is None or not screen.small_cells:

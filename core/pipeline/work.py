@@ -180,8 +180,9 @@ def recommend(
 
 def export(home: Home, dataset: Dataset, folder: Path, *, form: str = "parquet", progress: Progress = silent) -> Result:
     """Write every table of a dataset into a folder, and a line into the audit trail."""
-    result = export_tables(dataset, folder, form, progress)
-    home.append_audit({"act": "export", "dataset": dataset.name, "files": sorted(result["files"]), "format": form})
+    k = home.small_cells()
+    result = export_tables(dataset, folder, form, progress, k)
+    home.append_audit({"act": "export", "dataset": dataset.name, "files": sorted(result["files"]), "format": form, "hidden_below": k})
     return {"out": str(folder), **result}
 
 

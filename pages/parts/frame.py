@@ -14,7 +14,7 @@ from core.insights.statement import Answer
 from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
-from pages.parts.text import _, day, duration, people, percent, plain, said, small_cells, whole
+from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
@@ -272,7 +272,7 @@ def estimate(value: Any, form: Callable[[float | None], str]) -> tuple[str, str 
     low, high, n = value.get("low"), value.get("high"), value.get("n")
     shown = form(value.get("value"))
     bounds = f"[{form(low)}, {form(high)}]" if low is not None and high is not None else ""
-    count = _("n = {n}", n=whole(n)) if n is not None else ""
+    count = _("n = {n}", n=counted(n)) if n is not None else ""
     note = ", ".join(part for part in (bounds, count) if part)
     return shown, note and plain(note)
 

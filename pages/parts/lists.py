@@ -12,7 +12,7 @@ from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.portrait import search
 from pages.parts.preview import preview
-from pages.parts.text import _, number, plain, said, whole
+from pages.parts.text import _, number, people, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import source_word
 
@@ -82,7 +82,7 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
                 st.caption(_("Nothing to judge here."))
                 continue
             shown = [
-                f"{number(r['value'])} [{number(r['low'])}, {number(r['high'])}], n = {whole(r['n'])}" for r in part.to_dict("records")
+                f"{number(r['value'])} [{number(r['low'])}, {number(r['high'])}], n = {people(r['n'])}" for r in part.to_dict("records")
             ]
             colours = [charts.PALETTE[1] if s == "blend" else charts.PALETTE[0] for s in part["source"]]
             figure = charts.bars(
@@ -120,6 +120,7 @@ def _segment_list(here: Screen) -> None:
         column_order=["item", "category", "users", "share"],
         height=420,
         key="segment-list",
+        counts=("users",),
         column_config={
             "item": _("Item"),
             "category": _("Category"),

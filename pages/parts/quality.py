@@ -11,7 +11,7 @@ from core.pipeline import quality, screens
 from core.pipeline.quality import row_reason
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, percent, plain, said, whole
+from pages.parts.text import _, counted, percent, plain, said, whole
 from pages.parts.words import event_word, rule_sentence, rule_word
 
 COVERAGE = {
@@ -41,7 +41,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
                 percent(kept / read) if read else None,
                 _("Rows read = kept + put aside + merged as duplicates."),
             ),
-            (_("Shoppers"), whole(counts["users"]), None, None),
+            (_("Shoppers"), counted(counts["users"]), None, None),
             (_("Items with events"), whole(counts["items"]), _("{n} in the catalogue", n=whole(counts["catalogue"])), None),
         ],
     )

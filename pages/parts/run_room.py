@@ -12,7 +12,7 @@ from core.pipeline.model_room import Comparison, Figure, RunFacts
 from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts import charts, frame, state
-from pages.parts.text import _, duration, interval, minute, number, plain, said, whole
+from pages.parts.text import _, counted, duration, interval, minute, number, plain, said, whole
 from pages.parts.words import model_word
 
 RUN_KIND_WORDS = {
@@ -218,7 +218,7 @@ def _difference(found: Comparison) -> None:
         st.caption(plain(said(found.why_unpaired or "")))
         return
     for figure in found.paired.figures:
-        told = {"figure": _figure_name(figure.name), "difference": _signed(figure), "n": whole(figure.n)}
+        told = {"figure": _figure_name(figure.name), "difference": _signed(figure), "n": counted(figure.n)}
         low, high = figure.low or 0.0, figure.high or 0.0
         better = high < 0 if figure.name != "auc" else low > 0
         worse = low > 0 if figure.name != "auc" else high < 0

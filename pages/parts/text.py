@@ -131,7 +131,7 @@ def is_short(exact: int) -> bool:
 def counted(exact: float | None) -> str:
     """An exact count of people as it may be shown."""
     k = _small_cells.get()
-    return people(middle(exact, k) if k and exact is not None and not is_missing(exact) else exact)
+    return whole(exact) if not k or exact is None or is_missing(exact) else people(middle(exact, k))
 
 
 def part_of(part: float, base: float, decimals: int = 1) -> str:

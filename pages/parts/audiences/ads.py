@@ -7,7 +7,7 @@ from core.errors import CoreError
 from core.pipeline import matching, outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, chance, day, number, percent, plain, said, whole
+from pages.parts.text import _, chance, counted, day, number, percent, plain, said
 
 ACT_WORDS = {"acts": "Viewed, saved or bought", "purchases": "Bought"}
 LONGEST_SAVED = 1_000
@@ -60,7 +60,7 @@ def _evidence(here: Screen, found: matching.Matched) -> None:
         [
             {
                 "act": _(ACT_WORDS[one.act]),
-                "answered": one.answered,
+                "answered": counted(one.answered) if here.small_cells else one.answered,
                 "rate": one.rate,
                 "lift": f"{number(one.lift, 1)}× [{number(one.lift_low, 1)}, {number(one.lift_high, 1)}]",
                 "alone": f"{number(one.propensity_lift, 1)}×",
@@ -74,7 +74,9 @@ def _evidence(here: Screen, found: matching.Matched) -> None:
         key="ad-evidence",
         column_config={
             "act": _("Answer"),
-            "answered": st.column_config.NumberColumn(_("Shoppers who answered"), format="localized"),
+            "answered": _("Shoppers who answered")
+            if here.small_cells
+            else st.column_config.NumberColumn(_("Shoppers who answered"), format="localized"),
             "rate": st.column_config.NumberColumn(_("At random"), format="percent"),
             "lift": _("Best tenth against random"),
             "alone": _("Best tenth by chance alone"),
@@ -94,7 +96,7 @@ def _evidence(here: Screen, found: matching.Matched) -> None:
         "Lists made as of {day}, answers within {days:g} days on near items or in their categories, {n} shoppers.",
         day=day(found.tested_at, here.zone),
         days=found.horizon_days,
-        n=whole(found.evidence[0].users),
+        n=counted(found.evidence[0].users),
     )
     st.caption(f"{told} {where}")
 
