@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from core.errors import GateError
 from core.pipeline.comparing import Comparison
+from core.pipeline.places import Chosen, Places
 from core.pipeline.screens import Screen
 from core.small_cells import Cells, Rate, hide, middle, rate, shares
 
@@ -61,6 +62,20 @@ def told_frame(screen: Screen, cells: Cells, frame: pd.DataFrame) -> pd.DataFram
     found: pd.DataFrame = table.to_pandas().set_index(frame.index)
     found.attrs[FRAME_KEY] = {name: k for name in (*cells.people, *cells.acts) if name in found}
     return found
+
+
+def drawable(everyone: Places, k: int) -> Chosen:
+    """Whose points may be drawn (U,): of each fine segment a full number of steps of k, nobody of one with fewer.
+
+    Who is left out is drawn by chance, always the same, so that other colours of the map leave out the same shoppers.
+    """
+    order = np.random.default_rng(0).permutation(len(everyone.fine_ids))
+    place = pd.Series(everyone.fine_ids[order]).groupby(everyone.fine_ids[order]).cumcount().to_numpy()
+    sizes = dict(zip(*np.unique(everyone.fine_ids, return_counts=True), strict=True))
+    most = np.array([sizes[i] // k * k for i in everyone.fine_ids[order]])
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order] = place < most
+    return kept
 
 
 def of_segment(everyone: int, k: int) -> Cells:

@@ -18,6 +18,7 @@ from core.encoder.models import Checkpoint
 from core.encoder.queries import VECTORS_FILE, encode_query, query_checkpoint
 from core.errors import CoreError, ModelError, NotFoundError
 from core.messages import Message, joined, say
+from core.pipeline.map_cells import told_frame
 from core.pipeline.screens import Screen
 from core.search import asked as asked_stage
 from core.search.fusing import fuse
@@ -25,10 +26,12 @@ from core.search.meaning import find_meaning
 from core.search.personal import ACTS_SQL, SHARES_SQL, SIGNALS, reorder, touch_score
 from core.search.tokens import LONGEST_QUERY
 from core.search.words import MOST_MATCHES, WordIndex, WordMatches, find_words, open_index
+from core.small_cells import Cells
 from core.store import Connection, Home, Log, fetch, scalar
 
 MOST_ROWS = 100
 """Longest list of matches."""
+QUERIES = Cells(labels=("query", "items", "corrected"), people=("users",), acts={"searches": "users"})
 MOST_COUNTED, LEAST_SHOPPERS = MOST_MATCHES, asked_stage.LEAST_SHOPPERS
 Floats = npt.NDArray[np.float64]
 
@@ -115,13 +118,16 @@ def search(
 
 
 def asked(screen: Screen) -> pd.DataFrame | None:
-    """Return the queries of the log's shoppers (see `asked_queries`), or None when the log knows no queries."""
+    """Return the queries of the log's shoppers (see `asked_queries`), or None when the log knows no queries.
+
+    While small cells are hidden, queries of fewer shoppers are left out: a query can name its author.
+    """
     here = reading(screen)
     if "query" not in here.log.columns_present:
         return None
     with here.log.history() as connection:
         found: pd.DataFrame = asked_stage.asked_queries(connection, _index(here)).to_pandas()
-    return found
+    return told_frame(screen, QUERIES, found[found["users"] >= screen.small_cells].reset_index(drop=True))
 
 
 def search_record(found: Found) -> dict[str, Any]:

@@ -134,6 +134,18 @@ def counted(exact: float | None) -> str:
     return whole(exact) if not k or exact is None or is_missing(exact) else people(middle(exact, k))
 
 
+def as_told(exact: float | None) -> float | None:
+    """An exact count of people as a table may hold it: None where it is hidden."""
+    k = _small_cells.get()
+    return middle(exact, k) if k and exact is not None and not is_missing(exact) else exact
+
+
+def share_told(part: float, base: float, exact: float | None) -> float | None:
+    """A share of two exact counts of people as a table may hold it."""
+    k = _small_cells.get()
+    return rate(middle(part, k), middle(base, k))[0] if k else exact
+
+
 def part_of(part: float, base: float, decimals: int = 1) -> str:
     """A share of two exact counts of people as percent, worked out from what may be shown of both."""
     k = _small_cells.get()

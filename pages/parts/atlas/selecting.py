@@ -47,7 +47,8 @@ def by_keyboard(everyone: Places, levels: Levels) -> Chosen | None:
         if levels.is_split:
             names = {("coarse", key): name for key, name in levels.names(fine=False).items()} | names
         chosen = left.multiselect(_("Segments"), list(names), format_func=names.__getitem__, key="map-segments")
-        user = right.text_input(_("Around the shopper"), key="map-around", placeholder=_("type an id")).strip()
+        user = right.text_input(_("Around the shopper"), key="map-around", placeholder=_("type an id"), disabled=small_cells() > 0).strip()
+        user = "" if small_cells() else user
         most = max(2, min(len(everyone.x), 5000))
         count = int(right.number_input(_("How many of the nearest on the map"), 1, most, min(AROUND, most), key="map-around-number"))
         if user and everyone.row_of(user) is None:
