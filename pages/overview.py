@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.pipeline import behaviour, screens
 from pages.parts import charts, controls, frame, jobs, state, what_changed
+from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
 from pages.parts.overview import CATEGORY_COUNTS, category_columns, category_rows, figure_tiles, measures
 from pages.parts.text import _, people
@@ -37,9 +38,10 @@ if here:
         or "week"
     )
     trend = state.ask(behaviour.trend, here, chosen, period, step)
-    frame.chart(
-        charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
-    )
+    if not all_hidden(trend.table[measure].to_pylist()):
+        frame.chart(
+            charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
+        )
 
     left, right = st.columns([2, 3], gap="large")
     with left:

@@ -58,8 +58,10 @@ def told_frame(screen: Screen, cells: Cells, frame: pd.DataFrame) -> pd.DataFram
     k = screen.small_cells
     if not k:
         return frame
-    table = hide(pa.Table.from_pandas(frame, preserve_index=False), cells, k)
-    found: pd.DataFrame = table.to_pandas().set_index(frame.index)
+    labels = [name for name in cells.labels if name in frame]
+    texts = {name: frame[name].astype(str) for name in labels if frame[name].dtype == object}
+    table = hide(pa.Table.from_pandas(frame.assign(**texts), preserve_index=False), cells, k)
+    found: pd.DataFrame = table.to_pandas().set_index(frame.index).assign(**{name: frame[name] for name in labels})
     found.attrs[FRAME_KEY] = {name: k for name in (*cells.people, *cells.acts) if name in found}
     return found
 

@@ -31,7 +31,7 @@ from core.store import Connection, Home, Log, fetch, scalar
 
 MOST_ROWS = 100
 """Longest list of matches."""
-QUERIES = Cells(labels=("query", "items", "corrected"), people=("users",), acts={"searches": "users"})
+QUERIES = Cells(labels=("query", "items", "corrected", "last"), people=("users",), acts={"searches": "users"})
 MOST_COUNTED, LEAST_SHOPPERS = MOST_MATCHES, asked_stage.LEAST_SHOPPERS
 Floats = npt.NDArray[np.float64]
 

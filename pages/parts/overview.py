@@ -105,9 +105,11 @@ def category_columns(table: pa.Table) -> dict[str, Any]:
 
 
 def _rate_tile(label: str, part: int | None, base: int | None, explanation: str) -> tuple[str, str, str | None, str | None]:
-    low, high = (None, None) if part is None or base is None else wilson(part, base)
+    if part is None or base is None:
+        return label, MISSING, _("hidden with its counts"), explanation
+    low, high = wilson(part, base)
     note = _("{part} of {base}, 95% interval {low} – {high}", part=people(part), base=people(base), low=percent(low), high=percent(high))
-    return label, percent(part / base) if part is not None and base else MISSING, note, explanation
+    return label, percent(part / base) if base else MISSING, note, explanation
 
 
 def _change(row: dict[str, Any], old: dict[str, Any] | None, name: str) -> str | None:
@@ -126,4 +128,6 @@ def _ratio_change(row: dict[str, Any], old: dict[str, Any] | None) -> str | None
 
 
 def _no_prices(row: dict[str, Any]) -> str | None:
+    if row["buyers"] is None:
+        return _("hidden with its counts")
     return _("the log has no prices") if row["revenue"] is None else None

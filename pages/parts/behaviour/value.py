@@ -10,7 +10,7 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Forecast, Lifetime, Retention, Rfm
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.behaviour.kinds import has_purchases, nothing_left
+from pages.parts.behaviour.kinds import all_hidden, has_purchases, nothing_left
 from pages.parts.text import _, amount, interval, number, people, percent, whole
 
 GROUP_WORDS = {
@@ -176,6 +176,8 @@ def _revenue(here: Screen, filters: Filters) -> None:
     answer = state.ask(behaviour.cohort_revenue, here, filters, Retention(grain="month", zone=here.zone, most=24))
     rows = answer.table.to_pandas()
     if nothing_left(answer.table):
+        return
+    if all_hidden(rows["revenue"]):
         return
     if not rows["revenue"].any():
         frame.gate(_("This log has no prices, so there is no revenue. A column of prices or of line values would bring it."))

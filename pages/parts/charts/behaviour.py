@@ -38,7 +38,7 @@ def steps(
             name=hover(word),
             marker={"color": colour, "line": {"width": 0}},
             text=["" if value == 0 else hover(people(value)) for value in values],
-            textposition="inside" if colour != look.line else "auto",
+            textposition=["outside" if value is None else "inside" if colour != look.line else "auto" for value in values],
             insidetextanchor="end" if colour != look.line else "middle",
             customdata=[[hover(label), hover(note), hover(people(n))] for label, note, n in zip(labels, notes, values, strict=True)],
             hovertemplate="%{customdata[0]}<br>%{customdata[2]} " + hover(word) + "<br>%{customdata[1]}<extra></extra>",
