@@ -14,11 +14,9 @@ from core.insights.changes import Change
 from core.insights.drivers import odds_ratio
 from core.insights.lifetime import Forecast
 from core.insights.statement import Answer
+from core.messages import Message, say
 from core.pipeline.screens import Screen
 from core.small_cells import Cells, Rate, hide, middle, money_unit, rate, shares
-
-HIDDEN_BELOW = "Counts of fewer than {k} shoppers are hidden; all others are told by the middle of their step of {k}."
-LIST_TOO_SHORT = "Fewer than {k} shoppers: while small cells are hidden, so short a list is neither shown nor written (see the page Data)."
 
 
 def _share_of_events(table: pa.Table) -> dict[str, list[Any]]:
@@ -200,6 +198,18 @@ CELLS: dict[str, Cells] = {
 """Name of a table → what its columns tell; the names are those of the functions of `pipeline.behaviour`."""
 
 
+def hidden_below(k: int) -> Message:
+    """The sentence that files and the command line carry while small cells are hidden."""
+    return say("Counts of fewer than {k} shoppers are hidden; all others are told by the middle of their step of {k}.", k=k)
+
+
+def list_too_short(k: int) -> Message:
+    """Why a list is not given."""
+    return say(
+        "Fewer than {k} shoppers: while small cells are hidden, so short a list is neither shown nor written (see the page Data).", k=k
+    )
+
+
 def told(screen: Screen, name: str, answer: Answer) -> Answer:
     """An answer as it may be shown: its small cells hidden when the home says so."""
     return Answer(hide(answer.table, CELLS[name], screen.small_cells), answer.sql) if screen.small_cells else answer
@@ -227,7 +237,7 @@ def enough(screen: Screen, people: int) -> None:
         GateError: Small cells are hidden and there are fewer, but not none.
     """
     if 0 < people < screen.small_cells:
-        raise GateError(LIST_TOO_SHORT, k=screen.small_cells)
+        raise GateError(list_too_short(screen.small_cells))
 
 
 def told_change(screen: Screen, change: Change | None) -> Change | None:

@@ -10,7 +10,7 @@ from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
 from core.ingest.scratch import scratch_below
 from core.messages import Message, say
-from core.pipeline.cells import HIDDEN_BELOW
+from core.pipeline.cells import hidden_below
 from core.pipeline.exporting_profiles import export_profiles
 from core.pipeline.offering import allowed, in_force
 from core.pipeline.run_cells import told_run_table
@@ -125,7 +125,7 @@ def export_tables(
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another folder.", path=folder, error=error) from error
     if small_cells:
-        warnings.append(say(HIDDEN_BELOW, k=small_cells))
+        warnings.append(hidden_below(small_cells))
         warnings.append(say("Tables with a row for each shopper, act or item are the log itself: whoever has them can count exactly."))
     return {"files": written, "warnings": warnings}
 

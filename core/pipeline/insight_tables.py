@@ -13,7 +13,7 @@ from core.insights.statement import Answer
 from core.messages import say
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Drivers, Exposure, Filters, Funnel, Lifetime, Pairs, Paths, Retention, Rfm, Step
-from core.pipeline.cells import HIDDEN_BELOW
+from core.pipeline.cells import hidden_below
 from core.pipeline.screens import Screen
 from core.pipeline.telling import Result
 from core.pipeline.writing import write_rows
@@ -44,7 +44,7 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
     nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
     if screen.small_cells:
-        nothing.append(say(HIDDEN_BELOW, k=screen.small_cells))
+        nothing.append(hidden_below(screen.small_cells))
         more = {**more, "small_cells": screen.small_cells, "hidden": hidden_cells(table)}
     told: Result = {"question": question, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
     if out is None:

@@ -50,7 +50,6 @@ ACTIVE = Cells(
     labels=("period", "partial", "segment_id"), people=("users", "active"), rates={"share": Rate("users", "active", "low", "high")}
 )
 REASONS = Cells(labels=("feature",), people=("users",), typical={"strength": "users", "mean_contribution": "users"})
-TOO_FEW_TO_COMPARE = "One side has fewer than {k} shoppers, so while small cells are hidden the two are not compared."
 
 
 def told_frame(screen: Screen, cells: Cells, frame: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +153,7 @@ def told_comparison(comparison: Comparison, k: int) -> Comparison:
         return comparison
     left, right = middle(comparison.left, k), middle(comparison.right, k)
     if left is None or right is None:
-        raise GateError(TOO_FEW_TO_COMPARE, k=k)
+        raise GateError("One side has fewer than {k} shoppers, so while small cells are hidden the two are not compared.", k=k)
     figures = [_figure(row, comparison, left, right, k) for row in comparison.figures.to_dict("records")]
     traits = [_contrast(row, left, right, k) for row in comparison.traits.to_dict("records")]
     return replace(

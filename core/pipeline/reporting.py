@@ -12,7 +12,7 @@ from core.ingest.report_words import kind_name
 from core.messages import Message, joined, say
 from core.pipeline import screens
 from core.pipeline.behaviour import NO_FILTERS, Filters
-from core.pipeline.cells import HIDDEN_BELOW
+from core.pipeline.cells import hidden_below
 from core.pipeline.report_sections import SECTIONS, section
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import segment_names
@@ -212,7 +212,7 @@ def facts_of(screen: Screen) -> tuple[Message, ...]:
         say("{first} – {last}", first=_day(screen, record["first_event"]), last=_day(screen, record["last_event"])),
         say("time zone {zone}", zone=screen.zone),
         *(kinds[word] for word in screens.kinds_of_data(record)),
-        *([say(HIDDEN_BELOW, k=screen.small_cells)] if screen.small_cells else []),
+        *([hidden_below(screen.small_cells)] if screen.small_cells else []),
     )
 
 

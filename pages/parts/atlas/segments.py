@@ -6,12 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from core.pipeline import outcomes, shoppers
-from core.pipeline.cells import LIST_TOO_SHORT
+from core.pipeline.cells import list_too_short
 from core.pipeline.places import Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
 from pages.parts.atlas.levels import Levels
-from pages.parts.text import _, amount, chance, is_short, language, number, people, percent, plain, small_cells
+from pages.parts.text import _, amount, chance, is_short, language, number, people, percent, plain, said, small_cells
 from pages.parts.traits import traits_shown
 
 MOST_TRAITS = 12
@@ -89,7 +89,7 @@ def segment_detail(here: Screen, everyone: Places, levels: Levels) -> None:
         _rename(here, chosen, str(row["own_name"] if fine else row["name"]), fine)
         inside = (everyone.fine_ids if fine else everyone.segment_ids) == chosen
         if is_short(int(inside.sum())):
-            st.caption(_(LIST_TOO_SHORT, k=small_cells()))
+            st.caption(plain(said(list_too_short(small_cells()))))
             return
         with st.container(horizontal=True):
             if st.button(_("Save as audience"), type="primary", key="segment-save"):

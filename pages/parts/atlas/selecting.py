@@ -7,13 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from core.pipeline import comparing, outcomes
-from core.pipeline.cells import LIST_TOO_SHORT
+from core.pipeline.cells import list_too_short
 from core.pipeline.places import Chosen, Frame, Places
 from core.pipeline.screens import Screen
 from pages.parts import downloads, state
 from pages.parts.atlas.comparing import show_comparison
 from pages.parts.atlas.levels import Levels
-from pages.parts.text import _, counted, is_short, number, part_of, plain, small_cells
+from pages.parts.text import _, counted, is_short, number, part_of, plain, said, small_cells
 
 AROUND = 100
 ZOOM = "map-zoom"
@@ -78,7 +78,7 @@ def selection(here: Screen, everyone: Places, levels: Levels, drawn: Chosen | No
             + f" · {part_of(number_inside, len(everyone.x))}"
         )
         if is_short(number_inside):
-            st.caption(_(LIST_TOO_SHORT, k=small_cells()))
+            st.caption(plain(said(list_too_short(small_cells()))))
             return inside
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = st.text_input(_("Name of the audience"), value=_("Selection on the map"), key="lasso-name")

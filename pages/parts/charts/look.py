@@ -167,7 +167,7 @@ def empty_figure(look: Look, height: int) -> go.Figure:
     return figure
 
 
-MOST_WORDS = 14
+WIDEST_TOLD = 14
 """Columns of a grid up to which a hidden cell has room for its words; with more of them hovering tells."""
 
 
@@ -197,7 +197,7 @@ def add_hidden(
         showscale=False,
         xgap=1.5,
         ygap=1.5,
-        text=[[hover(people(None)) if cell and len(columns) <= MOST_WORDS else "" for cell in line] for line in hidden],
+        text=[[hover(people(None)) if cell and len(columns) <= WIDEST_TOLD else "" for cell in line] for line in hidden],
         texttemplate="%{text}",
         textfont={"size": 10, "color": look.quiet},
         customdata=[[hover(note) for note in line] for line in notes],
