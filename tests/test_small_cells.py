@@ -57,11 +57,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def here(home: Path) -> Screen:
+    return screens.open_screen(Home(home), "tiny")
+
+
 @pytest.fixture
-def hiding(home: Path) -> Any:
-    Home(home).save_small_cells(K)
-    yield screens.open_screen(Home(home), "tiny")
-    Home(home).save_small_cells(0)
+def hiding(here: Screen) -> Screen:
+    return replace(here, small_cells=K)
 
 
 def bounds(shown: int | None, k: int = K) -> tuple[int, int]:
@@ -158,40 +161,28 @@ def test_every_question_of_the_pages_is_asked_here() -> None:
 
 
 @pytest.mark.parametrize("name", asks())
-def test_each_table_declares_all_its_columns_and_hides_what_is_about_seven_shoppers(name: str, hiding: Screen) -> None:
-    ask, open_ = asks()[name], replace(hiding, small_cells=0)
-    table, exact = (getattr(found, "table", found) for found in (ask(hiding, NO_FILTERS), ask(open_, NO_FILTERS)))
-    assert table.num_rows == exact.num_rows and set(exact.column_names) <= set(table.column_names)
-    counts = [column.name for column in table.schema if HIDDEN in (column.metadata or {})]
+def test_each_table_tells_nothing_but_its_steps_and_hides_what_is_about_seven_shoppers(name: str, here: Screen) -> None:
+    """Other counts of the same steps give the same table: rates, shares and intervals know no more than what is shown."""
+    hiding, rng = replace(here, small_cells=K), np.random.default_rng(3)
+    few = getattr(found := asks()[name](hiding, SEVEN), "table", found)
+    counts = [column.name for column in few.schema if HIDDEN in (column.metadata or {})]
     assert counts, "nothing of it is declared a count"
-    for column in counts:
-        for value in table[column].to_pylist():
-            assert value in (None, 0) or (value >= K and (value % K == K // 2 or name == "step_matrix"))
-    assert not any(HIDDEN in (column.metadata or {}) for column in exact.schema), "off changes nothing"
-    few = ask(hiding, SEVEN)
-    few = getattr(few, "table", few)
-    for column in counts:
-        assert set(few[column].to_pylist()) <= {None, 0}
-
-
-@pytest.mark.parametrize("name", sorted(set(CELLS) - {"what_changed", "bands", "held_out", "segments", "subsegments"}))
-def test_two_tables_whose_counts_are_told_alike_are_alike_in_all_that_is_shown(name: str, home: Path) -> None:
-    """Rates, shares and intervals know no more than what is shown: other counts of the same steps give the same table."""
-    if name not in asks():
+    assert all(set(few[column].to_pylist()) <= {None, 0} for column in counts)
+    if name == "step_matrix":  # made of the links, which are a table of their own
         return
-    here, cells, rng = screens.open_screen(Home(home), "tiny"), CELLS[name], np.random.default_rng(3)
-    wide = replace(here, small_cells=2)  # asked so, tables also tell whose acts they count
-    exact = asks()[name](replace(here, small_cells=0), NO_FILTERS).table
-    if set(exact.column_names) != cells.names:
-        exact = _with_people(asks()[name], wide)
+    cells, exact = CELLS[name], _exact(asks()[name], hiding)
+    assert set(exact.column_names) <= cells.names and hide(exact, cells, 0) is exact
     other = exact
     for column in {*cells.people, *cells.acts}:
         values = [_another(value, rng) for value in exact[column].to_pylist()]
         other = other.set_column(other.column_names.index(column), column, pa.array(values, exact.schema.field(column).type))
-    assert hide(exact, cells, K).equals(hide(other, cells, K)) and (exact.num_rows == 0 or not exact.equals(other))
+    told = hide(exact, cells, K)
+    assert told.equals(hide(other, cells, K)) and (exact.num_rows == 0 or not exact.equals(other))
+    shown = {value for column in counts for value in told[column].to_pylist()} - {None, 0}
+    assert all(value >= K and value % K == K // 2 for value in shown)
 
 
-def _with_people(ask: Ask, here: Screen) -> pa.Table:
+def _exact(ask: Ask, here: Screen) -> pa.Table:
     """The exact table that is hidden: with the users whose acts it counts."""
     seen: list[pa.Table] = []
     kept = behaviour.told
@@ -287,27 +278,37 @@ def test_a_forecast_below_its_gate_does_not_say_how_many_buyers_there_are(hiding
     assert not any(sign.isdigit() for sign in str(refused.value))
 
 
-def test_the_command_line_hides_and_says_so(hiding: Screen, home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = ["insights", "overview", "--home", str(home), "--dataset", "tiny", "--json", "--audience", "seven"]
-    assert main(words) == 0
-    told = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+def test_the_command_line_sets_it_hides_and_says_so(home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def said(*words: str) -> dict[str, Any]:
+        assert main([*words, "--home", str(home), "--json"]) == 0
+        return dict(json.loads(capsys.readouterr().out.strip().splitlines()[-1]))
+
+    words = ("insights", "overview", "--dataset", "tiny", "--audience", "seven")
+    assert said(*words)["table"][0]["users"] == 7 and said("privacy")["small_cells"] == "off"
+    try:
+        assert said("privacy", "--small-cells", "20")["small_cells"] == K
+        told = said(*words)
+        out = [said(*words, "--out", str(tmp_path / name))["out"] for name in ("o.csv", "o.parquet")]
+    finally:
+        assert said("privacy", "--small-cells", "off")["small_cells"] == "off"
+    trail = [json.loads(line) for line in (home / "audit.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["before"], row["hidden_below"]) for row in trail if row["act"] == "small cells"][-2:] == [(0, K), (K, 0)]
+    assert main(["privacy", "--small-cells", "1", "--home", str(home), "--json"]) == 2 and "from 2 to" in capsys.readouterr().out
     assert told["table"][0]["users"] == "< 20" and told["small_cells"] == K and told["hidden"] > 3 and told["table"][0]["revenue"] is None
     assert any("fewer than 20 shoppers are hidden" in warning for warning in told["warnings"])
-    assert main([*words, "--out", str(tmp_path / "o.csv")]) == main([*words, "--out", str(tmp_path / "o.parquet")]) == 0
-    assert (tmp_path / "o.csv").read_text("utf-8-sig").splitlines()[1].count("< 20") == told["hidden"]
+    assert len(out) == 2 and (tmp_path / "o.csv").read_text("utf-8-sig").splitlines()[1].count("< 20") == told["hidden"]
     kept = pq.read_table(tmp_path / "o.parquet")
     assert kept["users"].to_pylist() == [None] and kept.schema.field("users").metadata[HIDDEN] == b"20"
 
 
-def test_a_report_hides_says_so_and_an_earlier_one_that_shows_more_is_kept_back(home: Path) -> None:
+def test_a_report_hides_says_so_and_an_earlier_one_that_shows_more_is_kept_back(home: Path, here: Screen) -> None:
     dataset = Home(home).dataset("tiny")
     open_ = reporting.make_report(Home(home), dataset, reporting.Asked(("funnel",), filters=SEVEN))["report"]
-    here = screens.open_screen(Home(home), "tiny")
     assert reporting.report_file(here, open_, "report.zip")
     here = replace(here, small_cells=K)
     with pytest.raises(GateError, match="make it again"):
         reporting.report_file(here, open_, "report.zip")
-    report = reporting.gather(here, reporting.Asked(filters=SEVEN))
+    report = reporting.gather(here, reporting.Asked(("overview", "funnel"), filters=SEVEN))
     page = report_html(report, str, "en")
     assert "Counts of fewer than 20 shoppers are hidden" in page and "&lt; 20" in page
     with zipfile.ZipFile(io.BytesIO(report_zip(report, str))) as archive:
@@ -317,14 +318,13 @@ def test_a_report_hides_says_so_and_an_earlier_one_that_shows_more_is_kept_back(
     assert report_pdf(report, str).startswith(b"%PDF")
 
 
-def test_a_forecast_is_told_in_steps(home: Path) -> None:
-    here = replace(screens.open_screen(Home(home), "tiny"), small_cells=K)
+def test_a_forecast_is_told_in_steps(hiding: Screen) -> None:
     bands = pa.table({"from_x": [0, 1], "buyers": [600, 7], "alive": [300.4, 6.0], "expected": [999.5, 7.5], "value": [6543.2, 70.0]})
     held = pa.table({"from_x": [None, 0], "buyers": [607, 600], "expected": [55.5, 50.0], "happened": [61.0, 60.0]})
     found = behaviour.Forecast(
         None, None, 607, 306.4, 1007.0, 900.0, 1100.0, 6613.2, 6000.0, 7000.0, 0.1, bands, held, 90, "SELECT 1"  # type: ignore[arg-type]
     )  # fmt: skip
-    told = told_forecast(here, found)
+    told = told_forecast(hiding, found)
     assert (told.buyers, told.alive, told.expected, told.value) == (610, 310, 1010, 6600)
     assert told.bands["buyers"].to_pylist() == [610, None] and told.bands["value"].to_pylist()[1] is None
     assert told.held_out["happened"].to_pylist() == [70, 70]

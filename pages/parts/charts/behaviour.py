@@ -43,6 +43,8 @@ def steps(
             customdata=[[hover(label), hover(note), hover(people(n))] for label, note, n in zip(labels, notes, values, strict=True)],
             hovertemplate="%{customdata[0]}<br>%{customdata[2]} " + hover(word) + "<br>%{customdata[1]}<extra></extra>",
         )
+    if all(not value for value in (*users, *lost)):
+        figure.update_xaxes(range=[0, 1], showticklabels=False)
     figure.update_layout(barmode="stack", clickmode="event+select")
     figure.update_yaxes(
         tickvals=places, ticktext=[hover(label) for label in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
