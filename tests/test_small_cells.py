@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from core.__main__ import main
-from core.errors import GateError
-from core.pipeline import behaviour, outcomes, reporting, screens
+from core.audiences.exports import ExportOptions
+from core.errors import GateError, RuleError
+from core.pipeline import behaviour, comparing, exporting, outcomes, reporting, screens, shoppers
 from core.pipeline.behaviour import (
     NO_FILTERS,
     Drivers,
@@ -35,6 +36,8 @@ from core.pipeline.behaviour import (
     Step,
 )
 from core.pipeline.cells import CELLS, told_change, told_forecast
+from core.pipeline.map_cells import drawable, told_comparison
+from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.report.bundle import report_zip
 from core.report.html import report_html
@@ -328,3 +331,56 @@ def test_a_forecast_is_told_in_steps(hiding: Screen) -> None:
     assert (told.buyers, told.alive, told.expected, told.value) == (610, 310, 1010, 6600)
     assert told.bands["buyers"].to_pylist() == [610, None] and told.bands["value"].to_pylist()[1] is None
     assert told.held_out["happened"].to_pylist() == [70, 70]
+
+
+def test_tables_of_runs_tell_steps_and_nothing_of_a_row_about_few(hiding: Screen) -> None:
+    bins = screens.run_table(hiding, "propensity", "reliability")
+    assert bins is not None and bins.to_pylist()[0] | {"low": 0, "high": 0} == {
+        "model": "propensity", "bin": 1, "n": 130, "mean_propensity": 0.4, "rate": 70 / 130, "low": 0, "high": 0, "smallest": 0.0,
+        "largest": 0.9,
+    }  # fmt: skip
+    judged = screens.run_table(hiding, "propensity", "category_metrics", ["positives", "auc", "users"])
+    assert judged is not None and judged.to_pydict() == {"positives": [None, None], "auc": [None, None], "users": [130, 130]}
+    lift = screens.run_table(hiding, "propensity", "lift")
+    assert lift is not None and set(lift["users"].to_pylist()) == {None} == set(lift["lift"].to_pylist())
+    traits, key = shoppers.trait_table(hiding, fine=False)
+    assert key == "segment_id" and traits is not None and traits.num_rows == 0, "each of three shoppers"
+    assert sorted(shoppers.segments(hiding)["size"]) == [70, 70] and set(shoppers.subsegments(hiding)["share_of_segment"]) == {0.5}
+
+
+def test_exported_tables_that_count_people_hide_and_the_log_itself_is_whole(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "EVENT_TABLES", {"users": exporting.EVENT_TABLES["users"]})  # the small world has no others
+    told = exporting.export_tables(Home(home).dataset("tiny"), tmp_path, "csv", small_cells=K)
+    assert any("the log itself" in warning for warning in told["warnings"])
+    sizes = list(csv.DictReader((tmp_path / "segment_table.csv").read_text("utf-8-sig").splitlines()))
+    assert {row["size"] for row in sizes} == {"70"} and {row["description"] for row in sizes} == {""}
+    assert told["files"]["segment_traits"]["rows"] == 0 and told["files"]["users"]["rows"] == 120
+
+
+def test_an_audience_of_seven_is_told_as_below_20_and_not_written(hiding: Screen, tmp_path: Path) -> None:
+    found = outcomes.size(hiding, {"audience": "seven"}, holdout=0.5, cost=1.0, margin=9.0).size
+    assert found.everyone.users is None and found.everyone.expected_buyers is None and found.holdout_users is None  # type: ignore[unreachable]
+    assert any("< 20" in warning for warning in found.warnings) and not any("7" in warning for warning in found.warnings)
+    with pytest.raises(RuleError, match="would hold < 20 users, fewer than the 20"):
+        outcomes.export_to(hiding, "seven", {"audience": "seven"}, tmp_path / "x.csv", ExportOptions(holdout_share=0.0))
+    _path, manifest = outcomes.export_to(hiding, "all", {"all": []}, tmp_path / "all.csv", ExportOptions(holdout_share=0.0))
+    assert manifest["size"]["everyone"]["users"] == 130 and manifest["least_users"] == K
+    assert outcomes.least_users(hiding) == K and outcomes.least_users(replace(hiding, small_cells=0)) == 0
+    saved = outcomes.refresh_audiences(hiding)
+    assert saved[0]["sizes"][-1]["users"] == 7, "what is kept stays exact"
+
+
+def test_two_sides_of_the_map_are_compared_in_steps_and_not_when_one_is_small(hiding: Screen) -> None:
+    everyone, known = places(hiding), comparing.known(hiding)
+    assert known is not None
+    left = everyone.segment_ids == 0
+    exact = comparing.compare(everyone, known, left, ~left)
+    told = told_comparison(exact, K)
+    assert (told.left, told.right) == (70, 70) and told_comparison(exact, 0) is exact
+    assert list(told.figures["measure"]) == list(exact.figures["measure"])
+    with pytest.raises(GateError, match="One side has fewer than 20"):
+        told_comparison(comparing.compare(everyone, known, everyone.around("u000", 7), left), K)
+    drawn = drawable(everyone, K)
+    assert [int(drawn[everyone.fine_ids == part].sum()) for part in (1, 2, 3, 4)] == [20] * 4, "of 30 each"
