@@ -22,8 +22,11 @@ if here:
     accounting(there, state.ask(screens.manifest, there))
     coverage(there)
     quality_report(there)
-    doubts.robots(there)
-    quarantine(there)
+    if here.small_cells:
+        st.caption(_("Rows of the file are not shown while counts of few shoppers are hidden."))
+    else:
+        doubts.robots(there)
+        quarantine(there)
     doubts.stricter(there)
     small_cells_setting(here)
     st.divider()

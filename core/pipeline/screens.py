@@ -21,12 +21,14 @@ from core.insights.statement import Answer, ask
 from core.messages import revived
 from core.pipeline.run_cells import RUN_CELLS, told_run_table
 from core.schema import RUN_KINDS
+from core.small_cells import Cells, hide
 from core.store import Dataset, Home, Log, fetch, reading, scalar
 from core.windows import parse_horizon
 
 QUARANTINE_PAGE = 200
 """Rows of the quarantine shown at once; all of them download."""
 
+MIX_PER_DAY = Cells(labels=("day", "event_type"), people=("users",), acts={"events": "users"})
 WRITER = "SHOPPER_ATLAS_WRITER"
 """Environment variable by which whoever runs Shopper Atlas names a language model that words segments (see `wording.writers`)."""
 WORDING = "segment_wording_{language}"
@@ -36,6 +38,7 @@ MIX_SQL = """
 SELECT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, event_type::VARCHAR AS event_type, count(*) AS events
 FROM history GROUP BY day, event_type ORDER BY day, event_type
 """
+MIX_OF_PEOPLE_SQL = MIX_SQL.replace("count(*) AS events", "count(*) AS events, count(DISTINCT user_id) AS users")
 COVERAGE_SQL = """
 SELECT count(*) AS events, count(h.item_id) AS with_item,
        count(*) FILTER (c.in_catalogue) AS in_catalogue,
@@ -216,8 +219,11 @@ def previous_period(screen: Screen, period: Period) -> Period | None:
 
 
 def event_mix_per_day(screen: Screen) -> Answer:
-    """One row per day and kind of event, in the display time zone."""
-    return _ask(screen, MIX_SQL, {"zone": screen.zone})
+    """One row per day and kind of event, in the display time zone; while small cells are hidden also users."""
+    if not screen.small_cells:
+        return _ask(screen, MIX_SQL, {"zone": screen.zone})
+    found = _ask(screen, MIX_OF_PEOPLE_SQL, {"zone": screen.zone})
+    return Answer(hide(found.table, MIX_PER_DAY, screen.small_cells), found.sql)
 
 
 def coverage(screen: Screen) -> Answer:

@@ -189,7 +189,13 @@ def _downloads(here: Screen) -> None:
     with st.container(horizontal=True, gap="small"):
         name = f"{here.name}-{here.version}-quality"
         st.download_button(
-            _("Download the report (HTML)"), data=page, file_name=f"{name}.html", mime="text/html", key="report-html", on_click="ignore"
+            _("Download the report (HTML)"),
+            data=page,
+            file_name=f"{name}.html",
+            mime="text/html",
+            key="report-html",
+            on_click="ignore",
+            disabled=here.small_cells > 0,
         )
         st.download_button(
             _("Download the report (JSON)"),
@@ -198,6 +204,7 @@ def _downloads(here: Screen) -> None:
             mime="application/json",
             key="report-json",
             on_click="ignore",
+            disabled=here.small_cells > 0,
         )
         if events <= MOST_DOWNLOADED:
             st.download_button(
@@ -207,6 +214,7 @@ def _downloads(here: Screen) -> None:
                 mime="application/vnd.apache.parquet",
                 key="clean-parquet",
                 on_click="ignore",
+                disabled=here.small_cells > 0,
             )
         if text := quality.mapping_text(here):
             st.download_button(

@@ -6,7 +6,7 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Change, Filters, Period
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, amount, percent, plain
+from pages.parts.text import _, amount, percent, plain, small_cells
 from pages.parts.traits import segment_names_shown
 
 PART_WORDS = {"newness": "new and returning shoppers", "category": "category most acted on", "segment": "segment"}
@@ -26,6 +26,9 @@ def draw(here: Screen, filters: Filters, before: Period | None, period: Period) 
         frame.gate(_("Nobody acted in one of the two periods, so there is nothing to compare."))
         return
     rows = change.answer.table.to_pandas()
+    if small_cells() and not (rows[["users_before", "users"]].fillna(0) > 0).any().all():
+        frame.gate(_("Every figure here is about fewer than {k} shoppers, so all of them are hidden.", k=small_cells()))
+        return
     rows["name"] = [_part_word(here, parts, part) for part in rows["part"]]
     st.markdown(_told(change))
     shown = rows.assign(**{name: 100 * rows[name] for name in ("mix", "rate")}, both=100 * (rows["mix"] + rows["rate"]))
