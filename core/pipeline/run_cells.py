@@ -95,12 +95,16 @@ RUN_CELLS: dict[tuple[str, str], Callable[[pa.Table, int], pa.Table]] = {
 
 
 def _people(table: pa.Table, counts: tuple[str, ...], k: int) -> pa.Table:
-    """Counts in steps, every other number to three digits, and nothing else of a row where a count is hidden."""
+    """Counts in steps, every other number to three digits, and nothing else of a row where a count is hidden.
+
+    The loss of a base rate is told to two decimals: with more of them it is as good as the count of those who acted.
+    """
     numbers = [column.name for column in table.schema if pa.types.is_floating(column.type) and column.name not in counts]
     rows = []
     for row in table.to_pylist():
         few = any(0 < row[name] < k for name in counts)
         told = {name: None if few or row[name] is None else float(f"{row[name]:.3g}") for name in numbers}
+        told |= {name: round(value, 2) for name, value in told.items() if name.startswith("base_") and value is not None}
         rows.append({**row, **told, **{name: middle(row[name], k) for name in counts}})
     return marked(pa.Table.from_pylist(rows, schema=table.schema), counts, k)
 

@@ -82,7 +82,14 @@ def cards(manifest: dict[str, Any]) -> None:
             (
                 _("Log loss"),
                 loss,
-                " · ".join(p for p in (loss_note, _("base rate alone {value}", value=number(metrics.get("base_log_loss")))) if p),
+                " · ".join(
+                    p
+                    for p in (
+                        loss_note,
+                        _("base rate alone {value}", value=number(metrics.get("base_log_loss"), 2 if small_cells() else 3)),
+                    )
+                    if p
+                ),
                 _("Smaller is better; natural logarithm."),
             ),
             (
@@ -286,6 +293,8 @@ def _hidden(figures: dict[str, Any]) -> dict[str, Any]:
     if not k:
         return figures
     told = {name: middle(figures[name], k) for name in ("users", "positives")}
+    if figures.get("base_log_loss") is not None:
+        figures = {**figures, "base_log_loss": round(figures["base_log_loss"], 2)}
     return {name: told.get(name) if None in told.values() or name in told else value for name, value in figures.items()}
 
 
