@@ -311,7 +311,7 @@ def test_a_report_hides_says_so_and_an_earlier_one_that_shows_more_is_kept_back(
     here = replace(here, small_cells=K)
     with pytest.raises(GateError, match="make it again"):
         reporting.report_file(here, open_, "report.zip")
-    report = reporting.gather(here, reporting.Asked(("overview", "funnel"), filters=SEVEN))
+    report = reporting.gather(here, reporting.Asked(("overview", "categories", "funnel"), filters=SEVEN))
     page = report_html(report, str, "en")
     assert "Counts of fewer than 20 shoppers are hidden" in page and "&lt; 20" in page
     with zipfile.ZipFile(io.BytesIO(report_zip(report, str))) as archive:

@@ -14,6 +14,7 @@ from core.messages import Message, say
 from core.metrics import wilson
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Filters, Funnel, Retention, Rfm, Step
+from core.pipeline.cells import hidden_below
 from core.pipeline.screens import Screen
 from core.report.record import Chart, Column, Exhibit, Section, shown
 from core.schema import EVENT_TYPES
@@ -155,9 +156,10 @@ def categories(screen: Screen, filters: Filters, period: Period) -> Section:
     """The categories of items."""
     title, question = say("Categories"), say("What is looked at, and what is bought?")
     answer = behaviour.categories(screen, filters, period)
-    rows = [row for row in answer.table.to_pylist() if row["buyers"] is not None][:MOST_BARS]
+    rows = [row for row in answer.table.to_pylist() if None not in (row["buyers"], row["users"])][:MOST_BARS]
     if not rows:
-        return Section("categories", title, question, (), notes=(NOTHING,))
+        is_hidden = screen.small_cells and answer.table.num_rows
+        return Section("categories", title, question, (), notes=(hidden_below(screen.small_cells) if is_hidden else NOTHING,))
     names = {"": say("(no category)")}
     limits = [wilson(row["buyers"], row["users"]) for row in rows]
     exhibit = Exhibit(

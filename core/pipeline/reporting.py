@@ -18,7 +18,7 @@ from core.pipeline.screens import Screen
 from core.pipeline.shoppers import segment_names
 from core.report.bundle import report_zip
 from core.report.html import report_html
-from core.report.record import Report, Section
+from core.report.record import Chart, Report, Section
 from core.report.speech import LANGUAGES, speaker
 from core.schema import Progress, silent
 from core.small_cells import told_count, worded
@@ -128,11 +128,21 @@ def hidden_told(made: Section, k: int) -> Section:
         replace(
             exhibit,
             table=worded(exhibit.table),
-            chart=replace(chart, nothing=told_count(None, k)) if (chart := exhibit.chart) and chart.kind != "grid" else exhibit.chart,
+            chart=_told_chart(exhibit.chart, k),
         )
         for exhibit in made.exhibits
     ]
     return replace(made, exhibits=tuple(exhibits))
+
+
+def _told_chart(chart: Chart | None, k: int) -> Chart | None:
+    """A picture that says `< 20`; none where nothing is left to draw."""
+    if chart is None:
+        return None
+    rows = chart.values if chart.kind == "grid" else (chart.values,)
+    if not any(value for row in rows for value in row):
+        return None
+    return chart if chart.kind == "grid" else replace(chart, nothing=told_count(None, k))
 
 
 def filter_words(screen: Screen, filters: Filters) -> tuple[Message, ...]:

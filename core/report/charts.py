@@ -4,7 +4,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from core.report.record import Chart, Tell, shown
+from core.report.record import NOTHING, Chart, Tell, shown
 
 BLUE, QUIET, LINE = "#2479AA", "#6B7885", "rgba(128,140,152,0.25)"
 RAMP = [[0.0, "#D5E4EE"], [0.35, "#7FB2D0"], [0.7, "#2479AA"], [1.0, "#0B3A57"]]
@@ -60,6 +60,11 @@ def _bars(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, An
         }
     else:
         trace |= {"text": told, "textposition": "auto"}
+        if chart.nothing != NOTHING and None in chart.values:  # a hidden count: its words stand where its bar would begin
+            trace |= {
+                "x": [value or 0 for value in chart.values],
+                "textposition": ["outside" if value is None else "auto" for value in chart.values],
+            }
     layout = {
         "height": 60 + 28 * max(len(labels), 2),
         "xaxis": {"title": {"text": axis}, "rangemode": "tozero", "tickformat": _tick(chart)},

@@ -12,6 +12,8 @@ from core.messages import Message
 Tell = Callable[[str], str]
 """Says a sentence in the reader's language; `str` leaves it English."""
 Form = Literal["text", "whole", "percent", "amount", "number", "day"]
+NOTHING = "–"
+"""What is written for a value that is not there."""
 SHOWN_ROWS = 20
 """Rows of a table that are printed; all of them are in the ZIP."""
 
@@ -44,7 +46,7 @@ class Chart:
     high: tuple[float, ...] = ()
     hollow: tuple[bool, ...] = ()
     """Periods that the log covers in part."""
-    nothing: str = "–"
+    nothing: str = NOTHING
     """What is written for a value of None."""
 
     def told(self, value: Any) -> str:
@@ -102,7 +104,7 @@ def shown(value: Any, form: Form) -> str:
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, float) and value != value):
-        return "–"
+        return NOTHING
     if form == "whole":
         return f"{round(value):,}"
     if form == "percent":
