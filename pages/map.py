@@ -29,7 +29,8 @@ if here and manifest:
     segment_detail(here, everyone, levels)
     compare_sides(here, everyone, levels, selected)
     periods(here, levels)
-    wording_section(here, levels.segments)
+    if not here.small_cells:  # its facts are exact
+        wording_section(here, levels.segments)
     changes_since(here, levels.names(fine=False))
     st.subheader(_("How far this map can be trusted"))
     quality_figures(here, state.ask(screens.run_manifest, here, "atlas"))
