@@ -21,6 +21,7 @@ from scipy.optimize import linprog
 from core.__main__ import main
 from core.audiences.exports import ExportOptions
 from core.errors import GateError, RuleError
+from core.explain.fairness import compare_groups
 from core.pipeline import behaviour, comparing, exporting, outcomes, reporting, screens, shoppers
 from core.pipeline.behaviour import (
     NO_FILTERS,
@@ -38,6 +39,7 @@ from core.pipeline.behaviour import (
 from core.pipeline.cells import CELLS, told_change, told_forecast
 from core.pipeline.map_cells import drawable, told_comparison
 from core.pipeline.places import places
+from core.pipeline.run_cells import told_run_table
 from core.pipeline.screens import Screen
 from core.report.bundle import report_zip
 from core.report.html import report_html
@@ -384,3 +386,19 @@ def test_two_sides_of_the_map_are_compared_in_steps_and_not_when_one_is_small(hi
         told_comparison(comparing.compare(everyone, known, everyone.around("u000", 7), left), K)
     drawn = drawable(everyone, K)
     assert [int(drawn[everyone.fine_ids == part].sum()) for part in (1, 2, 3, 4)] == [20] * 4, "of 30 each"
+
+
+def test_groups_of_people_beside_each_other_are_told_from_steps() -> None:
+    rng = np.random.default_rng(0)
+    chances = rng.random(600) * 0.3
+    names = ["a"] * 300 + ["b"] * 220 + ["c"] * 80
+    exact = compare_groups("region", names, (rng.random(600) < chances).astype(np.float64), chances, 0.2, rng)
+    rows = told_run_table("explanations", "groups", exact, K).to_pylist()
+    assert [row["users"] for row in rows] == [310, 230, 90] and [row["positives"] is None for row in rows] == [False, False, True]
+    for row, before in zip(rows, exact.to_pylist(), strict=True):
+        if row["positives"] is None:
+            assert row["rate"] is row["gap"] is row["gap_low"] is row["recall"] is None
+        else:
+            assert row["rate"] == row["positives"] / row["users"] and row["gap"] == pytest.approx(
+                before["mean_propensity"] - row["rate"], abs=0.002
+            )

@@ -87,9 +87,9 @@ RUN_CELLS: dict[tuple[str, str], Callable[[pa.Table, int], pa.Table]] = {
     ),
     ("explanations", "groups"): _each(_group, "users", "positives"),
     ("robustness", "groups"): lambda table, k: _people(table, ("users",), k),
-    ("backtest", "backtest"): lambda table, k: _people(table, ("users", "happened"), k),
+    ("backtest", "backtest"): lambda table, k: _people(table, ("users", "happened", "trained_on"), k),
     ("uplift", "tenths"): lambda table, k: _people(table, ("users", "treated"), k),
-    ("uplift", "overlap"): lambda table, k: _people(table, ("treated", "others"), k),
+    ("uplift", "overlap"): _hide(Cells(labels=("low", "high"), people=("treated", "others"))),
 }
 """(kind of run, table) → what may be shown of it."""
 

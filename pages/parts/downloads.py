@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from core.pipeline.map_cells import FRAME_KEY
-from core.small_cells import worded
-from pages.parts.text import _, guarded, people
+from core.small_cells import told_count, worded
+from pages.parts.text import _, guarded, is_missing
 
 
 def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
@@ -29,9 +29,9 @@ def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
 def _told(table: pd.DataFrame) -> pd.DataFrame:
     """A copy whose hidden counts say so (see `map_cells.told_frame`)."""
     frame = table.copy()
-    for name in table.attrs.get(FRAME_KEY, {}):
+    for name, k in table.attrs.get(FRAME_KEY, {}).items():
         if name in frame and frame[name].isna().any():
-            frame[name] = [people(value).replace(",", "") for value in frame[name]]
+            frame[name] = [told_count(None, k) if is_missing(value) else f"{value:.15g}" for value in frame[name]]
     return frame
 
 
