@@ -43,7 +43,6 @@ from core.pipeline.run_cells import told_run_table
 from core.pipeline.screens import Screen
 from core.report.bundle import report_zip
 from core.report.html import report_html
-from core.report.paper import report_pdf
 from core.small_cells import HIDDEN, Cells, Rate, hidden_cells, hide, middle, money_unit, told_count, worded
 from core.store import Home
 from tests.test_pages_behaviour import shop
@@ -89,7 +88,7 @@ def test_a_count_lies_where_its_telling_says(k: int, count: int) -> None:
     assert low <= count <= high and (count == 0 or high - low >= k - 2)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(k=st.integers(4, 40), data=st.data())
 def test_a_total_of_n_parts_leaves_at_least_k_less_n_values_open_for_a_hidden_part(k: int, data: st.DataObject) -> None:
     n = data.draw(st.integers(2, k - 2))
@@ -320,7 +319,6 @@ def test_a_report_hides_says_so_and_an_earlier_one_that_shows_more_is_kept_back(
         figures = next(csv.DictReader(io.StringIO(archive.read("overview.figures.csv").decode("utf-8-sig"))))
         assert any("hidden" in fact for fact in json.loads(archive.read("contents.json"))["facts"])
     assert figures["users"] == figures["buyers"] == figures["events"] == "< 20" and figures["revenue"] == ""
-    assert report_pdf(report, str).startswith(b"%PDF")
 
 
 def test_a_forecast_is_told_in_steps(hiding: Screen) -> None:
