@@ -11,10 +11,15 @@ import pyarrow as pa
 import pytest
 
 from core.errors import StorageError
-from core.insights import funnel, overview, paths
+from core.insights import changes, drivers, funnel, orders, overview, paths, retention, rfm
+from core.insights.changes import what_changed
+from core.insights.drivers import Drivers
 from core.insights.funnel import Funnel, Step
+from core.insights.orders import Pairs
 from core.insights.overview import Period
 from core.insights.paths import Paths
+from core.insights.retention import Retention
+from core.insights.rfm import Rfm
 from core.insights.scope import Scope
 from core.insights.statement import Answer
 from core.store import Log, sort_events, sorted_events
@@ -74,7 +79,7 @@ def same(log: Log, ask: Callable[[Log], Answer]) -> None:
 
 
 @pytest.mark.parametrize("name", list(SCOPES))
-def test_the_overview_is_the_same_on_the_sorted_copy(name: str, make: Callable[[int], Log]) -> None:
+def test_questions_are_the_same_on_the_sorted_copy(name: str, make: Callable[[int], Log]) -> None:
     number = list(SCOPES).index(name)
     log, scope = make(number), SCOPES[name]
     zone = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu")[number % 4]
@@ -85,6 +90,36 @@ def test_the_overview_is_the_same_on_the_sorted_copy(name: str, make: Callable[[
         same(log, lambda asked, p=period: overview.hours(asked, p, "view", scope))
         same(log, lambda asked, p=period: overview.event_mix(asked, p, scope))
         same(log, lambda asked, p=period: overview.categories(asked, p, scope))
+    for ask in later_questions(scope, zone, number):
+        same(log, ask)
+
+
+def later_questions(scope: Scope, zone: str, number: int) -> list[Callable[[Log], Answer]]:
+    """Retention, value, orders, drivers and what changed, with other acts, lengths and zones for each scope."""
+    start, back, grain = ("any", "view", "cart")[number % 3], ("any", "purchase")[number % 2], retention.GRAINS[number % 3]
+    plain, again = Retention(start, back, "week", scope=scope), Retention(back, start, grain, recurring=True, zone=zone, most=3, scope=scope)
+    scored = Rfm(rfm.FREQUENCIES[number % 2], zone, scope)
+    followed = Drivers(("purchase", "cart")[number % 2], early_days=1 + number % 3, later_days=4, least=1, scope=scope)
+    segments = pa.table({"user_id": ["a", "b", "c", "who"], "segment_id": [1, 1, None, 2]})
+    two = (Period(at(24), at(30.5)), Period(at(30.5), at(37)))
+
+    def changed(log: Log, parts: str) -> Answer:
+        found = what_changed(log, *two, parts, scope, segments)
+        return found.answer if found is not None else Answer(pa.table({"nobody": [0]}), "")
+
+    return [
+        *(lambda log, q=asked: retention.retention(log, q) for asked in (plain, again)),
+        lambda log: retention.cohort_revenue(log, again),
+        lambda log: rfm.rfm_grid(log, scored),
+        lambda log: rfm.rfm_cuts(log, scored),
+        lambda log: rfm.rfm_members(log, scored, "loyal"),
+        lambda log: rfm.stage_moves(log, scope, 3 + number),
+        lambda log: orders.gaps(log, scope),
+        lambda log: orders.repeat_rates(log, 3, zone, scope),
+        *(lambda log, level=level: orders.bought_together(log, Pairs(level, 1, scope)) for level in orders.LEVELS),
+        lambda log: drivers.drivers(log, followed),
+        *(lambda log, parts=parts: changed(log, parts) for parts in changes.PARTS),
+    ]
 
 
 @pytest.mark.parametrize("order", funnel.ORDERS)

@@ -13,8 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import RuleError
+from core.insights import compared
+from core.insights.chosen import chosen
 from core.insights.overview import Period
-from core.insights.scope import EVERYTHING, Scope, answer
+from core.insights.scope import EVERYTHING, Scope, answer, described
 from core.insights.statement import Answer
 from core.store import Log
 
@@ -24,7 +26,7 @@ WITH acts AS (
     SELECT user_id, event_time >= $since AS is_now, item_id, event_type, revenue
     FROM history WHERE event_time >= $before AND event_time < $until
 ), people AS (
-    SELECT is_now, user_id, bool_or(event_type = 'purchase') AS buys, sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue
+    SELECT is_now, user_id, bool_or(event_type = 'purchase') AS buys, sum(revenue) FILTER (event_type = 'purchase') AS revenue
     FROM acts GROUP BY is_now, user_id
 ), parts AS ("""
 _NEWNESS_SQL = """
@@ -45,7 +47,7 @@ _COUNTS_SQL = """)
 SELECT coalesce(t.part, '') AS part,
        count(*) FILTER (NOT p.is_now) AS users_before, count(*) FILTER (p.is_now) AS users,
        count(*) FILTER (NOT p.is_now AND p.buys) AS buyers_before, count(*) FILTER (p.is_now AND p.buys) AS buyers,
-       sum(p.revenue) FILTER (NOT p.is_now) AS revenue_before, sum(p.revenue) FILTER (p.is_now) AS revenue
+       (sum(p.revenue) FILTER (NOT p.is_now))::DOUBLE AS revenue_before, (sum(p.revenue) FILTER (p.is_now))::DOUBLE AS revenue
 FROM people p LEFT JOIN parts t USING (is_now, user_id) GROUP BY 1 ORDER BY users + users_before DESC, part
 """
 _SQL = {
@@ -95,7 +97,11 @@ def what_changed(
         raise RuleError("{parts!r} cannot be compared here; choose from: {all}.", parts=parts, all=", ".join(PARTS))
     assert before.until == period.since
     values = {"before": before.since, "since": period.since, "until": period.until}
-    found = answer(log, _SQL[parts], values, scope, {"segments": segments} if segments is not None else None)
+    if (acts := chosen(log, scope)) is not None:
+        asked = compared.Asked(before.since, period.since, period.until, parts)
+        found = Answer(compared.parts(log, acts, asked, segments), described(_SQL[parts], values, scope))
+    else:
+        found = answer(log, _SQL[parts], values, scope, {"segments": segments} if segments is not None else None)
     rows = found.table.to_pylist()
     then, now = (sum(row[name] for row in rows) for name in ("users_before", "users"))
     if not then or not now:

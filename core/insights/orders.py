@@ -3,13 +3,17 @@
 An order is an order id of a shopper, or without one her purchases at one instant; its time is that of its first line.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from core.insights import bought
+from core.insights.bought import answer_of_purchases
+from core.insights.chosen import chosen
 from core.insights.overview import last_instant
-from core.insights.scope import EVERYTHING, Scope, answer, rows_of
-from core.insights.statement import Answer
+from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
+from core.insights.statement import Answer, ask
 from core.metrics import wilson
 from core.store import Log
 
@@ -23,7 +27,8 @@ _ORDERS_SQL = """
 WITH orders AS (
     SELECT user_id, min(event_time) AS order_time FROM history
     WHERE event_type = 'purchase' GROUP BY user_id, order_id, CASE WHEN order_id IS NULL THEN event_time END
-), placed AS (
+)"""
+_PLACED_SQL = """, placed AS (
     SELECT user_id, order_time, lag(order_time) OVER w AS before, row_number() OVER w AS number FROM orders
     WINDOW w AS (PARTITION BY user_id ORDER BY order_time)
 )"""
@@ -90,7 +95,7 @@ class Pairs:
 
 def gaps(log: Log, scope: Scope = EVERYTHING) -> Answer:
     """One row per bar of GAP_EDGES: bar, from_days, to_days (NULL at the end), gaps, users; and the quartiles of all gaps in days."""
-    return answer(log, _ORDERS_SQL + GAPS_SQL, {"edges": list(GAP_EDGES)}, scope)
+    return _of_orders(log, GAPS_SQL, {"edges": list(GAP_EDGES)}, scope)
 
 
 def repeat_rates(log: Log, follow_up_days: int = 90, zone: str = "UTC", scope: Scope = EVERYTHING) -> Answer:
@@ -99,7 +104,7 @@ def repeat_rates(log: Log, follow_up_days: int = 90, zone: str = "UTC", scope: S
     Only those who could be followed so long count: cohort, buyers, again, all_buyers (also those not followed), rate, low, high.
     """
     end = scope.until or last_instant(log)
-    found = answer(log, _ORDERS_SQL + REPEAT_SQL, {"follow_up": follow_up_days, "zone": zone, "end": end}, scope)
+    found = _of_orders(log, REPEAT_SQL, {"follow_up": follow_up_days, "zone": zone, "end": end}, scope)
     rows = found.table.to_pylist()
     limits = [wilson(row["again"], row["buyers"]) for row in rows]
     return Answer(
@@ -119,4 +124,15 @@ def bought_together(log: Log, asked: Pairs) -> Answer:
     thing, with_thing, orders (with both), thing_orders, with_orders, all_orders, support (both ÷ all), confidence (both ÷ those with
     `thing`), lift (confidence ÷ share of `with_thing` in all orders). Only the MOST_THINGS most bought things are paired.
     """
-    return answer(log, PAIRS_SQL, {"level": asked.level, "least": asked.least, "most_things": MOST_THINGS}, asked.scope)
+    return answer_of_purchases(log, PAIRS_SQL, {"level": asked.level, "least": asked.least, "most_things": MOST_THINGS}, asked.scope)
+
+
+def _of_orders(log: Log, sql: str, values: Mapping[str, object], scope: Scope) -> Answer:
+    """Ask of orders in their order; on the sorted copy they are found on it, under their shoppers' numbers."""
+    whole = _ORDERS_SQL + _PLACED_SQL + sql
+    if (acts := chosen(log, scope)) is None:
+        return answer(log, whole, values, scope)
+    with log.history() as connection:
+        connection.register("order_rows", bought.orders(acts))
+        found = ask(connection, f"WITH orders AS (FROM order_rows){_PLACED_SQL}{sql}", values)
+    return Answer(found.table, described(whole, values, scope))

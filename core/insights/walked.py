@@ -1,12 +1,16 @@
 """Who gets how far in a funnel, on the sorted copy of a log: the same rows as the statement gives (tests compare them on random logs)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from core.insights.chosen import Array, Chosen, changes, item_labels
 from core.store import Connection
+
+BLOCK = 1 << 18
+"""Acts that are looked at together in any order: so many stay near the processor."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class Asked:
     window: int
     """Microseconds."""
     excluded: tuple[str, ...]
+    with_beginnings: bool = False
+    """Whether the acts that may have begun the counted runs are asked for."""
 
 
 @dataclass(frozen=True)
@@ -78,23 +84,26 @@ def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
     n = len(acts.events.users())
     best = _Best(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64))
     begun = matched[0] if asked.order != "any" else _together(matched, len(user))
-    best.take(1, user[begun], time[begun], time[begun])
+    first = begun[changes(user[begun])]
+    best.take(1, user[first], time[first], time[first])
     match asked.order:
         case "strict":
             _strict(best, user, time, matched, asked.window)
         case "any":
-            _any(best, user, time, matched, asked.window)
+            _any(best, acts, user, time, matched, begun, asked.window)
         case _:
             _ordered(best, user, time, acts.column("instant"), matched, asked.window)
     kept = best.step > 0
     if asked.excluded:
         kept &= ~_removed(best, acts, user, time, asked)
-    users = np.flatnonzero(kept)
-    at_anchor = begun[(time[begun] == best.anchor[user[begun]]) & kept[user[begun]]]
+    users = np.flatnonzero(kept).astype(np.int32)
+    at_anchor = begun[:0]
+    if asked.with_beginnings:
+        at_anchor = begun[(time[begun] == best.anchor[user[begun]]) & kept[user[begun]]]
     item = acts.column("item")[at_anchor]
     known = item >= 0
     beginnings = pa.table({"item_id": acts.events.items().take(pa.array(item[known])), "user": pa.array(user[at_anchor][known])})
-    return Walks(users, best.step[users], best.anchor[users], best.reached[users], beginnings)
+    return Walks(users, best.step[users].astype(np.uint8), best.anchor[users], best.reached[users], beginnings)
 
 
 def _matched(connection: Connection, acts: Chosen, asked: Asked) -> list[Array]:
@@ -118,15 +127,16 @@ def _matched(connection: Connection, acts: Chosen, asked: Asked) -> list[Array]:
 
 def _ordered(best: _Best, user: Array, time: Array, instant: Array, matched: list[Array], window: int) -> None:
     """Each step from the act of the step before that is nearest in time: that one was reached from the latest beginning."""
-    before, anchor = matched[0], time[matched[0]]
+    before, anchor = matched[0], None
     for step, places in enumerate(matched[1:], start=2):
         nearest = np.searchsorted(instant[before], instant[places], side="left") - 1  # strictly earlier
         is_new = nearest >= 0
         places, nearest = places[is_new], nearest[is_new]
         if not len(places):
             return
-        reached = (user[before[nearest]] == user[places]) & (time[places] <= anchor[nearest] + window)
-        before, anchor = places[reached], anchor[nearest[reached]]
+        begun = time[before[nearest]] if anchor is None else anchor[nearest]
+        reached = (user[before[nearest]] == user[places]) & (time[places] <= begun + window)
+        before, anchor = places[reached], begun[reached]
         best.take(step, user[before], anchor, time[before])
 
 
@@ -144,33 +154,44 @@ def _strict(best: _Best, user: Array, time: Array, matched: list[Array], window:
         best.take(step, user[places], time[places - step + 1], time[places])
 
 
-def _any(best: _Best, user: Array, time: Array, matched: list[Array], window: int) -> None:
+def _any(best: _Best, acts: Chosen, user: Array, time: Array, matched: list[Array], begun: Array, window: int) -> None:
     """The most different steps within a window, begun as early as possible; the last of their first acts ends it."""
-    bits = np.zeros(len(best.step), dtype=np.uint8)
+    bits = np.zeros(len(user), dtype=np.uint8)
     for step, places in enumerate(matched):
-        bits[user[places]] |= np.uint8(1 << step)
-    goes = bits & (bits - np.uint8(1)) != 0  # more than one kind of step
-    steps = [places[goes[user[places]]] for places in matched]
-    acts = _together(steps, len(user))
-    if not len(acts):
+        bits[places] |= np.uint8(1 << step)
+    _shoppers, starts = acts.shoppers()
+    if not len(begun):
         return
-    acts = acts[changes(user[acts], time[acts])]  # acts of one instant see the same window: the first stands for them
-    far = np.zeros(len(acts), dtype=np.int64)
-    last = time[acts].copy()
-    for places in steps:
-        if len(places):
-            marked = np.zeros(len(user), dtype=np.int32)
-            marked[places] = 1
-            ahead = (np.cumsum(marked, dtype=np.int32) - marked)[acts]  # places before an act: a search for each takes longer
-            held = ahead < len(places)
-            following = places[np.minimum(ahead, len(places) - 1)]
-            held &= (user[following] == user[acts]) & (time[following] <= time[acts] + window)
-            far += held
-            last = np.where(held, np.maximum(last, time[following]), last)
-    first = changes(user[acts])
-    furthest = np.maximum.reduceat(far, np.flatnonzero(first))[np.cumsum(first) - 1]
+    held = np.bitwise_or.reduceat(bits, starts[:-1])
+    goes = np.repeat(held & (held - np.uint8(1)) != 0, np.diff(starts))  # more than one kind of step
+    places = np.flatnonzero(goes & (bits != 0))
+    if not len(places):
+        return
+    who, when, bits = user[places], time[places], bits[places]
+    first = np.flatnonzero(changes(who))
+    bounds = first[np.searchsorted(first, np.arange(0, first[-1] + 1, BLOCK))]
+    for begin, end in pairwise([*np.unique(bounds), len(who)]):
+        _any_of(best, who[begin:end], when[begin:end], bits[begin:end], len(matched), window)
+
+
+def _any_of(best: _Best, who: Array, when: Array, bits: Array, steps: int, window: int) -> None:
+    """See `_any`; of the acts of some shoppers, with a bit for each step that an act is."""
+    instant = np.flatnonzero(changes(who, when))  # acts of one instant see the same window: the first stands for them
+    since, shopper = when[instant], who[instant]
+    far, last = np.zeros(len(instant), dtype=np.uint8), since.copy()
+    for step in range(steps):
+        places = np.flatnonzero(bits & np.uint8(1 << step))
+        following = np.repeat(places, np.diff(places, prepend=-1))  # the next act of the step, from each act on up to the last one
+        some = int(np.searchsorted(instant, len(following)))
+        at = following[instant[:some]]
+        ends = when[at]
+        held = (who[at] == shopper[:some]) & (ends - since[:some] <= window)
+        far[:some] += held
+        np.maximum(last[:some], np.where(held, ends, last[:some]), out=last[:some])
+    first = changes(shopper)
+    furthest = np.repeat(np.maximum.reduceat(far, np.flatnonzero(first)), np.diff(np.flatnonzero(first), append=len(shopper)))
     kept = (far == furthest) & (far > 1)
-    best.take(far[kept], user[acts[kept]], time[acts[kept]], last[kept])
+    best.take(far[kept].astype(np.int64), shopper[kept], since[kept], last[kept])
 
 
 def _together(steps: list[Array], n: int) -> Array:

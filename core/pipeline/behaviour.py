@@ -26,9 +26,10 @@ from core.insights.paths import Paths
 from core.insights.retention import Retention
 from core.insights.rfm import Rfm
 from core.insights.scope import Scope
-from core.insights.statement import Answer, ask
+from core.insights.statement import Answer, ask, fill
 from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
+from core.store import FACTS_SQL, sorted_events
 
 __all__ = [
     "Change",
@@ -46,11 +47,12 @@ __all__ = [
     "Step",
 ]
 
-FACTS_SQL = """
-SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(item_id) AS with_item, count(position) AS with_position,
-       count(dwell_seconds) AS with_dwell, count(revenue) AS with_revenue, count(DISTINCT event_time::DATE) AS days
-FROM history GROUP BY event_type ORDER BY events DESC, event_type
-"""
+FACTS = pa.schema(
+    [
+        ("event_type", pa.string()),
+        *((name, pa.int64()) for name in ("events", "with_item", "with_position", "with_dwell", "with_revenue", "days")),
+    ]
+)
 BRANDS_SQL = """
 SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
 GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
@@ -110,8 +112,11 @@ def scope(screen: Screen, filters: Filters) -> Scope:
 
 def facts(screen: Screen) -> Answer:
     """One row per kind of event: events, with_item, with_position, with_dwell, with_revenue, days."""
+    sql = FACTS_SQL.format(table="history")
+    if (copy := sorted_events(screen.log.sorted_path)) is not None:
+        return Answer(pa.Table.from_pylist(copy.facts(), schema=FACTS), fill(sql, {}))
     with screen.log.history() as connection:
-        return ask(connection, FACTS_SQL, {})
+        return ask(connection, sql, {})
 
 
 def brand_names(screen: Screen) -> list[str]:
