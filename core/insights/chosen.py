@@ -139,7 +139,14 @@ def changes(*columns: Array) -> Array:
 
 def days_of(log: Log, time: Array, zone: str) -> Array:
     """Days since 1970 of times, as a calendar of a zone has them, int32."""
-    return np.asarray((local(log, time, zone) // DAY).astype(np.int32))
+    return whole_days(local(log, time, zone))
+
+
+def whole_days(time: Array) -> Array:
+    """Days since 1970 of times of UTC, int32."""
+    days = np.empty(len(time), dtype=np.int32)
+    np.floor_divide(time, DAY, out=days, casting="unsafe")  # in pieces, so that no column of wide days is made
+    return days
 
 
 def sums_by(group: Array, revenue: Array, n: int) -> Array:

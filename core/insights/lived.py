@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import DAY, Array, Chosen, changes, micros
+from core.insights.chosen import DAY, Array, Chosen, changes, micros, whole_days
 from core.store import NONE
 
 STAGES = ("active", "away", "new", "slipping", "unseen")
@@ -22,11 +22,10 @@ def stage_moves(acts: Chosen, end: datetime, earlier: datetime) -> pa.Table:
     assert not len(time) or micros(end) > int(time.max())
     if not len(shoppers):
         return MOVES.empty_table()
-    day = (time // DAY).astype(np.int32)
-    runs = np.flatnonzero(changes(user, day))
-    now = _stages(time, day, runs, starts, np.diff(starts), end)
+    gaps = _gaps(user, time)
+    now = _stages(time, starts, np.diff(starts), gaps, end)
     seen = np.add.reduceat(time < micros(earlier), starts[:-1], dtype=np.int32)
-    before = _stages(time, day, runs[time[runs] < micros(earlier)], starts, seen, earlier)
+    before = _stages(time, starts, seen, [column[gaps[2] < micros(earlier)] for column in gaps], earlier)
     pairs = np.bincount(before * len(STAGES) + now, minlength=len(STAGES) ** 2)
     rows = [
         {"before": STAGES[pair // len(STAGES)], "now": STAGES[pair % len(STAGES)], "users": int(pairs[pair])}
@@ -35,30 +34,35 @@ def stage_moves(acts: Chosen, end: datetime, earlier: datetime) -> pa.Table:
     return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["before"], row["now"])), schema=MOVES)
 
 
-def _stages(time: Array, day: Array, runs: Array, starts: Array, seen: Array, instant: datetime) -> Array:
-    """Place in STAGES of each shopper (m,) at an instant, from her first `seen` acts; `runs` are the first acts of her days by then."""
-    known = seen > 0
+def _gaps(user: Array, time: Array) -> list[Array]:
+    """Of every two days with acts that follow each other: the shopper's place among those who act, the gap, and when the second began."""
+    day = whole_days(time)
+    runs = np.flatnonzero(changes(user, day))
+    who, day, time = user[runs], day[runs], time[runs]
+    place = np.cumsum(changes(who), dtype=np.int32) - 1
+    same = np.flatnonzero(who[1:] == who[:-1]) + 1
+    return [place[same], day[same] - day[same - 1], time[same]]
+
+
+def _stages(time: Array, starts: Array, seen: Array, gaps: list[Array], instant: datetime) -> Array:
+    """Place in STAGES of each shopper (m,) at an instant, from her first `seen` acts and the gaps between the days of these."""
     first, last = time[starts[:-1]], time[starts[:-1] + np.maximum(seen, 1) - 1]
     tenure, silent = (micros(instant) - first) / DAY, (micros(instant) - last) / DAY
-    gaps = _median_gaps(day, runs, starts)
-    own = np.sort(gaps[~np.isnan(gaps)])
-    usual = (own[(len(own) - 1) // 2] + own[len(own) // 2]) / 2 if len(own) else USUAL_GAP
-    gap = np.maximum(np.where(np.isnan(gaps), usual, gaps), LEAST_GAP)
-    names = np.select([~known, silent > 4 * gap, tenure <= NEW_DAYS, silent > 2 * gap], ["unseen", "away", "new", "slipping"], "active")
-    return np.searchsorted(np.array(STAGES), names)
+    own = _medians(gaps[0], gaps[1], len(seen))
+    known = np.sort(own[~np.isnan(own)])
+    usual = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2 if len(known) else USUAL_GAP
+    gap = np.maximum(np.where(np.isnan(own), usual, own), LEAST_GAP)
+    tests = {"unseen": seen == 0, "away": silent > 4 * gap, "new": tenure <= NEW_DAYS, "slipping": silent > 2 * gap}
+    return np.select(list(tests.values()), [STAGES.index(name) for name in tests], STAGES.index("active"))
 
 
-def _median_gaps(day: Array, runs: Array, starts: Array) -> Array:
-    """Median of the gaps between the days of each shopper (m,), NaN without one."""
-    who = np.searchsorted(starts, runs, side="right") - 1
-    days = day[runs]
-    same = np.flatnonzero(who[1:] == who[:-1])
-    who, gap = who[1:][same], (days[1:] - days[:-1])[same]
+def _medians(who: Array, gap: Array, m: int) -> Array:
+    """Median gap of each of m shoppers, NaN without one."""
     wide = int(gap.max(initial=0)) + 1
     ordered = np.sort(who.astype(np.int64) * wide + gap)
-    n = np.bincount(who, minlength=len(starts) - 1)
+    n = np.bincount(who, minlength=m)
     begin = np.cumsum(n) - n
-    found = np.full(len(n), np.nan)
+    found = np.full(m, np.nan)
     some = n > 0
     low, high = (ordered[begin[some] + place[some]] % wide for place in ((n - 1) // 2, n // 2))
     found[some] = (low + high) / 2

@@ -28,6 +28,7 @@ WITH buyers AS (
            coalesce(sum(revenue), 0) AS paid, paid::DOUBLE AS money
     FROM history WHERE event_type = 'purchase' GROUP BY user_id
 )"""
+_BOUGHT_SQL = "WITH buyers AS (SELECT *, paid::DOUBLE AS money FROM buyer_rows)"
 _SCORED_SQL = """, cuts AS (
     SELECT quantile_cont(-recency_days, [0.2, 0.4, 0.6, 0.8]) AS recency_cuts,
            quantile_cont(frequency, [0.2, 0.4, 0.6, 0.8]) AS frequency_cuts,
@@ -129,7 +130,7 @@ def _scored(log: Log, asked: Rfm, sql: str, **more: object) -> Answer:
         return answer(log, whole, values, asked.scope)
     with log.history() as connection:
         connection.register("buyer_rows", buyers(log, acts, asked.scope.until or last_instant(log), asked.frequency, asked.zone))
-        table = ask(connection, f"WITH buyers AS (SELECT *, paid::DOUBLE AS money FROM buyer_rows){_SCORED_SQL}{sql}", values).table
+        table = ask(connection, _BOUGHT_SQL + _SCORED_SQL + sql, values).table
     if "user_id" in table.column_names:
         table = table.set_column(0, "user_id", acts.events.users().take(table["user_id"]))
     return Answer(table, described(whole, values, asked.scope))
