@@ -18,13 +18,19 @@ from core.pipeline.verifying import RECOUNT, verify
 from core.recount import SQL, equal, statement
 from core.store import Dataset, Home
 
+WANTED = (
+    *("overview.sessions", "overview.trend", "data.rows_read", "copy:overview.sessions"),
+    *("behaviour.funnel", "behaviour.retention_weeks", "behaviour.retention_days", "copy:behaviour.retention_weeks"),
+    *("overview.changed_newness", "overview.conversion_change_category", "copy:overview.revenue_change_newness"),
+)
+
 
 @pytest.fixture
 def home(ingest: Callable[..., dict[str, Any]], dataset: Dataset) -> Home:
-    """A log of a shop: five shoppers, three days, an order of two lines, a session over midnight, an unknown category, a bad row."""
+    """A log of a shop: five shoppers, sixteen days, an order of two lines, a session over midnight, an unknown category, a bad row."""
     kinds, start = ("view", "cart", "purchase"), datetime(2024, 3, 1, 10)
     lines = [
-        f"u{n % 5},i{n % 4},{kinds[n % 3]},{start + timedelta(hours=1.7 * n)},"
+        f"u{n % 5},i{n % 4},{kinds[n % 3]},{start + timedelta(hours=9.7 * n)},"
         f"{f'{2.5 + n},o{n // 6}' if n % 3 == 2 else ','},Thing {n % 4},{'A' if n % 4 else ''}"
         for n in range(40)
     ]
@@ -54,6 +60,7 @@ def test_a_row_that_is_missing_from_the_export_is_found_out(home: Home, tmp_path
     assert not found["overview.events"]["agrees"]
     assert found["overview.events"]["shown"] - found["overview.events"]["found"] == 1
     assert not found["overview.trend"]["agrees"]
+    assert not found["copy:overview.trend"]["agrees"] and not found["behaviour.retention_days"]["agrees"]
 
 
 def test_an_amount_that_was_changed_is_found_out(home: Home, tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ def test_questions_are_the_same_on_the_sorted_copy(name: str, make: Callable[[in
 def later_questions(scope: Scope, zone: str, number: int) -> list[Callable[[Log], Answer]]:
     """Retention, value, orders, drivers and what changed, with other acts, lengths and zones for each scope."""
     start, back, grain = ("any", "view", "cart")[number % 3], ("any", "purchase")[number % 2], retention.GRAINS[number % 3]
-    plain, again = Retention(start, back, "week", scope=scope), Retention(back, start, grain, recurring=True, zone=zone, most=3, scope=scope)
+    plain, again = (
+        Retention(start, back, "week", scope=scope),
+        Retention(back, start, grain, recurring=True, zone=zone, most=3, scope=scope),
+    )
     scored = Rfm(rfm.FREQUENCIES[number % 2], zone, scope)
     followed = Drivers(("purchase", "cart")[number % 2], early_days=1 + number % 3, later_days=4, least=1, scope=scope)
     segments = pa.table({"user_id": ["a", "b", "c", "who"], "segment_id": [1, 1, None, 2]})

@@ -7,7 +7,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
+from pages.parts import state
 from pages.parts.text import _, guarded
+
+LONGEST_NAME = 200
+"""Bytes of a file's name before its ending; file systems hold 255."""
+
+
+def file_name(name: str, ending: str) -> str:
+    """Name a file, with the filters in force in words: `trend, Category “Shoes”, from 2024-03-01.csv`.
+
+    A table in a file stays a table: nothing is written above its header, which would shift it for whoever reads it.
+    """
+    words = ", ".join([name, *(state.flag(state.FILTERS) or [])])
+    safe = "".join(" " if letter in '/\\:*?"<>|' or ord(letter) < 32 else letter for letter in words)
+    if len(safe.encode()) > LONGEST_NAME:
+        safe = safe.encode()[: LONGEST_NAME - 3].decode(errors="ignore") + "…"
+    return f"{safe}.{ending}"
 
 
 def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
@@ -26,7 +42,7 @@ def parquet_button(make: Callable[[], pa.Table], name: str, *, label: str, key: 
     st.download_button(
         label,
         data=lambda: _parquet(make()),
-        file_name=f"{name}.parquet",
+        file_name=file_name(name, "parquet"),
         mime="application/vnd.apache.parquet",
         key=key or f"parquet-{name}",
         on_click="ignore",
@@ -44,7 +60,7 @@ def csv_button(make: Callable[[], pa.Table | pd.DataFrame], name: str, *, label:
     st.download_button(
         label or _("Download CSV"),
         data=lambda: csv_bytes(make()),
-        file_name=f"{name}.csv",
+        file_name=file_name(name, "csv"),
         mime="text/csv",
         key=key or f"csv-{name}",
         on_click="ignore",

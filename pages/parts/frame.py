@@ -42,6 +42,7 @@ def begin(title: str, question: str) -> Screen | None:
     if not state.flag("routed"):  # the first address of a fresh server is taken for an old-style page: begin with the frame
         st.switch_page("app.py", query_params={**st.query_params.to_dict(), "page": urlsplit(st.context.url or "").path.strip("/")})
     here = state.screen()
+    state.drop(state.FILTERS)
     st.title(title, anchor="top")
     st.caption(question)
     if here is not None:

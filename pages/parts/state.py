@@ -17,6 +17,9 @@ from pages.parts.text import LOCALES, set_language
 ANSWERS = 300
 """Answers kept in memory for all windows together; a new version or run has new keys."""
 
+FILTERS = "filters-told"
+"""Key of the filters in force on this page, in words."""
+
 
 def home() -> Home:
     """The home folder: SHOPPER_ATLAS_HOME, or ./workspace."""

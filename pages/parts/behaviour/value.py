@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from core.errors import CoreError
@@ -98,11 +99,14 @@ def _rfm(here: Screen, filters: Filters) -> None:
 def _group_members(here: Screen, filters: Filters, asked: Rfm, groups: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         group = st.selectbox(_("Group"), groups, format_func=lambda g: _(GROUP_WORDS[g]), key="rfm-group")
-        table = state.ask(behaviour.rfm_members, here, filters, asked, str(group)).table
+
+        def members() -> pa.Table:
+            return behaviour.rfm_members(here, filters, asked, str(group)).table
+
         if st.button(_("Save as audience"), key="rfm-save"):
-            behaviour.save_members(here, _(GROUP_WORDS[str(group)]), [str(user) for user in table["user_id"].to_pylist()])
+            behaviour.save_members(here, _(GROUP_WORDS[str(group)]), [str(user) for user in members()["user_id"].to_pylist()])
             st.toast(_("Saved. It stands on the page Audiences."))
-        downloads.csv_button(lambda: table, "rfm-members")
+        downloads.csv_button(members, "rfm-members")
 
 
 def _cut_table(rows: list[dict[str, Any]], frequency: str) -> None:
