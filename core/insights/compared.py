@@ -55,9 +55,9 @@ def _parts(log: Log, acts: Chosen, asked: Asked, inside: Array, segments: pa.Tab
     """Names of the parts, and the place of the part of each shopper in either period (2, U)."""
     m = len(acts.events.users())
     if asked.parts == "newness":
-        shoppers, starts = acts.shoppers()
+        starts = acts.starts()[:-1]
         first = np.zeros(m, dtype=np.int64)
-        first[shoppers] = acts.column("time")[starts[:-1]]
+        first[acts.column("user")[starts]] = acts.column("time")[starts]
         return ["new", "returning"], np.stack([first < micros(asked.before), first < micros(asked.since)]).astype(np.int64)
     if asked.parts == "category":
         return _favourites(log, acts, asked, inside)

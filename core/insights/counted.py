@@ -9,16 +9,19 @@ from core.insights.chosen import (
     DAY,
     Array,
     Chosen,
+    added,
     as_double,
+    by_block,
     changes,
+    clock_of,
     days_of,
     decimals,
     has_by,
     item_labels,
-    local,
     micros,
     money,
     sums_by,
+    whole_days,
 )
 from core.store import NONE, Log
 
@@ -31,6 +34,17 @@ MOST_BITS = 256
 
 def figures(acts: Chosen, since: datetime, until: datetime, gap_minutes: int) -> pa.Table:
     """The row of `overview.figures`."""
+    parts = by_block(lambda block: _figures(block, since, until, gap_minutes), acts)
+    row = {name: sum(counts[name] for counts, _orders, _revenue in parts) for name in parts[0][0]}
+    row["orders"] = _distinct(np.concatenate([orders for _counts, orders, _revenue in parts]))
+    revenue = money(np.concatenate([revenue for _counts, _orders, revenue in parts]))
+    return pa.table({name: pa.array([value], pa.int64()) for name, value in row.items()}).append_column(
+        "revenue", pa.array([as_double(revenue)], pa.float64())
+    )
+
+
+def _figures(acts: Chosen, since: datetime, until: datetime, gap_minutes: int) -> tuple[dict[str, int], Array, Array]:
+    """Counts of some shoppers, and order and revenue of their purchases."""
     user, time = acts.column("user"), acts.column("time")
     inside = between(time, since, until)
     starts = session_starts(user, time, gap_minutes)
@@ -40,56 +54,67 @@ def figures(acts: Chosen, since: datetime, until: datetime, gap_minutes: int) ->
     bought_in = np.zeros(len(in_period), dtype=bool)
     bought_in[np.searchsorted(np.flatnonzero(starts), np.flatnonzero(buys), side="right") - 1] = True
     users = user if inside is None else user[inside]
-    row = {
+    counts = {
         "events": len(users),
         "users": int(np.count_nonzero(changes(users))),
         "sessions": int(np.count_nonzero(in_period)),
         "buyers": int(np.count_nonzero(changes(user[bought]))),
         "buying_sessions": int(np.count_nonzero(bought_in & in_period)),
-        "orders": _distinct(acts.column("order")[bought]),
     }
-    return pa.table({name: pa.array([value], pa.int64()) for name, value in row.items()}).append_column(
-        "revenue", pa.array([as_double(money(acts.column("revenue")[bought]))], pa.float64())
-    )
+    return counts, acts.column("order")[bought], acts.column("revenue")[bought]
 
 
 def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, grain: str) -> pa.Table:
     """One row per day or week with acts: period, events, users, buyers, orders, revenue."""
-    user, time, kind, order, revenue = _columns(
-        acts, between(acts.column("time"), since, until), "user", "time", "kind", "order", "revenue"
-    )
-    day = days_of(log, time, zone)
-    number = (day + MONDAY) // 7 if grain == "week" else day
-    first = int(number.min(initial=0)) if len(number) else 0
-    number = number - first
-    n = int(number.max(initial=-1)) + 1
-    runs = np.flatnonzero(changes(user, number))  # one per shopper and period, as both ascend; a clock may go back over midnight
-    events = np.bincount(number[runs], weights=np.diff(runs, append=len(user)), minlength=n).astype(np.int64)
-    bought = np.flatnonzero(kind == acts.code("purchase"))
-    order, revenue, period = order[bought], revenue[bought], number[bought]
-    pairs = np.sort(period.astype(np.int64) * (int(order.max(initial=0)) + 1) + order)
-    orders = np.bincount(pairs[changes(pairs)] // (int(order.max(initial=0)) + 1), minlength=n)
-    sums = sums_by(period, revenue, n)
+    first = _number(days_of(log, np.array([micros(log.start)]), zone), grain)[0] - 1  # a clock may go back over midnight
+    n = int(_number(days_of(log, np.array([micros(log.until)]), zone), grain)[0] - first + 2)
+    clock = clock_of(log, zone)
+
+    def counted(block: Chosen) -> tuple[Array, Array]:
+        inside = between(block.column("time"), since, until)
+        user, time, kind, order, revenue = _columns(block, inside, "user", "time", "kind", "order", "revenue")
+        number = _number(whole_days(clock(time)), grain) - first
+        runs = np.flatnonzero(changes(user, number))  # one per shopper and period, as both ascend
+        events = np.bincount(number[runs], weights=np.diff(runs, append=len(user)), minlength=n).astype(np.int64)
+        bought = np.flatnonzero(kind == block.code("purchase"))
+        period = number[bought]
+        users, buyers = _distinct_runs(number[runs], user[runs], n), _distinct_runs(period, user[bought], n)
+        return np.stack([events, users, buyers, sums_by(period, revenue[bought], n)]), order[bought].astype(np.int64) * n + period
+
+    parts = by_block(counted, acts)
+    events, users, buyers, sums = added([counts for counts, _pairs in parts])
+    pairs = np.sort(np.concatenate([pairs for _counts, pairs in parts]))
+    orders = np.bincount(pairs[changes(pairs)] % n, minlength=n)
     kept = np.flatnonzero(events)
     begins = (kept + first) * 7 - MONDAY if grain == "week" else kept + first
     return pa.table(
         {
             "period": pa.array(begins.astype(np.int64) * DAY, pa.int64()).cast(pa.timestamp("us")),
             "events": events[kept],
-            "users": _distinct_runs(number[runs], user[runs], n)[kept],
-            "buyers": _distinct_runs(period, user[bought], n)[kept],
+            "users": users[kept],
+            "buyers": buyers[kept],
             "orders": orders[kept],
             "revenue": pa.array([as_double(int(total)) for total in sums[kept]], pa.float64()),
         }
     )
 
 
+def _number(day: Array, grain: str) -> Array:
+    """Number of the week or day."""
+    return (day + MONDAY) // 7 if grain == "week" else day
+
+
 def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
     """The rows of `overview.event_mix`."""
-    user, kind = _columns(acts, between(acts.column("time"), since, until), "user", "kind")
-    names, n = acts.events.kinds(), np.bincount(kind, minlength=1)
+    names = acts.events.kinds()
+
+    def counted(block: Chosen) -> Array:
+        user, kind = _columns(block, between(block.column("time"), since, until), "user", "kind")
+        return np.stack([np.bincount(kind, minlength=len(names)), distinct_by(kind, user, len(names))])
+
+    n, users = added(by_block(counted, acts))
     rows = [
-        {"event_type": names[code], "events": int(n[code]), "users": int(changes(user[kind == code]).sum()), "share": n[code] / len(kind)}
+        {"event_type": names[code], "events": int(n[code]), "users": int(users[code]), "share": n[code] / n.sum()}
         for code in np.flatnonzero(n)
     ]
     rows.sort(key=lambda row: (-row["events"], row["event_type"]))
@@ -104,43 +129,53 @@ def categories(log: Log, acts: Chosen, since: datetime, until: datetime) -> pa.T
     names = sorted({"", *labels})
     place = {name: code for code, name in enumerate(names)}
     codes = np.append(np.array([place[label] for label in labels], dtype=np.int32), place[""])[of_items].astype(_narrow(len(names)))
-    inside, item = between(acts.column("time"), since, until), acts.column("item")
-    if item.min(initial=0) == NONE:
-        inside = item != NONE if inside is None else inside & (item != NONE)
-    item, user, kind, revenue = _columns(acts, inside, "item", "user", "kind", "revenue")
-    group, n = codes[item], len(names)
-    bought = np.flatnonzero(kind == acts.code("purchase"))
-    revenue = revenue[bought]
-    sums, has_money = sums_by(group[bought], revenue, n), has_by(group[bought], revenue, n)
-    kinds = len(acts.events.kinds()) + 1  # one more, which no act has, for a kind that the log does not know
-    by_item = np.bincount(item * np.int32(kinds) + kind, minlength=kinds * len(codes)).reshape(-1, kinds)
-    by_kind = np.zeros((n, kinds), dtype=np.int64)
-    np.add.at(by_kind, codes, by_item)
-    events = by_kind.sum(axis=1)
-    kept = np.flatnonzero(events)
+    n, kinds = len(names), len(acts.events.kinds()) + 1  # one more, which no act has, for a kind that the log does not know
+    seen = np.zeros(len(codes), dtype=bool)
+
+    def counted(block: Chosen) -> tuple[Array, Array]:
+        inside, item = between(block.column("time"), since, until), block.column("item")
+        if item.min(initial=0) == NONE:
+            inside = item != NONE if inside is None else inside & (item != NONE)
+        item, user, kind, revenue = _columns(block, inside, "item", "user", "kind", "revenue")
+        seen[item] = True
+        group = codes[item]
+        bought = np.flatnonzero(kind == block.code("purchase"))
+        buys, paid = group[bought], revenue[bought]
+        more = [distinct_by(group, user, n), distinct_by(buys, user[bought], n), sums_by(buys, paid, n), has_by(buys, paid, n)]
+        return np.bincount(group * np.int32(kinds) + kind, minlength=n * kinds).reshape(n, kinds), np.stack(more)
+
+    parts = by_block(counted, acts)
+    by_kind = added([counts for counts, _more in parts])
+    users, buyers, sums, has_money = added([more for _counts, more in parts])
+    kept = np.flatnonzero(by_kind.sum(axis=1))
     return pa.table(
         {
             "category": pa.array([names[code] for code in kept], pa.string()),
-            "items": np.bincount(codes[by_item.any(axis=1)], minlength=n)[kept],
-            "users": distinct_by(group, user, n)[kept],
+            "items": np.bincount(codes[seen], minlength=n)[kept],
+            "users": users[kept],
             "views": (by_kind[:, acts.code("view")] + by_kind[:, acts.code("click")])[kept],
             "carts": by_kind[kept, acts.code("cart")],
             "purchases": by_kind[kept, acts.code("purchase")],
-            "buyers": distinct_by(group[bought], user[bought], n)[kept],
-            "revenue": decimals(sums[kept], has_money[kept]),
+            "buyers": buyers[kept],
+            "revenue": decimals(sums[kept], has_money[kept] > 0),
         }
     )
 
 
 def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, act: str) -> pa.Table:
     """The rows of `overview.hours`."""
-    inside = between(acts.column("time"), since, until)
-    if act != "all":
-        is_act = acts.column("kind") == acts.code(act)
-        inside = is_act if inside is None else inside & is_act
-    (time,) = _columns(acts, inside, "time")
-    hour = (local(log, time, zone) // (DAY // 24)).astype(np.int32) + 24 * MONDAY
-    n = np.bincount(hour % (7 * 24), minlength=7 * 24)
+    clock = clock_of(log, zone)
+
+    def counted(block: Chosen) -> Array:
+        inside = between(block.column("time"), since, until)
+        if act != "all":
+            is_act = block.column("kind") == block.code(act)
+            inside = is_act if inside is None else inside & is_act
+        (time,) = _columns(block, inside, "time")
+        hour = clock(time) // (DAY // 24) + 24 * MONDAY
+        return np.bincount(hour % (7 * 24), minlength=7 * 24)
+
+    n = added(by_block(counted, acts))
     kept = np.flatnonzero(n)
     return pa.table({"weekday": pa.array(kept // 24 + 1, pa.int64()), "hour": pa.array(kept % 24, pa.int64()), "events": n[kept]})
 

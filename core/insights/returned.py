@@ -1,12 +1,28 @@
 """Who comes back, on the sorted copy of a log: the same counts as the statement makes (tests compare them on random logs)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import DAY, Array, Chosen, changes, days_of, decimals, has_by, local, micros, sums_by
+from core.insights.chosen import (
+    DAY,
+    Array,
+    Chosen,
+    by_block,
+    changes,
+    clock_of,
+    days_of,
+    decimals,
+    has_by,
+    joined,
+    local,
+    micros,
+    sums_by,
+    whole_days,
+)
 from core.insights.counted import MONDAY
 from core.store import Log
 
@@ -73,9 +89,14 @@ def spending(log: Log, acts: Chosen, asked: Asked) -> dict[str, pa.Table]:
     return {"size_rows": _cohort_table(begins, sizes[:, None], with_number=False), "spent_rows": spent}
 
 
-def _user_days(log: Log, acts: Chosen, asked: Asked) -> tuple[Array, Array, Array, Array]:
+def _user_days(log: Log, acts: Chosen, asked: Asked) -> tuple[Array, ...]:
     """Shopper, local day, whether an act begins, whether one returns: of each shopper and day with acts, ascending."""
-    user, day, kind = acts.column("user"), days_of(log, acts.column("time"), asked.zone), acts.column("kind")
+    clock = clock_of(log, asked.zone)
+    return tuple(joined(by_block(lambda block: _block_days(block, clock, asked), acts)))
+
+
+def _block_days(acts: Chosen, clock: Callable[[Array], Array], asked: Asked) -> tuple[Array, Array, Array, Array]:
+    user, day, kind = acts.column("user"), whole_days(clock(acts.column("time"))), acts.column("kind")
     runs = np.flatnonzero(changes(user, day))
     told = []
     for act in (asked.start_act, asked.return_act):

@@ -1,16 +1,15 @@
 """Who gets how far in a funnel, on the sorted copy of a log: the same rows as the statement gives (tests compare them on random logs)."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import Array, Chosen, changes, item_labels
+from core.insights.chosen import Array, Chosen, by_block, changes, item_labels, joined
 from core.store import Connection
 
-BLOCK = 1 << 18
-"""Acts that are looked at together in any order: so many stay near the processor."""
+Labels = dict[str, tuple[dict[str, int], Array]]
+"""Places of the labels of a column of the catalogue, and the place of the label of each item."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,24 @@ def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
         acts: The acts of the scope.
         asked: The funnel.
     """
-    user, time = acts.column("user"), acts.column("time")
-    matched = _matched(connection, acts, asked)
-    n = len(acts.events.users())
-    best = _Best(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64))
+    labels: Labels = {}
+    for column, place in (("category", 1), ("brand", 2)):
+        if any(step[place] is not None for step in asked.steps):
+            names, of_items = item_labels(connection, acts, column)
+            labels[column] = ({name: code for code, name in enumerate(names)}, of_items)
+    columns = joined(by_block(lambda block: _walked(block, labels, asked), acts))
+    user, step, anchor, reached, item, beginner = columns
+    return Walks(user, step, anchor, reached, pa.table({"item_id": acts.events.items().take(pa.array(item)), "user": beginner}))
+
+
+def _walked(acts: Chosen, labels: Labels, asked: Asked) -> tuple[Array, ...]:
+    """Shopper, step, anchor, reached of those who began; item and shopper of the acts that may have begun the counted runs."""
+    number, time = acts.column("user"), acts.column("time")
+    base = number[0] if len(number) else 0
+    user = number - base
+    matched = _matched(acts, labels, asked)
+    n = int(user[-1]) + 1 if len(user) else 0
+    best = _Best(np.zeros(n, np.uint8), np.zeros(n, np.int64), np.zeros(n, np.int64))
     begun = matched[0] if asked.order != "any" else _together(matched, len(user))
     first = begun[changes(user[begun])]
     best.take(1, user[first], time[first], time[first])
@@ -90,7 +103,7 @@ def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
         case "strict":
             _strict(best, user, time, matched, asked.window)
         case "any":
-            _any(best, acts, user, time, matched, begun, asked.window)
+            _any(best, user, time, matched, asked.window)
         case _:
             _ordered(best, user, time, acts.column("instant"), matched, asked.window)
     kept = best.step > 0
@@ -102,18 +115,12 @@ def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
         at_anchor = begun[(time[begun] == best.anchor[user[begun]]) & kept[user[begun]]]
     item = acts.column("item")[at_anchor]
     known = item >= 0
-    beginnings = pa.table({"item_id": acts.events.items().take(pa.array(item[known])), "user": pa.array(user[at_anchor][known])})
-    return Walks(users, best.step[users].astype(np.uint8), best.anchor[users], best.reached[users], beginnings)
+    return users + base, best.step[users], best.anchor[users], best.reached[users], item[known], number[at_anchor][known]
 
 
-def _matched(connection: Connection, acts: Chosen, asked: Asked) -> list[Array]:
+def _matched(acts: Chosen, labels: Labels, asked: Asked) -> list[Array]:
     """Places of the acts of each step, in order."""
     kind = acts.column("kind")
-    labels: dict[str, tuple[dict[str, int], Array]] = {}
-    for column, place in (("category", 1), ("brand", 2)):
-        if any(step[place] is not None for step in asked.steps):
-            names, of_items = item_labels(connection, acts, column)
-            labels[column] = ({name: code for code, name in enumerate(names)}, of_items)
     found = []
     for name, *wanted in asked.steps:
         places = np.flatnonzero(kind == acts.code(name))
@@ -154,44 +161,30 @@ def _strict(best: _Best, user: Array, time: Array, matched: list[Array], window:
         best.take(step, user[places], time[places - step + 1], time[places])
 
 
-def _any(best: _Best, acts: Chosen, user: Array, time: Array, matched: list[Array], begun: Array, window: int) -> None:
+def _any(best: _Best, user: Array, time: Array, matched: list[Array], window: int) -> None:
     """The most different steps within a window, begun as early as possible; the last of their first acts ends it."""
-    bits = np.zeros(len(user), dtype=np.uint8)
+    bits = np.zeros(len(best.step), dtype=np.uint8)
     for step, places in enumerate(matched):
-        bits[places] |= np.uint8(1 << step)
-    _shoppers, starts = acts.shoppers()
-    if not len(begun):
+        bits[user[places[changes(user[places])]]] |= np.uint8(1 << step)
+    goes = bits & (bits - np.uint8(1)) != 0  # more than one kind of step
+    steps = [places[goes[user[places]]] for places in matched]
+    acts = _together(steps, len(user))
+    acts = acts[changes(user[acts], time[acts])]  # acts of one instant see the same window: the first stands for them
+    if not len(acts):
         return
-    held = np.bitwise_or.reduceat(bits, starts[:-1])
-    goes = np.repeat(held & (held - np.uint8(1)) != 0, np.diff(starts))  # more than one kind of step
-    places = np.flatnonzero(goes & (bits != 0))
-    if not len(places):
-        return
-    who, when, bits = user[places], time[places], bits[places]
-    first = np.flatnonzero(changes(who))
-    bounds = first[np.searchsorted(first, np.arange(0, first[-1] + 1, BLOCK))]
-    for begin, end in pairwise([*np.unique(bounds), len(who)]):
-        _any_of(best, who[begin:end], when[begin:end], bits[begin:end], len(matched), window)
-
-
-def _any_of(best: _Best, who: Array, when: Array, bits: Array, steps: int, window: int) -> None:
-    """See `_any`; of the acts of some shoppers, with a bit for each step that an act is."""
-    instant = np.flatnonzero(changes(who, when))  # acts of one instant see the same window: the first stands for them
-    since, shopper = when[instant], who[instant]
-    far, last = np.zeros(len(instant), dtype=np.uint8), since.copy()
-    for step in range(steps):
-        places = np.flatnonzero(bits & np.uint8(1 << step))
+    since, who = time[acts], user[acts]
+    far, last = np.zeros(len(acts), dtype=np.uint8), since.copy()
+    for places in steps:
         following = np.repeat(places, np.diff(places, prepend=-1))  # the next act of the step, from each act on up to the last one
-        some = int(np.searchsorted(instant, len(following)))
-        at = following[instant[:some]]
-        ends = when[at]
-        held = (who[at] == shopper[:some]) & (ends - since[:some] <= window)
+        some = int(np.searchsorted(acts, len(following)))
+        at = following[acts[:some]]
+        held = (user[at] == who[:some]) & (time[at] - since[:some] <= window)
         far[:some] += held
-        np.maximum(last[:some], np.where(held, ends, last[:some]), out=last[:some])
-    first = changes(shopper)
-    furthest = np.repeat(np.maximum.reduceat(far, np.flatnonzero(first)), np.diff(np.flatnonzero(first), append=len(shopper)))
+        np.maximum(last[:some], np.where(held, time[at], last[:some]), out=last[:some])
+    first = changes(who)
+    furthest = np.repeat(np.maximum.reduceat(far, np.flatnonzero(first)), np.diff(np.flatnonzero(first), append=len(who)))
     kept = (far == furthest) & (far > 1)
-    best.take(far[kept].astype(np.int64), shopper[kept], since[kept], last[kept])
+    best.take(far[kept], who[kept], since[kept], last[kept])
 
 
 def _together(steps: list[Array], n: int) -> Array:
