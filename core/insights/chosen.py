@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from core.insights.scope import Scope
 from core.store import NO_REVENUE, REVENUE_UNIT, THREADS, Connection, Log, SortedEvents, fetch, identifier, sorted_events
 
+MOST_SCOPES = 4
 Array = npt.NDArray[Any]
 Part = TypeVar("Part")
 DAY = 86_400_000_000
@@ -37,11 +38,17 @@ class Chosen:
     """Whether each act of the log belongs to the scope (N,), or None when all do."""
     begin: int
     end: int
+    kept: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
+    """Columns that were asked for, where the scope leaves acts out."""
 
     def column(self, name: str) -> Array:
         """One column of the acts (n,), see `SortedEvents`."""
         values = self.events.column(name)[self.begin : self.end]
-        return values if self.places is None else values[self.places[self.begin : self.end]]
+        if self.places is None:
+            return values
+        if name not in self.kept:
+            self.kept[name] = values[self.places[self.begin : self.end]]
+        return self.kept[name]
 
     def code(self, kind: str) -> int:
         """Place of a kind of event, or one that no act has."""
@@ -67,7 +74,10 @@ class Chosen:
         starts = self.events.starts()
         cuts = starts[np.searchsorted(starts, np.arange(self.begin, self.end, BLOCK))]
         bounds = np.unique(np.clip(np.append(cuts, [self.begin, self.end]), self.begin, self.end)).tolist()
-        return [replace(self, begin=begin, end=end) for begin, end in pairwise(bounds)] or [self]
+        return [replace(self, begin=begin, end=end, kept={}) for begin, end in pairwise(bounds)] or [self]
+
+
+_kept: dict[tuple[Log, str, Scope], Chosen] = {}
 
 
 def by_block(count: Callable[[Chosen], Part], acts: Chosen) -> list[Part]:
@@ -98,11 +108,28 @@ def joined(parts: Sequence[Sequence[Array]]) -> list[Array]:
 
 
 def chosen(log: Log, scope: Scope) -> Chosen | None:
-    """Find the acts of a scope, or None when the log has no sorted copy (yet)."""
+    """Find the acts of a scope, or None when the log has no sorted copy (yet).
+
+    The last scopes stay in memory, a byte for each act of the log, unless they are lists of shoppers.
+    """
     events = sorted_events(log.sorted_path)
     if events is None:
         return None
-    time = np.asarray(events.column("time"))
+    n = len(events.column("time"))
+    if scope.members is not None:
+        return Chosen(events, _places(log, scope, events), 0, n)
+    key = (log, events.record["seal"], scope)
+    found = _kept.get(key)
+    if found is None:
+        found = _kept[key] = Chosen(events, _places(log, scope, events), 0, n)
+        for oldest in list(_kept)[:-MOST_SCOPES]:
+            _kept.pop(oldest, None)
+    return replace(found, kept={})
+
+
+def _places(log: Log, scope: Scope, events: SortedEvents) -> Array | None:
+    """Whether each act of the log belongs to a scope (N,), or None when all do."""
+    time = events.column("time")
     until = micros(log.until) if scope.until is None else min(micros(log.until), micros(scope.until))
     tests = []
     if until <= int(time.max(initial=0)):
@@ -111,7 +138,7 @@ def chosen(log: Log, scope: Scope) -> Chosen | None:
         tests.append(time >= micros(scope.since))
     if scope.event_types:
         wanted = np.array([kind in scope.event_types for kind in events.kinds()])
-        tests.append(wanted[np.asarray(events.column("kind"))])
+        tests.append(wanted[events.column("kind")])
     with log.history() as connection:
         for column, value in (("category", scope.category), ("brand", scope.brand)):
             if value is not None:
@@ -122,7 +149,7 @@ def chosen(log: Log, scope: Scope) -> Chosen | None:
             tests.append(_of_users(events, fetch(connection, sql, {"value": wanted_value})))
     if scope.members is not None:
         tests.append(_of_users(events, scope.members))
-    return Chosen(events, np.logical_and.reduce(tests) if tests else None, 0, len(time))
+    return np.logical_and.reduce(tests) if tests else None
 
 
 def micros(instant: datetime) -> int:

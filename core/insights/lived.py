@@ -17,8 +17,9 @@ COUNTS = pa.schema([("driver", pa.string()), *((name, pa.int64()) for name in ("
 
 def stage_moves(acts: Chosen, end: datetime, earlier: datetime) -> pa.Table:
     """The rows of `rfm.stage_moves`."""
-    gaps = joined(by_block(_gaps, acts))
-    users, first, last, last_before, is_unseen = joined(by_block(lambda block: _lives(block, earlier), acts))
+    parts = by_block(lambda block: (_lives(block, earlier), _gaps(block)), acts)
+    users, first, last, last_before, is_unseen = joined([lives for lives, _gaps_of in parts])
+    gaps = joined([gaps_of for _lives_of, gaps_of in parts])
     now = _stages(users, first, last, gaps, end)
     before = _stages(users, first, last_before, [column[gaps[2] < micros(earlier)] for column in gaps], earlier)
     before[is_unseen] = STAGES.index("unseen")
