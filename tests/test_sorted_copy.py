@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from core.artifacts import read_manifest, seal
 from core.errors import StorageError
 from core.insights import changes, chosen, drivers, funnel, orders, overview, paths, retention, rfm
 from core.insights.changes import what_changed
@@ -22,8 +23,11 @@ from core.insights.retention import Retention
 from core.insights.rfm import Rfm
 from core.insights.scope import Scope
 from core.insights.statement import Answer
-from core.store import Log, sort_events, sorted_events
-from tests.worlds import at
+from core.pipeline import behaviour
+from core.pipeline.screens import open_screen
+from core.pipeline.sorting import sort
+from core.store import Dataset, Home, Log, sort_events, sorted_events
+from tests.worlds import at, publish_world
 
 Make = Callable[..., Log]
 KINDS = ("view", "view", "view", "cart", "purchase", "search", "click")
@@ -182,3 +186,41 @@ def test_the_copy_may_be_deleted_and_a_damaged_one_is_made_again(make: Callable[
     shutil.rmtree(log.sorted_path)
     assert sorted_events(log.sorted_path) is None
     assert overview.figures(log, Period(datetime(2024, 1, 1), datetime(2025, 1, 1))).table["events"][0].as_py() == 261
+
+
+def test_copies_of_versions_that_are_gone_or_superseded_are_removed(make: Callable[[int], Log]) -> None:
+    log = make(8)
+    dataset = Dataset(log.path.parents[2])
+    copies = dataset.path / "sorted"
+    (copies / "v0009").mkdir()
+    (copies / ".v0007.left-over").mkdir()
+    publish_world(dataset.path.parents[1], random_events(np.random.default_rng(9), 20))
+    assert [path.name for path in copies.iterdir()] == ["v0001"]  # a page may still show the version before
+    assert sort(dataset)["removed"] == ["v0001"] and [path.name for path in copies.iterdir()] == ["v0002"]
+    assert sort(dataset)["removed"] == []
+
+
+def test_a_copy_of_an_earlier_format_is_made_again_and_knows_the_kinds(make: Callable[[int], Log]) -> None:
+    log = make(9)
+    assert log.sorted_path is not None
+    dataset = Dataset(log.path.parents[2])
+    screen = open_screen(Home(dataset.path.parents[1]), dataset.name)
+    told = behaviour.facts(screen)
+    record = read_manifest(log.sorted_path)
+    seal(log.sorted_path, {**{name: value for name, value in record.items() if name != "seal"}, "format": 1})
+    assert sorted_events(log.sorted_path) is None
+    plain = behaviour.facts(screen)
+    assert told.table.equals(plain.table) and told.sql == plain.sql and told.table.num_rows == len(set(KINDS))
+    sort_events(log.path, log.sorted_path)
+    assert sorted_events(log.sorted_path) is not None
+
+
+def test_questions_about_one_scope_share_what_was_found_and_no_other_does(make: Callable[[int], Log]) -> None:
+    log = make(10)
+    asked = Funnel((Step("view"), Step("cart")))
+    for scope in SCOPES.values():
+        of_scope = replace(asked, scope=scope)
+        same(log, lambda where, q=of_scope: funnel.times_to_convert(where, q))
+        same(log, lambda where, q=of_scope: funnel.members(where, q, 1))
+    early = replace(log, until=at(30))
+    same(early, lambda where: funnel.times_to_convert(where, asked))
