@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -93,8 +94,13 @@ def by_block(count: Callable[[Chosen], Part], acts: Chosen) -> list[Part]:
     blocks = acts.blocks()
     if len(blocks) == 1:
         return [count(blocks[0])]
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(count, blocks))
+    return list(_pool().map(count, blocks))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """The threads that count, the same for all windows of the screen: more of them would only hold more memory."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="counting")
 
 
 def added(parts: Sequence[Array]) -> Array:
