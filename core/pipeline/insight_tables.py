@@ -1,5 +1,6 @@
 """Questions of the Behaviour and Overview pages from the command line: the same rows and the same statements."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -23,7 +24,7 @@ Options = Mapping[str, Any]
 
 
 def insight(home: Home, dataset: Dataset, question: str, options: Options, out: Path | None = None) -> Result:
-    """Ask one of QUESTIONS of a dataset; the rows come back, or with `out` go into a file.
+    """Ask one of QUESTIONS of a dataset; the rows come back, or with `out` go into a file. `looked_at` tells the filters in force.
 
     Args:
         home: Where the dataset lives.
@@ -38,13 +39,15 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
         NotFoundError: A segment or audience that does not exist.
     """
     screen = screens.open_screen(home, dataset.name)
-    found = QUESTIONS[question](screen, filters_of(options), {name: value for name, value in options.items() if value is not None})
+    filters = filters_of(options)
+    found = QUESTIONS[question](screen, filters, {name: value for name, value in options.items() if value is not None})
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
     nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
-    told: Result = {"question": question, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
+    looked_at = {name: _plain(value) for name, value in asdict(filters).items() if value not in (None, ())}
+    told: Result = {"question": question, "looked_at": looked_at, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
     if out is None:
         return {**told, "table": [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]}
-    write_rows(out, table)
+    write_rows(out, table.replace_schema_metadata({"looked_at": json.dumps(looked_at)}))  # a CSV file has no place for it
     return {**told, "out": str(out)}
 
 

@@ -58,4 +58,5 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
     """Enumerations become plain text: other tools read dictionaries differently."""
-    return pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
+    notes = {key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"}  # that of pandas would name enumerations
+    return pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema], notes or None)
