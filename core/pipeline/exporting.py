@@ -10,7 +10,7 @@ from core.errors import FileError, NotFoundError, StorageError
 from core.ingest.scratch import scratch_below
 from core.messages import Message, say
 from core.pipeline.exporting_profiles import export_profiles
-from core.pipeline.offering import allowed, in_force
+from core.pipeline.offering import allowed_table, barred_now
 from core.pipeline.screens import open_screen
 from core.pipeline.writing import BATCH_ROWS, write_batches
 from core.schema import Progress, silent
@@ -45,6 +45,10 @@ RUN_TABLES = {
     "recommendation_two_lists": ("recommendations", "two_lists.parquet"),
     "recommendation_metrics": ("recommendations", "metrics.parquet"),
 }
+
+
+LISTS = ("recommendations", "recommendation_two_lists")
+"""Tables that the rules in force hold for."""
 
 
 def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progress: Progress = silent) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                     warnings.append(say("{table} is not there: the current {kind} run did not make it.", table=name, kind=kind))
                     continue
                 table = read_table(path)
-                if name == "recommendations":
+                if name in LISTS:
                     table = lists_in_force(dataset, table)
                 rows = write_batches(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
@@ -114,10 +118,8 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
 
 def lists_in_force(dataset: Dataset, table: pa.Table) -> pa.Table:
     """Return lists without what the rules in force bar for everyone."""
-    screen = open_screen(Home(dataset.path.parents[1]), dataset.name)
-    if in_force(screen) is None:
-        return table
-    return pa.Table.from_pandas(allowed(screen, table.to_pandas()), schema=table.schema, preserve_index=False)
+    barred = barred_now(open_screen(Home(dataset.path.parents[1]), dataset.name))
+    return allowed_table(table, barred) if barred else table
 
 
 def events_parquet(dataset: Dataset, version: str) -> bytes:

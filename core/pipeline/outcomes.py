@@ -17,12 +17,12 @@ from core.audiences.platforms import PLATFORMS
 from core.audiences.rules import resolve, rule_sql, scope_of
 from core.audiences.sizes import AudienceSize, Value, size_audience
 from core.audiences.words import Vocabulary, rule_sentence
-from core.errors import NotFoundError, RuleError
+from core.errors import RuleError
 from core.features import stages
 from core.insights.profit import taken_at
 from core.messages import Message
-from core.pipeline import screens, shoppers
-from core.pipeline.offering import allowed
+from core.offers.rules import RuleSet
+from core.pipeline import offering, screens, shoppers
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.schema import RFM_GROUPS, STAGES, slug
@@ -117,18 +117,15 @@ def likeliest_in(screen: Screen, category: str, most: int) -> pd.DataFrame:
     return top
 
 
-def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10, _rules: str = "") -> pd.DataFrame:
-    """Items that stand most often among the first `k` of a segment: item_id, users, share, title …; `_rules` tells those in force."""
-    table = screens.run_table(screen, "recommendations", "recommendations", ["user_id", "rank", "item_id"])
-    if table is None:
-        raise NotFoundError("Dataset {dataset!r} has no recommendations yet; rank them first.", dataset=screen.name)
+def recommendations_of_segment(screen: Screen, segment_id: int, k: int, rules: RuleSet, _made: str = "") -> pd.DataFrame:
+    """Items that stand most often among the first `k` of a segment under rules (see `offering.of_segment`).
+
+    Raises:
+        NotFoundError: There is no run of recommendations yet.
+    """
     everyone = places(screen)
-    inside = set(everyone.user_ids[everyone.segment_ids == segment_id])
-    frame = allowed(screen, table.to_pandas())
-    frame = frame[frame["user_id"].isin(inside) & (frame["rank"] <= k)]
-    counted = frame.groupby("item_id")["user_id"].nunique().rename("users").reset_index()
-    counted["share"] = counted["users"] / max(len(inside), 1)
-    return shoppers.titled(screen, counted.sort_values(["users", "item_id"], ascending=[False, True], kind="stable").head(50))
+    inside = [str(user) for user in everyone.user_ids[everyone.segment_ids == segment_id]]
+    return offering.of_segment(screen, inside, rules, k, _made)
 
 
 def attributes(screen: Screen) -> dict[str, list[str]]:
@@ -158,6 +155,8 @@ def rule_tables(screen: Screen) -> dict[str, pa.Table]:
     """Tables that audience rules may use, as far as their stages have run."""
     found = {name: screens.run_table(screen, kind, file) for name, (kind, file) in RULE_TABLES.items()}
     tables = {name: table for name, table in found.items() if table is not None}
+    if "recommendations" in tables and (barred := offering.barred_now(screen)):
+        tables["recommendations"] = offering.allowed_table(tables["recommendations"], barred)
     if "counts" in tables and set(GROUP_COLUMNS) <= set(tables["counts"].column_names):
         tables["groups"] = _groups(tables["counts"])
     return tables

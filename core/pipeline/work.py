@@ -18,7 +18,7 @@ from core.jobs import Reporter, start_job
 from core.messages import Message, say
 from core.offers.rules import RuleSet
 from core.pipeline.drawing import draw_map
-from core.pipeline.exporting import export_tables
+from core.pipeline.exporting import export_tables, lists_in_force
 from core.pipeline.foreseeing import kept_network, open_network
 from core.pipeline.offering import export_lists, read_rules
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
@@ -174,7 +174,8 @@ def recommend(
         made = export_lists(open_screen(home, dataset.name), asked, options.k, out)
         return told | made | {"warnings": [*told["warnings"], *made["warnings"]]}
     if out:
-        write_rows(out, read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS)))
+        lists = read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS))
+        write_rows(out, lists_in_force(dataset, lists))
     return told | ({"out": str(out)} if out else {})
 
 

@@ -25,9 +25,9 @@ LIFT = 3.0
 def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     """Draw a shopper's list under the rules, with sliders whose effect is seen at once."""
     sources = _sources(here, user_id)
-    asked = _what_if(_weighed(rules, sources))
-    found: Preview = state.ask(offering.preview, here, user_id, asked, CARDS, _last())
-    before: Preview = state.ask(offering.preview, here, user_id, rules, CARDS, _last())
+    asked = adjusted(rules, sources)
+    found: Preview = state.ask(offering.preview, here, user_id, asked, CARDS, last_change(here))
+    before: Preview = state.ask(offering.preview, here, user_id, rules, CARDS, last_change(here))
     if found.short and found.taken:  # a short list of a small catalogue is no rule's doing
         told = "; ".join(said(word) for word in found.taken)
         st.warning(_("The rules leave fewer than {n} items.", n=CARDS) + f" {plain(told)}")
@@ -38,9 +38,14 @@ def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     _side_by_side(here, user_id, rules, sources)
 
 
-def _last() -> str:
-    """Which export was the last of this window: the frequency cap reads it."""
-    return repr(state.flag("lists-made"))
+def adjusted(rules: RuleSet, sources: list[str]) -> RuleSet:
+    """Draw the sliders and the what-if; return the rules as they ask for them."""
+    return _what_if(_weighed(rules, sources))
+
+
+def last_change(here: Screen) -> str:
+    """Which export was the last of this window, which the frequency cap reads, and which rules are in force."""
+    return repr((state.flag("lists-made"), offering.in_force(here)))
 
 
 def _sources(here: Screen, user_id: str) -> list[str]:
@@ -171,7 +176,7 @@ def _side_by_side(here: Screen, user_id: str, rules: RuleSet, sources: list[str]
                 format_func=source_word,
                 key=f"side-{place}",
             )
-            one: Preview = state.ask(offering.preview, here, user_id, replace(rules, weights={source: 1.0}), CARDS, _last())
+            one: Preview = state.ask(offering.preview, here, user_id, replace(rules, weights={source: 1.0}), CARDS, last_change(here))
             own = one.table.get(f"source_{source}")  # what fills a short list up is not the source's own
             lists.append(one.table if own is None else one.table[own.notna()])
     both = set(lists[0]["item_id"]) & set(lists[1]["item_id"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import searching, shoppers
+from core.pipeline import offering, searching, shoppers
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, number, plain, said, whole
@@ -43,7 +43,8 @@ def ask_for(here: Screen) -> Wanted | None:
 
 def matches(here: Screen, wanted: Wanted) -> None:
     """Draw the matches: the plain order, and beside it the same items in the shopper's order with what moved them."""
-    found: searching.Found = state.ask(searching.search, here, wanted.query, wanted.user_id, wanted.strength, wanted.k)
+    held = repr(offering.in_force(here))
+    found: searching.Found = state.ask(searching.search, here, wanted.query, wanted.user_id, wanted.strength, wanted.k, None, held)
     if found.suggestion:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(_("Did you mean"), width="content")

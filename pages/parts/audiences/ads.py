@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import CoreError
-from core.pipeline import matching, outcomes
+from core.pipeline import matching, offering, outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, chance, day, number, percent, plain, said, whole
@@ -18,11 +18,12 @@ def match_advertisement(here: Screen) -> None:
     if frame.needs(here, "profiles") is None:
         return
     st.subheader(_("Who would answer this advertisement?"))
+    held = repr(offering.in_force(here))
     left, right = st.columns(2, gap="large")
     text = left.text_area(_("Text of the advertisement"), key="ad-text", height=110, max_chars=matching.LONGEST_TEXT)
     items = right.multiselect(
         _("or items that it shows"),
-        state.ask(matching.item_choices, here),
+        state.ask(matching.item_choices, here, 2_000, held),
         format_func=lambda pair: pair[1],
         key="ad-items",
         placeholder=_("any"),
@@ -32,7 +33,7 @@ def match_advertisement(here: Screen) -> None:
         st.caption(_("Paste a text or pick items: shoppers are ranked by their leaning to its categories and their purchase chance."))
         return
     try:
-        found: matching.Matched = state.ask(matching.match_ad, here, text, tuple(item for item, _title in items), LONGEST_SAVED)
+        found: matching.Matched = state.ask(matching.match_ad, here, text, tuple(item for item, _title in items), LONGEST_SAVED, held)
     except CoreError as error:
         st.error(plain(said(error)))
         return
