@@ -1,7 +1,7 @@
 """A merchant's rules over the lists of a dataset: saved sets, the preview of one shopper, and the file of everyone's lists."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -34,6 +34,8 @@ KEPT_VERSIONS = 50
 EXPORTS = "lists"
 """Folder below a dataset's exports that remembers who was given what."""
 GOODS_KEPT = 4
+SHOPPERS_KEPT = 16
+"""Shoppers whose candidates and purchases are remembered, so that a slider opens no file: they take megabytes at most."""
 SEGMENT_ITEMS = 50
 """Items that are shown of a segment."""
 
@@ -85,6 +87,7 @@ def why_not(screen: Screen, user_id: str, rules: RuleSet, k: int, item_id: str) 
     return ask_why_not(candidates_of(screen, user_id), every, rules, _past(screen, every, rules, user_id), k, item_id)
 
 
+@lru_cache(maxsize=SHOPPERS_KEPT)
 def candidates_of(screen: Screen, user_id: str) -> pa.Table:
     """Return what the pinned run kept of one shopper, best first; the list alone in runs that kept no candidates.
 
@@ -310,12 +313,12 @@ def _kept_path(screen: Screen) -> Path:
 
 def _past(screen: Screen, every: Goods, rules: RuleSet, user_id: str | None = None) -> Past:
     asked = rules.frequency
-    bought: dict[str, Any] = {}
+    bought: Mapping[str, Any] = {}
     seen = [pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())})]
-    with screen.log.history() as connection:
-        if rules.bought != "keep":
-            bought = _by_user(bought_pairs(connection, user_id), every)
-        if asked.impressions:
+    if rules.bought != "keep":
+        bought = _read_bought(screen, None) if user_id is None else _bought(screen, user_id)
+    if asked.impressions:
+        with screen.log.history() as connection:
             seen.append(shown_pairs(connection, screen.log.until - timedelta(days=asked.days), asked.impressions, user_id))
     if asked.exports:
         paths = sorted((screen.dataset.path / "exports" / EXPORTS).glob("*.parquet"))[-asked.exports :]
@@ -325,7 +328,19 @@ def _past(screen: Screen, every: Goods, rules: RuleSet, user_id: str | None = No
     return Past(bought, _by_user(pa.concat_tables([t.cast(seen[0].schema) for t in seen]), every))
 
 
+@lru_cache(maxsize=SHOPPERS_KEPT)
+def _bought(screen: Screen, user_id: str) -> Mapping[str, Any]:
+    return _read_bought(screen, user_id)
+
+
+def _read_bought(screen: Screen, user_id: str | None) -> Mapping[str, Any]:
+    with screen.log.history() as connection:
+        return _by_user(bought_pairs(connection, user_id), goods(screen))
+
+
 def _by_user(pairs: pa.Table, every: Goods) -> dict[str, Any]:
+    if not pairs.num_rows:
+        return {}
     frame = pairs.to_pandas()
     frame["place"] = [every.place.get(item, -1) for item in frame["item_id"]]
     frame = frame[frame["place"] >= 0]

@@ -1,5 +1,7 @@
 """Tables of lists: the mixed one of each user with what ranks below it, and beside it what to take *again* and what is *new*."""
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -58,16 +60,20 @@ def block_table(
     return _described(known, fitted, options, candidates, values, chance, place[sorting], ranks[sorting])
 
 
-def two_lists(kept: pa.Table, k: int) -> pa.Table:
+def two_lists(blocks: Sequence[pa.Table], k: int) -> pa.Table:
     """Part the kept candidates into what to take again and what is new, each from rank 1; at most MOST_OF_TWO rows of a user each.
 
+    Args:
+        blocks: Of whole users, as `block_table` made them.
+        k: Longest list.
+
     Returns:
-        list (again, new) and the columns of `kept` without sources, sorted by list, user_id, rank.
+        list (again, new) and the columns of the blocks without sources, sorted by list, user_id, rank.
     """
-    names = [name for name in kept.column_names if not name.startswith("source_")]
+    names = [name for name in blocks[0].column_names if not name.startswith("source_")]
     parts = []
-    for name, is_new in ((AGAIN, False), (NEW, True)):
-        part = kept.select(names).filter(pc.equal(kept["is_new"], is_new))
+    for name, kept in product((AGAIN, NEW), blocks):
+        part = kept.select(names).filter(pc.equal(kept["is_new"], name == NEW))
         codes = np.asarray(part["user_id"].unify_dictionaries().combine_chunks().indices.to_numpy(), np.int64)
         rank = runs_of(codes)[2] + 1  # users stand in order
         near = rank <= min(k, MOST_OF_TWO)
