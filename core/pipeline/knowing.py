@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from core.messages import Message, say
 from core.pipeline.blocks import BlocksAt
 from core.pipeline.options import PredictOptions, ProfileOptions
-from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pictures import PictureProfiles
+from core.pipeline.showing import picture_folder
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, part_of
 from core.store import Dataset, Home, Log, fetch

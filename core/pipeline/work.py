@@ -23,10 +23,11 @@ from core.pipeline.foreseeing import kept_network, open_network
 from core.pipeline.offering import export_lists, read_rules
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.outcomes import refresh_audiences
-from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pictures import PictureProfiles
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
 from core.pipeline.screens import open_screen
+from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows

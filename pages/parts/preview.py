@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.offers.rules import Boost, RuleSet
-from core.pipeline import offering
+from core.pipeline import offering, showing
 from core.pipeline.offering import Preview
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
@@ -95,8 +95,19 @@ def _what_if(rules: RuleSet) -> RuleSet:
     return replace(rules, boost=replace(boost, **{kind: factors}))
 
 
+def _addresses_wanted(here: Screen) -> bool:
+    """Ask whether pictures may be loaded from the addresses that the catalogue names; no is the first answer."""
+    if not state.ask(showing.pictures_there, here)[1]:
+        return False
+    return st.toggle(
+        _("Load pictures from their addresses"),
+        key="picture-addresses",
+        help=_("Your browser then asks the sites that the catalogue names for the pictures, and they learn which items are looked at."),
+    )
+
+
 def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
-    reasons = reasons_of(here, table)
+    reasons, addresses = reasons_of(here, table), _addresses_wanted(here)
     rows = table.to_dict("records")
     for start in range(0, len(rows), COLUMNS):
         for cell, place in zip(st.columns(COLUMNS), range(start, min(start + COLUMNS, len(rows))), strict=False):
@@ -105,6 +116,9 @@ def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
                 moved = before.index(row["item_id"]) - place if row["item_id"] in before else None
                 mark = _("new here") if moved is None else "" if moved == 0 else f"{'↑' if moved > 0 else '↓'} {abs(moved)}"
                 st.caption(f"{row['rank']} {mark}")
+                picture = None if is_missing(row["image"]) else showing.picture_of(here, row["image"], addresses=addresses)
+                if picture is not None:
+                    st.image(picture, width="stretch")
                 st.markdown(f"**{plain(row['item_id'] if is_missing(row['title']) else row['title'])}**")
                 facts = [plain(row["category"])] if not is_missing(row["category"]) else []
                 facts += [amount(row["price"])] if not is_missing(row["price"]) else []
