@@ -186,13 +186,24 @@ def _strongest_acts(known: Interactions, shown: Candidates) -> Ints:
 
 def _partners(fitted: FittedSources, shown: Candidates) -> tuple[Ints, Floats]:
     """The item of the user's history that speaks most for each shown item, and how much; 0 when none does."""
-    towards = fitted.neighbours.towards[shown.item]  # row n: which items point at the shown one
-    evidence = towards.multiply(fitted.neighbours.history[shown.user]).tocsr()
-    evidence.sort_indices()
-    row = np.repeat(np.arange(evidence.shape[0], dtype=np.int64), np.diff(evidence.indptr))
-    first = best_first(row, evidence.data, 1)
     partner, strength = np.zeros(len(shown.user), np.int64), np.zeros(len(shown.user), np.float32)
-    partner[row[first]], strength[row[first]] = evidence.indices[first], evidence.data[first]
+    users, row = np.unique(shown.user, return_inverse=True)
+    similarity = fitted.neighbours.similarity
+    history = sp.csr_matrix(fitted.neighbours.history[users])
+    history.sort_indices()
+    owner = np.repeat(np.arange(len(users)), np.diff(history.indptr))
+    spoken = sp.csr_matrix(similarity[history.indices])  # a liked item names 100, a shown one may be named by thousands
+    entry = np.repeat(np.arange(len(owner)), np.diff(spoken.indptr))
+    keys = row * similarity.shape[1] + shown.item
+    order = np.argsort(keys)
+    said = owner[entry] * similarity.shape[1] + spoken.indices
+    at = np.minimum(np.searchsorted(keys[order], said), len(keys) - 1)
+    hit = np.flatnonzero(keys[order][at] == said) if len(keys) else at
+    hit = hit[np.argsort(at[hit], kind="stable")]
+    values = spoken.data[hit] * history.data[entry[hit]]
+    first = best_first(at[hit], values, 1)
+    pair = order[at[hit[first]]]
+    partner[pair], strength[pair] = history.indices[entry[hit[first]]], values[first]
     return partner, strength
 
 
