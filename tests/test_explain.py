@@ -102,16 +102,18 @@ def test_acts_get_exactly_what_enumeration_says_and_what_is_not_counted_gets_not
     events = history(act(1), act(2, "cart"), act(3, "purchase"), act(4, "other"))
     players = find_players(events)
 
-    def score(tagged: pa.Table, chosen: pa.Table) -> dict[str, float]:
+    def score(tagged: pa.Table, chosen: pa.Table, names: list[str], shown: Bools) -> Floats:
         kind_of = dict(zip(tagged["player"].to_pylist(), tagged["event_type"].to_pylist(), strict=True))
         held: dict[str, set[str]] = {}
         for row in chosen.to_pylist():
             held.setdefault(row["user_id"], set()).add(kind_of[row["player"]])
-        return {user: 2.0 * ("cart" in kinds) + ("view" in kinds and "purchase" in kinds) for user, kinds in held.items()}
+        kinds = [held.get(name, set()) for name in names]
+        return np.array([2.0 * ("cart" in some) + ("view" in some and "purchase" in some) for some in kinds]) + shown[:, 0] * 3.0
 
-    found = explain_acts(score, 0.0, events, players, np.random.default_rng(0))
+    found = explain_acts(score, events, players, np.random.default_rng(0), held=1)
     by_kind = {player.event_type: float(found.values[player.number]) for player in players}
     assert by_kind == pytest.approx({"cart": 2.0, "view": 0.5, "purchase": 0.5, "other": 0.0})
+    assert found.values[len(players)] == pytest.approx(3.0)  # what is no act and plays beside them
     assert found.base == 0.0 and abs(found.residual) < 1e-12
 
 

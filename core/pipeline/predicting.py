@@ -47,6 +47,7 @@ def predict(
         NotFoundError: No item has the asked-for category.
     """
     from core.features import price_levels
+    from core.predictor.held import save_held
     from core.predictor.keeping import save_background
     from core.predictor.options import NetworkOptions, PropensityOptions
     from core.predictor.propensity import fit_propensity
@@ -92,7 +93,10 @@ def predict(
         result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, part_of(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **known.blocks.cards, "kept": result.kept is not None}
-            save_background(known.matrix_at(log.until), draft.path, np.random.default_rng(options.seed))
+            people = known.matrix_at(log.until)
+            save_background(people, draft.path, np.random.default_rng(options.seed))
+            if result.kept is not None:
+                save_held(people, result.kept, known.attribute_columns, draft.path)
             with log.history() as connection:
                 write_table(draft.path / "item_levels.parquet", price_levels(connection, log.until))
             draft.record["warnings"] += [
