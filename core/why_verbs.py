@@ -55,8 +55,9 @@ def _robustness(arguments: argparse.Namespace, home: Home, report: Reporter) -> 
 def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.explain.changes import change_from
     from core.pipeline import explaining
+    from core.pipeline.reading import open_reading
 
-    reading = explaining.open_reading(home, home.dataset(arguments.dataset), arguments.run)
+    reading = open_reading(home, home.dataset(arguments.dataset), arguments.run)
     if arguments.change is None and not arguments.lift:
         return explaining.why(reading, arguments.user, arguments.seed)
     events = reading.history(arguments.user)
@@ -67,8 +68,9 @@ def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
 
 def _score_one(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline import explaining
+    from core.pipeline.reading import open_reading
 
-    reading = explaining.open_reading(home, home.dataset(arguments.dataset), arguments.run)
+    reading = open_reading(home, home.dataset(arguments.dataset), arguments.run)
     return explaining.score_history(reading, explaining.history_text(arguments.history))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import logit
 
 from core.errors import GateError
 from core.messages import Message, say
@@ -14,6 +15,7 @@ from core.metrics import log_loss
 from core.predictor.calibration import Calibrator, RangeTable, choose_calibration, fit_calibrator, fit_ranges
 from core.predictor.category_judging import category_verdict, judge_categories
 from core.predictor.category_models import MEANS, TEXT_COLUMN, FittedCategories, fit_category_models
+from core.predictor.drift import drift_of, fit_shift
 from core.predictor.grid import CountsAt, Grid, Pairs, TextsAt, positive_pairs
 from core.predictor.matrix import Floats, Indices, user_folds
 from core.predictor.options import PropensityOptions
@@ -128,8 +130,13 @@ def fit_category_propensity(
                 calibrator = fit_calibrator(calibrator.method, final.logits(test, [winner])[winner], labels)
         del grids, test
         progress(0.9, say("scoring every shopper in every category"))
-        scores = _scored(pairs_of(windows.use), final, winner, calibrator, fit_ranges(labels, chances[winner]))
+        scores = _scored(pairs_of(windows.use), final, winner, calibrator, _ranges(labels, chances[winner]))
     return CategoryResult(scores, metrics, table, final, category_verdict(metrics))
+
+
+def _ranges(labels: Floats, chances: Floats) -> RangeTable:
+    """Of the test window: how its level moved is one more window beside what is thought beforehand."""
+    return fit_ranges(labels, chances, drift_of([(0.0, fit_shift(logit(chances), labels))]))
 
 
 def _rows(user_ids: list[str], chosen: set[str]) -> Indices:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.artifacts import read_arrays, read_json, read_table, write_arrays, write_json
-from core.predictor.keeping import KeptModel
+from core.predictor.keeping import Arrays, KeptModel
 from core.predictor.matrix import Floats, Matrix, Singles
 
 ATTRIBUTES = "attributes"
@@ -83,7 +83,7 @@ def save_held(matrix: Matrix, kept: KeptModel, attributes: Sequence[str], folder
         return
     learned = matrix.learned()
     blocks = [name for name in names if name != ATTRIBUTES]
-    arrays = {f"block{place}": np.asarray(learned[name], dtype=np.float32) for place, name in enumerate(blocks)}
+    arrays: Arrays = {f"block{place}": np.asarray(learned[name], dtype=np.float32) for place, name in enumerate(blocks)}
     if attributes:
         arrays["attributes"] = matrix.values[:, [matrix.columns.index(name) for name in attributes]]
     write_json(folder / "held.json", {"blocks": blocks, "attributes": list(attributes)})

@@ -85,7 +85,7 @@ def can_keep(model: Model) -> bool:
 def spread(model: Model, matrix: Matrix) -> Floats:
     """Standard deviation over members of the ensemble, in logits (N,)."""
     if isinstance(model, Blend):
-        return np.asarray(np.mean([spread(part, matrix) for part in model.parts.values()], axis=0))
+        return np.asarray(model.shares @ np.stack([spread(part, matrix) for part in model.parts.values()]))
     members = model.member_logits(matrix)
     return np.asarray(members.std(axis=0, ddof=1)) if len(members) > 1 else np.zeros(members.shape[1])
 
@@ -212,11 +212,12 @@ def _read(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model:
 
 
 def _write_blend(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
-    return {"parts": [_written(part_name, part, place, arrays) for part_name, part in model.parts.items()]}
+    parts = [_written(part_name, part, place, arrays) for part_name, part in model.parts.items()]
+    return {"parts": parts, "weights": list(model.weights)}
 
 
 def _read_blend(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model:
-    return Blend({part["name"]: _read(part, folder, arrays) for part in record["parts"]})
+    return Blend({part["name"]: _read(part, folder, arrays) for part in record["parts"]}, tuple(record.get("weights", ())))
 
 
 def _write_boosting(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:

@@ -16,6 +16,7 @@ CONTENDER_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "logistic regression",
     "mean": "the mean of network and LightGBM",
+    "ensemble": "the mean of network, LightGBM and logistic regression",
     "mlp_sequence": "the neural network with further blocks",
     "lightgbm_sequence": "LightGBM on counts and further blocks",
     "mean_sequence": "the mean of network and LightGBM, both with further blocks",

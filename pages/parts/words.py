@@ -136,6 +136,7 @@ MODEL_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "Logistic regression",
     "mean": "Mean of network and LightGBM",
+    "ensemble": "Mean of network, LightGBM and logistic regression",
     "mlp_sequence": "Neural network with further blocks",
     "lightgbm_sequence": "LightGBM on counts and further blocks",
     "mean_sequence": "Mean of both with further blocks",
