@@ -19,6 +19,7 @@ from core.explain.named import Block, Rows, explain_features, join_names, name_g
 from core.explain.pasted import read_pasted
 from core.explain.shapley import Bools, Floats
 from core.explain.waterfall import lay_out
+from core.pipeline.explaining_categories import open_categories, why_category
 from core.pipeline.reading import Reading, open_reading
 from core.pipeline.telling import Result
 from core.store import Home
@@ -252,6 +253,11 @@ def _ask_why(home: Home, asked: dict[str, Any]) -> Result:
     return why(_of(home, asked), asked["user_id"])
 
 
+def _ask_why_category(home: Home, asked: dict[str, Any]) -> Result:
+    dataset = home.dataset(asked["dataset"])
+    return why_category(open_categories(home, dataset, asked.get("run")), asked["user_id"], asked["category"])
+
+
 def _ask_what_if(home: Home, asked: dict[str, Any]) -> Result:
     reading = _of(home, asked)
     return what_if(reading, _events(reading, asked), change_of(asked["change"]))
@@ -276,6 +282,7 @@ def _events(reading: Reading, asked: dict[str, Any]) -> pa.Table:
 
 ANSWERS: dict[str, Callable[[Home, dict[str, Any]], Result]] = {
     "why": _ask_why,
+    "why_category": _ask_why_category,
     "what_if": _ask_what_if,
     "what_lifts": _ask_what_lifts,
     "score": _ask_score,

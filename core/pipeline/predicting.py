@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from core.artifacts import read_table, write_arrays, write_table
+from core.artifacts import read_table, write_table
 from core.errors import CutoffError, GateError
 from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
@@ -175,19 +175,17 @@ def category_propensity(known: Known, options: "PropensityOptions", most: int, p
 
 def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
     """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
+    from core.predictor.category_keeping import save_categories
+
     try:
         result = category_propensity(known, options, MOST_CATEGORIES, progress)
     except (GateError, CutoffError) as error:
         return [say("There is no chance by category: {why}", why=error.message)]
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
-    for name, boosters in result.models.boosters.items():
-        for number, booster in enumerate(boosters):
-            (draft.path / f"categories_{name}_{number}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
+    save_categories(result.kept, draft.path)
     if result.models.pooled is not None:
         write_table(draft.path / "category_curves.parquet", pa.Table.from_pylist(result.models.pooled.curves))
-    if arrays := result.models.arrays():
-        write_arrays(draft.path / "categories.safetensors", arrays)
     draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}
     return []
 

@@ -238,12 +238,12 @@ def _read_boosting(record: dict[str, Any], folder: Path, arrays: Arrays) -> Mode
 
 def _write_logistic(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
     arrays[f"{name}.weights"] = model.weights
-    return {"intercept": model.intercept, "scaling": _write_scaling(name, model.scaling, arrays)}
+    return {"intercept": model.intercept, "scaling": write_scaling(name, model.scaling, arrays)}
 
 
 def _read_logistic(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model:
     name = record["name"]
-    return FittedLogistic(_read_scaling(name, record["scaling"], arrays), arrays[f"{name}.weights"], record["intercept"])
+    return FittedLogistic(read_scaling(name, record["scaling"], arrays), arrays[f"{name}.weights"], record["intercept"])
 
 
 def _write_network(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _write_network(name: str, model: Any, place: Path, arrays: Arrays) -> dict[s
         "layers": len(model.module.weights),
         "dropout": model.module.dropout,
         "best_epochs": model.best_epochs,
-        "scaling": _write_scaling(name, model.scaling, arrays),
+        "scaling": write_scaling(name, model.scaling, arrays),
     }
 
 
@@ -263,7 +263,7 @@ def _read_network(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model
     hidden = tuple(int(weight.shape[2]) for weight in weights[:-1])
     module = Members(members, inputs, hidden, record["dropout"], torch.Generator().manual_seed(0))
     module.load_state_dict({key: torch.from_numpy(arrays[f"{name}.{key}"]) for key, _value in module.named_parameters()})
-    return FittedNetwork(_read_scaling(name, record["scaling"], arrays), module.eval(), [], record["best_epochs"])
+    return FittedNetwork(read_scaling(name, record["scaling"], arrays), module.eval(), [], record["best_epochs"])
 
 
 def _write_history(name: str, model: Any, _place: Path, arrays: Arrays) -> dict[str, Any]:
@@ -277,14 +277,14 @@ def _write_history(name: str, model: Any, _place: Path, arrays: Arrays) -> dict[
         "options": asdict(model.options),
         "best_epochs": model.best_epochs,
         "rows": model.rows,
-        "scaling": _write_scaling(name, model.scaling, arrays),
+        "scaling": write_scaling(name, model.scaling, arrays),
         "texts": _write_directions(f"{name}.acts", text, arrays),
     }
 
 
 def _read_history(record: dict[str, Any], _folder: Path, arrays: Arrays) -> Model:
     name, options = record["name"], HistoryOptions(**record["options"])
-    scaling = _read_scaling(name, record["scaling"], arrays)
+    scaling = read_scaling(name, record["scaling"], arrays)
     text = _read_directions(f"{name}.acts", record["texts"], arrays).get(TEXTS_OF_ACTS)
     modules = []
     for member in range(record["members"]):
@@ -294,12 +294,14 @@ def _read_history(record: dict[str, Any], _folder: Path, arrays: Arrays) -> Mode
     return FittedHistory(record["reads"], modules, scaling, text, [], record["best_epochs"], record["rows"], options, record["length"])
 
 
-def _write_scaling(name: str, scaling: Scaling, arrays: Arrays) -> dict[str, Any]:
+def write_scaling(name: str, scaling: Scaling, arrays: Arrays) -> dict[str, Any]:
+    """Put a scaling's arrays among others, under a name; returns the rest of it."""
     arrays |= {f"{name}.{key}": getattr(scaling, key) for key in ("kept", "mean", "std", "missing")}
     return {"columns": scaling.columns, "directions": _write_directions(name, scaling.directions, arrays)}
 
 
-def _read_scaling(name: str, record: dict[str, Any], arrays: Arrays) -> Scaling:
+def read_scaling(name: str, record: dict[str, Any], arrays: Arrays) -> Scaling:
+    """Read what write_scaling wrote."""
     kept, mean, std, missing = (arrays[f"{name}.{key}"] for key in ("kept", "mean", "std", "missing"))
     return Scaling(record["columns"], kept, mean, std, missing, _read_directions(name, record["directions"], arrays))
 
