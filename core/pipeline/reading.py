@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OPEN_RUNS = 3
 """Readings kept in memory."""
+KEPT_HISTORIES = 8
+"""Of shoppers, in each of them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Reading:
     """Whether matrices have text profiles."""
     described: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False, compare=False)
     """Catalogue rows that were asked for before; None for items that neither log nor catalogue knows."""
+    histories: "OrderedDict[str, pa.Table]" = field(default_factory=OrderedDict, repr=False, compare=False)
+    """Of the last shoppers: whoever is asked about is asked about again, and opening the log costs a sixth of an answer."""
 
     def matrix(self, events: pa.Table, chosen: pa.Table | None = None, *, user_id: str | None = None) -> "Matrix":
         """What the model sees of the shoppers in the events (or of the invented ones in `chosen`), as the batch has it.
@@ -128,11 +132,17 @@ class Reading:
         Raises:
             NotFoundError: There is none.
         """
-        with self.log.history(self.cutoff) as connection:
-            events = histories.history_of(connection, user_id)
-        if not events.num_rows:
-            raise NotFoundError("There is no shopper {user!r} before {cutoff}; ids are case-sensitive.", user=user_id, cutoff=self.cutoff)
-        return events
+        if user_id not in self.histories:
+            with self.log.history(self.cutoff) as connection:
+                events = histories.history_of(connection, user_id)
+            if not events.num_rows:
+                raise NotFoundError(
+                    "There is no shopper {user!r} before {cutoff}; ids are case-sensitive.", user=user_id, cutoff=self.cutoff
+                )
+            self.histories[user_id] = events
+            while len(self.histories) > KEPT_HISTORIES:
+                self.histories.popitem(last=False)
+        return self.histories[user_id]
 
     def _levels_of(self, items: list[str]) -> pa.Table:
         return self.levels.filter(pc.is_in(self.levels["item_id"], pa.array(items, pa.string())))

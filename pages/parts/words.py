@@ -125,6 +125,7 @@ OTHER_FEATURE_WORDS = {
     "image profile": "pictures of items",
     "facts profile": "facts",
     "order of acts": "order of acts",
+    "attributes": "shopper attributes",
 }
 """Reasons that are no counted feature."""
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
