@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from core.explain.shapley import Bools, Floats, Indices, Shapley, shapley_values
 
-Block = npt.NDArray[np.float32]
+Block = npt.NDArray[np.floating]
 WINDOW = re.compile(r"_(7d|14d|28d|56d|all)$")
 VALUE = re.compile(r" = .*$")
 

@@ -126,8 +126,9 @@ def choose_questions(inputs: Singles, chances: Floats | None, count: int, rng: n
     """Choose whom to ask about: the least sure, spread over different shoppers; everyone alike in chance where one answer is rare.
 
     Where the rarer answer is foretold for less than RARE, shoppers stand in order of their chance and each of `count` equal parts gives
-    one at random: every height of the chance is asked about, and the answers stay a sample of all. Else: of the POOL × count rows whose chance lies nearest to one half, k-means makes groups, and each group gives its least sure in turn.
-    Before there is a chance, groups of everyone give those nearest to their centres.
+    one at random: every height of the chance is asked about, and the answers stay a sample of all. Else, of the POOL × count rows whose
+    chance lies nearest to one half, k-means makes groups, and each group gives its least sure in turn. Before there is a chance, groups
+    of everyone give those nearest to their centres.
 
     Args:
         inputs: Scaled (N, D).

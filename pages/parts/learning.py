@@ -14,7 +14,7 @@ from pages.parts.text import _, day, interval, number, percent, plain, said, who
 from pages.parts.words import event_word
 
 LEARNER_WORDS = {"counts": "counts", "profiles": "profiles", "both": "counts and profiles", "lightgbm": "LightGBM on counts"}
-WAY_OF_LABELS_WORDS = {"pseudo": "guessed labels for the others (pseudo-labels, guarded)", "active": "labels asked for where least sure"}
+WAY_OF_LABELS_WORDS = {"pseudo": "guessed labels for the others (pseudo-labels, guarded)", "active": "labels asked for by what is foretold"}
 
 
 def by_number_of_labels(here: Screen) -> None:
