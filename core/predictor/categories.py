@@ -16,7 +16,7 @@ from core.predictor.calibration import Calibrator, RangeTable, choose_calibratio
 from core.predictor.category_judging import category_verdict, judge_categories
 from core.predictor.category_keeping import KeptCategories
 from core.predictor.category_models import MEANS, TEXT_COLUMN, FittedCategories, fit_category_models
-from core.predictor.drift import drift_of, fit_shift
+from core.predictor.drift import drift_of_one, fit_shift
 from core.predictor.grid import CountsAt, Grid, Pairs, TextsAt, positive_pairs
 from core.predictor.keeping import BACKGROUND_ROWS
 from core.predictor.matrix import Floats, Indices, user_folds
@@ -143,7 +143,7 @@ def fit_category_propensity(
 
 def _ranges(labels: Floats, chances: Floats) -> RangeTable:
     """Of the test window: how its level moved is one more window beside what is thought beforehand."""
-    return fit_ranges(labels, chances, drift_of([(0.0, fit_shift(logit(chances), labels))]))
+    return fit_ranges(labels, chances, drift_of_one(fit_shift(logit(chances), labels)))
 
 
 def _few(users: int, seed: int) -> Indices:

@@ -79,6 +79,12 @@ def drift_of(pairs: Sequence[tuple[float, ...]]) -> Drift:
     return Drift(carried, float(np.sqrt(variance)), freedom, tuple((float(a), float(b)) for a, b in zip(before, after, strict=True)))
 
 
+def drift_of_one(shift: float) -> Drift:
+    """What one window that was foretold without a correction tells of the next, where no others were walked through."""
+    freedom = FREEDOM + 1
+    return Drift(between=float(np.sqrt((FREEDOM * BETWEEN**2 + shift**2) / freedom)), freedom=freedom)
+
+
 def fit_shift(logits: Floats, labels: Floats) -> float:
     """What must be added to logits (N,) so that as many act as the labels say, pulled to 0 by a quarter of a row."""
     shift = 0.0
