@@ -154,6 +154,8 @@ def _open(folder: Path, memory_limit: str) -> Connection:
     connection.execute("SET enable_progress_bar = true")  # without it nobody can ask how far a statement is
     connection.execute("SET enable_progress_bar_print = false")
     connection.execute("SET progress_bar_time = 0")
+    # As a join, a list of words is looked up for every value, also where an earlier condition spares it, and rows lose their order.
+    connection.execute("SET disabled_optimizers = 'in_clause'")
     connection.execute("ATTACH ? AS final", [str(folder / EVENTS_FILE)])
     connection.execute("USE final")
     connection.execute(TABLES_SQL)
