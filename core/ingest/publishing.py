@@ -94,6 +94,7 @@ def write_sessions(connection: Connection, tick: Tick) -> None:
     key = "session" if numbered else "session_id"
     value = "session" if numbered else session_name(numbered="session" in columns, given=True)
     name = session_name(numbered=numbered, given=False)
+    tie = "" if numbered else f", {name}"  # one user begins no two numbered sessions at once
     execute_watched(
         connection,
         f"""
@@ -103,7 +104,7 @@ def write_sessions(connection: Connection, tick: Tick) -> None:
                    count(*) FILTER (event_type = 'purchase') AS purchases,
                    CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
             FROM stored GROUP BY user_id, {value})
-        SELECT * FROM grouped ORDER BY started, CAST(user_id AS VARCHAR), {name}
+        SELECT * FROM grouped ORDER BY started, CAST(user_id AS VARCHAR){tie}
         """,  # noqa: S608 - fixed names only
         None,
         tick,

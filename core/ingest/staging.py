@@ -114,17 +114,17 @@ def _make_known(connection: Connection, *, edges: bool, formulas: bool) -> None:
 def _make_plain(connection: Connection) -> None:
     """Define macros text → value that raise an error for a text which could be read in another way.
 
-    A whole number is spelled as DuckDB spells it; a number begins and ends with what no currency does; a time begins with its year.
-    Expects known() and parse_iso().
+    A whole number is spelled as DuckDB spells it. No text that DuckDB casts to a decimal holds a comma, or begins or ends with a
+    currency. A time begins with its year. Expects known() and parse_iso(), and a file without blanks at the ends of fields.
     """
     forms = {
-        "plain_id": "CAST(TRY_CAST(x AS BIGINT) AS VARCHAR) = x THEN TRY_CAST(x AS BIGINT)",
-        "plain_number": "x > '%' AND x < ':' AND right(x, 1) < ':' THEN TRY_CAST(x AS DECIMAL(18, 4))",
-        "plain_time": "x >= '0' AND x < ':' AND substr(x, 5, 1) IN ('-', '/') THEN parse_iso(x)",
+        "plain_id": "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS VARCHAR) = x THEN TRY_CAST(x AS BIGINT) END",
+        "plain_number": "TRY_CAST(x AS DECIMAL(18, 4))",
+        "plain_time": "CASE WHEN x >= '0' AND x < ':' AND substr(x, 5, 1) IN ('-', '/') THEN parse_iso(x) END",
     }
     doubt = "CASE WHEN known(x) IS NOT NULL THEN error('a text that is not plain') END"
     for name, form in forms.items():
-        connection.execute(f"CREATE OR REPLACE TEMP MACRO {name}(x) AS COALESCE(CASE WHEN {form} END, {doubt})")
+        connection.execute(f"CREATE OR REPLACE TEMP MACRO {name}(x) AS COALESCE({form}, {doubt})")
 
 
 def stage_file(
