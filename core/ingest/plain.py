@@ -19,7 +19,7 @@ _IDS: Final = ("user_id", "item_id")
 _AMOUNTS: Final = ("price", "quantity", "revenue")
 _DOUBTFUL: Final = {"anonymous_id", "purchase_item_id", "order_number"}
 """Columns whose text has a say in how others are read."""
-_TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?")
+_TIME = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?([ T]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z|[-+]\d\d:?\d\d)?)?")
 _ID = re.compile(r"-?[1-9]\d{0,17}|0")
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 _POINT = re.compile(r".*\.(\d{1,2}|\d{4,})")

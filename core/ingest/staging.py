@@ -1,4 +1,4 @@
-"""Bring files as text into one staging table whose columns are the canonical names; nothing is cast yet."""
+"""Bring files into one staging table whose columns are the canonical names: as text, or as values where no text is in doubt."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from core.schema import ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
 
 RAW_COLUMNS = (*EVENT_COLUMNS, *(a for a in ITEM_ATTRIBUTES if a != "price"), *DEMOGRAPHICS)
-"""All columns of the staging table `raw`, text; those that a log lacks are NULL."""
+"""All columns of the staging table `raw`, text unless they are plain; those that a log lacks are NULL."""
 
 NULL_WORDS = ("", "NULL", "Null", "null", "NaN", "nan", "NAN", "None", "NA", "N/A", "n/a", "\\N", "<NA>", "NaT")
 """What stands for no value, beside `(not set)`; none is longer than four bytes."""
