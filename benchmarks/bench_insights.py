@@ -4,6 +4,7 @@
     python -m benchmarks.bench_insights --home HOME --dataset big
     python -m benchmarks.bench_insights --home HOME --dataset big --pandas
     python -m benchmarks.bench_insights --home HOME --dataset big --sort --clicks
+    python -m benchmarks.bench_insights --home HOME --dataset big --pages
 
 Each question is asked `rounds` times on open files; the first is told apart. Hand-written SQL is the shortest statement that gives the
 main figure on the same file; pandas holds the few columns it needs in memory already, and is not charged for reading them.
@@ -14,6 +15,7 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,9 +24,11 @@ import numpy as np
 import pandas as pd
 
 from core.insights import drivers, funnel, orders, overview, paths, retention, rfm
+from core.insights.changes import what_changed
 from core.insights.drivers import Drivers
 from core.insights.funnel import Funnel, Step
 from core.insights.orders import Pairs
+from core.insights.overview import Period
 from core.insights.paths import Paths
 from core.insights.retention import Retention
 from core.insights.rfm import Rfm
@@ -79,6 +83,8 @@ def questions(log: Log) -> dict[str, Callable[[], object]]:
         "trend, weeks": lambda: overview.trend(log, whole, "week"),
         "event mix": lambda: overview.event_mix(log, whole),
         "categories": lambda: overview.categories(log, whole),
+        "what changed, newness": lambda: what_changed(log, *_weeks(log), "newness"),
+        "what changed, category": lambda: what_changed(log, *_weeks(log), "category"),
         "hours of the week": lambda: overview.hours(log, whole),
         "funnel": lambda: funnel.count_steps(log, Funnel(STEPS)),
         "funnel, strict": lambda: funnel.count_steps(log, Funnel(STEPS, "strict")),
@@ -157,8 +163,65 @@ def clicks(log: Log) -> list[Callable[[], object]]:
         for anchor in ("cart", "purchase"):
             found += [lambda a=anchor, f=forward, s=scope: paths.links(log, Paths(a, f, scope=s)) for forward in (True, False)]
         found.append(lambda s=scope: retention.retention(log, Retention(scope=s)))
+        found.append(lambda s=scope: retention.cohort_revenue(log, Retention(grain="month", scope=s)))
         found.append(lambda s=scope: rfm.rfm_grid(log, Rfm(scope=s)))
+        found += [lambda d=days, s=scope: rfm.stage_moves(log, s, d) for days in (7, 14)]
+        found += [lambda d=days, s=scope: drivers.drivers(log, Drivers(early_days=7, later_days=d, scope=s)) for days in (7, 14)]
+        found += [lambda s=scope: orders.gaps(log, s), lambda s=scope: orders.repeat_rates(log, 7, scope=s)]
+        found.append(lambda s=scope: orders.bought_together(log, Pairs("item", 5, s)))
+        found += [lambda p=parts, s=scope: what_changed(log, *_weeks(log), p, s) for parts in ("newness", "category")]
     return found
+
+
+def pages(log: Log) -> dict[str, Callable[[], object]]:
+    """Everything that a page asks when a filter was changed, one question after the other."""
+    whole = overview.last_days(log, 28)
+    before, period = _weeks(log)
+    value = Retention(grain="month", most=24)
+
+    def all_of(*asked: Callable[[Scope], object]) -> Callable[[], object]:
+        fresh = iter(range(1, 1000))
+        return lambda: [ask(replace(Scope(), since=log.start + timedelta(seconds=number))) for number in [next(fresh)] for ask in asked]
+
+    funnels = {
+        f"funnel, {order}": all_of(
+            lambda s, o=order: funnel.count_steps(log, Funnel(STEPS, o, scope=s)),
+            lambda s, o=order: funnel.times_to_convert(log, Funnel(STEPS, o, scope=s)),
+        )
+        for order in funnel.ORDERS
+    }
+    return {
+        "overview": all_of(
+            lambda s: overview.figures(log, whole, s),
+            lambda s: overview.trend(log, whole, "week", s),
+            lambda s: overview.event_mix(log, whole, s),
+            lambda s: overview.hours(log, whole, scope=s),
+            lambda s: overview.categories(log, whole, s),
+            lambda s: what_changed(log, before, period, "newness", s),
+        ),
+        **funnels,
+        "retention": all_of(lambda s: retention.retention(log, Retention(scope=s))),
+        "paths": all_of(lambda s: paths.links(log, Paths("cart", scope=s))),
+        "buyers and value": all_of(
+            lambda s: rfm.rfm_grid(log, Rfm(scope=s)),
+            lambda s: rfm.rfm_cuts(log, Rfm(scope=s)),
+            lambda s: rfm.stage_moves(log, s, 14),
+            lambda s: retention.cohort_revenue(log, replace(value, scope=s)),
+        ),
+        "orders and baskets": all_of(
+            lambda s: orders.gaps(log, s),
+            lambda s: orders.repeat_rates(log, 7, scope=s),
+            lambda s: orders.bought_together(log, Pairs("category", 5, s)),
+        ),
+        "drivers": all_of(lambda s: drivers.drivers(log, Drivers(early_days=7, later_days=14, scope=s))),
+    }
+
+
+def _weeks(log: Log) -> tuple[Period, Period]:
+    period = overview.last_days(log, 7)
+    before = overview.previous(period, log)
+    assert before is not None
+    return before, period
 
 
 def click_through(log: Log) -> None:
@@ -191,6 +254,7 @@ def main() -> None:
     parser.add_argument("--pandas", action="store_true", help="also in pandas; needs about 2 GB for 10 million events")
     parser.add_argument("--only", default="", help="questions whose name holds this")
     parser.add_argument("--sort", action="store_true", help="make the sorted copy first")
+    parser.add_argument("--pages", action="store_true", help="everything that a page asks at once, in place of single questions")
     parser.add_argument("--clicks", action="store_true", help="only the views of one person, and the memory of four")
     arguments = parser.parse_args()
     dataset = Home(arguments.home).dataset(arguments.dataset)
@@ -203,12 +267,12 @@ def main() -> None:
         click_through(log)
         return
     print(f"{'question':28}{'first s':>9}{'later s':>9}{'CPU s':>8}{'by hand CPU s':>15}")
-    for name, ask in questions(log).items():
+    for name, ask in (pages(log) if arguments.pages else questions(log)).items():
         if arguments.only not in name:
             continue
         first, later, cpu = timed(ask, arguments.rounds)
         hand = ""
-        if name in BY_HAND:
+        if name in BY_HAND and not arguments.pages:
             with duckdb.connect(str(log.path), read_only=True, config={"threads": 2}) as connection:
                 hand = f"{timed(lambda sql=BY_HAND[name], c=connection: c.sql(sql).fetchall(), arguments.rounds)[2]:.2f}"
         print(f"{name:28}{first:9.2f}{later:9.2f}{cpu:8.2f}{hand:>15}", flush=True)

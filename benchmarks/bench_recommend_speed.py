@@ -1,6 +1,6 @@
 """CPU seconds and memory of lists for everyone on a made-up log, and the time of one preview.
 
-    python -m benchmarks.bench_recommend_speed [--users 100000] [--items 50000] [--events 20] [--k 100]
+    python -m benchmarks.bench_recommend_speed [--users 100000] [--items 50000] [--events 20] [--k 100] [--previews 20]
 
 Made up with numpy: item demand falls as 1 / rank^0.8, every shopper has three favourite categories, times are uniform over
 a year; a view each and every fifth act a purchase. The goal is a top 100 for all below 600 CPU s and 6 GB, and one preview
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.recommender.options import RecommendOptions
+from core.recommender.options import RecommendOptions, RecommendResult
 from core.recommender.recommend import prepare, preview, recommend
 from core.store import EVENT_TYPES_SQL, EVENTS_FILE, TABLES_SQL, Home, Log, events_sql
 
@@ -78,6 +78,9 @@ def main() -> None:
     arguments.add_argument("--items", type=int, default=50_000)
     arguments.add_argument("--events", type=int, default=20, help="acts of a shopper on average")
     arguments.add_argument("--k", type=int, default=100)
+    arguments.add_argument(
+        "--previews", type=int, default=20, help="shoppers whose preview is timed; the sources are fitted once more for it"
+    )
     chosen = arguments.parse_args()
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
@@ -91,14 +94,22 @@ def main() -> None:
         print(f"{result.record['users']:,} users x {result.record['items']:,} items, {chosen.users * chosen.events:,} acts, top {chosen.k}")
         print(f"{result.recommendations.num_rows:,} rows: {spent:.0f} CPU s, {listing:.0f} of them for the lists; peak {peak:.0f} MB",
               flush=True)  # fmt: skip
-        ready = prepare(log, None, options)
-        seconds = []
-        for user_id in ready.context.known.user_ids[:: chosen.users // 20][:20]:
-            began = time.process_time()
-            alone = preview(ready, [user_id])
-            seconds.append(time.process_time() - began)
-            every = result.candidates.filter(pc.equal(result.candidates["user_id"], user_id)) if result.candidates else alone
-            assert alone.select(["item_id", "rank"]).equals(every.select(["item_id", "rank"])), "a preview is not what the lists hold"
+        if chosen.previews:
+            time_previews(log, options, chosen.previews, result)
+
+
+def time_previews(log: Log, options: RecommendOptions, number: int, result: RecommendResult) -> None:
+    """Print how long single previews take, and check that they are what the lists hold."""
+    ready, seconds = prepare(log, None, options), []
+    users = ready.context.known.user_ids
+    kept = result.candidates
+    assert kept is not None
+    for user_id in users[:: max(len(users) // number, 1)][:number]:
+        began = time.process_time()
+        alone = preview(ready, [user_id])
+        seconds.append(time.process_time() - began)
+        own = kept.filter(pc.equal(kept["user_id"], user_id))
+        assert alone.select(["item_id", "rank"]).to_pylist() == own.select(["item_id", "rank"]).to_pylist(), "no preview of the lists"
     print(f"preview of a shopper: first {seconds[0] * 1000:.0f} ms, then median {np.median(seconds[1:]) * 1000:.0f} ms, "
           f"longest {max(seconds[1:]) * 1000:.0f} ms of CPU")  # fmt: skip
 

@@ -45,6 +45,7 @@ from core.pipeline.predicting import predict
 from core.pipeline.sorting import sort
 from core.pipeline.verifying import verify
 from core.printing import show
+from core.privacy_verb import add_privacy
 from core.report_verb import add_report
 from core.run_verbs import add_run_verbs
 from core.schema import ACTS, OPTIMIZERS
@@ -333,6 +334,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_questions(add)
     add_report(add)
+    add_privacy(add)
 
     export = add("export", _export, "Write every table of a dataset, one file each.", heavy=False)
     export.add_argument("--out", required=True, metavar="DIR")

@@ -68,8 +68,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, table: pa.Table, rows: int | None = None) -> None:
-    """Write a table as Parquet, in groups of so many rows when only a few of them are read at once."""
-    pq.write_table(table, path, compression="zstd", row_group_size=rows)
+    """Write a table as Parquet, in groups of so many rows when only a few of them are read at once.
+
+    Dictionaries of texts are read back as plain texts.
+    """
+    plain = not any(pa.types.is_dictionary(field.type) for field in table.schema)
+    pq.write_table(table, path, compression="zstd", row_group_size=rows, store_schema=plain)
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Privacy: personal data found in columns, pseudonyms, small counts hidden, cells that a spreadsheet would run."""
+"""Privacy: personal data found in columns, pseudonyms, cells that a spreadsheet would run."""
 
 import hashlib
 import re
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-SMALL_CELL = 20
-"""Counts below are shown as "< 20": fewer people can be recognised."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet run a cell as a formula."""
 
@@ -63,23 +61,6 @@ def guard_column(cells: pa.Array) -> pa.Array:
     starts = pc.utf8_slice_codeunits(cells, 0, 1)
     risky = pc.fill_null(pc.is_in(starts, value_set=pa.array(FORMULA_STARTS)), False)
     return pc.if_else(risky, pc.binary_join_element_wise("'", cells, ""), cells)
-
-
-def show_count(count: int, smallest: int = SMALL_CELL) -> str:
-    """Write a count of people for the screen: `0`, `< 20`, `1,234`."""
-    return f"< {smallest}" if 0 < count < smallest else f"{count:,}"
-
-
-def suppress(counts: Mapping[str, int], smallest: int = SMALL_CELL) -> dict[str, int | None]:
-    """Hide counts of 1 to `smallest` - 1 (None), and one more when a single hidden one could be told from the total.
-
-    The further one hidden is the smallest of the shown counts above 0 (ties by name).
-    """
-    hidden = {name for name, count in counts.items() if 0 < count < smallest}
-    if len(hidden) == 1:
-        rest = sorted((count, name) for name, count in counts.items() if name not in hidden and count > 0)
-        hidden |= {name for _, name in rest[:1]}
-    return {name: None if name in hidden else count for name, count in counts.items()}
 
 
 def pseudonym(user_id: str, salt: str) -> str:

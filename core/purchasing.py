@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, gammaln, hyp2f1
 
 Floats = npt.NDArray[np.float64]
 
@@ -100,6 +99,8 @@ def chance_alive(logs: npt.ArrayLike, x: npt.ArrayLike, recency: npt.ArrayLike, 
         recency: From first to last purchase (B,).
         age: From first purchase to the cutoff (B,).
     """
+    from scipy.special import expit  # every command loads this module, and few use it
+
     r, alpha, a, b = np.exp(np.asarray(logs, dtype=np.float64))
     repeats, last, length = (np.asarray(column, dtype=np.float64) for column in (x, recency, age))
     odds = np.log(a) - np.log(b + np.maximum(repeats, 1) - 1) + (r + repeats) * (np.log(alpha + length) - np.log(alpha + last))
@@ -118,6 +119,8 @@ def expected_purchases(logs: npt.ArrayLike, x: npt.ArrayLike, recency: npt.Array
         age: From first purchase to the cutoff (B,).
         horizon: In the unit of the others.
     """
+    from scipy.special import hyp2f1
+
     r, alpha, a, b = np.exp(np.asarray(logs, dtype=np.float64))
     a = a + 1e-6 if abs(a - 1) < 1e-6 else a  # the limit at a = 1 is smooth, the formula is not
     repeats, length = np.asarray(x, dtype=np.float64), np.asarray(age, dtype=np.float64)
@@ -208,6 +211,8 @@ def delta_interval(figure: Callable[[Floats], float], logs: Floats, covariance: 
 
 def _purchase_likelihood(logs: Floats, x: Floats, recency: Floats, age: Floats) -> Floats:
     """Log likelihood of each buyer (B,)."""
+    from scipy.special import gammaln
+
     r, alpha, a, b = np.exp(logs)
     rate = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
     stays = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
@@ -218,6 +223,8 @@ def _purchase_likelihood(logs: Floats, x: Floats, recency: Floats, age: Floats) 
 
 def _spend_likelihood(logs: Floats, x: Floats, mean: Floats) -> Floats:
     """Log likelihood of each buyer's mean (B,)."""
+    from scipy.special import gammaln
+
     p, q, v = np.exp(logs)
     return np.asarray(
         gammaln(p * x + q) - gammaln(p * x) - gammaln(q) + q * np.log(v) + (p * x - 1) * np.log(mean)

@@ -30,6 +30,86 @@ FROM events WINDOW t AS (PARTITION BY user_id ORDER BY event_time)
 """
 LOCAL = "timezone($zone, timezone('UTC', event_time))"
 
+FUNNEL = """
+WITH a AS (SELECT DISTINCT user_id, event_time AS t1 FROM events WHERE event_type = $step_1),
+second AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_2),
+third AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_3),
+b AS (
+    SELECT a.user_id, t1, min(e.event_time) AS t2 FROM a
+    JOIN second e ON e.user_id = a.user_id AND e.event_time > t1 AND e.event_time <= t1 + to_days($window_days) GROUP BY ALL),
+c AS (
+    SELECT DISTINCT b.user_id FROM b
+    JOIN third e ON e.user_id = b.user_id AND e.event_time > t2 AND e.event_time <= t1 + to_days($window_days)),
+counts AS (
+    SELECT 1 AS step, count(DISTINCT user_id) AS users FROM a UNION ALL SELECT 2, count(DISTINCT user_id) FROM b
+    UNION ALL SELECT 3, count(*) FROM c)
+SELECT step, users, users / nullif(max(users) OVER (), 0) AS overall,
+       users / nullif(coalesce(lag(users) OVER (ORDER BY step), users), 0) AS from_previous
+FROM counts WHERE step < 3 OR $step_3 IS NOT NULL
+"""
+RETENTION = f"""
+WITH acts AS (SELECT DISTINCT user_id, CAST(date_trunc('{{grain}}', {LOCAL}) AS DATE) AS period FROM events),
+firsts AS (SELECT user_id, min(period) AS cohort FROM acts GROUP BY user_id),
+came AS (SELECT cohort, user_id, (period - cohort) // {{days}} AS number FROM firsts JOIN acts USING (user_id)),
+lasts AS (SELECT cohort, user_id, max(number) AS last FROM came GROUP BY ALL),
+clock AS (SELECT timezone($zone, timezone('UTC', $end::TIMESTAMP)) AS now),
+cells AS (
+    SELECT s.cohort, k.number, s.users, s.cohort::TIMESTAMP + to_days({{days}} * (k.number + 1)) AS over,
+           (SELECT count(*) FROM came c WHERE c.cohort = s.cohort AND c.number = k.number) AS on_users,
+           (SELECT count(*) FROM lasts l WHERE l.cohort = s.cohort AND l.last >= k.number) AS later_users
+    FROM (SELECT cohort, count(*) AS users FROM firsts GROUP BY cohort) s, (SELECT unnest(range(13)) AS number) k
+    WHERE s.cohort::TIMESTAMP + to_days({{days}} * k.number) < (SELECT now FROM clock)),
+told AS (
+    SELECT cohort::VARCHAR AS cohort, number, users, on_users, later_users FROM cells
+    UNION ALL
+    SELECT NULL, number, sum(users), sum(on_users), sum(later_users) FROM cells
+    WHERE date_diff('microsecond', (SELECT now FROM clock), over) <= {{days}} * 86400000000 / 24 GROUP BY number)
+SELECT coalesce(cohort, 'mean') AS cohort, number, users, on_users, later_users, on_users / users AS "on",
+       later_users / users AS on_or_after
+FROM told
+"""
+TWO_PERIODS = """
+SELECT event_time >= $changed_since::TIMESTAMP AS now, user_id, count(*) FILTER (event_type = 'purchase') > 0 AS buys,
+       sum(revenue) FILTER (event_type = 'purchase') AS revenue
+FROM events WHERE event_time >= $changed_before::TIMESTAMP AND event_time < $changed_until::TIMESTAMP GROUP BY ALL
+"""
+PARTS = {
+    "newness": """
+        SELECT now, p.user_id, CASE WHEN f.t < CASE WHEN now THEN $changed_since::TIMESTAMP ELSE $changed_before::TIMESTAMP END
+                                    THEN 'returning' ELSE 'new' END AS part
+        FROM people p JOIN (SELECT user_id, min(event_time) AS t FROM events GROUP BY user_id) f ON f.user_id = p.user_id""",
+    "category": """
+        SELECT now, user_id, category AS part FROM (
+            SELECT event_time >= $changed_since::TIMESTAMP AS now, user_id, category, count(*) AS n FROM events JOIN items USING (item_id)
+            WHERE category IS NOT NULL AND event_time >= $changed_before::TIMESTAMP AND event_time < $changed_until::TIMESTAMP
+            GROUP BY ALL)
+        QUALIFY row_number() OVER (PARTITION BY now, user_id ORDER BY n DESC, category DESC) = 1""",
+    "segment": "SELECT now, p.user_id, segment_id::VARCHAR AS part FROM people p JOIN segments s ON s.user_id = p.user_id",
+}
+CHANGED = """
+WITH people AS ({two}), parts AS ({parts}),
+placed AS (
+    SELECT people.*, coalesce(part, '') AS part FROM people LEFT JOIN parts ON parts.now = people.now AND parts.user_id = people.user_id),
+counted AS (
+    SELECT part, count(*) FILTER (NOT now) AS n0, count(*) FILTER (now) AS n1, count(*) FILTER (NOT now AND buys) AS b0,
+           count(*) FILTER (now AND buys) AS b1, sum(revenue) FILTER (NOT now) AS m0, sum(revenue) FILTER (now) AS m1
+    FROM placed GROUP BY part),
+shares AS (
+    SELECT *, n0 / sum(n0) OVER () AS s0, n1 / sum(n1) OVER () AS s1,
+           coalesce(b0 / nullif(n0, 0), b1 / nullif(n1, 0)) AS r0, coalesce(b1 / nullif(n1, 0), b0 / nullif(n0, 0)) AS r1,
+           (sum(b0) OVER () / sum(n0) OVER () + sum(b1) OVER () / sum(n1) OVER ()) / 2 AS overall
+    FROM counted)
+SELECT part, n0 AS users_before, n1 AS users, b0 AS buyers_before, b1 AS buyers, m0 AS revenue_before, m1 AS revenue,
+       (s1 - s0) * ((r0 + r1) / 2 - overall) AS mix, (s0 + s1) / 2 * (r1 - r0) AS rate
+FROM shares
+"""
+"""The effects add up to the change of the whole: that sum is a figure of its own, found from the whole alone."""
+WHOLE_CHANGE = """
+SELECT avg(buys::INTEGER) FILTER (now) - avg(buys::INTEGER) FILTER (NOT now),
+       coalesce(sum(revenue) FILTER (now), 0)::DOUBLE - coalesce(sum(revenue) FILTER (NOT now), 0)::DOUBLE
+FROM ({two})
+"""
+
 SQL = {
     "overview.events": "SELECT count(*) FROM events",
     "overview.users": "SELECT count(*) FROM (SELECT user_id FROM events GROUP BY user_id)",
@@ -60,6 +140,15 @@ SQL = {
         FROM events LEFT JOIN items USING (item_id) WHERE item_id IS NOT NULL GROUP BY 1""",
     "overview.hours": f"""
         SELECT isodow({LOCAL}) AS weekday, date_part('hour', {LOCAL}) AS hour, count(*) AS events FROM events GROUP BY 1, 2""",
+    "behaviour.funnel": FUNNEL,
+    "behaviour.retention_weeks": RETENTION.format(grain="week", days=7),
+    "behaviour.retention_days": RETENTION.format(grain="day", days=1),
+    **{f"overview.changed_{name}": CHANGED.format(two=TWO_PERIODS, parts=parts) for name, parts in PARTS.items()},
+    **{
+        f"overview.{measure}_change_{name}": f"SELECT {column} FROM ({WHOLE_CHANGE.format(two=TWO_PERIODS)}) AS whole(conversion, revenue)"
+        for name in PARTS
+        for measure, column in (("conversion", "conversion"), ("revenue", "revenue"))
+    },
     "data.rows_quarantined": "SELECT count(DISTINCT (source_file, source_row)) FROM quarantine",
     "data.rows_merged": "SELECT count(*) FROM merged",
     "data.rows_kept": "SELECT count(DISTINCT (source_file, source_row)) FROM events",
@@ -142,7 +231,8 @@ BY_MODEL = {
 
 
 def statement(figure: str) -> str | None:
-    """Return the SQL of a figure, None when this program knows none."""
+    """Return the SQL of a figure, None when this program knows none; however the figure was counted, it is found in one way."""
+    figure = figure.removeprefix("copy:").removeprefix("statement:")
     if figure in SQL:
         return SQL[figure]
     page, *rest = figure.split(".")

@@ -25,6 +25,7 @@ def add_questions(add: Callable[..., argparse.ArgumentParser]) -> None:
     why = add("why", _why, "Tell what makes one shopper's chance, and what would change it by the model's view.", heavy=False)
     why.add_argument("--user", required=True, metavar="U")
     why.add_argument("--change", metavar="JSON", help='such as {"drop": [0], "closer_days": 3, "add": [{"event_type": "cart"}]}')
+    why.add_argument("--category", metavar="C", help="instead the chance to buy in this category; the run needs chances by category")
     why.add_argument("--lift", action="store_true", help="try the allowed changes, best first")
     why.add_argument("--seed", type=seed_number, default=0)
     score_one = add("score-one", _score_one, "Score one history that is typed or pasted.", heavy=False)
@@ -55,8 +56,13 @@ def _robustness(arguments: argparse.Namespace, home: Home, report: Reporter) -> 
 def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.explain.changes import change_from
     from core.pipeline import explaining
+    from core.pipeline.explaining_categories import open_categories, why_category
+    from core.pipeline.reading import open_reading
 
-    reading = explaining.open_reading(home, home.dataset(arguments.dataset), arguments.run)
+    dataset = home.dataset(arguments.dataset)
+    if arguments.category is not None:
+        return why_category(open_categories(home, dataset, arguments.run), arguments.user, arguments.category)
+    reading = open_reading(home, dataset, arguments.run)
     if arguments.change is None and not arguments.lift:
         return explaining.why(reading, arguments.user, arguments.seed)
     events = reading.history(arguments.user)
@@ -67,8 +73,9 @@ def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
 
 def _score_one(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline import explaining
+    from core.pipeline.reading import open_reading
 
-    reading = explaining.open_reading(home, home.dataset(arguments.dataset), arguments.run)
+    reading = open_reading(home, home.dataset(arguments.dataset), arguments.run)
     return explaining.score_history(reading, explaining.history_text(arguments.history))
 
 

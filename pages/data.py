@@ -5,6 +5,7 @@ import streamlit as st
 from core.pipeline import quality, screens
 from pages.parts import doubts, frame, jobs, state, versions
 from pages.parts.importing import import_form
+from pages.parts.privacy import small_cells_setting
 from pages.parts.quality import accounting, coverage, quarantine
 from pages.parts.quality_report import quality_report
 from pages.parts.text import _
@@ -21,9 +22,13 @@ if here:
     accounting(there, state.ask(screens.manifest, there))
     coverage(there)
     quality_report(there)
-    doubts.robots(there)
-    quarantine(there)
+    if here.small_cells:
+        st.caption(_("Rows of the file are not shown while counts of few shoppers are hidden."))
+    else:
+        doubts.robots(there)
+        quarantine(there)
     doubts.stricter(there)
+    small_cells_setting(here)
     st.divider()
 st.subheader(_("Load a log"))
 import_form()

@@ -7,7 +7,7 @@ from pages.parts import frame, state
 from pages.parts.atlas import compare_sides, draw_map, periods, quality_figures, segment_detail, segment_table, selection
 from pages.parts.atlas.levels import levels_of
 from pages.parts.changes import changes_since
-from pages.parts.text import _, whole
+from pages.parts.text import _, counted
 from pages.parts.wording import wording_section
 
 here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
@@ -20,7 +20,7 @@ if here and manifest:
             _(
                 "A map of segments needs {need} shoppers; this log has {have}. Read the table, not the picture; a longer log would help.",
                 need=shoppers.LEAST_USERS,
-                have=whole(len(everyone.x)),
+                have=counted(len(everyone.x)),
             )
         )
     drawn = draw_map(here, everyone, levels)
@@ -29,7 +29,8 @@ if here and manifest:
     segment_detail(here, everyone, levels)
     compare_sides(here, everyone, levels, selected)
     periods(here, levels)
-    wording_section(here, levels.segments)
+    if not here.small_cells:  # its facts are exact
+        wording_section(here, levels.segments)
     changes_since(here, levels.names(fine=False))
     st.subheader(_("How far this map can be trusted"))
     quality_figures(here, state.ask(screens.run_manifest, here, "atlas"))

@@ -5,9 +5,10 @@ import streamlit as st
 
 from core.pipeline import behaviour, screens
 from pages.parts import charts, controls, frame, jobs, state, what_changed
+from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
-from pages.parts.overview import category_columns, category_rows, figure_tiles, measures
-from pages.parts.text import _
+from pages.parts.overview import CATEGORY_COUNTS, category_columns, category_rows, figure_tiles, measures
+from pages.parts.text import _, people
 from pages.parts.words import event_word, weekday_words
 
 here = frame.begin(_("Overview"), _("How is the shop doing, and what changed?"))
@@ -17,7 +18,7 @@ if here:
     period = controls.period(here)
     before = screens.previous_period(here, period) if chosen.since is None and chosen.until is None else None
     now = state.ask(behaviour.figures, here, chosen, period)
-    if not now.table["events"][0].as_py():
+    if now.table["events"][0].as_py() == 0:
         frame.gate(_("Nothing is left in the part of the log that is looked at; choose another part, or show everything."))
         st.stop()
     figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None)
@@ -37,18 +38,19 @@ if here:
         or "week"
     )
     trend = state.ask(behaviour.trend, here, chosen, period, step)
-    frame.chart(
-        charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
-    )
+    if not all_hidden(trend.table[measure].to_pylist()):
+        frame.chart(
+            charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
+        )
 
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader(_("Kinds of events"))
         mix = state.ask(behaviour.event_mix, here, chosen, period)
         rows = mix.table.to_pylist()
-        shown = [f"{row['events']:,} · {row['share']:.1%}" for row in rows]
+        shown = [people(row["events"]) + ("" if row["share"] is None else f" · {row['share']:.1%}") for row in rows]
         figure = charts.bars(
-            [event_word(row["event_type"]) for row in rows], [row["events"] for row in rows], shown, _("events"), state.look()
+            [event_word(row["event_type"]) for row in rows], [row["events"] or 0 for row in rows], shown, _("events"), state.look()
         )
         frame.chart(figure, mix, "event-mix", _("Kinds of events"))
     with right:
@@ -56,7 +58,7 @@ if here:
         act = controls.act(_("Kind of event"), ["all", *[row["event_type"] for row in rows]], "hours-act")
         hours = state.ask(behaviour.hours, here, chosen, period, act)
         grid = np.zeros((7, 24))
-        grid[hours.table["weekday"].to_numpy() - 1, hours.table["hour"].to_numpy()] = hours.table["events"].to_numpy()
+        grid[hours.table["weekday"].to_numpy() - 1, hours.table["hour"].to_numpy()] = hours.table["events"].to_numpy(zero_copy_only=False)
         frame.chart(
             charts.heat(grid, weekday_words(), [str(hour) for hour in range(24)], _("events"), state.look()),
             hours,
@@ -67,5 +69,7 @@ if here:
     st.subheader(_("Categories"))
     table = state.ask(behaviour.categories, here, chosen, period)
     st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
-    frame.table(category_rows(table.table), column_config=category_columns(table.table), height=380, key="categories")
+    frame.table(
+        category_rows(table.table), column_config=category_columns(table.table), height=380, key="categories", counts=CATEGORY_COUNTS
+    )
     frame.take_away(table, "categories")

@@ -12,7 +12,7 @@ here = frame.begin(_("Recommendations"), _("What would a shopper see, and is it 
 manifest = frame.needs(here, "recommendations") if here else None
 if here and manifest:
     rules = choose_rules(here)
-    lists(here, rules)
+    lists(here, rules, manifest)
     all_lists(here, rules)
     measures(here, manifest)
     evidence(manifest)

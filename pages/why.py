@@ -1,6 +1,7 @@
 """Why: what makes this chance, and what would change it?"""
 
 from pages.parts import frame
+from pages.parts.category_why import by_category
 from pages.parts.everyone import over_all
 from pages.parts.one_history import score_one, try_changes
 from pages.parts.portrait import search
@@ -16,6 +17,7 @@ if here and manifest:
         if found:
             by_feature(here, found)
             by_act(here, found)
+            by_category(here, user_id)
             try_changes(here, user_id)
     score_one(here)
     over_all(here)

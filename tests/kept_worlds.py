@@ -1,5 +1,6 @@
 """A small shop with a kept model, made in a second: chance rises with carts of the last days."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from core.artifacts import read_table, write_table
+from core.encoder.items import without_texts
 from core.features import act_labels, compute_features, price_levels
+from core.pipeline.knowing import read_acts
 from core.predictor.calibration import Calibrator, fit_ranges
+from core.predictor.held import save_held
 from core.predictor.keeping import JUDGED, KeptModel, save_background, save_model
-from core.predictor.matrix import Matrix, matrix_of
-from core.predictor.models import fit_models
-from core.predictor.options import BoostingOptions, NetworkOptions, PropensityOptions
+from core.predictor.matrix import Matrix, matrix_of, stack
+from core.predictor.models import OVER_ACTS, fit_models
+from core.predictor.options import BoostingOptions, HistoryOptions, NetworkOptions, PropensityOptions
 from core.store import Dataset, Home
 from tests.worlds import at, publish_world
 
@@ -20,10 +24,12 @@ HORIZON = timedelta(days=7)
 OPTIONS = PropensityOptions(
     horizon=HORIZON,
     network=NetworkOptions(members=2, epochs=8, hidden=(8,), patience=3),
+    history=HistoryOptions(members=1, width=16, layers=1, epochs=2, batch_size=64),
     boosting=BoostingOptions(members=2, rounds=60, learning_rate=0.15, leaves=6, leaf_rows=20, feature_share=1.0),
 )
 ITEMS = [{"item_id": f"i{n}", "title": f"thing {n}", "category": "ab"[n % 2], "price": 1 + n} for n in range(12)]
 TEST, END = at(28), at(35)
+AGES = ["age = 18-34", "age = 35-54"]
 
 
 def shop_events(users: int = 260, days: int = 35, seed: int = 0) -> list[dict[str, Any]]:
@@ -48,10 +54,19 @@ def shop_events(users: int = 260, days: int = 35, seed: int = 0) -> list[dict[st
     ]  # fmt: skip
 
 
-def matrix_at(dataset: Dataset, cutoff: Any) -> Matrix:
-    """Counted features of everyone at a cutoff."""
+def matrix_at(dataset: Dataset, cutoff: Any, winner: str = "") -> Matrix:
+    """Counted features of everyone at a cutoff, and what else a winner reads: single acts, or a block and an attribute."""
     with dataset.log(END).history(cutoff) as connection:
-        return matrix_of(compute_features(connection, cutoff))
+        matrix = matrix_of(compute_features(connection, cutoff))
+        if winner in OVER_ACTS:
+            return replace(matrix, acts=read_acts(connection, cutoff, without_texts(connection)))
+    if not winner.endswith("_sequence"):
+        return matrix
+    keen = matrix.values[:, matrix.columns.index("carts_all")]
+    block = np.column_stack([np.sin(keen), np.cos(keen)]).astype(np.float32)
+    old = np.array([int(user[1:]) % 2 for user in matrix.user_ids], dtype=float)
+    values = np.column_stack([matrix.values, old, 1 - old])
+    return Matrix(matrix.user_ids, [*matrix.columns, *AGES], values, further={"graph": block})
 
 
 def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | None = None) -> Dataset:
@@ -59,9 +74,9 @@ def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | Non
     publish_world(home, shop_events(), items=ITEMS)
     dataset = Home(home).dataset("tiny")
     log = dataset.log(END)
-    seen = [matrix_at(dataset, cutoff) for cutoff in (at(14), at(21))]
+    seen = [matrix_at(dataset, cutoff, winner) for cutoff in (at(14), at(21))]
     labels = [act_labels(log, cutoff, HORIZON, "purchase")["label"].to_numpy().astype(float) for cutoff in (at(14), at(21))]
-    rows = Matrix([u for m in seen for u in m.user_ids], seen[0].columns, np.concatenate([m.values for m in seen]))
+    rows = stack(seen)
     truth = np.concatenate(labels)
     model = fit_models([winner], rows, truth, OPTIONS, np.random.default_rng(0), lambda share, message: None)[winner]
     kept = KeptModel(
@@ -72,13 +87,14 @@ def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | Non
     with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=END) as draft:
         save_model(kept, draft.path)
         save_model(kept, draft.path, JUDGED)
-        people = matrix_at(dataset, END)
+        people = matrix_at(dataset, END, winner)
         write_table(draft.path / "scores.parquet", kept.score(people))
         save_background(people, draft.path, np.random.default_rng(0))
+        save_held(people, kept, [name for name in AGES if name in people.columns], draft.path)
         with log.history() as connection:
             write_table(draft.path / "item_levels.parquet", price_levels(connection, END))
         draft.record["windows"] = {"train": [at(14), at(21)], "test": TEST, "use": END, "horizon_days": 7.0, "plan": "full"}
-        test = matrix_at(dataset, TEST)
+        test = matrix_at(dataset, TEST, winner)
         happened = act_labels(log, TEST, HORIZON, "purchase")["label"].to_pylist()
         scored = kept.score(test).append_column("label", [happened])
         write_table(draft.path / "test.parquet", scored)

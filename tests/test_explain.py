@@ -13,6 +13,7 @@ from core.errors import CoreError, RuleError
 from core.explain.acts import explain_acts, find_players
 from core.explain.changes import Act, Change, change_of, changed, possible_changes
 from core.explain.named import Rows, explain_features, join_names, name_groups
+from core.explain.pairs import PairRows, explain_pair
 from core.explain.pasted import read_pasted
 from core.explain.shapley import Bools, Floats, Indices, by_enumeration, shapley_values
 from core.explain.waterfall import lay_out
@@ -102,16 +103,18 @@ def test_acts_get_exactly_what_enumeration_says_and_what_is_not_counted_gets_not
     events = history(act(1), act(2, "cart"), act(3, "purchase"), act(4, "other"))
     players = find_players(events)
 
-    def score(tagged: pa.Table, chosen: pa.Table) -> dict[str, float]:
+    def score(tagged: pa.Table, chosen: pa.Table, names: list[str], shown: Bools) -> Floats:
         kind_of = dict(zip(tagged["player"].to_pylist(), tagged["event_type"].to_pylist(), strict=True))
         held: dict[str, set[str]] = {}
         for row in chosen.to_pylist():
             held.setdefault(row["user_id"], set()).add(kind_of[row["player"]])
-        return {user: 2.0 * ("cart" in kinds) + ("view" in kinds and "purchase" in kinds) for user, kinds in held.items()}
+        kinds = [held.get(name, set()) for name in names]
+        return np.array([2.0 * ("cart" in some) + ("view" in some and "purchase" in some) for some in kinds]) + shown[:, 0] * 3.0
 
-    found = explain_acts(score, 0.0, events, players, np.random.default_rng(0))
+    found = explain_acts(score, events, players, np.random.default_rng(0), held=1)
     by_kind = {player.event_type: float(found.values[player.number]) for player in players}
     assert by_kind == pytest.approx({"cart": 2.0, "view": 0.5, "purchase": 0.5, "other": 0.0})
+    assert found.values[len(players)] == pytest.approx(3.0)  # what is no act and plays beside them
     assert found.base == 0.0 and abs(found.residual) < 1e-12
 
 
@@ -180,3 +183,25 @@ def test_a_history_is_read_from_csv_and_from_json_alike() -> None:
 def test_histories_that_cannot_be_read_are_refused_in_words(text: str) -> None:
     with pytest.raises(CoreError):
         read_pasted(text, CUTOFF)
+
+
+def test_parts_of_a_pair_add_up_and_blocks_are_parts_of_their_own() -> None:
+    columns, rng = ["purchases", "days_since_purchase", "shopper_orders_all"], np.random.default_rng(0)
+
+    def rows(n: int) -> PairRows:
+        values, baskets = rng.normal(size=(n, 3)).astype(np.float32), rng.normal(size=(n, 4)).astype(np.float32)
+        return PairRows(values, baskets, rng.normal(size=(n, 2)), {"text profile": rng.normal(size=(n, 2)).astype(np.float32)})
+
+    shopper, others, weights = rows(1), rows(8), np.array([1.0, -2.0, 3.0])
+
+    def score(some: PairRows) -> Floats:
+        return some.values @ weights + some.baskets.sum(axis=1) + some.people.sum(axis=1) + some.blocks["text profile"].sum(axis=1)
+
+    names, found = explain_pair(score, columns, columns[:2], 0, shopper, others)
+    value, gap = dict(zip(names, found.values.tolist(), strict=True)), shopper.values[0] - others.values.mean(axis=0)
+    moved = (shopper.baskets[0] - others.baskets.mean(axis=0)).tolist()
+    assert names == ["own counts", "own recency", "other categories", "shopper at large", "text profile"]
+    assert value["own recency"] == pytest.approx(-2 * gap[1], abs=1e-5)
+    assert value["own counts"] == pytest.approx(gap[0] + moved[0] + moved[2], abs=1e-5)
+    assert value["other categories"] == pytest.approx(moved[1] + moved[3], abs=1e-5)
+    assert found.method == "exact" and abs(found.residual) < 1e-6

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.errors import NotFoundError, RuleError
+from core.errors import GateError, NotFoundError, RuleError
 from core.explain.changes import Act, Change
 from core.explain.shapley import by_enumeration
+from core.features import compute_features
 from core.pipeline import explaining
-from core.pipeline.explaining import Reading, open_reading
+from core.pipeline.reading import Reading, open_reading
 from core.predictor.calibration import Calibrator
 from core.store import Dataset, Home
 from tests.kept_worlds import END, kept_shop, scores_of, shop_events
@@ -30,7 +31,7 @@ def reading(shop: Dataset) -> Reading:
 
 def test_features_of_one_shopper_and_her_chance_equal_the_batch(shop: Dataset, reading: Reading) -> None:
     with shop.log(END).history() as connection:
-        batch = {row["user_id"]: row for row in explaining.compute_features(connection, END).to_pylist()}
+        batch = {row["user_id"]: row for row in compute_features(connection, END).to_pylist()}
     known = scores_of(shop)
     for user in ("u000", "u007", "u100", "u259"):
         matrix = reading.matrix(reading.history(user))
@@ -79,6 +80,40 @@ def test_other_models_are_explained_too(tmp_path: Path, winner: str, calibrator:
     assert abs(found["features"]["residual"]) < 0.01 and abs(found["acts"]["residual"]) < 0.01
     if method == "sampled":
         assert found["features"]["background_rows"] == 48
+
+
+@pytest.mark.parametrize(
+    ("winner", "named", "parts"),
+    [
+        ("mlp_sequence", {"graph profile", "age"}, ["graph profile", "attributes"]),
+        ("gru", {"order of acts"}, []),
+    ],
+)
+def test_chances_that_read_blocks_attributes_or_single_acts_are_explained(
+    tmp_path: Path, winner: str, named: set[str], parts: list[str]
+) -> None:
+    dataset = kept_shop(tmp_path / "home", winner)
+    reading = open_reading(Home(tmp_path / "home"), dataset)
+    found = explaining.why(reading, "u042")
+    assert found["held"] == parts
+    assert found["propensity"] == pytest.approx(scores_of(dataset)["u042"], abs=1e-6)
+    for told in (found["features"], found["acts"]):
+        assert told["propensity"] == pytest.approx(found["propensity"], abs=1e-6) and abs(told["residual"]) < 0.01
+    assert named <= set(found["features"]["log_odds"]) and set(parts) <= set(found["acts"]["log_odds"])
+    assert all(found["features"]["log_odds"][name] != 0 for name in named)
+    events = reading.history("u042")
+    same = explaining.what_if(reading, events, Change())
+    assert same["before"] == same["after"] and same["before"]["propensity"] == pytest.approx(found["propensity"], abs=1e-6)
+    assert explaining.what_lifts(reading, events)["propensity"] == pytest.approx(found["propensity"], abs=1e-6)
+    pasted = explaining.score_history(reading, "event_type,days_ago,item_id\nview,3,i1\ncart,2,i1\n")
+    assert 0 < pasted["propensity"] < 1
+
+
+def test_a_run_that_did_not_keep_what_its_model_looks_at_says_so(tmp_path: Path) -> None:
+    dataset = kept_shop(tmp_path / "home", "lightgbm_sequence")
+    (dataset.run_path("propensity") / "held.json").unlink()
+    with pytest.raises(GateError, match="graph profile"):
+        open_reading(Home(tmp_path / "home"), dataset)
 
 
 def test_shares_of_acts_are_those_of_enumeration(reading: Reading) -> None:

@@ -70,6 +70,15 @@ def test_questions_are_the_least_sure_and_spread_over_groups() -> None:
     assert len(choose_questions(inputs[:5], None, 20, np.random.default_rng(1))) == 5
 
 
+def test_where_one_answer_is_rare_every_height_of_the_chance_is_asked_about() -> None:
+    chances = np.random.default_rng(0).beta(1, 20, 1000)
+    picked = choose_questions(np.zeros((1000, 2), np.float32), chances, 20, np.random.default_rng(1))
+    heights = np.argsort(np.argsort(-chances))[picked] // 50
+    assert heights.tolist() == list(range(20)), "one of each twentieth, the likeliest first"
+    every = choose_questions(np.zeros((7, 2), np.float32), chances[:7], 20, np.random.default_rng(1))
+    assert sorted(every.tolist()) == list(range(7))
+
+
 def test_guesses_that_do_not_help_the_real_labels_are_not_let_in() -> None:
     (train, labels), (test, truth) = world(1000, 1), world(1000, 2)
     shuffled = np.random.default_rng(9).permutation(labels)

@@ -51,6 +51,8 @@ def test_the_command_line_tells_the_figures_of_the_page_on_the_same_part_of_the_
     out = tmp_path / "who.parquet"
     _status, found = told(home, capsys, "funnel", *options, "--step", "3", "--out", str(out))
     assert pq.read_table(out).num_rows == page[2] == found["rows"] and "table" not in found
+    assert found["looked_at"].keys() == {"until", "event_types"} and found["looked_at"]["until"] == "2024-03-31 00:00:00"
+    assert json.loads(pq.read_schema(out).metadata[b"looked_at"]) == found["looked_at"]
 
 
 def test_an_audience_is_a_filter_and_filters_meet(home: Path) -> None:

@@ -20,7 +20,7 @@ from core.predictor.result import save_result
 from tests.test_predictor import OPTIONS, World
 from tests.worlds import at
 
-KINDS = [name for name in FITS if name not in (*OVER_ACTS, "bgnbd")] + ["mean", "mean_sequence"]
+KINDS = [name for name in FITS if name not in (*OVER_ACTS, "bgnbd")] + ["ensemble", "mean_sequence"]
 """What is kept and this world can feed; BG/NBD has a test of its own below."""
 IN_ANOTHER_PROCESS = """
 import sys

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.behaviour import Filters, Funnel, Step
 from core.store import Home
+from pages.parts import downloads, state
 from pages.parts.behaviour import VIEWS
 from tests.page_worlds import NASTY, publish_runs
 from tests.test_pages import ROOT, go_to, words
@@ -87,14 +89,31 @@ def test_nothing_left_by_the_filters_is_a_sentence(view: str, home: Path, monkey
 
 def test_filters_of_the_address_are_said_in_words_and_hold(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = show(home, monkeypatch, "funnel", category="C1", attribute="region", value="north", since="2024-03-10", brand="nobody's")
-    told = next(m.value for m in app.markdown if m.value.startswith("Looking only at"))
+    told = next(m.value for m in app.markdown if m.value.startswith("Looking only at")).replace("\\", "")
     assert "from 2024-03-10" in told and "Category “C1”" in told and "Region “north”" in told and "nobody" not in told
     here = screens.open_screen(Home(home), "tiny")
     chosen = Filters(since=at(9), category="C1", attribute=("region", "north"))
     counts = behaviour.funnel(here, chosen, Funnel((Step("view"), Step("cart"), Step("purchase")))).table["users"].to_pylist()
     assert f"**{counts[0]} shoppers**" in words(app) and 0 < counts[0] < 80
+    assert app.session_state[state.FILTERS] == ["from 2024-03-10", "Category “C1”", "Region “north”"]
     app.button(key="filters-clear").click().run()
     assert "Looking at the whole log." in words(app) and "category" not in app.query_params
+
+
+def test_a_step_may_be_of_a_brand(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = show(home, monkeypatch, "funnel")
+    app.selectbox(key="stepbrand2").set_value("B").run()
+    told = [row["step"] for table in app.dataframe for row in table.value.to_dict("records") if "overall_range" in row]
+    assert not app.exception and told == ["1 view", "2 cart of B", "3 purchase"]
+
+
+def test_files_that_are_taken_away_name_the_filters_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    st.session_state[state.FILTERS] = ["from 2024-03-10", 'Category “a/b: "c"”']
+    assert downloads.file_name("trend", "csv") == "trend, from 2024-03-10, Category “a b   c ”.csv"
+    st.session_state[state.FILTERS] = ["类" * 100]
+    assert len(downloads.file_name("trend", "csv").encode()) < 210
+    del st.session_state[state.FILTERS]
+    assert downloads.file_name("trend", "csv") == "trend.csv"
 
 
 def test_the_shoppers_of_a_step_become_an_audience_of_the_same_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

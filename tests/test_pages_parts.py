@@ -21,6 +21,7 @@ from core.atlas.traits import Trait
 from core.features.catalogue import FEATURES
 from core.ingest.rules import RULES
 from core.predictor.judge import write_verdict
+from core.recommender.reasons import CODES
 from pages.parts import charts, text, traits, verdict, words
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import _, chance, hover, percent, plain, set_language, short, whole
@@ -85,16 +86,7 @@ def test_each_trait_rule_reason_and_feature_has_a_chinese_label() -> None:
     assert [code for kind, code in TRAIT_WORDS if not chinese(traits.trait_word(kind, code, "?"))] == []
     assert [rule.id for rule in RULES if not (chinese(words.rule_word(rule.id)) and chinese(words.rule_sentence(rule.id)))] == []
     assert [feature.name for feature in FEATURES if not chinese(words.feature_word(feature.name))] == []
-    assert [code for code in reason_codes() if not chinese(words.reasons_shown([code], ["x"], ["English."])[0])] == []
-
-
-def reason_codes() -> set[str]:
-    """Codes that the recommender writes: the constants given to Reason, and one for each act left open."""
-    tree = ast.parse((ROOT / "core/recommender/reasons.py").read_text(encoding="utf-8"))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "Reason"]
-    found = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
-    assert len(found) >= 6
-    return found | {f"open_{act}" for act in ("view", "click", "favourite", "share", "cart")}
+    assert [code for code in CODES if not chinese(words.reasons_shown([code], ["x"], ["English."])[0])] == []
 
 
 def some_parts() -> list[Trait]:

@@ -6,10 +6,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.offers.rules import rules_from
-from core.pipeline import offering, screens
+from core.pipeline import offering, screens, showing
 from core.pipeline.exporting import lists_in_force
+from core.pipeline.work import IngestOptions, ingest
 from core.store import Home
-from tests.page_worlds import NASTY, tiny_home
+from tests.page_worlds import NASTY, publish_runs, tiny_home
+from tests.pictures import draw
 from tests.test_pages import open_page, words
 
 
@@ -92,3 +94,29 @@ def test_the_blend_stands_beside_every_source_and_a_trial_has_its_size(tiny: Pat
     app.selectbox(key="beside-ground").set_value("new").run()
     beside = next(table.value for table in app.dataframe if "verdict" in table.value.columns)
     assert beside["verdict"].tolist() == ["no difference can be told"]
+
+
+def test_cards_show_pictures_of_the_folder_and_addresses_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    draw("cup", 1).save(folder / "cup.png")
+    draw("cup", 2).save(tmp_path / "secret.png")
+    named = ["cup.png", "../secret.png", "https://shop.example/i2.jpg", "https://u:p@shop.example/i3.jpg", "javascript:alert(1)//.png", ""]
+    rows = ["user_id,item_id,event_type,event_time"]
+    rows += [f"u{user:03d},i{(user + step) % 6},view,2024-03-0{1 + step} 0{user % 10}:00:00" for user in range(12) for step in range(4)]
+    (folder / "log.csv").write_text("\n".join(rows), encoding="utf-8")
+    items = ["item_id,title,image", *(f"i{n},Thing {n},{text}" for n, text in enumerate(named))]
+    (folder / "items.csv").write_text("\n".join(items), encoding="utf-8")
+    home = Home(tmp_path / "home")
+    ingest(home, "tiny", IngestOptions(events=(str(folder / "log.csv"),), items=str(folder / "items.csv")))
+    publish_runs(home.path, [f"u{user:03d}" for user in range(12)])
+    here = screens.open_screen(home, "tiny")
+    assert showing.pictures_there(here) == (True, True)
+    shown = [showing.picture_of(here, text, addresses=False) for text in named]
+    assert [type(one) for one in shown] == [bytes, *[type(None)] * 5]
+    assert showing.picture_of(here, named[2], addresses=True) == named[2]
+    assert [showing.picture_of(here, text, addresses=True) for text in named[3:]] == [None] * 3
+    app = page(home.path, monkeypatch)
+    assert not app.exception and len(app.get("image")) == 1
+    app.toggle(key="picture-addresses").set_value(True).run()
+    assert not app.exception and len(app.get("image")) == 2

@@ -11,6 +11,8 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import read_json, read_table
+from core.errors import NotFoundError
+from core.pipeline.explaining_categories import chances_of, open_categories, why_category
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.predicting import predict
@@ -185,3 +187,19 @@ def test_acts_of_a_cutoff_hold_nothing_from_after_it(tmp_path: Path) -> None:
         assert np.array_equal(getattr(whole.acts, name), getattr(cut.acts, name)), name
     newest = max(row["event_time"] for row in rows if row["user_id"] == whole.user_ids[0] and row["event_time"] < at(30))
     assert np.expm1(whole.acts.numbers[0, -1, 1]) == pytest.approx((at(30) - newest) / timedelta(days=1), rel=1e-4)
+
+
+def test_a_chance_by_category_is_explained_as_the_batch_scored_it(run: tuple[Path, dict[str, Any]]) -> None:
+    home = Home(next(folder for folder in run[0].parents if (folder / "datasets").is_dir()))
+    opened = open_categories(home, home.dataset("tiny"), run[0].name)
+    rows = chances_of(home.dataset("tiny"), "u003", run[0].name)
+    assert [row["category"] for row in rows] and rows == sorted(rows, key=lambda row: -row["propensity"])
+    for row in (rows[0], rows[-1]):
+        found = why_category(opened, "u003", row["category"])
+        assert found["propensity"] == pytest.approx(row["propensity"], abs=1e-6)
+        assert abs(found["residual"]) < 0.01 and found["low"] == pytest.approx(row["low"], abs=1e-6)
+        assert set(found["log_odds"]) == {"own counts", "own recency", "alike baskets", "other categories", "shopper at large"}
+    best = why_category(opened, "u003", rows[0]["category"])["log_odds"]
+    assert best["own counts"] + best["own recency"] > 0  # she buys her favourite kind
+    with pytest.raises(NotFoundError, match="kind 9"):
+        why_category(opened, "u003", "kind 9")

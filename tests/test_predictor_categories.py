@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from core.errors import CutoffError, GateError
 from core.metrics import auc
 from core.predictor.categories import CategoryResult, fit_category_propensity
 from core.predictor.category_judging import MacroAuc
+from core.predictor.category_keeping import baskets_of, load_categories, of_category, save_categories
 from core.predictor.grid import Pairs, build_grid, category_affinity, category_texts, positive_pairs
 from core.predictor.matrix import Matrix
 from core.predictor.options import PooledOptions, PropensityOptions
@@ -20,6 +22,8 @@ from tests.worlds import at
 NAMES = ["cups", "milk", "tea"]
 OPTIONS = PropensityOptions(horizon=timedelta(days=7), pooled=PooledOptions(members=1, hidden=16, epochs=6, learning_rate=5e-3))
 USERS = [f"u{i:03d}" for i in range(300)]
+READ = np.random.default_rng(3).normal(size=(300, 3)).astype(np.float32)
+READ /= np.linalg.norm(READ, axis=1, keepdims=True)
 TASTE = np.random.default_rng(5).beta(0.6, 0.9, (300, 3))
 
 
@@ -47,6 +51,16 @@ def counts_at(cutoff: datetime) -> pa.Table:
 def pairs_at(cutoff: datetime) -> pa.Table:
     hit = np.random.default_rng(cutoff.toordinal() + 1).random(TASTE.shape) < TASTE
     return pa.table({"user_id": [USERS[u] for u, _ in np.argwhere(hit)], "category": [NAMES[c] for _, c in np.argwhere(hit)]})
+
+
+def reading(cutoff: datetime) -> Matrix:
+    """The same shoppers, with texts."""
+    return Matrix(USERS, ["orders_all", "tenure_days"], matrix_at(cutoff).values, READ)
+
+
+def nothing(cutoff: datetime) -> pa.Table:
+    """Counts of the first pair alone."""
+    return counts_at(cutoff).slice(0, 1)
 
 
 def fit(days: float = 42, names: list[str] = NAMES) -> CategoryResult:
@@ -104,6 +118,23 @@ def test_a_grid_has_the_pairs_of_every_user_in_order() -> None:
     assert labels.tolist() == [1, 0, 0, 0, 0, 0]
 
 
+def test_the_kept_model_gives_one_shopper_alone_the_chance_that_she_has_among_all(
+    tmp_path: Path, fitted: CategoryResult, readers: CategoryResult
+) -> None:
+    for name, result, people, counts in (("counted", fitted, matrix_at, counts_at), ("read", readers, reading, nothing)):
+        (tmp_path / name).mkdir()
+        save_categories(result.kept, tmp_path / name)
+        kept = load_categories(tmp_path / name)
+        assert kept is not None and kept.winner == result.metrics["winner"] and kept.categories == NAMES
+        rows = {(row["user_id"], row["category"]): row["propensity"] for row in result.categories.to_pylist()}
+        for user in ("u003", "u200"):
+            own = counts(at(42)).filter(pc.equal(counts(at(42))["user_id"], user))
+            grid = kept.pairs(people(at(42)).rows(np.array([USERS.index(user)])), own)
+            found = [kept.log_odds(place, of_category(grid, place), baskets_of(grid))[0] for place in range(3)]
+            assert 1 / (1 + np.exp(-np.array(found))) == pytest.approx([rows[user, category] for category in NAMES], abs=1e-6)
+    assert load_categories(tmp_path) is None
+
+
 def test_text_affinity_is_highest_for_the_category_a_user_reads_about() -> None:
     texts = category_texts(NAMES, NAMES, np.eye(3, dtype=np.float32))
     affinity = category_affinity(np.array([[0.1, 0.9, 0], [0, 0, 0]], dtype=np.float32), texts)
@@ -139,24 +170,15 @@ def test_macro_auc_under_weights_is_the_mean_auc_of_repeated_users_with_ties_hal
 @pytest.fixture(scope="module")
 def readers() -> CategoryResult:
     """Shoppers who have bought nothing yet, and whose texts alone tell what they will buy."""
-    rng = np.random.default_rng(3)
-    text = rng.normal(size=(300, 3)).astype(np.float32)
-    text /= np.linalg.norm(text, axis=1, keepdims=True)
-
-    def people(cutoff: datetime) -> Matrix:
-        return Matrix(USERS, ["orders_all", "tenure_days"], matrix_at(cutoff).values, text)
-
-    def nothing(cutoff: datetime) -> pa.Table:
-        return counts_at(cutoff).slice(0, 1)
 
     def bought(cutoff: datetime) -> pa.Table:
-        chance = 1 / (1 + np.exp(-5 * text))
+        chance = 1 / (1 + np.exp(-5 * READ))
         hit = np.argwhere(np.random.default_rng(cutoff.toordinal()).random(chance.shape) < chance)
         return pa.table({"user_id": [USERS[u] for u, _ in hit], "category": [NAMES[c] for _, c in hit]})
 
     log = Log(path=Path("never opened"), start=at(0), until=at(42))
     texts = category_texts(NAMES, NAMES, np.eye(3, dtype=np.float32))
-    return fit_category_propensity(log, people, nothing, bought, NAMES, OPTIONS, np.random.default_rng(0), lambda _: texts)
+    return fit_category_propensity(log, reading, nothing, bought, NAMES, OPTIONS, np.random.default_rng(0), lambda _: texts)
 
 
 def test_where_counts_know_nothing_texts_do_and_the_interval_says_so(readers: CategoryResult) -> None:

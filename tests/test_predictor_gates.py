@@ -62,7 +62,7 @@ def test_names_of_plain_attributes_are_not(name: str) -> None:
 def test_models_that_nobody_can_feed_are_left_out_and_unknown_ones_refused() -> None:
     matrix, labels = world()
     asked = PropensityOptions(models=("gru", "lightgbm_text"))
-    assert contenders(matrix, asked) == ["mlp", "lightgbm", "logistic", "mean"]
+    assert contenders(matrix, asked) == ["mlp", "lightgbm", "logistic", "mean", "ensemble"]
     assert any("gru, lightgbm_text" in sentence for sentence in doubts(matrix, labels, asked))
     with pytest.raises(GateError, match="no model 'svm'"):
         contenders(matrix, PropensityOptions(models=("svm",)))

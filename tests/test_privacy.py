@@ -5,7 +5,7 @@ import hashlib
 import pyarrow as pa
 import pytest
 
-from core.privacy import detect_personal_columns, guard_cell, guard_column, pseudonym, show_count, suppress
+from core.privacy import detect_personal_columns, guard_cell, guard_column, pseudonym
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
@@ -22,16 +22,6 @@ def test_a_column_is_guarded_like_its_cells() -> None:
     cells = ["=1+1", "-1", "@x", "\tx", "", "a=b", None, "用户"]
     guarded = guard_column(pa.array(cells)).to_pylist()
     assert guarded == [None if cell is None else guard_cell(cell) for cell in cells]
-
-
-def test_counts_from_1_to_19_are_shown_as_below_20() -> None:
-    assert [show_count(n) for n in (0, 1, 7, 19, 20, 1234)] == ["0", "< 20", "< 20", "< 20", "20", "1,234"]
-
-
-def test_a_single_hidden_count_hides_a_second_so_that_it_cannot_be_subtracted() -> None:
-    assert suppress({"a": 7, "b": 300, "c": 40}) == {"a": None, "b": 300, "c": None}
-    assert suppress({"a": 7, "b": 3, "c": 40}) == {"a": None, "b": None, "c": 40}
-    assert suppress({"a": 0, "b": 20}) == {"a": 0, "b": 20}
 
 
 def test_pseudonyms_are_salted_sha256() -> None:

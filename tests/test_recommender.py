@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from core.errors import EmptyLogError, RuleError
 from core.metrics import ndcg_at_k, recall_at_k
 from core.recommender.blend import FIXED, Mix, Policy, blend_values, mixed
-from core.recommender.blocks import CommonBlock, DenseBlock, SparseBlock, lookup, places, top_per_row
-from core.recommender.candidates import FEATURES, Candidates, iterate_candidates, make_context, rank_within
+from core.recommender.blocks import CommonBlock, DenseBlock, SparseBlock, lookup, places, rank_within, top_per_row
+from core.recommender.candidates import FEATURES, Candidates, iterate_candidates, make_context
 from core.recommender.evaluate import Judge
 from core.recommender.interactions import read_interactions, read_with_labels, strongest_act
 from core.recommender.options import SOURCES, RecommendOptions

@@ -10,15 +10,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from core.artifacts import read_manifest, seal
 from core.errors import StorageError
-from core.insights import funnel, overview, paths
+from core.insights import changes, chosen, drivers, funnel, orders, overview, paths, retention, rfm
+from core.insights.changes import what_changed
+from core.insights.drivers import Drivers
 from core.insights.funnel import Funnel, Step
+from core.insights.orders import Pairs
 from core.insights.overview import Period
 from core.insights.paths import Paths
+from core.insights.retention import Retention
+from core.insights.rfm import Rfm
 from core.insights.scope import Scope
 from core.insights.statement import Answer
-from core.store import Log, sort_events, sorted_events
-from tests.worlds import at
+from core.pipeline import behaviour
+from core.pipeline.screens import open_screen
+from core.pipeline.sorting import sort
+from core.store import Dataset, Home, Log, sort_events, sorted_events
+from tests.worlds import at, publish_world
 
 Make = Callable[..., Log]
 KINDS = ("view", "view", "view", "cart", "purchase", "search", "click")
@@ -55,7 +64,9 @@ USERS = {name: {"region": "north" if name in "abc" else "south"} for name in "ab
 
 
 @pytest.fixture
-def make(make_log: Make) -> Callable[[int], Log]:
+def make(make_log: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Log]:
+    monkeypatch.setattr(chosen, "BLOCK", 60)  # several parts of a small log
+
     def build(seed: int) -> Log:
         log = make_log(random_events(np.random.default_rng(seed)), items=ITEMS, users=USERS)
         assert log.sorted_path is not None
@@ -74,17 +85,49 @@ def same(log: Log, ask: Callable[[Log], Answer]) -> None:
 
 
 @pytest.mark.parametrize("name", list(SCOPES))
-def test_the_overview_is_the_same_on_the_sorted_copy(name: str, make: Callable[[int], Log]) -> None:
+def test_questions_are_the_same_on_the_sorted_copy(name: str, make: Callable[[int], Log]) -> None:
     number = list(SCOPES).index(name)
     log, scope = make(number), SCOPES[name]
     zone = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu")[number % 4]
-    for period in (overview.whole_log(log, zone), Period(at(26.3), at(33.1), zone)):
+    for period, grain in ((overview.whole_log(log, zone), "week"), (Period(at(26.3), at(33.1), zone), "day")):
         same(log, lambda asked, p=period: overview.figures(asked, p, scope))
-        same(log, lambda asked, p=period: overview.trend(asked, p, "day", scope))
-        same(log, lambda asked, p=period: overview.trend(asked, p, "week", scope))
+        same(log, lambda asked, p=period, g=grain: overview.trend(asked, p, g, scope))
         same(log, lambda asked, p=period: overview.hours(asked, p, "view", scope))
         same(log, lambda asked, p=period: overview.event_mix(asked, p, scope))
         same(log, lambda asked, p=period: overview.categories(asked, p, scope))
+    for ask in later_questions(scope, zone, number):
+        same(log, ask)
+
+
+def later_questions(scope: Scope, zone: str, number: int) -> list[Callable[[Log], Answer]]:
+    """Retention, value, orders, drivers and what changed, with other acts, lengths and zones for each scope."""
+    start, back, grain = ("any", "view", "cart")[number % 3], ("any", "purchase")[number % 2], retention.GRAINS[number % 3]
+    plain, again = (
+        Retention(start, back, "week", scope=scope),
+        Retention(back, start, grain, recurring=True, zone=zone, most=3, scope=scope),
+    )
+    scored = Rfm(rfm.FREQUENCIES[number % 2], zone, scope)
+    followed = Drivers(("purchase", "cart")[number % 2], early_days=1 + number % 3, later_days=4, least=1, scope=scope)
+    segments = pa.table({"user_id": ["a", "b", "c", "who"], "segment_id": [1, 1, None, 2]})
+    two = (Period(at(24), at(30.5)), Period(at(30.5), at(37)))
+
+    def changed(log: Log, parts: str) -> Answer:
+        found = what_changed(log, *two, parts, scope, segments)
+        return found.answer if found is not None else Answer(pa.table({"nobody": [0]}), "")
+
+    return [
+        *(lambda log, q=asked: retention.retention(log, q) for asked in (plain, again)),
+        lambda log: retention.cohort_revenue(log, again),
+        lambda log: rfm.rfm_grid(log, scored),
+        lambda log: rfm.rfm_cuts(log, scored),
+        lambda log: rfm.rfm_members(log, scored, "loyal"),
+        lambda log: rfm.stage_moves(log, scope, 3 + number),
+        lambda log: orders.gaps(log, scope),
+        lambda log: orders.repeat_rates(log, 3, zone, scope),
+        *(lambda log, level=level: orders.bought_together(log, Pairs(level, 1, scope)) for level in orders.LEVELS),
+        lambda log: drivers.drivers(log, followed),
+        *(lambda log, parts=parts: changed(log, parts) for parts in changes.PARTS),
+    ]
 
 
 @pytest.mark.parametrize("order", funnel.ORDERS)
@@ -143,3 +186,41 @@ def test_the_copy_may_be_deleted_and_a_damaged_one_is_made_again(make: Callable[
     shutil.rmtree(log.sorted_path)
     assert sorted_events(log.sorted_path) is None
     assert overview.figures(log, Period(datetime(2024, 1, 1), datetime(2025, 1, 1))).table["events"][0].as_py() == 261
+
+
+def test_copies_of_versions_that_are_gone_or_superseded_are_removed(make: Callable[[int], Log]) -> None:
+    log = make(8)
+    dataset = Dataset(log.path.parents[2])
+    copies = dataset.path / "sorted"
+    (copies / "v0009").mkdir()
+    (copies / ".v0007.left-over").mkdir()
+    publish_world(dataset.path.parents[1], random_events(np.random.default_rng(9), 20))
+    assert [path.name for path in copies.iterdir()] == ["v0001"]  # a page may still show the version before
+    assert sort(dataset)["removed"] == ["v0001"] and [path.name for path in copies.iterdir()] == ["v0002"]
+    assert sort(dataset)["removed"] == []
+
+
+def test_a_copy_of_an_earlier_format_is_made_again_and_knows_the_kinds(make: Callable[[int], Log]) -> None:
+    log = make(9)
+    assert log.sorted_path is not None
+    dataset = Dataset(log.path.parents[2])
+    screen = open_screen(Home(dataset.path.parents[1]), dataset.name)
+    told = behaviour.facts(screen)
+    record = read_manifest(log.sorted_path)
+    seal(log.sorted_path, {**{name: value for name, value in record.items() if name != "seal"}, "format": 1})
+    assert sorted_events(log.sorted_path) is None
+    plain = behaviour.facts(screen)
+    assert told.table.equals(plain.table) and told.sql == plain.sql and told.table.num_rows == len(set(KINDS))
+    sort_events(log.path, log.sorted_path)
+    assert sorted_events(log.sorted_path) is not None
+
+
+def test_questions_about_one_scope_share_what_was_found_and_no_other_does(make: Callable[[int], Log]) -> None:
+    log = make(10)
+    asked = Funnel((Step("view"), Step("cart")))
+    for scope in SCOPES.values():
+        of_scope = replace(asked, scope=scope)
+        same(log, lambda where, q=of_scope: funnel.times_to_convert(where, q))
+        same(log, lambda where, q=of_scope: funnel.members(where, q, 1))
+    early = replace(log, until=at(30))
+    same(early, lambda where: funnel.times_to_convert(where, asked))

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.artifacts import sha256_of, write_json
+from core.audiences.hidden import told_size
 from core.audiences.leaves import Scope
 from core.audiences.platforms import CONTACT_FIELDS, PLATFORMS, platform_rows
 from core.audiences.rules import Rule, Tables, rule_sql, scope_of
@@ -23,6 +24,7 @@ from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import RuleError, StorageError
 from core.messages import say
 from core.privacy import guard_cell, pseudonym
+from core.small_cells import Few
 from core.store import Connection, fetch, identifier
 
 FILES = ("csv", "parquet", "json")
@@ -50,6 +52,8 @@ class ExportOptions:
     """Of the country whose national phone numbers stand in the column; "" takes international ones alone."""
     least_users: int = 0
     """k-anonymity: a file of fewer users is refused, and a segment that fewer of its users share is left blank."""
+    small_cells: int = 0
+    """Smallest count that the manifest tells."""
 
 
 def export_audience(
@@ -91,11 +95,12 @@ def export_audience(
     listed = members(connection, tables, rule, cutoff=cutoff, holdout_share=chosen.holdout_share, holdout_salt=chosen.holdout_salt)
     scope = scope_of(connection, tables, cutoff)
     size = summarise(listed, consent_column(scope.attributes), chosen.value, chosen.calibration_error, chosen.holdout_share)
+    told = told_size(size, chosen.small_cells)
     kept = listed.filter(pc.and_(pc.invert(listed["holdout"]), listed["consents"])).select(["user_id", "propensity", "segment_id"])
     if kept.num_rows < chosen.least_users:
         raise RuleError(
             "The file would hold {users:,} users, fewer than the {least:,} that this shop lets out at once; widen the rule.",
-            users=kept.num_rows,
+            users=Few(chosen.small_cells) if 0 < kept.num_rows < chosen.small_cells else kept.num_rows,
             least=chosen.least_users,
         )
     rejected = None
@@ -111,9 +116,9 @@ def export_audience(
         guarded = _write(partial, written, chosen.format)
         manifest = {
             "rule": rule, "sentence": rule_sentence(rule, vocabulary), "sql": rule_sql(rule, scope), "cutoff": cutoff.isoformat(),
-            "runs": dict(chosen.run_ids), "size": as_record(size), "rows": written.num_rows, "columns": written.column_names,
+            "runs": dict(chosen.run_ids), "size": as_record(told), "rows": written.num_rows, "columns": written.column_names,
             "format": chosen.format, "ids": ids, "least_users": chosen.least_users,
-            "holdout": {"share": chosen.holdout_share, "salt": chosen.holdout_salt, "users": size.holdout_users},
+            "holdout": {"share": chosen.holdout_share, "salt": chosen.holdout_salt, "users": told.holdout_users},
             "guarded_cells": guarded, "file": path.name, "sha256": sha256_of(partial),
         }  # fmt: skip
         if rejected is not None:

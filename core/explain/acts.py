@@ -15,8 +15,9 @@ from core.explain.shapley import Bools, Floats, Indices, Shapley, shapley_values
 
 PLAYERS = 18
 """Most players: more could not be told apart on a screen."""
-ScoreHistories = Callable[[pa.Table, pa.Table], dict[str, float]]
-"""Log-odds by invented user: of events with `player`, and `chosen` (user_id, player)."""
+ScoreHistories = Callable[[pa.Table, pa.Table, list[str], Bools], Floats]
+"""Log-odds (C,) of invented users (C,): of events with `player`, `chosen` (user_id, player; nothing for a user without acts), and which of
+the held parts each of them has (C, H)."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,17 @@ def find_players(events: pa.Table, most: int = PLAYERS) -> list[Player]:
 
 
 def explain_acts(
-    score: ScoreHistories, nothing: float, events: pa.Table, players: list[Player], rng: np.random.Generator, pairs: int = 16
+    score: ScoreHistories, events: pa.Table, players: list[Player], rng: np.random.Generator, pairs: int = 16, held: int = 0
 ) -> Shapley:
-    """Share out the log-odds of one shopper among the players of her history.
+    """Share out the log-odds of one shopper among the players of her history, and what the model sees of her besides.
 
     Args:
-        score: Features and model.
-        nothing: Log-odds of a shopper of whom nothing is known: the base.
+        score: Features and model; the empty coalition, a shopper of whom nothing is known, is the base.
         events: The history.
         players: From find_players.
         rng: Source of chance.
         pairs: Antithetic pairs of permutations, where there are too many players for an exact answer.
+        held: Parts that are no acts (H); they play beside the players, as the last of the values.
     """
     numbers = np.empty(events.num_rows, dtype=np.int32)
     for player in players:
@@ -87,15 +88,14 @@ def explain_acts(
 
     def game(masks: Bools, _backgrounds: Indices) -> Floats:
         distinct, inverse = np.unique(masks, axis=0, return_inverse=True)
-        coalition, player = np.nonzero(distinct)
+        coalition, player = np.nonzero(distinct[:, : len(players)])
         names = [f"{number:06d}" for number in range(len(distinct))]
         chosen = pa.table(
             {"user_id": pa.array([names[c] for c in coalition.tolist()], pa.string()), "player": pa.array(player, pa.int32())}
         )
-        found = score(tagged, chosen) if len(coalition) else {}
-        return np.array([found.get(name, nothing) for name in names])[inverse.reshape(-1)]
+        return np.asarray(score(tagged, chosen, names, distinct[:, len(players) :])[inverse.reshape(-1)])
 
-    return shapley_values(game, len(players), rng, pairs=pairs)
+    return shapley_values(game, len(players) + held, rng, pairs=pairs)
 
 
 def _player(number: int, kind: str, rows: list[int], times: list[datetime], kinds: list[str]) -> Player:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from core.explain.shapley import Bools, Floats, Indices, Shapley, shapley_values
 
-Block = npt.NDArray[np.float32]
+Block = npt.NDArray[np.floating]
 WINDOW = re.compile(r"_(7d|14d|28d|56d|all)$")
+VALUE = re.compile(r" = .*$")
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ LogOdds = Callable[[Rows], Floats]
 
 
 def name_groups(columns: Sequence[str]) -> dict[str, list[int]]:
-    """Join columns that count the same in different windows: `carts_7d`, `carts_28d` → `carts`; others keep their name."""
+    """Join columns that count the same in different windows, `carts_7d`, `carts_28d` → `carts`, and values of one attribute,
+    `age = 35-44` and `age = 45-54` → `age`; others keep their name."""
     groups: dict[str, list[int]] = {}
     for place, column in enumerate(columns):
-        groups.setdefault(WINDOW.sub("", column), []).append(place)
+        groups.setdefault(VALUE.sub("", WINDOW.sub("", column)), []).append(place)
     return {(name if len(places) > 1 else columns[places[0]]): places for name, places in groups.items()}
 
 

@@ -75,7 +75,7 @@ def _event(row: dict[str, Any], number: int, cutoff: datetime) -> dict[str, Any]
     if kind not in EVENT_TYPES:
         raise RuleError("Row {row}: {name!r} is no event type; acts may be {known}.", row=number, name=kind, known=", ".join(EVENT_TYPES))
     when = _time(given, number, cutoff)
-    event: dict[str, Any] = {"user_id": "shopper", "event_type": kind, "event_time": when, "source_file": 0, "source_row": number}
+    event: dict[str, Any] = {"user_id": "", "event_type": kind, "event_time": when, "source_file": 0, "source_row": number}
     event |= {name: str(given[name]) for name in ("item_id", "session_id", "position", "query", "order_id") if name in given}
     return event | {name: _amount(given[name], name, number, place) for name, place in PLACES.items() if name in given}
 

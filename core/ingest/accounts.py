@@ -19,14 +19,13 @@ def count_events(connection: Connection) -> dict[str, Any]:
     row = connection.execute(
         """
         SELECT (SELECT sum(events) FROM final.user_totals), (SELECT count(*) FROM final.users),
-               (SELECT count(DISTINCT session_id) FROM final.sessions),
                (SELECT min(first_event) FROM final.user_totals), (SELECT max(last_event) FROM final.user_totals),
                sum(events) FILTER (in_catalogue), sum(events) FILTER (title IS NOT NULL OR category IS NOT NULL), sum(events)
         FROM (SELECT item_id, events FROM final.item_totals) JOIN final.items USING (item_id)
         """
     ).fetchone()
     assert row is not None
-    first, last = row[3], row[4]
+    first, last = row[2], row[3]
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
     return {
@@ -36,8 +35,8 @@ def count_events(connection: Connection) -> dict[str, Any]:
         "sessions": scalar(connection, "SELECT count(*) FROM final.sessions"),
         "first_event": first.isoformat(),
         "last_event": last.isoformat(),
-        "catalogue_share": _share(row[5], row[7]),
-        "described_share": _share(row[6], row[7]),
+        "catalogue_share": _share(row[4], row[6]),
+        "described_share": _share(row[5], row[6]),
         "event_types": dict(
             connection.execute(
                 "SELECT CAST(event_type AS VARCHAR), count(*) FROM final.events GROUP BY event_type ORDER BY event_type"

@@ -41,6 +41,8 @@ class Shape:
     zone: str
     columns: frozenset[str]
     """Canonical columns that the event files have."""
+    plain: frozenset[str] = frozenset()
+    """Columns of `raw` that hold values instead of text."""
     several: bool = False
     """One word may tell several acts (flags of acts side by side); then the table `more_words` (word, kind, last) has the others."""
     whole: frozenset[str] = frozenset()
@@ -93,6 +95,12 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
     whens = " ".join(f"WHEN $word_{i} THEN $kind_{i}" for i in range(len(words)))
     spoken, joined = (f"CASE raw.event_type {whens} END", "") if few else ("words.kind", " LEFT JOIN words ON words.word = raw.event_type")
     ids = {name: f"left(raw.{name}, -2)" if name in shape.whole else f"raw.{name}" for name in ("user_id", "item_id", "purchase_item_id")}
+    user = f"COALESCE({ids['user_id']}, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END)"
+    item = f"CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE {ids['item_id']} END"
+    # What is plain has users in `user_id` alone, and no second item in a row.
+    user, item = (f"raw.{name}" if name in shape.plain else text for name, text in (("user_id", user), ("item_id", item)))
+    casts = {name: f"parse_number({name})" for name in ("price", "quantity", "revenue")} | {"event_time": "parse_time(raw.event_time)"}
+    casts |= {name: f"raw.{name}" for name in shape.plain}
     currency = {"column": "upper(raw.currency)", "sign": SIGN}.get(shape.currency or "", "CAST(NULL AS VARCHAR)")
     connection.execute("CREATE TYPE event_type AS ENUM (SELECT unnest(enum_range(NULL::final.event_type)))")
     connection.execute("CREATE TYPE rule_id AS ENUM (SELECT unnest($rules))", {"rules": list(rules)})
@@ -102,15 +110,14 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
         f"""
         WITH typed AS (
             SELECT source_file, source_row,
-                   COALESCE({ids["user_id"]}, CASE WHEN NOT $null_user THEN 'session:' || raw.session_id END) AS user_id,
-                   CASE WHEN $wide AND raw.item_id IN ('0', '0.0') THEN NULL ELSE {ids["item_id"]} END AS item_id,
+                   {user} AS user_id, {item} AS item_id,
                    CASE WHEN raw.purchase_item_id IN ('0', '0.0') THEN NULL ELSE {ids["purchase_item_id"]} END AS purchase_item_id,
                    raw.event_type AS word, COALESCE($default_event, {spoken}, 'other') AS kind, kind AS said,
-                   parse_time(raw.event_time) AS event_time, session_id,
+                   {casts["event_time"]} AS event_time, session_id,
                    parse_dwell(dwell_seconds) AS dwell, dwell_seconds IS NOT NULL AS has_dwell, position,
-                   parse_number(quantity) AS quantity, quantity IS NOT NULL AS has_quantity,
-                   parse_number(price) AS price, price IS NOT NULL AS has_price,
-                   parse_number(revenue) AS revenue, revenue IS NOT NULL AS has_revenue,
+                   {casts["quantity"]} AS quantity, quantity IS NOT NULL AS has_quantity,
+                   {casts["price"]} AS price, price IS NOT NULL AS has_price,
+                   {casts["revenue"]} AS revenue, revenue IS NOT NULL AS has_revenue,
                    query, order_id, {currency} AS currency, {extras}
             FROM raw{joined}),
         judged AS (
@@ -169,7 +176,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
             **{
                 rule: rules[rule].on
                 for rule in (
-                    "null_user",
+                    *(() if "user_id" in shape.plain else ("null_user",)),
                     "time_out_of_range",
                     "null_item",
                     "bad_price",
@@ -188,7 +195,7 @@ def cast_rows(connection: Connection, shape: Shape, rules: dict[str, Setting], t
     connection.execute(
         """
         INSERT INTO fates SELECT rows.source_file, rows.source_row, 'quarantined', rule,
-            CASE rule WHEN 'bad_time' THEN COALESCE('time ' || raw.event_time || ' cannot be read', 'no time')
+            CASE rule WHEN 'bad_time' THEN COALESCE('time ' || CAST(raw.event_time AS VARCHAR) || ' cannot be read', 'no time')
                       WHEN 'time_out_of_range' THEN 'time ' || rows.event_time
                       WHEN 'null_user' THEN 'no user id' WHEN 'null_item' THEN 'no item id on a ' || kind
                       WHEN 'bad_price' THEN 'price or amount is no number' WHEN 'negative_price' THEN 'price ' || rows.price

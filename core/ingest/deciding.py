@@ -33,7 +33,7 @@ from core.store import scalar
 
 def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[TimeReading, cleaning.Shape, list[dict[str, Any]]]:
     """Decide how times, numbers and event words are read, and make the macros that read them."""
-    connection, warnings = work.connection, work.warnings
+    connection, warnings, plain = work.connection, work.warnings, work.plain
     time_format, unit = part.time_format, part.time_unit
     join_lines(work)
     fill_orders(work)
@@ -48,17 +48,18 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
         time_format = unit = None
     zone = part.time_zone or work.request.time_zone
     known = ((work.previous or {}).get("time_reading") or {}).get("kind")
-    reading = decide_time(connection, unit, time_format, part.date_order, known) if columns else TimeReading("iso")
+    is_plain = not columns or "event_time" in plain
+    reading = TimeReading("iso") if is_plain else decide_time(connection, unit, time_format, part.date_order, known)
     if reading.warning:
         warnings.append(reading.warning)
     make_time_macros(connection, reading, zone, time_format)
-    if columns and (others := count_other_times(connection, reading)):
+    if not is_plain and (others := count_other_times(connection, reading)):
         warnings.append(
             say("{n} times are written in another form than the rest; they are read as the only time that they can mean.", n=others)
             if others > 1
             else say("1 time is written in another form than the rest; it is read as the only time that it can mean.")
         )
-    decimal, note = decide_decimal(connection)
+    decimal, note = ("point", None) if plain & {"price", "quantity", "revenue"} else decide_decimal(connection)
     if note:
         warnings.append(note)
     make_number_macros(connection, decimal, part.dwell_unit or "s")
@@ -103,6 +104,7 @@ def decide_readings(work: Work, part: RoleMapping, columns: set[str]) -> tuple[T
         cancel_orders=cancels,
         zone=zone,
         columns=frozenset(columns),
+        plain=plain,
         several=several,
         whole=_whole_ids(work, part, columns),
         local_times=reading.kind not in ("epoch", "nanoseconds", "days", "month_days"),
@@ -211,7 +213,7 @@ def _mixed_currencies(work: Work, columns: set[str]) -> str | None:
     connection = work.connection
     if "currency" in columns:
         place, statement = "column", "SELECT upper(currency) AS c, count(*) AS n FROM raw WHERE currency IS NOT NULL GROUP BY c"
-    elif "price" in columns:
+    elif "price" in columns and "price" not in work.plain:
         if not connection.execute("SELECT 1 FROM raw WHERE price <= '%' OR price >= ':' OR right(price, 1) >= ':' LIMIT 1").fetchall():
             return None
         place, statement = "sign", f"SELECT {cleaning.SIGN} AS c, count(*) AS n FROM raw GROUP BY c HAVING c IS NOT NULL"  # noqa: S608 - our own expression

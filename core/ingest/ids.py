@@ -1,5 +1,11 @@
 """Ids that are numbers: `17850.0` where the shop wrote 17850, and ids that can be stored as whole numbers without a loss."""
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from core.store import Connection, identifier, scalar
 
 
@@ -38,3 +44,11 @@ def are_numbers(connection: Connection, table: str, column: str) -> bool:
     if others or not known:
         return False
     return not scalar(connection, f"SELECT count(*) FROM {source} WHERE {other}")  # noqa: S608 - names of our own
+
+
+def numbers_of(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], pa.Array | None]:
+    """Return a number for each id, equal for equal ids (N), and the ids by number, or None where the numbers are the ids themselves."""
+    if column.type == pa.int64():
+        return column.to_numpy(), None
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary

@@ -10,7 +10,7 @@ import duckdb
 
 from core.artifacts import read_json
 from core.errors import EmptyLogError, FileError, MappingError, StorageError
-from core.ingest import cleaning, merging, publishing
+from core.ingest import cleaning, merging, publishing, rollups
 from core.ingest.accounts import (
     columns_present,
     count_events,
@@ -23,7 +23,7 @@ from core.ingest.accounts import (
     warn_of_swaps,
 )
 from core.ingest.attributes import stage_catalogue, write_catalogue, write_merged, write_people, write_quarantine
-from core.ingest.casting import TimeReading
+from core.ingest.casting import UTC_NAMES, TimeReading, make_time_macros
 from core.ingest.deciding import decide_readings, judge_rows
 from core.ingest.facts import facts_mapping, write_facts
 from core.ingest.guessing import guess_logs, guess_mapping, joined_parts
@@ -31,6 +31,7 @@ from core.ingest.ids import are_numbers
 from core.ingest.mapping import Mapping, Role, RoleMapping
 from core.ingest.other_tables import set_other_tables_aside
 from core.ingest.personal import check_cover, make_pseudonyms, settle_cover, tell_personal
+from core.ingest.plain import plain_columns
 from core.ingest.preview import FilePreview
 from core.ingest.reading import inspect_files
 from core.ingest.report_words import quoted_rule
@@ -154,6 +155,8 @@ def _open(folder: Path, memory_limit: str) -> Connection:
     connection.execute("SET enable_progress_bar = true")  # without it nobody can ask how far a statement is
     connection.execute("SET enable_progress_bar_print = false")
     connection.execute("SET progress_bar_time = 0")
+    # As a join, a list of words is looked up for every value, also where an earlier condition spares it, and rows lose their order.
+    connection.execute("SET disabled_optimizers = 'in_clause'")
     connection.execute("ATTACH ? AS final", [str(folder / EVENTS_FILE)])
     connection.execute("USE final")
     connection.execute(TABLES_SQL)
@@ -172,11 +175,14 @@ def _build(
     before = work.previous or {}
     first = 1 + max((int(s["index"]) for s in before.get("sources", []) if s["role"] == "events"), default=-1)
     columns = {name for _, m in events for name in m.columns}
-    prepare_staging(connection, columns)
+    plain = plain_columns(work, events)
+    if plain:
+        make_time_macros(connection, TimeReading("iso"), UTC_NAMES[0], None)
+    prepare_staging(connection, columns, plain)
     for place, (preview, part) in enumerate(events):
         tick = ticker(progress, 0.05 + 0.4 * place / len(events), 0.4 / len(events), say("reading {file}", file=preview.name))
         tick(0.0)
-        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw_cells", tick, work.cover.columns))
+        work.sources.append(stage_file(connection, preview, part, "events", first + place, "raw_cells", tick, work.cover.columns, plain))
     if events and not sum(s.rows for s in work.sources):
         names = ", ".join(preview.name for preview, _ in events)
         raise EmptyLogError("{files} holds a header and no row; export the log again, with its events.", files=names)
@@ -199,7 +205,8 @@ def _build(
         keeps = "session_id" in before["columns_present"] and before.get("sessions_given", False)
         merging.join_previous(connection, keeps)
     quarantined, merged, counts = cleaning.count_fates(connection)
-    numbers = {name for name in columns & {"user_id", "item_id"} if are_numbers(connection, "rows", name)}
+    ids = columns & {"user_id", "item_id"}
+    numbers = {name for name in ids if name in work.plain or are_numbers(connection, "rows", name)}
     doubts = cleaning.count_doubts(connection, columns - numbers)
     if not scalar(connection, "SELECT count(*) FROM acts"):
         _refuse_empty(work, counts)
@@ -212,13 +219,15 @@ def _build(
     publishing.write_sessions(connection, part_of(writing, 2, 3))
     progress(0.8, say("writing catalogue and users"))
     listing = ticker(progress, 0.8, 0.1, say("writing catalogue and users"))
-    catalogue = write_catalogue(work, side, columns, part_of(listing, 0, 2))
-    people = write_people(work, side, columns, first, part_of(listing, 1, 2))
+    rollups.write_item_totals(connection, part_of(listing, 0, 4))
+    catalogue = write_catalogue(work, side, columns, part_of(listing, 1, 4))
+    rollups.write_user_totals(connection, part_of(listing, 2, 4))
+    people = write_people(work, side, columns, first, part_of(listing, 3, 4))
     write_facts(work, side)
     progress(0.9, say("keeping every rejected row"))
     write_quarantine(work)
     write_merged(work, repeats)
-    publishing.write_rollups(connection, ticker(progress, 0.9, 0.05, say("keeping every rejected row")))
+    rollups.write_daily(connection, ticker(progress, 0.9, 0.05, say("keeping every rejected row")))
     progress(0.95, say("counting"))
     broken = sum(s.account.broken for s in work.sources if s.role == "events")
     read = sum(s.rows for s in work.sources if s.role == "events")

@@ -56,7 +56,7 @@ def _find_repeats(connection: Connection) -> np.ndarray[tuple[int], np.dtype[np.
     for part in range(parts):
         hashes = connection.sql(
             "SELECT act FROM (SELECT hash(digest, event_time) AS act FROM rows WHERE rule IS NULL)"
-            " WHERE $parts = 1 OR act % $parts = $part",
+            " WHERE $parts = 1 OR act % CAST($parts AS UBIGINT) = $part",  # beside a signed number it would be taken in 128 bits
             params={"parts": parts, "part": part},
         ).fetchnumpy()["act"]
         hashes = np.sort(np.asarray(hashes, dtype=np.uint64))

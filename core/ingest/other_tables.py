@@ -38,7 +38,7 @@ def set_other_tables_aside(connection: Connection, sources: list[Source], covere
     connection.execute("CREATE TABLE strays (source_file INTEGER, source_row BIGINT, reason VARCHAR)")
     for source in sources:
         columns = {name: pieces[0] for name, pieces in source.mapping.columns.items() if len(pieces) == 1 and name not in covered}
-        if source.role != "events" or "event_time" not in source.mapping.columns or len(columns) < 2:
+        if source.role != "events" or "event_time" not in source.mapping.columns or len(columns) < 2 or "event_time" in source.plain:
             continue
         lines = _lines_without_time(connection, source.index, list(columns))
         began: int | None = None

@@ -94,6 +94,7 @@ def write_sessions(connection: Connection, tick: Tick) -> None:
     key = "session" if numbered else "session_id"
     value = "session" if numbered else session_name(numbered="session" in columns, given=True)
     name = session_name(numbered=numbered, given=False)
+    tie = "" if numbered else f", {name}"  # one user begins no two numbered sessions at once
     execute_watched(
         connection,
         f"""
@@ -103,7 +104,7 @@ def write_sessions(connection: Connection, tick: Tick) -> None:
                    count(*) FILTER (event_type = 'purchase') AS purchases,
                    CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
             FROM stored GROUP BY user_id, {value})
-        SELECT * FROM grouped ORDER BY started, CAST(user_id AS VARCHAR), {name}
+        SELECT * FROM grouped ORDER BY started, CAST(user_id AS VARCHAR){tie}
         """,  # noqa: S608 - fixed names only
         None,
         tick,
@@ -176,8 +177,7 @@ def write_items(connection: Connection, columns: set[str], *, own: bool, previou
                    any_value(since) FILTER (attribute = 'description') AS description_since,
                    any_value(value) FILTER (attribute = 'image') AS image, any_value(since) FILTER (attribute = 'image') AS image_since
             FROM best GROUP BY item_id),
-        firsts AS (SELECT item_id AS key, min(event_time) AS first_seen FROM ordered WHERE item_id IS NOT NULL GROUP BY item_id),
-        seen AS (SELECT CAST(key AS VARCHAR) AS item_id, first_seen FROM firsts),
+        seen AS (SELECT item_id, first_event AS first_seen FROM final.item_totals),
         ids AS (SELECT item_id FROM seen UNION SELECT item_id FROM listed)
         SELECT ids.item_id, ids.item_id IN (FROM listed) AS in_catalogue, seen.first_seen,
                title, nullif(title_since, TIMESTAMP '0001-01-01') AS title_since,
@@ -270,65 +270,12 @@ def write_users(
         connection,
         f"""
         CREATE TABLE final.users AS
-        WITH keys AS (SELECT DISTINCT user_id AS key FROM final.session_cells)
-        SELECT user_id{listed} FROM (SELECT CAST(key AS VARCHAR) AS user_id FROM keys){joins} ORDER BY user_id
+        SELECT user_id{listed} FROM (SELECT user_id FROM final.user_totals){joins} ORDER BY user_id
         """,  # noqa: S608 - fixed names and numbers only
         None,
         tick,
     )
     return counts
-
-
-def write_rollups(connection: Connection, tick: Tick) -> None:
-    """Make final.daily, final.user_totals and final.item_totals, which make screens instant."""
-    kind = connection.execute("SELECT typeof(item_id) FROM stored LIMIT 1").fetchall()[0][0]
-    execute_watched(
-        connection,
-        f"""
-        CREATE TABLE final.daily AS
-        SELECT CAST(event_time AS DATE) AS day, CAST(event_type AS final.event_type) AS event_type, category,
-               count(*) AS events, count(DISTINCT user_id) AS users,
-               CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue
-        FROM stored LEFT JOIN (
-            SELECT TRY_CAST(item_id AS {kind}) AS item_id, category FROM final.items WHERE category IS NOT NULL) USING (item_id)
-        GROUP BY ALL ORDER BY day, event_type, category
-        """,  # noqa: S608 - one of two fixed types
-        None,
-        part_of(tick, 0, 3),
-    )
-    execute_watched(
-        connection,
-        """
-        CREATE TABLE final.user_totals AS
-        WITH visits AS (
-            SELECT user_id AS key, CAST(sum(events) AS BIGINT) AS events, count(*) AS sessions, CAST(sum(purchases) AS BIGINT) AS purchases,
-                   CAST(sum(revenue) AS DECIMAL(18, 4)) AS revenue, min(started) AS first_event, max(ended) AS last_event
-            FROM final.session_cells GROUP BY user_id),
-        buyers AS (
-            SELECT user_id AS key, count(DISTINCT COALESCE(order_id, CAST(event_time AS VARCHAR))) AS orders
-            FROM stored WHERE event_type = 'purchase' GROUP BY user_id)
-        SELECT CAST(key AS VARCHAR) AS user_id, events, sessions, purchases, COALESCE(orders, 0) AS orders, revenue, first_event, last_event
-        FROM visits LEFT JOIN buyers USING (key) ORDER BY user_id
-        """,
-        None,
-        part_of(tick, 1, 3),
-    )
-    execute_watched(
-        connection,
-        """
-        CREATE TABLE final.item_totals AS
-        WITH totals AS (
-            SELECT item_id AS key, count(*) AS events, count(DISTINCT user_id) AS users,
-                   count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
-                   count(*) FILTER (event_type = 'purchase') AS purchases,
-                   CAST(sum(revenue) FILTER (event_type IN ('purchase', 'refund')) AS DECIMAL(18, 4)) AS revenue,
-                   min(event_time) AS first_event, max(event_time) AS last_event
-            FROM stored WHERE item_id IS NOT NULL GROUP BY item_id)
-        SELECT CAST(key AS VARCHAR) AS item_id, * EXCLUDE (key) FROM totals ORDER BY item_id
-        """,
-        None,
-        part_of(tick, 2, 3),
-    )
 
 
 def demographic_columns(columns: set[str]) -> list[str]:

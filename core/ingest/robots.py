@@ -74,8 +74,9 @@ def catch_robots(connection: Connection, limits: Mapping[str, float], tick: Tick
     )
     rows = connection.execute(
         """
-        SELECT user_id, count(*) AS n FROM fates JOIN rows USING (source_file, source_row) WHERE fates.rule = 'robots'
-        GROUP BY user_id ORDER BY n DESC, user_id LIMIT 50
+        SELECT CAST(user_id AS VARCHAR) AS "user", count(*) AS n
+        FROM fates JOIN rows USING (source_file, source_row) WHERE fates.rule = 'robots'
+        GROUP BY "user" ORDER BY n DESC, "user" LIMIT 50
         """
     ).fetchall()
     return [{"user_id": user_id, "rows": count} for user_id, count in rows]

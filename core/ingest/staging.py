@@ -1,6 +1,6 @@
-"""Bring files as text into one staging table whose columns are the canonical names; nothing is cast yet."""
+"""Bring files into one staging table whose columns are the canonical names: as text, or as values where no text is in doubt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -24,9 +24,13 @@ from core.schema import ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
 
 RAW_COLUMNS = (*EVENT_COLUMNS, *(a for a in ITEM_ATTRIBUTES if a != "price"), *DEMOGRAPHICS)
-"""All columns of the staging table `raw`, text; those that a log lacks are NULL."""
+"""All columns of the staging table `raw`, text unless they are plain; those that a log lacks are NULL."""
 
-_NULLS = "('', 'NULL', 'Null', 'null', 'NaN', 'nan', 'NAN', 'None', 'NA', 'N/A', 'n/a', '\\N', '<NA>', 'NaT')"
+NULL_WORDS = ("", "NULL", "Null", "null", "NaN", "nan", "NAN", "None", "NA", "N/A", "n/a", "\\N", "<NA>", "NaT")
+"""What stands for no value, beside `(not set)`; none is longer than four bytes."""
+_NULLS = "('" + "', '".join(NULL_WORDS) + "')"
+_PLAIN = {"BIGINT": "plain_id", "DECIMAL(18, 4)": "plain_number", "TIMESTAMP": "plain_time"}
+"""Macro for each type of a column that holds values."""
 _BLANKS = (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0xAD, *range(0x2000, 0x2010), 0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF)
 """Signs that nobody sees at the ends of a value, among them the byte order mark that joining two files leaves in the middle."""
 
@@ -43,6 +47,8 @@ class Source:
     rows: int
     """Data rows, good and broken."""
     account: Accounting
+    plain: frozenset[str] = frozenset()
+    """Columns that are staged as values, because each of their texts was proved to be read in one way alone."""
 
     def record(self) -> dict[str, Any]:
         """Return what the manifest says of the file."""
@@ -67,18 +73,29 @@ class Source:
         }
 
 
-def prepare_staging(connection: Connection, columns: set[str]) -> None:
-    """Make the empty view `raw` (events as text) over `raw_cells`, which holds the mapped columns, and `rejects` (broken lines)."""
-    given = [name for name in RAW_COLUMNS if name in columns]
-    if "order_number" in columns and "event_time" not in columns:
-        given.append("event_time")  # filled from order numbers
-    cells = "".join(f", {identifier(name)} VARCHAR" for name in given)
-    connection.execute(f"CREATE TABLE raw_cells (source_file INTEGER, source_row BIGINT{cells})")
-    create_view(connection, "raw", {name: "VARCHAR" for name in RAW_COLUMNS if name not in given})
+def prepare_staging(connection: Connection, columns: set[str], plain: Mapping[str, str]) -> None:
+    """Make the empty view `raw` (events as text) over `raw_cells`, which holds the mapped columns, and `rejects` (broken lines).
+
+    Args:
+        connection: The staging database.
+        columns: Canonical columns of the event files.
+        plain: Columns that are to hold values instead of text, with their types.
+    """
+    _make_raw(connection, columns, plain)
     connection.execute(
         "CREATE TABLE rejects (role VARCHAR, source_file INTEGER, source_row BIGINT, source_line BIGINT, reason VARCHAR, text VARCHAR)"
     )
     connection.execute(f"CREATE TEMP MACRO bared(x) AS trim(x, {' || '.join(f'chr({sign})' for sign in _BLANKS)})")
+
+
+def _make_raw(connection: Connection, columns: Collection[str], plain: Mapping[str, str]) -> None:
+    given = [name for name in RAW_COLUMNS if name in columns]
+    if "order_number" in columns and "event_time" not in columns:
+        given.append("event_time")  # filled from order numbers
+    cells = "".join(f", {identifier(name)} {plain.get(name, 'VARCHAR')}" for name in given)
+    connection.execute("DROP VIEW IF EXISTS raw")
+    connection.execute(f"CREATE OR REPLACE TABLE raw_cells (source_file INTEGER, source_row BIGINT{cells})")
+    create_view(connection, "raw", {name: "VARCHAR" for name in RAW_COLUMNS if name not in given})
 
 
 def _make_known(connection: Connection, *, edges: bool, formulas: bool) -> None:
@@ -94,6 +111,22 @@ def _make_known(connection: Connection, *, edges: bool, formulas: bool) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP MACRO known(x) AS CASE {few}{bare} ELSE x END")
 
 
+def _make_plain(connection: Connection) -> None:
+    """Define macros text → value that raise an error for a text which could be read in another way.
+
+    A whole number is spelled as DuckDB spells it. No text that DuckDB casts to a decimal holds a comma, or begins or ends with a
+    currency. A time begins with its year. Expects known() and parse_iso(), and a file without blanks at the ends of fields.
+    """
+    forms = {
+        "plain_id": "CASE WHEN CAST(TRY_CAST(x AS BIGINT) AS VARCHAR) = x THEN TRY_CAST(x AS BIGINT) END",
+        "plain_number": "TRY_CAST(x AS DECIMAL(18, 4))",
+        "plain_time": "CASE WHEN x >= '0' AND x < ':' AND substr(x, 5, 1) IN ('-', '/') THEN parse_iso(x) END",
+    }
+    doubt = "CASE WHEN known(x) IS NOT NULL THEN error('a text that is not plain') END"
+    for name, form in forms.items():
+        connection.execute(f"CREATE OR REPLACE TEMP MACRO {name}(x) AS COALESCE({form}, {doubt})")
+
+
 def stage_file(
     connection: Connection,
     preview: FilePreview,
@@ -103,6 +136,7 @@ def stage_file(
     table: str,
     tick: Tick,
     covered: frozenset[str] = frozenset(),
+    plain: Mapping[str, str] | None = None,
 ) -> Source:
     """Append one file's mapped columns to a staging table.
 
@@ -115,6 +149,7 @@ def stage_file(
         table: Table with source_file, source_row and the mapping's canonical columns.
         tick: Told the share of the file that was read.
         covered: Canonical columns that are stored as pseudonyms; the macro pseudonymised() must exist.
+        plain: Columns of `raw_cells` that hold values, with their types; it is made anew with texts when a row is in doubt.
 
     Raises:
         FileError: The file is damaged, or changed while it was read.
@@ -134,8 +169,9 @@ def stage_file(
             "user_id": f"COALESCE({user}, {device})",
             "anonymous_id": f"CASE WHEN {user} IS NULL AND {device} IS NOT NULL THEN '1' END",
         }
-    values = ", ".join(f"pseudonymised({value})" if name in covered else value for name, value in cells.items())
-    statement = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, {values} FROM "  # noqa: S608 - fixed names and numbers only
+    cells |= {name: f"pseudonymised({value})" for name, value in cells.items() if name in covered}
+    insert = f"INSERT INTO {identifier(table)} (source_file, source_row, {targets}) SELECT {index}, source_row, "
+    statement = f"{insert}{', '.join(cells.values())} FROM "
     try:
         found = measure(preview, part_of(tick, 0, 4))
         formulas = any(cell.startswith('="') for row in preview.sample for cell in row)
@@ -167,7 +203,17 @@ def stage_file(
             account.records = rows - account.broken
         else:
             rest: Tick = lambda share: tick(0.25 + 0.75 * share)  # noqa: E731 - a quarter was measuring
-            if found is None or not stage_directly(connection, preview, found, statement, wanted, table, account, rest):
+            read = False
+            if plain and found is not None and not found.edges:
+                _make_plain(connection)
+                values = cells | {name: f"{_PLAIN[kind]}(c{wanted.index(mapping.columns[name][0])})" for name, kind in plain.items()}
+                attempt = f"{insert}{', '.join(values.values())} FROM "
+                read = stage_directly(connection, preview, found, attempt, wanted, table, account, part_of(rest, 0, 2))
+                rest = part_of(rest, 1, 2)
+            if plain and not read:
+                plain = {}
+                _make_raw(connection, mapping.columns, plain)
+            if not read and (found is None or not stage_directly(connection, preview, found, statement, wanted, table, account, rest)):
                 _make_known(connection, edges=True, formulas=formulas)
                 _stage_text(connection, preview, wanted, account, statement, rest)
             rows = account.records + account.broken
@@ -190,7 +236,7 @@ def stage_file(
             "{file} has {rows} rows but {found} were read; export it again.", file=preview.name, rows=rows, found=found + account.broken
         )
     keep_rejects(connection, role, index, account)
-    return Source(index, role, given, mapping, rows, account)
+    return Source(index, role, given, mapping, rows, account, frozenset(plain or ()))
 
 
 def _put_folders(connection: Connection, preview: FilePreview) -> None:

@@ -54,6 +54,11 @@ class Work:
     cover: Cover = field(default_factory=Cover)
     """Columns that are stored as pseudonyms."""
 
+    @property
+    def plain(self) -> frozenset[str]:
+        """Columns of `raw` that hold values instead of text."""
+        return frozenset().union(*(source.plain for source in self.sources))
+
 
 def ticker(progress: Progress, start: float, width: float, message: Message) -> Callable[[float], None]:
     """Turn the share of one step into the share of the whole."""

@@ -13,8 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import RuleError
+from core.insights import compared
+from core.insights.chosen import chosen
 from core.insights.overview import Period
-from core.insights.scope import EVERYTHING, Scope, answer
+from core.insights.scope import EVERYTHING, Scope, answer, described
 from core.insights.statement import Answer
 from core.store import Log
 
@@ -24,7 +26,7 @@ WITH acts AS (
     SELECT user_id, event_time >= $since AS is_now, item_id, event_type, revenue
     FROM history WHERE event_time >= $before AND event_time < $until
 ), people AS (
-    SELECT is_now, user_id, bool_or(event_type = 'purchase') AS buys, sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue
+    SELECT is_now, user_id, bool_or(event_type = 'purchase') AS buys, sum(revenue) FILTER (event_type = 'purchase') AS revenue
     FROM acts GROUP BY is_now, user_id
 ), parts AS ("""
 _NEWNESS_SQL = """
@@ -45,7 +47,7 @@ _COUNTS_SQL = """)
 SELECT coalesce(t.part, '') AS part,
        count(*) FILTER (NOT p.is_now) AS users_before, count(*) FILTER (p.is_now) AS users,
        count(*) FILTER (NOT p.is_now AND p.buys) AS buyers_before, count(*) FILTER (p.is_now AND p.buys) AS buyers,
-       sum(p.revenue) FILTER (NOT p.is_now) AS revenue_before, sum(p.revenue) FILTER (p.is_now) AS revenue
+       (sum(p.revenue) FILTER (NOT p.is_now))::DOUBLE AS revenue_before, (sum(p.revenue) FILTER (p.is_now))::DOUBLE AS revenue
 FROM people p LEFT JOIN parts t USING (is_now, user_id) GROUP BY 1 ORDER BY users + users_before DESC, part
 """
 _SQL = {
@@ -69,6 +71,8 @@ class Change:
     revenue: float | None
     revenue_size: float
     """Change of revenue by the number of shoppers alone."""
+    effects: dict[str, float]
+    """mix, rate, revenue_mix, revenue_rate of all parts together, also of those whose own effect is not told."""
 
 
 def what_changed(
@@ -95,8 +99,26 @@ def what_changed(
         raise RuleError("{parts!r} cannot be compared here; choose from: {all}.", parts=parts, all=", ".join(PARTS))
     assert before.until == period.since
     values = {"before": before.since, "since": period.since, "until": period.until}
-    found = answer(log, _SQL[parts], values, scope, {"segments": segments} if segments is not None else None)
-    rows = found.table.to_pylist()
+    if (acts := chosen(log, scope)) is not None:
+        asked = compared.Asked(before.since, period.since, period.until, parts)
+        found = Answer(compared.parts(log, acts, asked, segments), described(_SQL[parts], values, scope))
+    else:
+        found = answer(log, _SQL[parts], values, scope, {"segments": segments} if segments is not None else None)
+    return decomposed(found)
+
+
+def decomposed(found: Answer, hidden_below: int = 0) -> Change | None:
+    """Decompose counts of parts: part, users_before, users, buyers_before, buyers, revenue_before, revenue.
+
+    Where a count is hidden, its part tells no effect, and half of `hidden_below` stands for it in those of all.
+
+    Returns:
+        None when nobody acted in one of the periods.
+    """
+    told = found.table.to_pylist()
+    counts = ("users_before", "users", "buyers_before", "buyers")
+    rows = [{**row, **{name: hidden_below // 2 if row[name] is None else row[name] for name in counts}} for row in told]
+    is_told = [all(row[name] is not None for name in counts) for row in told]
     then, now = (sum(row[name] for row in rows) for name in ("users_before", "users"))
     if not then or not now:
         return None
@@ -108,7 +130,8 @@ def what_changed(
     table = found.table
     more = {"mix": mix, "rate": rate, "revenue_mix": [size * x for x in per_mix], "revenue_rate": [size * x for x in per_rate]}
     for name, column in more.items():
-        table = table.append_column(name, pa.array(column, pa.float64()))
+        kept = [value if shown else None for value, shown in zip(column, is_told, strict=True)]
+        table = table.append_column(name, pa.array(kept, pa.float64()))
     return Change(
         answer=Answer(table, found.sql),
         conversion_before=sum(row["buyers_before"] for row in rows) / then,
@@ -116,6 +139,7 @@ def what_changed(
         revenue_before=spent_before if has_revenue else None,
         revenue=spent if has_revenue else None,
         revenue_size=(now - then) * (spent_before / then + spent / now) / 2,
+        effects={name: float(sum(column)) for name, column in more.items()},
     )
 
 

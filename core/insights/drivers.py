@@ -10,8 +10,10 @@ from math import exp, log, sqrt
 
 import pyarrow as pa
 
+from core.insights import lived
+from core.insights.chosen import chosen
 from core.insights.overview import last_instant
-from core.insights.scope import EVERYTHING, Scope, answer, rows_of
+from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
 from core.insights.statement import Answer
 from core.metrics import wilson
 from core.store import Log
@@ -66,7 +68,11 @@ def drivers(log_: Log, asked: Drivers) -> Answer:
     """
     end = asked.scope.until or last_instant(log_)
     values = {"outcome": asked.outcome, "early_days": asked.early_days, "later_days": asked.later_days, "end": end}
-    found = answer(log_, DRIVERS_SQL, values, asked.scope)
+    if (acts := chosen(log_, asked.scope)) is not None:
+        counts = lived.drivers(acts, asked.outcome, asked.early_days, asked.later_days, end)
+        found = Answer(counts, described(DRIVERS_SQL, values, asked.scope))
+    else:
+        found = answer(log_, DRIVERS_SQL, values, asked.scope)
     rows = [
         row for row in found.table.to_pylist() if min(row["did"], row["did_not"]) >= asked.least and row["did_does"] + row["did_not_does"]
     ]
@@ -76,8 +82,8 @@ def drivers(log_: Log, asked: Drivers) -> Answer:
         row["rate_low"], row["rate_high"] = wilson(row["did_does"], row["did"])
     rows.sort(key=lambda row: (-abs(log(row["odds_ratio"])), row["driver"]))
     names = ("rate", "rate_low", "rate_high", "other_rate", "odds_ratio", "low", "high")
-    counts = pa.Table.from_pylist([{name: row[name] for name in found.table.column_names} for row in rows], schema=found.table.schema)
-    return Answer(rows_of(counts, **{name: pa.array([row[name] for row in rows], pa.float64()) for name in names}), found.sql)
+    kept = pa.Table.from_pylist([{name: row[name] for name in found.table.column_names} for row in rows], schema=found.table.schema)
+    return Answer(rows_of(kept, **{name: pa.array([row[name] for row in rows], pa.float64()) for name in names}), found.sql)
 
 
 def odds_ratio(did_does: int, did: int, other_does: int, other: int) -> tuple[float, float, float]:

@@ -42,6 +42,13 @@ SELECT event_type, follows, count(*) AS acts, count(*) - count(seconds) AS witho
        quantile_cont(seconds, 0.75) AS three_quarters, quantile_cont(seconds, 0.9) AS nine_tenths
 FROM followed GROUP BY event_type, follows ORDER BY event_type, follows
 """
+POSITION_OF_PEOPLE_SQL = POSITION_SQL.replace("SELECT s.position, w", "SELECT s.user_id, s.position, w").replace(
+    "AS followed\nFROM",
+    "AS followed,\n       count(DISTINCT user_id) AS users, count(DISTINCT user_id) FILTER (follows) AS followed_users\nFROM",
+)
+DWELL_OF_PEOPLE_SQL = DWELL_SQL.replace("SELECT l.event_type", "SELECT l.user_id, l.event_type").replace(
+    "count(*) AS acts,", "count(*) AS acts, count(DISTINCT user_id) AS users,"
+)
 MOST_POSITIONS = 60
 
 
@@ -55,9 +62,13 @@ class Exposure:
     scope: Scope = field(default=EVERYTHING)
 
 
-def by_position(log: Log, asked: Exposure) -> Answer:
-    """One row per position, in its order, missing ones (NULL) last: acts, followed, rate, low, high; at most MOST_POSITIONS."""
-    found = answer(log, POSITION_SQL, {**_values(asked), "most": MOST_POSITIONS}, asked.scope)
+def by_position(log: Log, asked: Exposure, *, people: bool = False) -> Answer:
+    """One row per position, in its order, missing ones (NULL) last: acts, followed, rate, low, high; at most MOST_POSITIONS.
+
+    With `people` also users and followed_users, whose acts they are.
+    """
+    sql = POSITION_OF_PEOPLE_SQL if people else POSITION_SQL
+    found = answer(log, sql, {**_values(asked), "most": MOST_POSITIONS}, asked.scope)
     rows = found.table.to_pylist()
     limits = [wilson(row["followed"], row["acts"]) for row in rows]
     return Answer(
@@ -71,9 +82,12 @@ def by_position(log: Log, asked: Exposure) -> Answer:
     )
 
 
-def dwell(log: Log, asked: Exposure) -> Answer:
-    """Dwell of kinds that have one, by whether the outcome followed: acts, without (a dwell), and quantiles in seconds."""
-    return answer(log, DWELL_SQL, _values(asked), asked.scope)
+def dwell(log: Log, asked: Exposure, *, people: bool = False) -> Answer:
+    """Dwell of kinds that have one, by whether the outcome followed: acts, without (a dwell), and quantiles in seconds.
+
+    With `people` also users, whose acts they are.
+    """
+    return answer(log, DWELL_OF_PEOPLE_SQL if people else DWELL_SQL, _values(asked), asked.scope)
 
 
 def _values(asked: Exposure) -> dict[str, object]:

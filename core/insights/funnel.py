@@ -17,7 +17,7 @@ from core.errors import RuleError
 from core.insights.chosen import Chosen, chosen
 from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
 from core.insights.statement import Answer, ask
-from core.insights.walked import Asked, walk
+from core.insights.walked import Asked, Walks, walk
 from core.metrics import wilson
 from core.schema import EVENT_TYPES
 from core.store import Log, identifier
@@ -147,6 +147,20 @@ MEMBERS_SQL = """
 SELECT user_id FROM runs WHERE step = $step OR (step > $step AND NOT $stopped) ORDER BY user_id
 """
 _WALKED_SQL = ", counted AS (FROM walked)"
+WALKED_COUNTS_SQL = """, whole AS (
+    SELECT seconds FROM runs WHERE step = len($types::VARCHAR[])
+), furthest AS (
+    SELECT step, count(*) AS users FROM runs GROUP BY step
+)
+SELECT '' AS name, s.step::INTEGER AS step, (SELECT coalesce(sum(users), 0) FROM furthest f WHERE f.step >= s.step)::BIGINT AS users,
+       CASE WHEN s.step = len($types::VARCHAR[]) THEN (SELECT quantile_cont(seconds, 0.25) FROM whole) END AS seconds_quarter,
+       CASE WHEN s.step = len($types::VARCHAR[]) THEN (SELECT quantile_cont(seconds, 0.5) FROM whole) END AS seconds_median,
+       CASE WHEN s.step = len($types::VARCHAR[]) THEN (SELECT quantile_cont(seconds, 0.75) FROM whole) END AS seconds_three_quarters
+FROM steps s WHERE EXISTS (FROM runs) ORDER BY s.step
+"""
+"""Without a breakdown; no join of every shopper with every step."""
+MOST_WALKS = 4
+"""Funnels whose runs stay in memory, so that their counts, times and shoppers are one walk: about 20 bytes for each shopper who began."""
 _PARTS = {
     "": "SELECT user_id, '' AS name FROM runs",
     "category": """SELECT r.user_id, min(c.category) AS name
@@ -222,7 +236,8 @@ def count_steps(log: Log, funnel: Funnel, segments: pa.Table | None = None) -> A
     check(funnel)
     if (acts := chosen(log, funnel.scope)) is not None:
         shown = _shown(funnel, COUNTS_SQL.format(parts=_parts(funnel)))
-        found = _walked(log, acts, funnel, COUNTS_SQL.format(parts=_parts(funnel, walked=True)), shown, segments)
+        sql = COUNTS_SQL.format(parts=_parts(funnel, walked=True)) if funnel.breakdown else WALKED_COUNTS_SQL
+        found = _walked(log, acts, funnel, sql, shown, segments)
         return Answer(_with_rates(found.table, least=LEAST_SHOWN if funnel.breakdown else 1), found.sql)
     sql = _beginning(funnel) + COUNTS_SQL.format(parts=_parts(funnel))
     tables = {"segments": segments} if segments is not None and funnel.breakdown == "segment" else None
@@ -251,7 +266,9 @@ def members(log: Log, funnel: Funnel, step: int, *, stopped: bool = False) -> An
     check(funnel)
     asked = {"step": step, "stopped": stopped}
     if (acts := chosen(log, funnel.scope)) is not None:
-        return _walked(log, acts, funnel, MEMBERS_SQL, _shown(funnel, MEMBERS_SQL, **asked), by_id=True, **asked)
+        walks = _walks(log, acts, funnel)
+        numbers = walks.user[(walks.step == step) if stopped else (walks.step >= step)]
+        return Answer(pa.table({"user_id": acts.events.users().take(pa.array(numbers))}), _shown(funnel, MEMBERS_SQL, **asked))
     return answer(log, _beginning(funnel) + MEMBERS_SQL, {**_values(funnel), **asked}, funnel.scope)
 
 
@@ -262,21 +279,36 @@ def _parts(funnel: Funnel, *, walked: bool = False) -> str:
     return _PARTS.get(funnel.breakdown) or f"SELECT user_id, {identifier(funnel.breakdown)}::VARCHAR AS name FROM users"  # noqa: S608
 
 
-def _walked(
-    log: Log, acts: Chosen, funnel: Funnel, sql: str, shown: str, segments: pa.Table | None = None, *, by_id: bool = False, **more: object
-) -> Answer:
+def _walked(log: Log, acts: Chosen, funnel: Funnel, sql: str, shown: str, segments: pa.Table | None = None) -> Answer:
     """Run the end of the statement on runs that were found on the sorted copy; shoppers keep their numbers where nobody asks who."""
-    steps = tuple((step.event_type, step.category, step.brand) for step in funnel.steps)
-    values = _values(funnel)
+    walks = _walks(log, acts, funnel)
     with log.history() as connection:
-        walks = walk(connection, acts, Asked(steps, funnel.order, round(funnel.window / timedelta(microseconds=1)), funnel.excluded))
-        by_id = by_id or funnel.breakdown not in ("", "category")
-        connection.register("walked", walks.table(acts.events.users() if by_id else None))
+        connection.register("walked", walks.table(acts.events.users() if funnel.breakdown not in ("", "category") else None))
         connection.register("beginnings", walks.beginnings)
         if segments is not None:
             connection.register("segments", segments)
         beginning = _STEPS_SQL + _WALKED_SQL + _KEPT_SQL
-        return Answer(ask(connection, beginning + sql, {**values, **more}).table, shown)
+        return Answer(ask(connection, beginning + sql, _values(funnel)).table, shown)
+
+
+def _walks(log: Log, acts: Chosen, funnel: Funnel) -> Walks:
+    """The runs of a funnel on the sorted copy, kept for the next question about it unless it is about a list of shoppers."""
+    steps = tuple((step.event_type, step.category, step.brand) for step in funnel.steps)
+    window = round(funnel.window / timedelta(microseconds=1))
+    asked = Asked(steps, funnel.order, window, funnel.excluded, with_beginnings=funnel.breakdown == "category")
+    key = None if funnel.scope.members is not None else (log, acts.events.record["seal"], funnel.scope, asked)
+    if key is not None and (kept := _kept_walks.get(key)) is not None:
+        return kept
+    with log.history() as connection:
+        found = walk(connection, acts, asked)
+    if key is not None:
+        _kept_walks[key] = found
+        for oldest in list(_kept_walks)[:-MOST_WALKS]:
+            _kept_walks.pop(oldest, None)
+    return found
+
+
+_kept_walks: dict[tuple[Log, str, Scope, Asked], Walks] = {}
 
 
 def _shown(funnel: Funnel, sql: str, **more: object) -> str:

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from core import purchasing
 from core.errors import GateError
+from core.insights.bought import answer_of_purchases
 from core.insights.overview import last_instant
-from core.insights.scope import EVERYTHING, Scope, answer
+from core.insights.scope import EVERYTHING, Scope
 from core.insights.statement import Answer
 from core.store import Log
 
@@ -26,7 +27,7 @@ MONTH_DAYS = 30.0
 
 BUYERS_SQL = """
 WITH days AS (
-    SELECT user_id, (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, sum(revenue)::DOUBLE AS value
+    SELECT user_id, (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, sum(revenue) AS value
     FROM history WHERE event_type = 'purchase' GROUP BY user_id, day
 ), firsts AS (
     SELECT *, min(day) OVER (PARTITION BY user_id) AS first_day FROM days
@@ -133,7 +134,7 @@ def forecast(log: Log, asked: Lifetime) -> Forecast:
 def _buyers(log: Log, asked: Lifetime, last: datetime) -> Answer:
     """One row per buyer as of the day of `last`, inclusive; the last day itself is of the display zone."""
     local = last.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(asked.zone)).date()
-    return answer(log, BUYERS_SQL, {"zone": asked.zone, "last_day": local}, asked.scope)
+    return answer_of_purchases(log, BUYERS_SQL, {"zone": asked.zone, "last_day": local}, asked.scope)
 
 
 def _gate(x: Floats, recency: Floats, age: Floats, span: float) -> None:

@@ -1,12 +1,15 @@
 """Paths around an act, on the sorted copy of a log: the same rows as the statement gives (tests compare them on random logs)."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import Array, Chosen, changes, item_labels
+from core.insights.chosen import Array, Chosen, by_block, changes, item_labels, joined
 from core.insights.counted import session_starts
 from core.store import Connection
 
+Coded = Callable[[Array, Array], Array]
 SCHEMA = pa.schema([("step", pa.int32()), ("source", pa.string()), ("target", pa.string()), ("sessions", pa.int64())])
 
 
@@ -23,19 +26,30 @@ def links(
     gap_minutes: int,
 ) -> pa.Table:
     """The rows of `paths.links`; see `paths.Paths` for what is asked."""
-    user, kind = acts.column("user"), acts.column("kind")
-    goes = np.zeros(len(acts.events.users()), dtype=bool)
-    goes[user[kind == acts.code(anchor)]] = True
-    places = np.flatnonzero(goes[user])
+    names, code_of = _named(connection, acts, by_category=by_category)
+
+    def stepped(block: Chosen) -> list[Array]:
+        return _steps(block, code_of, len(names), anchor, forward=forward, depth=depth, collapse=collapse, gap_minutes=gap_minutes)
+
+    return _counted(joined(by_block(stepped, acts)), names, anchor, top)
+
+
+def _steps(
+    acts: Chosen, code_of: Coded, over: int, anchor: str, *, forward: bool, depth: int, collapse: bool, gap_minutes: int
+) -> list[Array]:
+    """The act of each step of the sessions with an anchor, `over` where the session ends and `over` + 1 where it is over already."""
+    user, kind, starts = acts.column("user"), acts.column("kind"), acts.starts()
+    is_anchor = kind == acts.code(anchor)
+    goes = np.logical_or.reduceat(is_anchor, starts[:-1]) if len(user) else is_anchor
+    places = np.flatnonzero(np.repeat(goes, np.diff(starts)))
     kind = kind[places]
-    starts = session_starts(user[places], acts.column("time")[places], gap_minutes)
-    names, code = _named(connection, acts, places, by_category=by_category)
-    kept = starts | changes(code) if collapse else np.ones(len(places), dtype=bool)
-    starts, kind, code = starts[kept], kind[kept], code[kept]
-    begin, here = _anchors(starts, kind == acts.code(anchor))
+    begins = session_starts(user[places], acts.column("time")[places], gap_minutes)
+    code = code_of(kind, acts.column("item")[places])
+    kept = begins | changes(code) if collapse else np.ones(len(places), dtype=bool)
+    begins, kind, code = begins[kept], kind[kept], code[kept]
+    begin, here = _anchors(begins, kind == acts.code(anchor))
     end = np.append(begin[1:], len(code))
     begin, end, here = begin[here >= 0], end[here >= 0], here[here >= 0]
-    over = len(names)  # the code of the end of a session, and after it that of a path that is over already
     steps = [np.zeros(len(here), dtype=np.int64)]
     for step in range(1, depth + 1):
         place = here + step if forward else here - step
@@ -44,7 +58,7 @@ def links(
         found = np.full(len(here), over + 1, dtype=np.int64)
         found[inside], found[is_end] = code[place[inside]], over
         steps.append(found)
-    return _counted(steps, names, anchor, top)
+    return steps
 
 
 def _anchors(starts: Array, is_anchor: Array) -> tuple[Array, Array]:
@@ -58,15 +72,14 @@ def _anchors(starts: Array, is_anchor: Array) -> tuple[Array, Array]:
     return begin, here
 
 
-def _named(connection: Connection, acts: Chosen, places: Array, *, by_category: bool) -> tuple[list[str], Array]:
-    """Names of acts, and the place of its name for each act."""
+def _named(connection: Connection, acts: Chosen, *, by_category: bool) -> tuple[list[str], Coded]:
+    """Names of acts, and what gives the place of its name for acts of kinds and items."""
     kinds = acts.events.kinds()
-    kind = acts.column("kind")[places].astype(np.int64)
     if not by_category:
-        return kinds, kind
+        return kinds, lambda kind, _item: kind.astype(np.int64)
     labels, of_items = item_labels(connection, acts, "category")
     names = [f"{name}{label}" for name in kinds for label in ["", *(f" · {label}" for label in labels)]]
-    return names, kind * (len(labels) + 1) + of_items[acts.column("item")[places]] + 1
+    return names, lambda kind, item: kind.astype(np.int64) * (len(labels) + 1) + of_items[item] + 1
 
 
 def _counted(steps: list[Array], names: list[str], anchor: str, top: int) -> pa.Table:

@@ -3,13 +3,17 @@
 An order is an order id of a shopper, or without one her purchases at one instant; its time is that of its first line.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from core.insights import bought
+from core.insights.bought import answer_of_purchases
+from core.insights.chosen import chosen
 from core.insights.overview import last_instant
-from core.insights.scope import EVERYTHING, Scope, answer, rows_of
-from core.insights.statement import Answer
+from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
+from core.insights.statement import Answer, ask
 from core.metrics import wilson
 from core.store import Log
 
@@ -23,7 +27,8 @@ _ORDERS_SQL = """
 WITH orders AS (
     SELECT user_id, min(event_time) AS order_time FROM history
     WHERE event_type = 'purchase' GROUP BY user_id, order_id, CASE WHEN order_id IS NULL THEN event_time END
-), placed AS (
+)"""
+_PLACED_SQL = """, placed AS (
     SELECT user_id, order_time, lag(order_time) OVER w AS before, row_number() OVER w AS number FROM orders
     WINDOW w AS (PARTITION BY user_id ORDER BY order_time)
 )"""
@@ -75,6 +80,33 @@ SELECT d.thing, d.with_thing, d.orders, a.orders AS thing_orders, b.orders AS wi
 FROM directed d JOIN things a ON a.thing = d.thing JOIN things b ON b.thing = d.with_thing CROSS JOIN total
 ORDER BY lift DESC, d.orders DESC, d.thing, d.with_thing
 """
+PAIRS_OF_PEOPLE_SQL = """
+WITH lines AS (
+    SELECT DISTINCT h.user_id, h.order_id, CASE WHEN h.order_id IS NULL THEN h.event_time END AS instant,
+           CASE $level WHEN 'category' THEN c.category ELSE h.item_id END AS thing
+    FROM history h LEFT JOIN catalogue c ON c.item_id = h.item_id WHERE h.event_type = 'purchase' AND h.item_id IS NOT NULL
+), named AS (
+    SELECT user_id, dense_rank() OVER (ORDER BY user_id, order_id, instant) AS basket, thing FROM lines WHERE thing IS NOT NULL
+), things AS (
+    SELECT thing, count(*) AS orders, count(DISTINCT user_id) AS users FROM named GROUP BY thing
+    ORDER BY orders DESC, thing LIMIT $most_things
+), kept AS (
+    SELECT n.user_id, n.basket, n.thing FROM named n SEMI JOIN things t ON t.thing = n.thing
+), pairs AS (
+    SELECT a.thing AS first_thing, b.thing AS second_thing, count(*) AS orders, count(DISTINCT a.user_id) AS users
+    FROM kept a JOIN kept b ON a.basket = b.basket AND a.thing < b.thing GROUP BY ALL HAVING count(*) >= $least
+), total AS (
+    SELECT count(DISTINCT basket) AS orders, count(DISTINCT user_id) AS users FROM named
+), directed AS (
+    SELECT first_thing AS thing, second_thing AS with_thing, orders, users FROM pairs
+    UNION ALL SELECT second_thing, first_thing, orders, users FROM pairs
+)
+SELECT d.thing, d.with_thing, d.orders, a.orders AS thing_orders, b.orders AS with_orders, total.orders AS all_orders,
+       d.orders / total.orders AS support, d.orders / a.orders AS confidence, d.orders * total.orders / (a.orders * b.orders) AS lift,
+       d.users, a.users AS thing_users, b.users AS with_users, total.users AS all_users
+FROM directed d JOIN things a ON a.thing = d.thing JOIN things b ON b.thing = d.with_thing CROSS JOIN total
+ORDER BY lift DESC, d.orders DESC, d.thing, d.with_thing
+"""
 
 
 @dataclass(frozen=True)
@@ -90,7 +122,7 @@ class Pairs:
 
 def gaps(log: Log, scope: Scope = EVERYTHING) -> Answer:
     """One row per bar of GAP_EDGES: bar, from_days, to_days (NULL at the end), gaps, users; and the quartiles of all gaps in days."""
-    return answer(log, _ORDERS_SQL + GAPS_SQL, {"edges": list(GAP_EDGES)}, scope)
+    return _of_orders(log, GAPS_SQL, {"edges": list(GAP_EDGES)}, scope)
 
 
 def repeat_rates(log: Log, follow_up_days: int = 90, zone: str = "UTC", scope: Scope = EVERYTHING) -> Answer:
@@ -99,7 +131,7 @@ def repeat_rates(log: Log, follow_up_days: int = 90, zone: str = "UTC", scope: S
     Only those who could be followed so long count: cohort, buyers, again, all_buyers (also those not followed), rate, low, high.
     """
     end = scope.until or last_instant(log)
-    found = answer(log, _ORDERS_SQL + REPEAT_SQL, {"follow_up": follow_up_days, "zone": zone, "end": end}, scope)
+    found = _of_orders(log, REPEAT_SQL, {"follow_up": follow_up_days, "zone": zone, "end": end}, scope)
     rows = found.table.to_pylist()
     limits = [wilson(row["again"], row["buyers"]) for row in rows]
     return Answer(
@@ -113,10 +145,23 @@ def repeat_rates(log: Log, follow_up_days: int = 90, zone: str = "UTC", scope: S
     )
 
 
-def bought_together(log: Log, asked: Pairs) -> Answer:
+def bought_together(log: Log, asked: Pairs, *, people: bool = False) -> Answer:
     """One row per ordered pair in at least `least` orders, highest lift first.
 
     thing, with_thing, orders (with both), thing_orders, with_orders, all_orders, support (both ÷ all), confidence (both ÷ those with
     `thing`), lift (confidence ÷ share of `with_thing` in all orders). Only the MOST_THINGS most bought things are paired.
+    With `people` also users, thing_users, with_users and all_users, whose orders they are.
     """
-    return answer(log, PAIRS_SQL, {"level": asked.level, "least": asked.least, "most_things": MOST_THINGS}, asked.scope)
+    sql = PAIRS_OF_PEOPLE_SQL if people else PAIRS_SQL
+    return answer_of_purchases(log, sql, {"level": asked.level, "least": asked.least, "most_things": MOST_THINGS}, asked.scope)
+
+
+def _of_orders(log: Log, sql: str, values: Mapping[str, object], scope: Scope) -> Answer:
+    """Ask of orders in their order; on the sorted copy they are found on it, under their shoppers' numbers."""
+    whole = _ORDERS_SQL + _PLACED_SQL + sql
+    if (acts := chosen(log, scope)) is None:
+        return answer(log, whole, values, scope)
+    with log.history() as connection:
+        connection.register("order_rows", bought.orders(acts))
+        found = ask(connection, f"WITH orders AS (FROM order_rows){_PLACED_SQL}{sql}", values)
+    return Answer(found.table, described(whole, values, scope))

@@ -108,6 +108,14 @@ WITH acts AS (
 SELECT isodow(local_time) AS weekday, hour(local_time) AS hour, count(*) AS events
 FROM acts GROUP BY ALL ORDER BY weekday, hour
 """
+HOURS_OF_PEOPLE_SQL = """
+WITH acts AS (
+    SELECT user_id, event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone AS local_time
+    FROM history WHERE event_time >= $since AND event_time < $until AND ($act = 'all' OR event_type::VARCHAR = $act)
+)
+SELECT isodow(local_time) AS weekday, hour(local_time) AS hour, count(*) AS events, count(DISTINCT user_id) AS users
+FROM acts GROUP BY ALL ORDER BY weekday, hour
+"""
 
 
 @dataclass(frozen=True)
@@ -182,8 +190,10 @@ def categories(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     return _finish(log, rows, _CATEGORIES_SQL, _shown(CATEGORIES_SQL, period, scope), period)
 
 
-def hours(log: Log, period: Period, act: str = "all", scope: Scope = EVERYTHING) -> Answer:
-    """Events by weekday (1 = Monday) and hour of the display zone; `act` is a kind of event or `all`."""
+def hours(log: Log, period: Period, act: str = "all", scope: Scope = EVERYTHING, *, people: bool = False) -> Answer:
+    """Events by weekday (1 = Monday) and hour of the display zone, with `people` also their users; `act` is a kind of event or `all`."""
+    if people:
+        return _answer(log, HOURS_OF_PEOPLE_SQL, period, scope, act=act)
     if (acts := chosen(log, scope)) is None:
         return _answer(log, HOURS_SQL, period, scope, act=act)
     return Answer(counted.hours(log, acts, period.since, period.until, period.zone, act), _shown(HOURS_SQL, period, scope, act=act))

@@ -57,6 +57,9 @@ WITH goers AS (
 SELECT step::INTEGER AS step, source, target, count(*) AS sessions
 FROM linked WHERE step > 0 GROUP BY step, source, target ORDER BY step, sessions DESC, source, target
 """
+LINKS_OF_PEOPLE_SQL = LINKS_SQL.replace("SELECT step, lag(act)", "SELECT user_id, step, lag(act)").replace(
+    "count(*) AS sessions", "count(*) AS sessions, count(DISTINCT user_id) AS users"
+)
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,17 @@ class Paths:
     scope: Scope = field(default=EVERYTHING)
 
 
-def links(log: Log, asked: Paths) -> Answer:
+def links(log: Log, asked: Paths, *, people: bool = False) -> Answer:
     """One row per step and pair of acts: step (from 1: how far the target is from the anchor), source, target, sessions.
+
+    With `people` also users, whose sessions they are.
 
     A path that ends has the target END; all links of step 1 together are the sessions with the anchor.
     """
     values: dict[str, object] = {name: getattr(asked, name) for name in ("anchor", "forward", "depth", "top", "by_category", "collapse")}
     values["gap_minutes"] = asked.gap_minutes
+    if people:
+        return answer(log, LINKS_OF_PEOPLE_SQL, values, asked.scope)
     if (acts := chosen(log, asked.scope)) is None:
         return answer(log, LINKS_SQL, values, asked.scope)
     with log.history() as connection:
@@ -96,11 +103,15 @@ def links(log: Log, asked: Paths) -> Answer:
 def step_matrix(table: pa.Table) -> pa.Table:
     """Shares of sessions by act and step from the rows of `links`: act, step, sessions, share; END holds all that have ended by then.
 
-    The shares of a step add up to 1.
+    The shares of a step add up to 1. Links whose sessions are hidden (NULL) count for nothing, and a cell of nothing else is NULL.
     """
     counts: dict[tuple[str, int], int] = {}
+    hidden: set[tuple[str, int]] = set()
     for row in table.to_pylist():
-        counts[row["target"], row["step"]] = counts.get((row["target"], row["step"]), 0) + row["sessions"]
+        cell = row["target"], row["step"]
+        counts[cell] = counts.get(cell, 0) + (row["sessions"] or 0)
+        if row["sessions"] is None:
+            hidden.add(cell)
     steps = sorted({step for _act, step in counts})
     everyone = sum(n for (_act, step), n in counts.items() if step == 1)
     sums: dict[str, int] = {}
@@ -110,10 +121,12 @@ def step_matrix(table: pa.Table) -> pa.Table:
     for step in steps:
         ended += counts.get((END, step), 0)
         counts[END, step] = ended
+        if (END, step - 1) in hidden:
+            hidden.add((END, step))
     for act in sorted(sums, key=lambda name: (name == END, name == OTHER, -sums[name], name)):
-        rows += [
-            {"act": act, "step": step, "sessions": counts.get((act, step), 0), "share": counts.get((act, step), 0) / everyone}
-            for step in steps
-        ]
+        for step in steps:
+            n = counts.get((act, step), 0)
+            told = None if (not n and (act, step) in hidden) or not everyone else n
+            rows.append({"act": act, "step": step, "sessions": told, "share": None if told is None else told / everyone})
     schema = pa.schema([("act", pa.string()), ("step", pa.int32()), ("sessions", pa.int64()), ("share", pa.float64())])
     return pa.Table.from_pylist(rows, schema=schema)

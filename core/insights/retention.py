@@ -6,13 +6,16 @@ after, `on_or_after` those who acted in it or later. A cell is `incomplete` when
 incomplete cells stay out of the mean, which weighs cohorts by their size.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from core.insights import returned
+from core.insights.chosen import chosen
 from core.insights.overview import last_instant
-from core.insights.scope import EVERYTHING, Scope, answer, rows_of
-from core.insights.statement import Answer
+from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
+from core.insights.statement import Answer, ask
 from core.metrics import wilson
 from core.store import Log
 
@@ -22,7 +25,7 @@ _LENGTHS = {"day": (1, 0), "week": (7, 0), "month": (0, 1)}
 ANY = "any"
 """Any kind of event."""
 
-RETENTION_SQL = """
+_COHORTS_SQL = """
 WITH acts AS (
     SELECT user_id, date_trunc($grain, CASE WHEN $zone = 'UTC' THEN event_time
                                             ELSE event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone END)::DATE AS period,
@@ -47,7 +50,8 @@ WITH acts AS (
 ), last_counts AS (
     SELECT cohort, number, count(*) AS users
     FROM (SELECT cohort, user_id, max(number) AS number FROM returned GROUP BY cohort, user_id) GROUP BY cohort, number
-), grid AS (
+)"""
+_GRID_SQL = """, grid AS (
     SELECT s.cohort, s.users, k.number, s.cohort + to_days(k.number * $days) + to_months(k.number * $months) AS begins,
            s.cohort + to_days((k.number + 1) * $days) + to_months((k.number + 1) * $months) AS ends
     FROM sizes s CROSS JOIN (SELECT unnest(range(0, $most + 1))::INTEGER AS number) k
@@ -64,7 +68,9 @@ SELECT NULL, number, sum(users)::BIGINT, sum(on_users)::BIGINT, sum(later_users)
 FROM cells WHERE NOT incomplete GROUP BY number
 ORDER BY cohort NULLS FIRST, number
 """
-REVENUE_SQL = """
+RETENTION_SQL = _COHORTS_SQL + _GRID_SQL
+_RETURNED_SQL = "WITH sizes AS (FROM size_rows), on_counts AS (FROM on_rows), last_counts AS (FROM last_rows)"
+_SPENT_SQL = """
 WITH bought AS (
     SELECT user_id, date_trunc($grain, event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS period, sum(revenue) AS revenue
     FROM history WHERE event_type = 'purchase' GROUP BY user_id, period
@@ -77,7 +83,8 @@ WITH bought AS (
     GROUP BY cohort
 ), spent AS (
     SELECT cohort, date_diff($grain, cohort, period) AS number, sum(revenue) AS revenue FROM placed GROUP BY cohort, number
-), grid AS (
+)"""
+_REVENUE_GRID_SQL = """, grid AS (
     SELECT s.cohort, s.users, k.number, s.cohort + to_days(k.number * $days) + to_months(k.number * $months) AS begins,
            s.cohort + to_days((k.number + 1) * $days) + to_months((k.number + 1) * $months) AS ends
     FROM sizes s CROSS JOIN (SELECT unnest(range(0, $most + 1))::INTEGER AS number) k
@@ -90,6 +97,8 @@ FROM grid g LEFT JOIN spent s ON s.cohort = g.cohort AND s.number = g.number
 WHERE g.begins < $end AT TIME ZONE 'UTC' AT TIME ZONE $zone
 ORDER BY g.cohort, g.number
 """
+REVENUE_SQL = _SPENT_SQL + _REVENUE_GRID_SQL
+_BOUGHT_SQL = "WITH sizes AS (FROM size_rows), spent AS (FROM spent_rows)"
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,11 @@ def retention(log: Log, asked: Retention) -> Answer:
     cohort, number (0 is the cohort's own period), users, on_users, later_users, incomplete, and the shares on and on_or_after with
     Wilson intervals, `…_low` and `…_high`.
     """
-    found = answer(log, RETENTION_SQL, _values(log, asked), replace(asked.scope, since=None, until=None))
+    values, scope = _values(log, asked), replace(asked.scope, since=None, until=None)
+    if (acts := chosen(log, scope)) is None:
+        found = answer(log, RETENTION_SQL, values, scope)
+    else:
+        found = _counted(log, RETENTION_SQL, _RETURNED_SQL + _GRID_SQL, returned.cohorts(log, acts, _asked(asked)), values, scope)
     columns: dict[str, list[float]] = {}
     for name, part in (("on", "on_users"), ("on_or_after", "later_users")):
         for row in found.table.to_pylist():
@@ -125,7 +138,23 @@ def retention(log: Log, asked: Retention) -> Answer:
 
 def cohort_revenue(log: Log, asked: Retention) -> Answer:
     """One row per cohort of first purchases and period after: users, revenue, revenue_so_far, per_buyer_so_far, incomplete."""
-    return answer(log, REVENUE_SQL, _values(log, asked), replace(asked.scope, since=None, until=None))
+    values, scope = _values(log, asked), replace(asked.scope, since=None, until=None)
+    if (acts := chosen(log, scope)) is None:
+        return answer(log, REVENUE_SQL, values, scope)
+    return _counted(log, REVENUE_SQL, _BOUGHT_SQL + _REVENUE_GRID_SQL, returned.spending(log, acts, _asked(asked)), values, scope)
+
+
+def _counted(log: Log, sql: str, end: str, tables: Mapping[str, pa.Table], values: Mapping[str, object], scope: Scope) -> Answer:
+    """Run the end of a statement on what was counted on the sorted copy."""
+    with log.history() as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        return Answer(ask(connection, end, values).table, described(sql, values, scope))
+
+
+def _asked(asked: Retention) -> returned.Asked:
+    grain, scope = asked.grain if asked.grain in GRAINS else "week", asked.scope
+    return returned.Asked(asked.start_act, asked.return_act, grain, asked.recurring, asked.zone, asked.most, scope.since, scope.until)
 
 
 def _values(log: Log, asked: Retention) -> dict[str, object]:

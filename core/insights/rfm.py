@@ -8,31 +8,39 @@ without revenue), half points count down on the grid. Groups and stages are thos
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from core.insights import lived
+from core.insights.bought import buyers
+from core.insights.chosen import chosen
 from core.insights.overview import last_instant
-from core.insights.scope import EVERYTHING, Scope, answer
-from core.insights.statement import Answer
+from core.insights.scope import EVERYTHING, Scope, answer, described
+from core.insights.statement import Answer, ask
 from core.store import Log
 
 FREQUENCIES = ("orders", "days")
 BACK_DAYS = 28
 """Moves between stages are told over so many days."""
 
-_SCORED_SQL = """
+_BUYERS_SQL = """
 WITH buyers AS (
     SELECT user_id, (epoch_us($end::TIMESTAMP) - epoch_us(max(event_time))) // 86400000000 AS recency_days,
            CASE $frequency WHEN 'days' THEN count(DISTINCT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE)
                            ELSE count(DISTINCT coalesce('id ' || order_id, event_time::VARCHAR)) END AS frequency,
-           coalesce(sum(revenue), 0)::DOUBLE AS money
+           coalesce(sum(revenue), 0) AS paid, paid::DOUBLE AS money
     FROM history WHERE event_type = 'purchase' GROUP BY user_id
-), cuts AS (
+)"""
+_BOUGHT_SQL = "WITH buyers AS (SELECT *, paid::DOUBLE AS money FROM buyer_rows)"
+_SCORED_SQL = """, cuts AS (
     SELECT quantile_cont(-recency_days, [0.2, 0.4, 0.6, 0.8]) AS recency_cuts,
            quantile_cont(frequency, [0.2, 0.4, 0.6, 0.8]) AS frequency_cuts,
            quantile_cont(money, [0.2, 0.4, 0.6, 0.8]) AS money_cuts, bool_or(money <> 0) AS has_money
     FROM buyers
 ), scored AS (
-    SELECT b.*, 1 + len(list_filter(recency_cuts, lambda cut: -b.recency_days > cut)) AS r,
-           1 + len(list_filter(frequency_cuts, lambda cut: b.frequency > cut)) AS f,
-           CASE WHEN has_money THEN 1 + len(list_filter(money_cuts, lambda cut: b.money > cut)) END AS m
+    SELECT b.*, 1 + (-b.recency_days > recency_cuts[1])::INTEGER + (-b.recency_days > recency_cuts[2])::INTEGER
+               + (-b.recency_days > recency_cuts[3])::INTEGER + (-b.recency_days > recency_cuts[4])::INTEGER AS r,
+           1 + (b.frequency > frequency_cuts[1])::INTEGER + (b.frequency > frequency_cuts[2])::INTEGER
+               + (b.frequency > frequency_cuts[3])::INTEGER + (b.frequency > frequency_cuts[4])::INTEGER AS f,
+           CASE WHEN has_money THEN 1 + (b.money > money_cuts[1])::INTEGER + (b.money > money_cuts[2])::INTEGER
+               + (b.money > money_cuts[3])::INTEGER + (b.money > money_cuts[4])::INTEGER END AS m
     FROM buyers b CROSS JOIN cuts
 ), placed AS (
     SELECT *, (f + coalesce(m, f)) // 2 AS worth,
@@ -44,7 +52,7 @@ WITH buyers AS (
 )"""
 GRID_SQL = """
 SELECT rfm_group, r::INTEGER AS r, worth::INTEGER AS worth, count(*) AS users, count(*) / (SELECT count(*) FROM placed) AS share,
-       sum(frequency)::BIGINT AS frequency, sum(money) AS money, median(recency_days)::DOUBLE AS recency_days
+       sum(frequency)::BIGINT AS frequency, sum(paid)::DOUBLE AS money, median(recency_days)::DOUBLE AS recency_days
 FROM placed GROUP BY GROUPING SETS ((rfm_group), (rfm_group, r, worth))
 ORDER BY r NULLS FIRST, worth, users DESC, rfm_group
 """
@@ -101,23 +109,40 @@ class Rfm:
 
 def rfm_grid(log: Log, asked: Rfm) -> Answer:
     """One row per group, r and worth NULL, then one per cell of the grid: users, share, frequency, money, recency_days (median)."""
-    return answer(log, _SCORED_SQL + GRID_SQL, _values(log, asked), asked.scope)
+    return _scored(log, asked, GRID_SQL)
 
 
 def rfm_cuts(log: Log, asked: Rfm) -> Answer:
     """One row per score, best first: the smallest and largest value of each measure that has it, NULL where none has, and buyers."""
-    return answer(log, _SCORED_SQL + CUTS_SQL, _values(log, asked), asked.scope)
+    return _scored(log, asked, CUTS_SQL)
 
 
 def rfm_members(log: Log, asked: Rfm, rfm_group: str) -> Answer:
     """The buyers of a group: user_id, the three scores and the three values."""
-    return answer(log, _SCORED_SQL + MEMBERS_SQL, {**_values(log, asked), "rfm_group": rfm_group}, asked.scope)
+    return _scored(log, asked, MEMBERS_SQL, rfm_group=rfm_group)
+
+
+def _scored(log: Log, asked: Rfm, sql: str, **more: object) -> Answer:
+    """Ask of the scored buyers; on the sorted copy they are counted on it, under their numbers."""
+    values = {**_values(log, asked), **more}
+    whole = _BUYERS_SQL + _SCORED_SQL + sql
+    if (acts := chosen(log, asked.scope)) is None:
+        return answer(log, whole, values, asked.scope)
+    with log.history() as connection:
+        connection.register("buyer_rows", buyers(log, acts, asked.scope.until or last_instant(log), asked.frequency, asked.zone))
+        table = ask(connection, _BOUGHT_SQL + _SCORED_SQL + sql, values).table
+    if "user_id" in table.column_names:
+        table = table.set_column(0, "user_id", acts.events.users().take(table["user_id"]))
+    return Answer(table, described(whole, values, asked.scope))
 
 
 def stage_moves(log: Log, scope: Scope = EVERYTHING, back_days: int = BACK_DAYS) -> Answer:
     """Shoppers by stage `back_days` before the cutoff (`unseen`: no act yet) and now: before, now, users."""
     end = scope.until or last_instant(log)
-    return answer(log, STAGES_SQL, {"end": end, "earlier": end - timedelta(days=back_days)}, scope)
+    values = {"end": end, "earlier": end - timedelta(days=back_days)}
+    if (acts := chosen(log, scope)) is None:
+        return answer(log, STAGES_SQL, values, scope)
+    return Answer(lived.stage_moves(acts, end, values["earlier"]), described(STAGES_SQL, values, scope))
 
 
 def _values(log: Log, asked: Rfm) -> dict[str, object]:

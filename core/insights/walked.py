@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import Array, Chosen, changes, item_labels
+from core.insights.chosen import Array, Chosen, by_block, changes, item_labels, joined
 from core.store import Connection
+
+Labels = dict[str, tuple[dict[str, int], Array]]
+"""Places of the labels of a column of the catalogue, and the place of the label of each item."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Asked:
     window: int
     """Microseconds."""
     excluded: tuple[str, ...]
+    with_beginnings: bool = False
+    """Whether the acts that may have begun the counted runs are asked for."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,27 @@ def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
         acts: The acts of the scope.
         asked: The funnel.
     """
-    user, time = acts.column("user"), acts.column("time")
-    matched = _matched(connection, acts, asked)
-    n = len(acts.events.users())
-    best = _Best(np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64))
+    labels: Labels = {}
+    for column, place in (("category", 1), ("brand", 2)):
+        if any(step[place] is not None for step in asked.steps):
+            names, of_items = item_labels(connection, acts, column)
+            labels[column] = ({name: code for code, name in enumerate(names)}, of_items)
+    columns = joined(by_block(lambda block: _walked(block, labels, asked), acts))
+    user, step, anchor, reached, item, beginner = columns
+    return Walks(user, step, anchor, reached, pa.table({"item_id": acts.events.items().take(pa.array(item)), "user": beginner}))
+
+
+def _walked(acts: Chosen, labels: Labels, asked: Asked) -> tuple[Array, ...]:
+    """Shopper, step, anchor, reached of those who began; item and shopper of the acts that may have begun the counted runs."""
+    number, time = acts.column("user"), acts.column("time")
+    base = number[0] if len(number) else 0
+    user = number - base
+    matched = _matched(acts, labels, asked)
+    n = int(user[-1]) + 1 if len(user) else 0
+    best = _Best(np.zeros(n, np.uint8), np.zeros(n, np.int64), np.zeros(n, np.int64))
     begun = matched[0] if asked.order != "any" else _together(matched, len(user))
-    best.take(1, user[begun], time[begun], time[begun])
+    first = begun[changes(user[begun])]
+    best.take(1, user[first], time[first], time[first])
     match asked.order:
         case "strict":
             _strict(best, user, time, matched, asked.window)
@@ -89,22 +109,18 @@ def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
     kept = best.step > 0
     if asked.excluded:
         kept &= ~_removed(best, acts, user, time, asked)
-    users = np.flatnonzero(kept)
-    at_anchor = begun[(time[begun] == best.anchor[user[begun]]) & kept[user[begun]]]
+    users = np.flatnonzero(kept).astype(np.int32)
+    at_anchor = begun[:0]
+    if asked.with_beginnings:
+        at_anchor = begun[(time[begun] == best.anchor[user[begun]]) & kept[user[begun]]]
     item = acts.column("item")[at_anchor]
     known = item >= 0
-    beginnings = pa.table({"item_id": acts.events.items().take(pa.array(item[known])), "user": pa.array(user[at_anchor][known])})
-    return Walks(users, best.step[users], best.anchor[users], best.reached[users], beginnings)
+    return users + base, best.step[users], best.anchor[users], best.reached[users], item[known], number[at_anchor][known]
 
 
-def _matched(connection: Connection, acts: Chosen, asked: Asked) -> list[Array]:
+def _matched(acts: Chosen, labels: Labels, asked: Asked) -> list[Array]:
     """Places of the acts of each step, in order."""
     kind = acts.column("kind")
-    labels: dict[str, tuple[dict[str, int], Array]] = {}
-    for column, place in (("category", 1), ("brand", 2)):
-        if any(step[place] is not None for step in asked.steps):
-            names, of_items = item_labels(connection, acts, column)
-            labels[column] = ({name: code for code, name in enumerate(names)}, of_items)
     found = []
     for name, *wanted in asked.steps:
         places = np.flatnonzero(kind == acts.code(name))
@@ -118,15 +134,16 @@ def _matched(connection: Connection, acts: Chosen, asked: Asked) -> list[Array]:
 
 def _ordered(best: _Best, user: Array, time: Array, instant: Array, matched: list[Array], window: int) -> None:
     """Each step from the act of the step before that is nearest in time: that one was reached from the latest beginning."""
-    before, anchor = matched[0], time[matched[0]]
+    before, anchor = matched[0], None
     for step, places in enumerate(matched[1:], start=2):
         nearest = np.searchsorted(instant[before], instant[places], side="left") - 1  # strictly earlier
         is_new = nearest >= 0
         places, nearest = places[is_new], nearest[is_new]
         if not len(places):
             return
-        reached = (user[before[nearest]] == user[places]) & (time[places] <= anchor[nearest] + window)
-        before, anchor = places[reached], anchor[nearest[reached]]
+        begun = time[before[nearest]] if anchor is None else anchor[nearest]
+        reached = (user[before[nearest]] == user[places]) & (time[places] <= begun + window)
+        before, anchor = places[reached], begun[reached]
         best.take(step, user[before], anchor, time[before])
 
 
@@ -148,29 +165,26 @@ def _any(best: _Best, user: Array, time: Array, matched: list[Array], window: in
     """The most different steps within a window, begun as early as possible; the last of their first acts ends it."""
     bits = np.zeros(len(best.step), dtype=np.uint8)
     for step, places in enumerate(matched):
-        bits[user[places]] |= np.uint8(1 << step)
+        bits[user[places[changes(user[places])]]] |= np.uint8(1 << step)
     goes = bits & (bits - np.uint8(1)) != 0  # more than one kind of step
     steps = [places[goes[user[places]]] for places in matched]
     acts = _together(steps, len(user))
+    acts = acts[changes(user[acts], time[acts])]  # acts of one instant see the same window: the first stands for them
     if not len(acts):
         return
-    acts = acts[changes(user[acts], time[acts])]  # acts of one instant see the same window: the first stands for them
-    far = np.zeros(len(acts), dtype=np.int64)
-    last = time[acts].copy()
+    since, who = time[acts], user[acts]
+    far, last = np.zeros(len(acts), dtype=np.uint8), since.copy()
     for places in steps:
-        if len(places):
-            marked = np.zeros(len(user), dtype=np.int32)
-            marked[places] = 1
-            ahead = (np.cumsum(marked, dtype=np.int32) - marked)[acts]  # places before an act: a search for each takes longer
-            held = ahead < len(places)
-            following = places[np.minimum(ahead, len(places) - 1)]
-            held &= (user[following] == user[acts]) & (time[following] <= time[acts] + window)
-            far += held
-            last = np.where(held, np.maximum(last, time[following]), last)
-    first = changes(user[acts])
-    furthest = np.maximum.reduceat(far, np.flatnonzero(first))[np.cumsum(first) - 1]
+        following = np.repeat(places, np.diff(places, prepend=-1))  # the next act of the step, from each act on up to the last one
+        some = int(np.searchsorted(acts, len(following)))
+        at = following[acts[:some]]
+        held = (user[at] == who[:some]) & (time[at] - since[:some] <= window)
+        far[:some] += held
+        np.maximum(last[:some], np.where(held, time[at], last[:some]), out=last[:some])
+    first = changes(who)
+    furthest = np.repeat(np.maximum.reduceat(far, np.flatnonzero(first)), np.diff(np.flatnonzero(first), append=len(who)))
     kept = (far == furthest) & (far > 1)
-    best.take(far[kept], user[acts[kept]], time[acts[kept]], last[kept])
+    best.take(far[kept], who[kept], since[kept], last[kept])
 
 
 def _together(steps: list[Array], n: int) -> Array:

@@ -45,7 +45,7 @@ def ask(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Result:
-    """Write a file of shoppers to be answered for: the least sure by the answers so far, spread over different shoppers.
+    """Write a file of shoppers to be answered for: chosen by what the answers so far foretell (`choose_questions`).
 
     Columns user_id, answer (empty), chance (empty before a model stands). Shoppers with an answer are not asked for again.
 

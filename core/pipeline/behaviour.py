@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import members
-from core.errors import NotFoundError
+from core.errors import GateError, NotFoundError
 from core.insights import changes as changing
 from core.insights import drivers as driving
 from core.insights import exposure, lifetime, orders, overview, retention, rfm
@@ -26,9 +26,12 @@ from core.insights.paths import Paths
 from core.insights.retention import Retention
 from core.insights.rfm import Rfm
 from core.insights.scope import Scope
-from core.insights.statement import Answer, ask
+from core.insights.statement import Answer, ask, fill
 from core.pipeline import outcomes, screens
+from core.pipeline.cells import told, told_change, told_forecast, told_list
 from core.pipeline.screens import Screen
+from core.small_cells import marked
+from core.store import FACTS_SQL, sorted_events
 
 __all__ = [
     "Change",
@@ -46,11 +49,12 @@ __all__ = [
     "Step",
 ]
 
-FACTS_SQL = """
-SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(item_id) AS with_item, count(position) AS with_position,
-       count(dwell_seconds) AS with_dwell, count(revenue) AS with_revenue, count(DISTINCT event_time::DATE) AS days
-FROM history GROUP BY event_type ORDER BY events DESC, event_type
-"""
+FACTS = pa.schema(
+    [
+        ("event_type", pa.string()),
+        *((name, pa.int64()) for name in ("events", "with_item", "with_position", "with_dwell", "with_revenue", "days")),
+    ]
+)
 BRANDS_SQL = """
 SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
 GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
@@ -110,8 +114,11 @@ def scope(screen: Screen, filters: Filters) -> Scope:
 
 def facts(screen: Screen) -> Answer:
     """One row per kind of event: events, with_item, with_position, with_dwell, with_revenue, days."""
+    sql = FACTS_SQL.format(table="history")
+    if (copy := sorted_events(screen.log.sorted_path)) is not None:
+        return Answer(pa.Table.from_pylist(copy.facts(), schema=FACTS), fill(sql, {}))
     with screen.log.history() as connection:
-        return ask(connection, FACTS_SQL, {})
+        return ask(connection, sql, {})
 
 
 def brand_names(screen: Screen) -> list[str]:
@@ -129,33 +136,33 @@ def titles(screen: Screen, item_ids: list[str]) -> dict[str, str]:
 
 def figures(screen: Screen, filters: Filters, period: Period) -> Answer:
     """See `core.insights.overview.figures`."""
-    return overview.figures(screen.log, period, scope(screen, filters))
+    return told(screen, "figures", overview.figures(screen.log, period, scope(screen, filters)))
 
 
 def trend(screen: Screen, filters: Filters, period: Period, grain: str) -> Answer:
     """See `core.insights.overview.trend`."""
-    return overview.trend(screen.log, period, grain, scope(screen, filters))
+    return told(screen, "trend", overview.trend(screen.log, period, grain, scope(screen, filters)))
 
 
 def event_mix(screen: Screen, filters: Filters, period: Period) -> Answer:
     """See `core.insights.overview.event_mix`."""
-    return overview.event_mix(screen.log, period, scope(screen, filters))
+    return told(screen, "event_mix", overview.event_mix(screen.log, period, scope(screen, filters)))
 
 
 def categories(screen: Screen, filters: Filters, period: Period) -> Answer:
     """See `core.insights.overview.categories`."""
-    return overview.categories(screen.log, period, scope(screen, filters))
+    return told(screen, "categories", overview.categories(screen.log, period, scope(screen, filters)))
 
 
 def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:
     """See `core.insights.overview.hours`."""
-    return overview.hours(screen.log, period, act, scope(screen, filters))
+    return told(screen, "hours", overview.hours(screen.log, period, act, scope(screen, filters), people=screen.small_cells > 0))
 
 
 def what_changed(screen: Screen, filters: Filters, before: Period, period: Period, parts: str) -> Change | None:
     """See `core.insights.changes.what_changed`."""
     known = segments(screen) if parts == "segment" else None
-    return changing.what_changed(screen.log, before, period, parts, scope(screen, filters), known)
+    return told_change(screen, changing.what_changed(screen.log, before, period, parts, scope(screen, filters), known))
 
 
 def segments(screen: Screen) -> pa.Table | None:
@@ -165,92 +172,100 @@ def segments(screen: Screen) -> pa.Table | None:
 
 def funnel(screen: Screen, filters: Filters, asked: Funnel) -> Answer:
     """See `core.insights.funnel.count_steps`."""
-    return funnels.count_steps(screen.log, _within(screen, filters, asked), segments(screen) if asked.breakdown == "segment" else None)
+    parts = segments(screen) if asked.breakdown == "segment" else None
+    return told(screen, "funnel", funnels.count_steps(screen.log, _within(screen, filters, asked), parts))
 
 
 def funnel_times(screen: Screen, filters: Filters, asked: Funnel) -> Answer:
     """See `core.insights.funnel.times_to_convert`."""
-    return funnels.times_to_convert(screen.log, _within(screen, filters, asked))
+    return told(screen, "funnel_times", funnels.times_to_convert(screen.log, _within(screen, filters, asked)))
 
 
 def funnel_members(screen: Screen, filters: Filters, asked: Funnel, step: int, stopped: bool) -> Answer:
-    """See `core.insights.funnel.members`."""
-    return funnels.members(screen.log, _within(screen, filters, asked), step, stopped=stopped)
+    """See `core.insights.funnel.members`; raises GateError when small cells are hidden and these are fewer."""
+    return told_list(screen, funnels.members(screen.log, _within(screen, filters, asked), step, stopped=stopped))
 
 
 def retained(screen: Screen, filters: Filters, asked: Retention) -> Answer:
     """See `core.insights.retention.retention`."""
-    return retention.retention(screen.log, _within(screen, filters, asked))
+    return told(screen, "retained", retention.retention(screen.log, _within(screen, filters, asked)))
 
 
 def cohort_revenue(screen: Screen, filters: Filters, asked: Retention) -> Answer:
     """See `core.insights.retention.cohort_revenue`."""
-    return retention.cohort_revenue(screen.log, _within(screen, filters, asked))
+    return told(screen, "cohort_revenue", retention.cohort_revenue(screen.log, _within(screen, filters, asked)))
 
 
 def rfm_grid(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
     """See `core.insights.rfm.rfm_grid`."""
-    return rfm.rfm_grid(screen.log, _within(screen, filters, asked))
+    return told(screen, "rfm_grid", rfm.rfm_grid(screen.log, _within(screen, filters, asked)))
 
 
 def rfm_cuts(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
     """See `core.insights.rfm.rfm_cuts`."""
-    return rfm.rfm_cuts(screen.log, _within(screen, filters, asked))
+    return told(screen, "rfm_cuts", rfm.rfm_cuts(screen.log, _within(screen, filters, asked)))
 
 
 def rfm_members(screen: Screen, filters: Filters, asked: Rfm, group: str) -> Answer:
-    """See `core.insights.rfm.rfm_members`."""
-    return rfm.rfm_members(screen.log, _within(screen, filters, asked), group)
+    """See `core.insights.rfm.rfm_members`; raises GateError when small cells are hidden and these are fewer."""
+    return told_list(screen, rfm.rfm_members(screen.log, _within(screen, filters, asked), group))
 
 
 def stage_moves(screen: Screen, filters: Filters, back_days: int) -> Answer:
     """See `core.insights.rfm.stage_moves`."""
-    return rfm.stage_moves(screen.log, scope(screen, filters), back_days)
+    return told(screen, "stage_moves", rfm.stage_moves(screen.log, scope(screen, filters), back_days))
 
 
 def forecast(screen: Screen, filters: Filters, asked: Lifetime) -> Forecast:
     """See `core.insights.lifetime.forecast`."""
-    return lifetime.forecast(screen.log, _within(screen, filters, asked))
+    try:
+        return told_forecast(screen, lifetime.forecast(screen.log, _within(screen, filters, asked)))
+    except GateError as error:
+        if screen.small_cells:  # the reason names how many buyers there are
+            raise GateError("Too few buyers, too short a time or too few orders for expected purchases.") from error
+        raise
 
 
 def paths(screen: Screen, filters: Filters, asked: Paths) -> Answer:
     """See `core.insights.paths.links`."""
-    return walking.links(screen.log, _within(screen, filters, asked))
+    return told(screen, "paths", walking.links(screen.log, _within(screen, filters, asked), people=screen.small_cells > 0))
 
 
 def step_matrix(screen: Screen, filters: Filters, asked: Paths) -> pa.Table:
     """See `core.insights.paths.step_matrix`."""
-    return walking.step_matrix(paths(screen, filters, asked).table)
+    return marked(walking.step_matrix(paths(screen, filters, asked).table), ("sessions",), screen.small_cells)
 
 
 def order_gaps(screen: Screen, filters: Filters) -> Answer:
     """See `core.insights.orders.gaps`."""
-    return orders.gaps(screen.log, scope(screen, filters))
+    return told(screen, "order_gaps", orders.gaps(screen.log, scope(screen, filters)))
 
 
 def repeat_rates(screen: Screen, filters: Filters, follow_up_days: int) -> Answer:
     """See `core.insights.orders.repeat_rates`."""
-    return orders.repeat_rates(screen.log, follow_up_days, screen.zone, scope(screen, filters))
+    return told(screen, "repeat_rates", orders.repeat_rates(screen.log, follow_up_days, screen.zone, scope(screen, filters)))
 
 
 def bought_together(screen: Screen, filters: Filters, asked: Pairs) -> Answer:
     """See `core.insights.orders.bought_together`."""
-    return orders.bought_together(screen.log, _within(screen, filters, asked))
+    return told(
+        screen, "bought_together", orders.bought_together(screen.log, _within(screen, filters, asked), people=screen.small_cells > 0)
+    )
 
 
 def by_position(screen: Screen, filters: Filters, asked: Exposure) -> Answer:
     """See `core.insights.exposure.by_position`."""
-    return exposure.by_position(screen.log, _within(screen, filters, asked))
+    return told(screen, "by_position", exposure.by_position(screen.log, _within(screen, filters, asked), people=screen.small_cells > 0))
 
 
 def dwell(screen: Screen, filters: Filters, asked: Exposure) -> Answer:
     """See `core.insights.exposure.dwell`."""
-    return exposure.dwell(screen.log, _within(screen, filters, asked))
+    return told(screen, "dwell", exposure.dwell(screen.log, _within(screen, filters, asked), people=screen.small_cells > 0))
 
 
 def drivers(screen: Screen, filters: Filters, asked: Drivers) -> Answer:
     """See `core.insights.drivers.drivers`."""
-    return driving.drivers(screen.log, _within(screen, filters, asked))
+    return told(screen, "drivers", driving.drivers(screen.log, _within(screen, filters, asked)))
 
 
 def save_members(screen: Screen, name: str, user_ids: list[str]) -> None:

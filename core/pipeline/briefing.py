@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from core.errors import FileError, NotFoundError, RuleError, StorageError
 from core.messages import Message, say
 from core.pipeline import cards, screens
+from core.pipeline.cells import enough
 from core.pipeline.reporting import facts_of
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait, portrait
@@ -54,10 +55,12 @@ def brief(screen: Screen, user_ids: Sequence[str]) -> Report:
 
     Raises:
         RuleError: None is named, or more than MOST.
+        GateError: Small cells are hidden and fewer are named.
         NotFoundError: One of them is not in the log.
     """
     if not 0 < len(user_ids) <= MOST:
         raise RuleError("A brief is for 1 to {most} shoppers at once; {n} are named.", most=MOST, n=len(user_ids))
+    enough(screen, len(user_ids))
     with screen.log.history():  # held open, the file is set up once and not for each question of each shopper
         shares = cards.shares(screen)
         made = tuple(_section(screen, place, user_id, shares) for place, user_id in enumerate(user_ids))

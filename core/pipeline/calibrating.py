@@ -5,13 +5,21 @@ import pandas as pd
 
 from core.metrics import calibration_by_group
 from core.pipeline import screens
+from core.pipeline.map_cells import told_frame
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
+from core.small_cells import Cells, Rate
 from core.store import fetch
 
 FEWEST = 20
 """Shoppers below which a group is not shown: it would be about persons, and say nothing of the model."""
 MOST_GROUPS = 30
+GROUPS = Cells(
+    labels=("group", "left_out"),
+    people=("users", "happened"),
+    typical={"expected": "happened", "mean_propensity": "users", "gap": "happened"},
+    rates={"rate": Rate("happened", "users", "low", "high")},
+)
 SEGMENT, UNKNOWN = "segment", "unknown"
 
 
@@ -48,4 +56,4 @@ def calibration_by(screen: Screen, by: str) -> pd.DataFrame:
     found = pd.DataFrame(calibration_by_group(test["label"].to_numpy(), test["propensity"].to_numpy(), np.asarray(groups, dtype=object)))
     shown = found[found["users"] >= FEWEST].reset_index(drop=True)
     shown["left_out"] = int(found["users"].sum() - shown["users"].sum())
-    return shown
+    return told_frame(screen, GROUPS, shown)

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from core.pipeline import screens
+from core.pipeline.map_cells import BALANCE, FLOWS, told_frame
 from core.pipeline.screens import Screen
 
 MOVED_FAR = 0.95
@@ -46,7 +47,8 @@ def segment_changes(screen: Screen) -> pd.DataFrame | None:
         "now": went_to.groupby("to_segment").size(),
     }
     found = pd.DataFrame(columns).fillna(0).astype(int).rename_axis("segment_id").reset_index()
-    return found.assign(is_there=found["now"] > 0).sort_values(["now", "segment_id"], ascending=[False, True], ignore_index=True)
+    found = found.assign(is_there=found["now"] > 0).sort_values(["now", "segment_id"], ascending=[False, True], ignore_index=True)
+    return told_frame(screen, BALANCE, found)
 
 
 def flows(screen: Screen) -> pd.DataFrame:
@@ -57,7 +59,8 @@ def flows(screen: Screen) -> pd.DataFrame:
     rows = table.to_pandas()
     moved = rows[rows["move"] == "moved"].astype({"from_segment": int, "to_segment": int})
     found: pd.DataFrame = moved.groupby(["from_segment", "to_segment"], as_index=False).agg(shoppers=("user_id", "size"))
-    return found.sort_values(["shoppers", "from_segment", "to_segment"], ascending=[False, True, True], ignore_index=True)
+    found = found.sort_values(["shoppers", "from_segment", "to_segment"], ascending=[False, True, True], ignore_index=True)
+    return told_frame(screen, FLOWS, found)
 
 
 def drift_figures(screen: Screen) -> dict[str, Any] | None:

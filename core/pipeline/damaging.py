@@ -96,7 +96,7 @@ def measure_robustness(home: Home, dataset: Dataset, *, run_id: str | None = Non
 
 def _refuse(kept: "KeptModel", record: dict[str, Any], run: str) -> None:
     unread = [name for name in kept.blocks() if name.endswith(" profile") and name != "text profile"]
-    if unread or record["config"].get("attributes"):
+    if unread or kept.reads_acts or record["config"].get("attributes"):
         raise GateError(
             "The chances of run {run} look at more than counts and texts, which cannot be made anew from a damaged log. "
             "Train chances with blocks counts,text and without attributes.",

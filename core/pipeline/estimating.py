@@ -49,7 +49,7 @@ class Estimate:
 _SECONDS: Mapping[str, Callable[[Size], float]] = {
     "profiles": lambda size: 4 + 5e-6 * size.events + size.tokens / 8_000,
     "atlas": lambda size: 8 + 2e-6 * size.events + 2e-3 * size.users,
-    "recommendations": lambda size: 40 + 4e-5 * size.events + 1e-3 * size.items,
+    "recommendations": lambda size: 40 + 4e-5 * size.events + 1e-3 * size.items + 3e-3 * size.users,
     # the last term is the chance by category, learned from at most a million pairs of a hundred categories at four cutoffs
     "propensity": lambda size: 40 + 1.2e-5 * size.events + 5e-3 * size.users + 2e-4 * min(1e6, 400 * size.users),
 }

@@ -10,7 +10,7 @@ from core.artifacts import read_table, write_table
 from core.errors import GateError
 from core.explain.everyone import PSI_SHIFTED, feature_drift, partial_dependence, permutation_importance, told_apart
 from core.explain.fairness import FIELDS, compare_groups
-from core.explain.named import Rows, name_groups
+from core.explain.named import Block, Rows, name_groups
 from core.explain.shapley import Floats
 from core.features import FEATURES
 from core.messages import Message, say
@@ -50,6 +50,7 @@ def explain_all(
         StorageError: It keeps no model.
         NotFoundError: There is no such run.
     """
+    from core.predictor.history_networks import HISTORY
     from core.predictor.keeping import JUDGED, load_model
 
     began, folder = Began.now(), dataset.run_path("propensity", run_id)
@@ -65,7 +66,12 @@ def explain_all(
     log = dataset.log(_time(record["cutoff"]), record["inputs"]["version"])
     asked = record["config"]
     horizon = timedelta(hours=asked["horizon_hours"])
-    chosen = PredictOptions(look_back_days=asked.get("look_back_days"), attributes=bool(asked.get("attributes")), seed=asked["seed"])
+    chosen = PredictOptions(
+        look_back_days=asked.get("look_back_days"),
+        attributes=bool(asked.get("attributes")),
+        seed=asked["seed"],
+        models=tuple(asked.get("models") or ()) if kept.reads_acts else (),
+    )
     known = Known(home, dataset, log, horizon, chosen, ProfileOptions.of(asked), silent)
     rng = np.random.default_rng(seed)
     progress(0.05, say("reading features as of the cutoffs"))
@@ -76,13 +82,18 @@ def explain_all(
     assert truth["user_id"].to_pylist() == test.user_ids, "the test window is another"
     labels, chances = (truth[name].to_numpy().astype(np.float64) for name in ("label", "propensity"))
     drawn = _drawn(len(labels), rng)
-    rows, some = Rows(test.values[drawn], {n: b[drawn] for n, b in test.learned().items()}), labels[drawn]
+    blocks: dict[str, Block] = {name: block[drawn] for name, block in test.learned().items()}
+    if kept.reads_acts:  # a block that says whose acts they are, so that they can be shuffled like any other
+        blocks[HISTORY] = drawn[:, None].astype(np.float64)
+    rows, some = Rows(test.values[drawn], blocks), labels[drawn]
 
     def chance(those: Rows) -> Floats:
         from core.predictor.matrix import Matrix
 
-        further = {name.removesuffix(" profile"): block for name, block in those.blocks.items() if name != "text profile"}
-        return kept.propensities(Matrix([""] * len(those.values), kept.columns, those.values, those.blocks.get("text profile"), further))
+        further = {name.removesuffix(" profile"): b for name, b in those.blocks.items() if name not in ("text profile", HISTORY)}
+        acts = test.acts.rows(those.blocks[HISTORY][:, 0].astype(np.int64)) if test.acts is not None and HISTORY in those.blocks else None
+        people = [""] * len(those.values)
+        return kept.propensities(Matrix(people, kept.columns, those.values, those.blocks.get("text profile"), further, acts))
 
     progress(0.3, say("shuffling one feature after the other"))
     importance = permutation_importance(chance, kept.columns, rows, some, rng)

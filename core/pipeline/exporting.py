@@ -1,5 +1,6 @@
 """Every table of a dataset as a file of its own, for people's own tools."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ from core.artifacts import read_table, sha256_of, write_json
 from core.errors import FileError, NotFoundError, StorageError
 from core.ingest.scratch import scratch_below
 from core.messages import Message, say
+from core.pipeline.cells import hidden_below
 from core.pipeline.exporting_profiles import export_profiles
-from core.pipeline.offering import allowed, in_force
+from core.pipeline.offering import allowed_table, barred_now
+from core.pipeline.run_cells import told_run_table
 from core.pipeline.screens import open_screen
+from core.pipeline.shoppers import segments, subsegments, trait_table
 from core.pipeline.writing import BATCH_ROWS, write_batches
 from core.schema import Progress, silent
+from core.small_cells import marked, worded
 from core.store import EVENTS_FILE, Dataset, Home, reading
 
 EVENT_TABLES = {
@@ -27,6 +32,8 @@ EVENT_TABLES = {
     " LEFT JOIN (SELECT user_id, session_id, count(DISTINCT item_id) AS items FROM events GROUP BY ALL) AS touched"
     " USING (user_id, session_id) ORDER BY session_id, user_id",
 }
+COUNTED = ("size", "buyers", "orders")
+"""Columns of the tables of segments that count people or what they do."""
 NOT_ALWAYS = ("merged", "item_facts")
 """Not in versions that were ingested before merged rows were kept, or without a file of facts."""
 RUN_TABLES = {
@@ -47,7 +54,13 @@ RUN_TABLES = {
 }
 
 
-def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progress: Progress = silent) -> dict[str, Any]:
+LISTS = ("recommendations", "recommendation_two_lists")
+"""Tables that the rules in force hold for."""
+
+
+def export_tables(
+    dataset: Dataset, folder: Path, form: str = "parquet", progress: Progress = silent, small_cells: int = 0
+) -> dict[str, Any]:
     """Write the current version's tables and the current runs' tables into a folder.
 
     Streams, so memory does not grow with the log. Each file is written beside its place and renamed. CSV has a byte order
@@ -58,6 +71,8 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
         folder: Made when missing.
         form: `parquet` or `csv`.
         progress: Told after each table.
+        small_cells: Counts of fewer people are hidden in the tables that count people; those with a row for each shopper, act or item
+            are the log itself and stay whole.
 
     Returns:
         {"files": {table: {"rows", "bytes", "sha256"}}, "warnings": [what is not there yet]}; profiles are in both of their forms,
@@ -95,8 +110,11 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
                     warnings.append(say("{table} is not there: the current {kind} run did not make it.", table=name, kind=kind))
                     continue
                 table = read_table(path)
-                if name == "recommendations":
+                if name in LISTS:
                     table = lists_in_force(dataset, table)
+                if small_cells:
+                    table = _told(dataset, name, table, small_cells)
+                    table = table if form == "parquet" else worded(table)
                 rows = write_batches(target, form, table.schema, iter(table.to_batches(BATCH_ROWS)))
             written[name] = {"rows": rows, "bytes": target.stat().st_size, "sha256": sha256_of(target)}
         try:
@@ -106,18 +124,33 @@ def export_tables(dataset: Dataset, folder: Path, form: str = "parquet", progres
             profiles = {}
             warnings.append(say("{table} is not there: the dataset has no {kind} yet.", table="profiles", kind="profiles"))
         written |= profiles
-        write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written})
+        told = {"small_cells": small_cells} if small_cells else {}
+        write_json(folder / "export.json", {"dataset": dataset.name, "current": dataset.current(), "files": written, **told})
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another folder.", path=folder, error=error) from error
+    if small_cells:
+        warnings.append(hidden_below(small_cells))
+        warnings.append(say("Tables with a row for each shopper, act or item are the log itself: whoever has them can count exactly."))
     return {"files": written, "warnings": warnings}
+
+
+def _told(dataset: Dataset, name: str, table: pa.Table, k: int) -> pa.Table:
+    """A table of counts as it may be shown; segments and traits as the map shows them."""
+    screen = replace(open_screen(Home(dataset.path.parents[1]), dataset.name), small_cells=k)
+    fine = name.startswith("subsegment")
+    if name in ("segment_table", "subsegment_table"):
+        shown = subsegments(screen) if fine else segments(screen)
+        return marked(pa.Table.from_pandas(shown[table.column_names], preserve_index=False), COUNTED, k)
+    if name in ("segment_traits", "subsegment_traits"):
+        return trait_table(screen, fine)[0]
+    kind, file = RUN_TABLES[name]
+    return told_run_table(kind, file.removesuffix(".parquet"), table, k)
 
 
 def lists_in_force(dataset: Dataset, table: pa.Table) -> pa.Table:
     """Return lists without what the rules in force bar for everyone."""
-    screen = open_screen(Home(dataset.path.parents[1]), dataset.name)
-    if in_force(screen) is None:
-        return table
-    return pa.Table.from_pandas(allowed(screen, table.to_pandas()), schema=table.schema, preserve_index=False)
+    barred = barred_now(open_screen(Home(dataset.path.parents[1]), dataset.name))
+    return allowed_table(table, barred) if barred else table
 
 
 def events_parquet(dataset: Dataset, version: str) -> bytes:

@@ -1,5 +1,6 @@
 """Questions of the Behaviour and Overview pages from the command line: the same rows and the same statements."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -13,9 +14,11 @@ from core.insights.statement import Answer
 from core.messages import say
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Drivers, Exposure, Filters, Funnel, Lifetime, Pairs, Paths, Retention, Rfm, Step
+from core.pipeline.cells import hidden_below
 from core.pipeline.screens import Screen
 from core.pipeline.telling import Result
 from core.pipeline.writing import write_rows
+from core.small_cells import hidden_cells, worded
 from core.store import Dataset, Home
 from core.windows import parse_time
 
@@ -23,7 +26,7 @@ Options = Mapping[str, Any]
 
 
 def insight(home: Home, dataset: Dataset, question: str, options: Options, out: Path | None = None) -> Result:
-    """Ask one of QUESTIONS of a dataset; the rows come back, or with `out` go into a file.
+    """Ask one of QUESTIONS of a dataset; the rows come back, or with `out` go into a file. `looked_at` tells the filters in force.
 
     Args:
         home: Where the dataset lives.
@@ -38,13 +41,19 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
         NotFoundError: A segment or audience that does not exist.
     """
     screen = screens.open_screen(home, dataset.name)
-    found = QUESTIONS[question](screen, filters_of(options), {name: value for name, value in options.items() if value is not None})
+    filters = filters_of(options)
+    found = QUESTIONS[question](screen, filters, {name: value for name, value in options.items() if value is not None})
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
     nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
-    told: Result = {"question": question, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
+    looked_at = {name: _plain(value) for name, value in asdict(filters).items() if value not in (None, ())}
+    if screen.small_cells:
+        nothing.append(hidden_below(screen.small_cells))
+        more = {**more, "small_cells": screen.small_cells, "hidden": hidden_cells(table)}
+    told: Result = {"question": question, "looked_at": looked_at, "rows": table.num_rows, "sql": sql, **more, "warnings": nothing}
     if out is None:
-        return {**told, "table": [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]}
-    write_rows(out, table)
+        return {**told, "table": _rows(table)}
+    noted = table.replace_schema_metadata({"looked_at": json.dumps(looked_at)})  # a CSV file has no place for it
+    write_rows(out, noted if out.suffix == ".parquet" else worded(table))
     return {**told, "out": str(out)}
 
 
@@ -111,7 +120,7 @@ def _value(screen: Screen, filters: Filters, options: Options) -> tuple[pa.Table
             models |= {name: value for name, value in asdict(model).items() if name not in ("covariance", "log_likelihood")}
     names = ("buyers", "alive", "expected", "expected_low", "expected_high", "value", "value_low", "value_high", "correlation")
     told = {name: _plain(getattr(found, name)) for name in (*names, "held_out_days")}
-    return found.bands, found.sql, {"forecast": told, "models": models, "held_out": found.held_out.to_pylist()}
+    return found.bands, found.sql, {"forecast": told, "models": models, "held_out": _rows(found.held_out)}
 
 
 QUESTIONS: dict[str, Callable[[Screen, Filters, Options], Answer | tuple[pa.Table, str, Result]]] = {
@@ -142,6 +151,10 @@ QUESTIONS: dict[str, Callable[[Screen, Filters, Options], Answer | tuple[pa.Tabl
 
 def _exposure_of(options: Options) -> Exposure:
     return Exposure(options.get("act", "impression"), options.get("outcome", "purchase"), timedelta(days=options.get("window", 1 / 24)))
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    return [{name: _plain(value) for name, value in row.items()} for row in worded(table).to_pylist()]
 
 
 def _words(text: str | None) -> list[str]:

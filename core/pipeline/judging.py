@@ -14,7 +14,8 @@ from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS, Blocks, BlocksAt
 from core.pipeline.encoding import check_blocks
 from core.pipeline.options import ProfileOptions
-from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pictures import PictureProfiles
+from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles, untuned
 from core.schema import ACTS, Progress, part_of, silent

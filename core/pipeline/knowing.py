@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 from core.messages import Message, say
 from core.pipeline.blocks import BlocksAt
 from core.pipeline.options import PredictOptions, ProfileOptions
-from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pictures import PictureProfiles
+from core.pipeline.showing import picture_folder
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, part_of
-from core.store import Dataset, Home, Log, fetch
+from core.store import Connection, Dataset, Home, Log, fetch
 
 if TYPE_CHECKING:
+    from core.encoder.items import ItemVectors
     from core.predictor.acts import Acts
     from core.predictor.attributes import Attributes
     from core.predictor.matrix import Matrix
@@ -118,25 +120,35 @@ class Known:
         return table.filter(pc.is_in(table["user_id"], pa.array(self.matrix_at(at).user_ids, pa.string())))
 
     def _acts(self, at: datetime) -> "Acts":
-        from core.encoder.histories import read_histories
         from core.encoder.items import without_texts
-        from core.predictor.acts import LENGTH, pad_acts
 
         with self.log.history(at) as connection:
-            items = self.texts.item_vectors(at) or without_texts(connection)
-            histories = read_histories(connection, items.item_ids, LENGTH)
-            last = fetch(
-                connection,
-                """
-                SELECT user_id, (epoch_us($cutoff::TIMESTAMP) - epoch_us(max(event_time) FILTER (event_type <> 'impression'))) / 1e6 AS age
-                FROM history GROUP BY user_id ORDER BY user_id
-                """,
-                {"cutoff": at},
-            )
-        ages = last["age"].to_numpy().astype(np.float64)
-        vectors = np.zeros((len(items.item_ids), items.vectors.shape[1]), np.float32)
-        there = items.index >= 0
-        if len(items.vectors):
-            vectors[there] = items.vectors[items.index[there]]
-        told = histories.starts, histories.item, histories.kind, histories.gap, histories.dwell
-        return pad_acts(*told, ages, items.item_ids, vectors)
+            return read_acts(connection, at, self.texts.item_vectors(at) or without_texts(connection))
+
+    @property
+    def attribute_columns(self) -> list[str]:
+        """Columns of the matrices that are shopper attributes."""
+        return self._attributes.columns if self._attributes is not None else []
+
+
+def read_acts(connection: Connection, at: datetime, items: "ItemVectors") -> "Acts":
+    """The newest acts of everyone before a cutoff, one by one, as networks over acts read them."""
+    from core.encoder.histories import read_histories
+    from core.predictor.acts import LENGTH, pad_acts
+
+    histories = read_histories(connection, items.item_ids, LENGTH)
+    last = fetch(
+        connection,
+        """
+        SELECT user_id, (epoch_us($cutoff::TIMESTAMP) - epoch_us(max(event_time) FILTER (event_type <> 'impression'))) / 1e6 AS age
+        FROM history GROUP BY user_id ORDER BY user_id
+        """,
+        {"cutoff": at},
+    )
+    ages = last["age"].to_numpy().astype(np.float64)
+    vectors = np.zeros((len(items.item_ids), items.vectors.shape[1]), np.float32)
+    there = items.index >= 0
+    if len(items.vectors):
+        vectors[there] = items.vectors[items.index[there]]
+    told = histories.starts, histories.item, histories.kind, histories.gap, histories.dwell
+    return pad_acts(*told, ages, items.item_ids, vectors)

@@ -15,6 +15,8 @@ from core.audiences.ads import Answered
 from core.errors import CoreError, FileError, GateError, NotFoundError
 from core.messages import Message, say
 from core.pipeline import screens, shoppers
+from core.pipeline.cells import enough
+from core.pipeline.offering import barred_now
 from core.pipeline.screens import Screen
 from core.pipeline.searching import Reading, item_vectors, query_vector, reading
 from core.pipeline.writing import write_rows
@@ -31,7 +33,7 @@ class Matched:
     rows: pd.DataFrame
     """user_id, match (0 to 1), closeness, leaning, propensity; best first."""
     near: pd.DataFrame
-    """The nearest items: item_id, title, category, price, cosine."""
+    """The nearest items, without what the rules in force bar: item_id, title, category, price, cosine."""
     categories: dict[str, float]
     """Weight of each category of the near items."""
     evidence: list[Answered]
@@ -41,7 +43,7 @@ class Matched:
     notes: list[Message]
 
 
-def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most: int = 1000) -> Matched:
+def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most: int = 1000, _rules: str = "") -> Matched:
     """List the shoppers most likely to answer an advertisement, and judge the method on the last label window.
 
     Args:
@@ -49,9 +51,10 @@ def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most:
         text: Of the advertisement; LONGEST_TEXT characters are read.
         item_ids: Items that it shows, instead of or beside a text.
         most: Longest list.
+        _rules: Tells which rule set is in force.
 
     Raises:
-        GateError: Neither a text nor an item was given.
+        GateError: Neither a text nor an item was given; or small cells are hidden and the list is too short.
         NotFoundError: None of the items has a text.
         ModelError: Items have no text vectors.
     """
@@ -67,15 +70,18 @@ def match_ad(screen: Screen, text: str = "", item_ids: Sequence[str] = (), most:
     with here.log.history() as connection:
         leanings = ads.lean_towards(connection, items, cosines, categories, here.log.until)
     rows = _scored(leanings, screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"]), notes)
+    enough(screen, min(most, len(rows)))
     evidence, tested_at, horizon = _judged(screen, items, cosines, categories, list(near["item_id"]), notes)
-    return Matched(rows.head(most), near, categories, evidence, tested_at, horizon, notes)
+    shown = near[~near["item_id"].isin(barred_now(screen))].reset_index(drop=True)
+    return Matched(rows.head(most), shown, categories, evidence, tested_at, horizon, notes)
 
 
-def item_choices(screen: Screen, most: int = 2_000) -> list[tuple[str, str]]:
-    """Return (item_id, title) of the items that most shoppers wanted."""
+def item_choices(screen: Screen, most: int = 2_000, _rules: str = "") -> list[tuple[str, str]]:
+    """Return (item_id, title) of the items that most shoppers wanted and the rules in force (told by `_rules`) do not bar."""
+    barred = barred_now(screen)
     with screen.log.history() as connection:
-        found = fetch(connection, ads.CHOICES_SQL, {"most": most}).to_pylist()
-    return [(row["item_id"], row["title"]) for row in found]
+        found = fetch(connection, ads.CHOICES_SQL, {"most": most + len(barred)}).to_pylist()
+    return [(row["item_id"], row["title"]) for row in found if row["item_id"] not in barred][:most]
 
 
 def match_record(found: Matched, out: Any = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A merchant's rules over the lists of a dataset: saved sets, the preview of one shopper, and the file of everyone's lists."""
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -33,6 +34,10 @@ KEPT_VERSIONS = 50
 EXPORTS = "lists"
 """Folder below a dataset's exports that remembers who was given what."""
 GOODS_KEPT = 4
+SHOPPERS_KEPT = 16
+"""Shoppers whose candidates and purchases are remembered, so that a slider opens no file: they take megabytes at most."""
+SEGMENT_ITEMS = 50
+"""Items that are shown of a segment."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,12 @@ def rebuyable(screen: Screen) -> pd.DataFrame:
 def preview(screen: Screen, user_id: str, rules: RuleSet, k: int = 10, _made: str = "") -> Preview:
     """Make one shopper's list under rules, from the candidates that the pinned run kept; `_made` tells which export was the last.
 
+    What the set in force bars for everyone goes too, here and in every other list.
+
     Raises:
         NotFoundError: There is no list of that shopper.
     """
-    every = goods(screen)
+    every, rules = goods(screen), _held(screen, rules)
     made = offer(candidates_of(screen, user_id), every, rules, _past(screen, every, rules, user_id), k)
     return Preview(_told(every, made.table), taken_words(made.taken), bool(made.short))
 
@@ -76,10 +83,11 @@ def why_not(screen: Screen, user_id: str, rules: RuleSet, k: int, item_id: str) 
     Raises:
         NotFoundError: There is no list of that shopper.
     """
-    every = goods(screen)
+    every, rules = goods(screen), _held(screen, rules)
     return ask_why_not(candidates_of(screen, user_id), every, rules, _past(screen, every, rules, user_id), k, item_id)
 
 
+@lru_cache(maxsize=SHOPPERS_KEPT)
 def candidates_of(screen: Screen, user_id: str) -> pa.Table:
     """Return what the pinned run kept of one shopper, best first; the list alone in runs that kept no candidates.
 
@@ -93,14 +101,30 @@ def candidates_of(screen: Screen, user_id: str) -> pa.Table:
     return table
 
 
-def everyone(screen: Screen, rules: RuleSet, k: int) -> Offered:
-    """Make the lists of all shoppers under rules.
+def everyone(screen: Screen, rules: RuleSet, k: int, users: Collection[str] | None = None) -> Offered:
+    """Make the lists of all shoppers, or of some, under rules.
 
     Raises:
         NotFoundError: There is no run of recommendations yet.
     """
-    every = goods(screen)
-    return offer(read_table(_kept_path(screen)), every, rules, _past(screen, every, rules), k)
+    every, rules = goods(screen), _held(screen, rules)
+    table = read_table(_kept_path(screen))
+    if users is not None:
+        table = table.filter(pc.is_in(table["user_id"], pa.array(sorted(users), pa.string())))
+    return offer(table, every, rules, _past(screen, every, rules), k)
+
+
+def of_segment(screen: Screen, users: Collection[str], rules: RuleSet, k: int = 10, _made: str = "") -> pd.DataFrame:
+    """Items that stand most often among the first `k` of some shoppers under rules: item_id, users, share, title …; at most SEGMENT_ITEMS.
+
+    Raises:
+        NotFoundError: There is no run of recommendations yet.
+    """
+    listed = everyone(screen, rules, k, users).table
+    counted: pd.DataFrame = listed.select(["item_id"]).to_pandas().value_counts("item_id").rename("users").reset_index()
+    counted["share"] = counted["users"] / max(len(users), 1)
+    first = counted.sort_values(["users", "item_id"], ascending=[False, True], kind="stable", ignore_index=True).head(SEGMENT_ITEMS)
+    return _with_facts(goods(screen), first)
 
 
 def in_force(screen: Screen) -> RuleSet | None:
@@ -132,11 +156,28 @@ def forbidden(screen: Screen, rules: RuleSet) -> frozenset[str]:
 
 def allowed(screen: Screen, table: pd.DataFrame) -> pd.DataFrame:
     """Leave out of lists (user_id, rank, item_id) what the rule set in force bars for everyone; ranks close up."""
-    rules = in_force(screen)
-    if rules is None or not len(table):
+    barred = barred_now(screen)
+    if not barred or not len(table):
         return table
-    kept: pd.DataFrame = table[~table["item_id"].isin(forbidden(screen, rules))].reset_index(drop=True)
+    kept: pd.DataFrame = table[~table["item_id"].isin(barred)].reset_index(drop=True)
     return kept.assign(rank=kept.groupby("user_id").cumcount() + 1)
+
+
+def allowed_table(table: pa.Table, barred: Collection[str]) -> pa.Table:
+    """Leave barred items out of lists as a run keeps them, sorted by user_id (by `list` first where there are two); ranks close up."""
+    kept = table.filter(pc.invert(pc.is_in(table["item_id"], pa.array(sorted(barred), table.schema.field("item_id").type))))
+    names = [name for name in ("list", "user_id") if name in kept.column_names]
+    codes = [kept[name].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64) for name in names]
+    owner = sum(code * kept.num_rows**place for place, code in enumerate(codes))
+    begins = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]][: kept.num_rows])
+    rank = np.arange(kept.num_rows) - np.repeat(begins, np.diff(np.r_[begins, kept.num_rows])) + 1
+    return kept.set_column(kept.column_names.index("rank"), "rank", pa.array(rank, table.schema.field("rank").type))
+
+
+def barred_now(screen: Screen) -> frozenset[str]:
+    """Ids of items that the rule set in force bars for everyone; none without one."""
+    rules = in_force(screen)
+    return forbidden(screen, rules) if rules is not None else frozenset()
 
 
 def saved_sets(screen: Screen) -> dict[str, list[dict[str, Any]]]:
@@ -215,12 +256,7 @@ def export_lists(screen: Screen, rules: RuleSet, k: int, path: Path) -> dict[str
         StorageError: The file cannot be written.
     """
     holding = in_force(screen)
-    if holding is not None:
-        barred = (*rules.block.items, *sorted(forbidden(screen, holding)))
-        asked = replace(rules, block=replace(rules.block, items=barred))
-    else:
-        asked = rules
-    made = everyone(screen, asked, k)
+    made = everyone(screen, rules, k)
     table = made.table.select([*RECOMMENDATIONS, *(n for n in ("chance", "is_new") if n in made.table.column_names)])
     write_rows(path, table)
     taken = taken_words(made.taken)
@@ -258,6 +294,14 @@ def export(screen: Screen, rules: RuleSet, k: int, form: str) -> tuple[Path, dic
     return path, export_lists(screen, rules, k, path)
 
 
+def _held(screen: Screen, rules: RuleSet) -> RuleSet:
+    """The rules, and with them whatever the set in force bars for everyone."""
+    holding = in_force(screen)
+    if holding is None or holding == rules:
+        return rules
+    return replace(rules, block=replace(rules.block, items=(*rules.block.items, *sorted(forbidden(screen, holding)))))
+
+
 def _kept_path(screen: Screen) -> Path:
     run = screen.run_id("recommendations")
     if run is None:
@@ -269,12 +313,12 @@ def _kept_path(screen: Screen) -> Path:
 
 def _past(screen: Screen, every: Goods, rules: RuleSet, user_id: str | None = None) -> Past:
     asked = rules.frequency
-    bought: dict[str, Any] = {}
+    bought: Mapping[str, Any] = {}
     seen = [pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())})]
-    with screen.log.history() as connection:
-        if rules.bought != "keep":
-            bought = _by_user(bought_pairs(connection, user_id), every)
-        if asked.impressions:
+    if rules.bought != "keep":
+        bought = _read_bought(screen, None) if user_id is None else _bought(screen, user_id)
+    if asked.impressions:
+        with screen.log.history() as connection:
             seen.append(shown_pairs(connection, screen.log.until - timedelta(days=asked.days), asked.impressions, user_id))
     if asked.exports:
         paths = sorted((screen.dataset.path / "exports" / EXPORTS).glob("*.parquet"))[-asked.exports :]
@@ -284,7 +328,19 @@ def _past(screen: Screen, every: Goods, rules: RuleSet, user_id: str | None = No
     return Past(bought, _by_user(pa.concat_tables([t.cast(seen[0].schema) for t in seen]), every))
 
 
+@lru_cache(maxsize=SHOPPERS_KEPT)
+def _bought(screen: Screen, user_id: str) -> Mapping[str, Any]:
+    return _read_bought(screen, user_id)
+
+
+def _read_bought(screen: Screen, user_id: str | None) -> Mapping[str, Any]:
+    with screen.log.history() as connection:
+        return _by_user(bought_pairs(connection, user_id), goods(screen))
+
+
 def _by_user(pairs: pa.Table, every: Goods) -> dict[str, Any]:
+    if not pairs.num_rows:
+        return {}
     frame = pairs.to_pandas()
     frame["place"] = [every.place.get(item, -1) for item in frame["item_id"]]
     frame = frame[frame["place"] >= 0]
@@ -292,7 +348,10 @@ def _by_user(pairs: pa.Table, every: Goods) -> dict[str, Any]:
 
 
 def _told(every: Goods, table: pa.Table) -> pd.DataFrame:
-    found: pd.DataFrame = table.to_pandas()
+    return _with_facts(every, table.to_pandas())
+
+
+def _with_facts(every: Goods, found: pd.DataFrame) -> pd.DataFrame:
     places = [every.place[item] for item in found["item_id"]]
     for name, values in (("title", every.titles), ("category", every.categories), ("brand", every.brands), ("image", every.images)):
         found[name] = pd.Series([values[i] for i in places], dtype=object)

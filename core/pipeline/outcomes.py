@@ -13,16 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.audiences.exports import ExportOptions, export_audience
+from core.audiences.hidden import told_size
 from core.audiences.platforms import PLATFORMS
 from core.audiences.rules import resolve, rule_sql, scope_of
 from core.audiences.sizes import AudienceSize, Value, size_audience
 from core.audiences.words import Vocabulary, rule_sentence
-from core.errors import NotFoundError, RuleError
+from core.errors import RuleError
 from core.features import stages
 from core.insights.profit import taken_at
 from core.messages import Message
-from core.pipeline import screens, shoppers
-from core.pipeline.offering import allowed
+from core.offers.rules import RuleSet
+from core.pipeline import offering, screens, shoppers
+from core.pipeline.cells import enough
+from core.pipeline.map_cells import REASONS, of_segment, told_frame
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
 from core.schema import RFM_GROUPS, STAGES, slug
@@ -80,8 +83,8 @@ def top_reasons(screen: Screen) -> pd.DataFrame:
         strength=("contribution", lambda c: float(np.abs(c).mean())),
         mean_contribution=("contribution", "mean"),
     )
-    ordered: pd.DataFrame = grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
-    return ordered
+    ordered = grouped.reset_index().sort_values(["users", "feature"], ascending=[False, True], kind="stable")
+    return told_frame(screen, REASONS, ordered)
 
 
 def category_chances(screen: Screen) -> pd.DataFrame:
@@ -107,6 +110,7 @@ def likeliest_in(screen: Screen, category: str, most: int) -> pd.DataFrame:
     if table is None:
         return pd.DataFrame(columns=["user_id", "propensity", "low", "high"])
     rows = table.filter(pc.equal(table["category"], category)).to_pandas().drop(columns="category")
+    enough(screen, min(most, len(rows)))
     top: pd.DataFrame = (
         rows.sort_values(["propensity", "user_id"], ascending=[False, True], kind="stable").head(most).reset_index(drop=True)
     )
@@ -117,18 +121,15 @@ def likeliest_in(screen: Screen, category: str, most: int) -> pd.DataFrame:
     return top
 
 
-def recommendations_of_segment(screen: Screen, segment_id: int, k: int = 10, _rules: str = "") -> pd.DataFrame:
-    """Items that stand most often among the first `k` of a segment: item_id, users, share, title …; `_rules` tells those in force."""
-    table = screens.run_table(screen, "recommendations", "recommendations", ["user_id", "rank", "item_id"])
-    if table is None:
-        raise NotFoundError("Dataset {dataset!r} has no recommendations yet; rank them first.", dataset=screen.name)
+def recommendations_of_segment(screen: Screen, segment_id: int, k: int, rules: RuleSet, _made: str = "") -> pd.DataFrame:
+    """Items that stand most often among the first `k` of a segment under rules (see `offering.of_segment`).
+
+    Raises:
+        NotFoundError: There is no run of recommendations yet.
+    """
     everyone = places(screen)
-    inside = set(everyone.user_ids[everyone.segment_ids == segment_id])
-    frame = allowed(screen, table.to_pandas())
-    frame = frame[frame["user_id"].isin(inside) & (frame["rank"] <= k)]
-    counted = frame.groupby("item_id")["user_id"].nunique().rename("users").reset_index()
-    counted["share"] = counted["users"] / max(len(inside), 1)
-    return shoppers.titled(screen, counted.sort_values(["users", "item_id"], ascending=[False, True], kind="stable").head(50))
+    inside = [str(user) for user in everyone.user_ids[everyone.segment_ids == segment_id]]
+    return told_frame(screen, of_segment(len(inside), screen.small_cells), offering.of_segment(screen, inside, rules, k, _made))
 
 
 def attributes(screen: Screen) -> dict[str, list[str]]:
@@ -158,6 +159,8 @@ def rule_tables(screen: Screen) -> dict[str, pa.Table]:
     """Tables that audience rules may use, as far as their stages have run."""
     found = {name: screens.run_table(screen, kind, file) for name, (kind, file) in RULE_TABLES.items()}
     tables = {name: table for name, table in found.items() if table is not None}
+    if "recommendations" in tables and (barred := offering.barred_now(screen)):
+        tables["recommendations"] = offering.allowed_table(tables["recommendations"], barred)
     if "counts" in tables and set(GROUP_COLUMNS) <= set(tables["counts"].column_names):
         tables["groups"] = _groups(tables["counts"])
     return tables
@@ -231,7 +234,7 @@ def size(
     margin: float,
     segment_names: Mapping[int, str] | None = None,
 ) -> Audience:
-    """Size a rule on the pinned runs, and tell it in words and SQL.
+    """Size a rule on the pinned runs, and tell it in words and SQL; small cells of it are hidden when the home says so.
 
     Args:
         screen: What to read.
@@ -259,7 +262,7 @@ def size(
         for name, table in tables.items():
             connection.register(name, table)
         scope = scope_of(connection, tables, screen.log.until)
-    return Audience(found, rule_sentence(rule, words), rule_sql(rule, scope))
+    return Audience(told_size(found, screen.small_cells), rule_sentence(rule, words), rule_sql(rule, scope))
 
 
 def export(screen: Screen, name: str, rule: dict[str, Any], chosen: ExportOptions) -> tuple[Path, dict[str, Any]]:
@@ -282,7 +285,10 @@ def export(screen: Screen, name: str, rule: dict[str, Any], chosen: ExportOption
 
 def export_to(screen: Screen, name: str, rule: Any, path: Path, chosen: ExportOptions) -> tuple[Path, dict[str, Any]]:
     """Do as `export`, into a file of the caller's choice."""
-    options = replace(chosen, calibration_error=calibration_error(screen), run_ids=screen.runs)
+    least = max(chosen.least_users, screen.small_cells)
+    options = replace(
+        chosen, calibration_error=calibration_error(screen), run_ids=screen.runs, least_users=least, small_cells=screen.small_cells
+    )
     with screen.log.history() as connection:
         manifest = export_audience(
             connection,
@@ -332,13 +338,14 @@ def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
         As `saved_audiences`; one that no longer can be sized carries `error`, its sentence.
     """
     records, changed = saved_audiences(screen), False
+    exact = replace(screen, small_cells=0)  # what is remembered; who shows it hides
     for record in records:
         sizes = record.setdefault("sizes", [])
         record.pop("error", None)
         if sizes and sizes[-1]["version"] == screen.version and sizes[-1]["runs"] == dict(screen.runs):
             continue
         try:
-            found = size(screen, record["rule"], holdout=record.get("holdout", 0.0), cost=0.0, margin=0.0).size
+            found = size(exact, record["rule"], holdout=record.get("holdout", 0.0), cost=0.0, margin=0.0).size
         except RuleError as error:
             record["error"] = error.message
             continue
@@ -358,8 +365,8 @@ def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
 
 
 def least_users(screen: Screen) -> int:
-    """Fewest users that a file of this dataset may hold (k-anonymity); 0 when nobody set it."""
-    return int((screen.dataset.saved("settings") or {}).get("least_users", 0))
+    """Fewest users that a file of this dataset may hold (k-anonymity): what was set, and no less than the counts that are shown."""
+    return max(int((screen.dataset.saved("settings") or {}).get("least_users", 0)), screen.small_cells)
 
 
 def save_least_users(screen: Screen, least: int) -> None:

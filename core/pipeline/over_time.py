@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from core.metrics import wilson
+from core.pipeline.map_cells import ACTIVE, told_frame
 from core.pipeline.places import Places, map_log, map_until, places
 from core.pipeline.screens import Screen
 from core.store import Connection, fetch
@@ -102,7 +103,7 @@ def over_time(screen: Screen, act: str = "all", fine: bool = False) -> OverTime:
         partial,
         panels.reshape(-1, side, side),
         np.bincount(cell, minlength=side * side).reshape(side, side),
-        _shares(counted, segment_ids, periods, partial),
+        told_frame(screen, ACTIVE, _shares(counted, segment_ids, periods, partial)),
     )
 
 

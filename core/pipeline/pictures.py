@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import FileError
 from core.messages import Message, say
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
-from core.store import Dataset, Home, Log, fetch
+from core.store import Home, Log, fetch
 
 if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
@@ -21,24 +20,6 @@ if TYPE_CHECKING:
 NO_NAMES = say("the catalogue names no picture")
 NO_FOLDER = say("the folder of the catalogue is not at hand; name that of its pictures with --pictures")
 NONE_READ = say("no picture that the catalogue names could be read")
-
-
-def picture_folder(dataset: Dataset, options: ProfileOptions) -> Path | None:
-    """The folder whose pictures may be read: the one that was named, else that of the newest catalogue; None when it is gone.
-
-    Raises:
-        FileError: The named one is no folder.
-    """
-    if options.pictures is not None:
-        folder = Path(options.pictures).expanduser()
-        if not folder.is_dir():
-            raise FileError("{path!r} is no folder; name the folder that holds the catalogue's pictures.", path=options.pictures)
-        return folder.resolve()
-    for source in reversed(dataset.manifest().get("sources", [])):
-        if source.get("role") == "items" and source.get("path"):
-            folder = Path(str(source["path"])).parent
-            return folder.resolve() if folder.is_dir() else None
-    return None
 
 
 class PictureProfiles:

@@ -18,12 +18,37 @@ from core.audiences.sizes import members
 from core.errors import FileError, GateError, NotFoundError
 from core.messages import say
 from core.pipeline import outcomes, screens, shoppers
+from core.pipeline.cells import enough
+from core.pipeline.map_cells import told_frame
 from core.pipeline.screens import Screen
 from core.pipeline.writing import write_rows
 from core.schema import STAGES
+from core.small_cells import Cells, rate
 
 __all__ = ["LEAST_SEEDS", "Channel", "Spending"]
 
+
+def _shares(table: pa.Table) -> dict[str, list[Any]]:
+    rows = table.to_pylist()
+    sizes = {row["left"]: row["users"] for row in rows if row["left"] == row["right"]}
+    return {
+        "share": [rate(row["users"], sizes.get(row["left"]))[0] for row in rows],
+        "jaccard": [_jaccard(row["users"], sizes.get(row["left"]), sizes.get(row["right"])) for row in rows],
+    }
+
+
+def _jaccard(both: int | None, left: int | None, right: int | None) -> float | None:
+    return None if both is None or left is None or right is None or not left + right else both / max(left + right - both, both)
+
+
+OVERLAPS = Cells(labels=("left", "right"), people=("users",), derived=("share", "jaccard"), derive=_shares)
+ACTED = Cells(people=("users",), typical={"expected_buyers": "users"})
+SPENT = Cells(
+    labels=("audience", "channel", "smallest"),
+    people=("users",),
+    amounts={"cost": "users", "added_value": "users"},
+    typical={"added_buyers": "users"},
+)
 ACTIONS = "next_actions"
 """Name under which an edited table of actions is saved."""
 
@@ -51,7 +76,7 @@ def overlaps(screen: Screen, _saved: str = "") -> pd.DataFrame:
     """
     members_of = {record["name"]: _listed(screen, record["rule"])["user_id"].tolist() for record in _sound(screen)}
     found: pd.DataFrame = overlap_matrix(members_of).to_pandas()
-    return found
+    return told_frame(screen, OVERLAPS, found)
 
 
 def alike(screen: Screen, seed_ids: Sequence[str], most: int = 1000, seed: int = 0) -> Alike:
@@ -65,6 +90,7 @@ def alike(screen: Screen, seed_ids: Sequence[str], most: int = 1000, seed: int =
 
     Raises:
         NotFoundError: There are no profiles, or none of the ids has one.
+        GateError: Small cells are hidden and the list is too short.
     """
     counts = screens.run_table(screen, "profiles", "counts")
     if counts is None:
@@ -82,6 +108,7 @@ def alike(screen: Screen, seed_ids: Sequence[str], most: int = 1000, seed: int =
     folds = lookalikes.fold_of_seeds(len(rows), np.random.default_rng(seed))
     scores = lookalikes.alike_scores(blocks, len(users), rows, folds)
     order = lookalikes.most_alike(scores, rows, most)
+    enough(screen, len(order))
     frame = pd.DataFrame({"user_id": users[order], "similarity": np.round(scores[order, 0], 4)})
     table = screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"])
     chances = dict(zip(table["user_id"].to_pylist(), table["propensity"].to_pylist(), strict=True)) if table is not None else {}
@@ -143,6 +170,11 @@ def spend(screen: Screen, names: Sequence[str], channels: Sequence[Channel], bud
     return spread_budget(parted, channels, budget, margin)
 
 
+def spent_rows(screen: Screen, found: Sequence[Spending]) -> pd.DataFrame:
+    """A spread budget as it may be shown: audience, channel, users, cost, added_buyers, added_value, smallest."""
+    return told_frame(screen, SPENT, pd.DataFrame([vars(one) for one in found]))
+
+
 def next_actions(screen: Screen) -> pd.DataFrame:
     """Return the next action for each stage of life with who is in it.
 
@@ -170,6 +202,12 @@ def next_actions(screen: Screen) -> pd.DataFrame:
                 "expected_buyers": float(inside["propensity"].sum()) if inside is not None and "propensity" in inside else np.nan,
             }
         )
+    if groups is not None and screen.small_cells:
+        told = told_frame(screen, ACTED, pd.DataFrame(rows)[["users", "expected_buyers"]])
+        rows = [
+            {**row, "users": users, "expected_buyers": buyers}
+            for row, users, buyers in zip(rows, told["users"], told["expected_buyers"], strict=True)
+        ]
     texts = {name: pd.Series([row[name] for row in rows], dtype=object) for name in ("action", "channel")}
     return pd.DataFrame(rows).assign(**texts)  # a column of texts would forget the parts of the messages
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from core.artifacts import read_table, write_arrays, write_table
+from core.artifacts import read_table, write_table
 from core.errors import CutoffError, GateError
 from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
@@ -47,6 +47,7 @@ def predict(
         NotFoundError: No item has the asked-for category.
     """
     from core.features import price_levels
+    from core.predictor.held import save_held
     from core.predictor.keeping import save_background
     from core.predictor.options import NetworkOptions, PropensityOptions
     from core.predictor.propensity import fit_propensity
@@ -92,7 +93,10 @@ def predict(
         result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, part_of(progress, 0.2, main_end))
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **known.blocks.cards, "kept": result.kept is not None}
-            save_background(known.matrix_at(log.until), draft.path, np.random.default_rng(options.seed))
+            people = known.matrix_at(log.until)
+            save_background(people, draft.path, np.random.default_rng(options.seed))
+            if result.kept is not None:
+                save_held(people, result.kept, known.attribute_columns, draft.path)
             with log.history() as connection:
                 write_table(draft.path / "item_levels.parquet", price_levels(connection, log.until))
             draft.record["warnings"] += [
@@ -171,19 +175,17 @@ def category_propensity(known: Known, options: "PropensityOptions", most: int, p
 
 def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
     """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
+    from core.predictor.category_keeping import save_categories
+
     try:
         result = category_propensity(known, options, MOST_CATEGORIES, progress)
     except (GateError, CutoffError) as error:
         return [say("There is no chance by category: {why}", why=error.message)]
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
-    for name, boosters in result.models.boosters.items():
-        for number, booster in enumerate(boosters):
-            (draft.path / f"categories_{name}_{number}.lightgbm.txt").write_text(booster.model_to_string(), encoding="utf-8")
+    save_categories(result.kept, draft.path)
     if result.models.pooled is not None:
         write_table(draft.path / "category_curves.parquet", pa.Table.from_pylist(result.models.pooled.curves))
-    if arrays := result.models.arrays():
-        write_arrays(draft.path / "categories.safetensors", arrays)
     draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}
     return []
 

@@ -9,8 +9,9 @@ from core.messages import say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, NO_TEXT
 from core.pipeline.encoding import check_blocks
 from core.pipeline.options import ProfileOptions
-from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pictures import PictureProfiles
 from core.pipeline.pooling import settle_pooling
+from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update

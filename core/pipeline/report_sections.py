@@ -14,9 +14,11 @@ from core.messages import Message, say
 from core.metrics import wilson
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Filters, Funnel, Retention, Rfm, Step
+from core.pipeline.cells import hidden_below
 from core.pipeline.screens import Screen
 from core.report.record import Chart, Column, Exhibit, Section, shown
 from core.schema import EVENT_TYPES
+from core.small_cells import told_count
 
 FOLLOW_UP_DAYS = 90
 KIND_WORDS = {kind: kind_name(kind) for kind in EVENT_TYPES}
@@ -34,7 +36,7 @@ def overview(screen: Screen, filters: Filters, period: Period) -> Section:
     before = screens.previous_period(screen, period) if filters.since is None and filters.until is None else None
     then = behaviour.figures(screen, filters, before).table.to_pylist()[0] if before else None
     row = now.table.to_pylist()[0]
-    if not row["events"]:
+    if row["events"] == 0:
         return Section("overview", say("Overview"), say("How is the shop doing?"), (), notes=(NOTHING,))
     figures = Exhibit(
         "overview.figures",
@@ -118,10 +120,13 @@ def overview(screen: Screen, filters: Filters, period: Period) -> Section:
             Chart("grid", WEEKDAYS, tuple(map(tuple, grid)), say("Events"), columns=tuple(map(str, range(24)))),
         ),
     )
-    return Section("overview", say("Overview"), say("How is the shop doing?"), exhibits, _tiles(row, then))
+    return Section("overview", say("Overview"), say("How is the shop doing?"), exhibits, _tiles(row, then, screen.small_cells))
 
 
-def _tiles(row: dict[str, Any], then: dict[str, Any] | None) -> tuple[tuple[Message, str, Message | None], ...]:
+def _tiles(row: dict[str, Any], then: dict[str, Any] | None, k: int) -> tuple[tuple[Message, str, Message | None], ...]:
+    def count(name: str) -> str:
+        return told_count(None, k) if row[name] is None else shown(row[name], "whole")
+
     def change(name: str) -> Message | None:
         if then is None or not then[name] or row[name] is None:
             return None
@@ -136,12 +141,12 @@ def _tiles(row: dict[str, Any], then: dict[str, Any] | None) -> tuple[tuple[Mess
 
     spent = row["revenue"] / row["orders"] if row["revenue"] is not None and row["orders"] else None
     return (
-        (say("Shoppers"), shown(row["users"], "whole"), change("users")),
-        (say("Sessions"), shown(row["sessions"], "whole"), change("sessions")),
+        (say("Shoppers"), count("users"), change("users")),
+        (say("Sessions"), count("sessions"), change("sessions")),
         (say("Conversion of shoppers"), *rate("buyers", "users")),
         (say("Conversion of sessions"), *rate("buying_sessions", "sessions")),
-        (say("Events"), shown(row["events"], "whole"), change("events")),
-        (say("Orders"), shown(row["orders"], "whole"), change("orders")),
+        (say("Events"), count("events"), change("events")),
+        (say("Orders"), count("orders"), change("orders")),
         (say("Revenue"), shown(row["revenue"], "amount"), change("revenue")),
         (say("Average order value"), shown(spent, "amount"), None),
     )
@@ -151,9 +156,10 @@ def categories(screen: Screen, filters: Filters, period: Period) -> Section:
     """The categories of items."""
     title, question = say("Categories"), say("What is looked at, and what is bought?")
     answer = behaviour.categories(screen, filters, period)
-    rows = [row for row in answer.table.to_pylist() if row["buyers"] is not None][:MOST_BARS]
+    rows = [row for row in answer.table.to_pylist() if None not in (row["buyers"], row["users"])][:MOST_BARS]
     if not rows:
-        return Section("categories", title, question, (), notes=(NOTHING,))
+        is_hidden = screen.small_cells and answer.table.num_rows
+        return Section("categories", title, question, (), notes=(hidden_below(screen.small_cells) if is_hidden else NOTHING,))
     names = {"": say("(no category)")}
     limits = [wilson(row["buyers"], row["users"]) for row in rows]
     exhibit = Exhibit(
@@ -195,7 +201,7 @@ def funnel(screen: Screen, filters: Filters, period: Period) -> Section:
     asked = Funnel(tuple(Step(kind) for kind in chosen), "ordered", timedelta(days=7))
     answer = behaviour.funnel(screen, filters, asked)
     rows = answer.table.to_pylist()
-    if not any(row["users"] for row in rows):
+    if all(row["users"] == 0 for row in rows):
         return Section("funnel", title, question, (), notes=(NOTHING,))
     names = {number: say("{step} {act}", step=number, act=kind_name(kind)) for number, kind in enumerate(chosen, 1)}
     exhibit = Exhibit(
@@ -321,7 +327,7 @@ def orders(screen: Screen, filters: Filters, period: Period) -> Section:
     title, question = say("Orders"), say("When do buyers order again?")
     gaps = behaviour.order_gaps(screen, filters)
     rows = gaps.table.to_pylist()
-    if not any(row["gaps"] for row in rows):
+    if all(row["gaps"] == 0 for row in rows):
         return Section("orders", title, question, (), notes=(say("Nobody ordered twice in the part of the log that is looked at."),))
     labels = tuple(
         say("{begin} days and more", begin=row["from_days"])

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from core.artifacts import read_manifest
-from core.errors import NotFoundError, RuleError, StorageError
+from core.errors import GateError, NotFoundError, RuleError, StorageError
 from core.ingest.report_words import kind_name
 from core.messages import Message, joined, say
 from core.pipeline import screens
 from core.pipeline.behaviour import NO_FILTERS, Filters
+from core.pipeline.cells import hidden_below
 from core.pipeline.report_sections import SECTIONS, section
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import segment_names
 from core.report.bundle import report_zip
 from core.report.html import report_html
-from core.report.record import Report
+from core.report.record import Chart, Report, Section
 from core.report.speech import LANGUAGES, speaker
 from core.schema import Progress, silent
+from core.small_cells import told_count, worded
 from core.store import Dataset, Home
 from core.store.publishing import publish
 from core.windows import local_day
@@ -86,6 +88,7 @@ def make_report(home: Home, dataset: Dataset, asked: Asked, out: Path | None = N
             "figures": figures,
             "version": screen.version,
             "filters": [tell(one) for one in report.filters],
+            "small_cells": screen.small_cells,
         }
     if out is not None:
         _copy(contents, out)
@@ -107,7 +110,8 @@ def gather(screen: Screen, asked: Asked, progress: Progress = silent) -> Report:
     made = []
     for place, name in enumerate(asked.sections):
         progress(0.8 * place / len(asked.sections), say("asking for the section {section}", section=name))
-        made.append(section(name, screen, asked.filters if name in ("overview", "categories") else narrowed, period))
+        part = section(name, screen, asked.filters if name in ("overview", "categories") else narrowed, period)
+        made.append(hidden_told(part, screen.small_cells) if screen.small_cells else part)
     return Report(
         asked.title.strip()[:120],
         screen.name,
@@ -116,6 +120,29 @@ def gather(screen: Screen, asked: Asked, progress: Progress = silent) -> Report:
         time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         tuple(made),
     )
+
+
+def hidden_told(made: Section, k: int) -> Section:
+    """Write `< 20` where a section's tables and pictures hold a hidden count; empty cells of a grid stay empty."""
+    exhibits = [
+        replace(
+            exhibit,
+            table=worded(exhibit.table),
+            chart=_told_chart(exhibit.chart, k),
+        )
+        for exhibit in made.exhibits
+    ]
+    return replace(made, exhibits=tuple(exhibits))
+
+
+def _told_chart(chart: Chart | None, k: int) -> Chart | None:
+    """A picture that says `< 20`; none where nothing is left to draw."""
+    if chart is None:
+        return None
+    rows = chart.values if chart.kind == "grid" else (chart.values,)
+    if not any(value for row in rows for value in row):
+        return None
+    return chart if chart.kind == "grid" else replace(chart, nothing=told_count(None, k))
 
 
 def filter_words(screen: Screen, filters: Filters) -> tuple[Message, ...]:
@@ -155,13 +182,21 @@ def report_record(screen: Screen, name: str) -> dict[str, Any]:
     return read_manifest(_folder(screen, name))
 
 
+def may_be_shown(screen: Screen, record: dict[str, Any]) -> bool:
+    """Whether a report hides all counts that are hidden now."""
+    return int(record.get("small_cells", 0)) >= screen.small_cells
+
+
 def report_file(screen: Screen, name: str, file: str) -> bytes:
     """Return one of FILES of a report.
 
     Raises:
         NotFoundError: There is no such report or file.
+        GateError: It was made while fewer counts were hidden than now.
     """
     path = _folder(screen, name) / file
+    if not may_be_shown(screen, report_record(screen, name)):
+        raise GateError("Report {report!r} shows counts that are hidden now; make it again.", report=name)
     if file not in FILES or not path.is_file():
         raise NotFoundError("Report {report!r} has no file {file!r}; make it again.", report=name, file=file)
     return path.read_bytes()
@@ -187,6 +222,7 @@ def facts_of(screen: Screen) -> tuple[Message, ...]:
         say("{first} – {last}", first=_day(screen, record["first_event"]), last=_day(screen, record["last_event"])),
         say("time zone {zone}", zone=screen.zone),
         *(kinds[word] for word in screens.kinds_of_data(record)),
+        *([hidden_below(screen.small_cells)] if screen.small_cells else []),
     )
 
 

@@ -19,13 +19,16 @@ from core.insights import overview
 from core.insights.overview import Period
 from core.insights.statement import Answer, ask
 from core.messages import revived
+from core.pipeline.run_cells import RUN_CELLS, told_run_table
 from core.schema import RUN_KINDS
+from core.small_cells import Cells, hide
 from core.store import Dataset, Home, Log, fetch, reading, scalar
 from core.windows import parse_horizon
 
 QUARANTINE_PAGE = 200
 """Rows of the quarantine shown at once; all of them download."""
 
+MIX_PER_DAY = Cells(labels=("day", "event_type"), people=("users",), acts={"events": "users"})
 WRITER = "SHOPPER_ATLAS_WRITER"
 """Environment variable by which whoever runs Shopper Atlas names a language model that words segments (see `wording.writers`)."""
 WORDING = "segment_wording_{language}"
@@ -35,6 +38,7 @@ MIX_SQL = """
 SELECT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE AS day, event_type::VARCHAR AS event_type, count(*) AS events
 FROM history GROUP BY day, event_type ORDER BY day, event_type
 """
+MIX_OF_PEOPLE_SQL = MIX_SQL.replace("count(*) AS events", "count(*) AS events, count(DISTINCT user_id) AS users")
 COVERAGE_SQL = """
 SELECT count(*) AS events, count(h.item_id) AS with_item,
        count(*) FILTER (c.in_catalogue) AS in_catalogue,
@@ -76,6 +80,8 @@ class Screen:
     """(kind, run id) of the current runs."""
     zone: str = "UTC"
     """Time zone whose days are shown."""
+    small_cells: int = 0
+    """Counts of fewer people are hidden (see `core.small_cells`); 0 hides nothing."""
 
     @property
     def dataset(self) -> Dataset:
@@ -103,7 +109,7 @@ def open_screen(home: Home, name: str) -> Screen:
     settings = dataset.saved("settings") or {}
     zone = settings.get("time_zone") or manifest_zone(dataset.manifest(pointers["version"]))
     runs = tuple(sorted((kind, run) for kind, run in pointers["runs"].items() if kind in RUN_KINDS))
-    return Screen(home.path, name, pointers["version"], runs, zone)
+    return Screen(home.path, name, pointers["version"], runs, zone, home.small_cells())
 
 
 def manifest_zone(manifest: dict[str, Any]) -> str:
@@ -129,12 +135,20 @@ def run_manifest(screen: Screen, kind: str) -> dict[str, Any] | None:
 
 
 def run_table(screen: Screen, kind: str, name: str, columns: list[str] | None = None) -> pa.Table | None:
-    """Return a table of the pinned run (`users` for users.parquet), or None when the run or the table is missing."""
+    """Return a table of the pinned run (`users` for users.parquet), or None when the run or the table is missing.
+
+    Its small cells are hidden when the home says so.
+    """
     run = screen.run_id(kind)
     if run is None:
         return None
     path = screen.dataset.run_path(kind, run) / f"{name}.parquet"
-    return artifacts.read_table(path, columns) if path.is_file() else None
+    if not path.is_file():
+        return None
+    if screen.small_cells and (kind, name) in RUN_CELLS:
+        table = told_run_table(kind, name, artifacts.read_table(path), screen.small_cells)
+        return table.select(columns) if columns else table
+    return artifacts.read_table(path, columns)
 
 
 def run_columns(screen: Screen, kind: str, name: str) -> list[str]:
@@ -205,8 +219,11 @@ def previous_period(screen: Screen, period: Period) -> Period | None:
 
 
 def event_mix_per_day(screen: Screen) -> Answer:
-    """One row per day and kind of event, in the display time zone."""
-    return _ask(screen, MIX_SQL, {"zone": screen.zone})
+    """One row per day and kind of event, in the display time zone; while small cells are hidden also users."""
+    if not screen.small_cells:
+        return _ask(screen, MIX_SQL, {"zone": screen.zone})
+    found = _ask(screen, MIX_OF_PEOPLE_SQL, {"zone": screen.zone})
+    return Answer(hide(found.table, MIX_PER_DAY, screen.small_cells), found.sql)
 
 
 def coverage(screen: Screen) -> Answer:

@@ -18,6 +18,8 @@ from core.encoder.models import Checkpoint
 from core.encoder.queries import VECTORS_FILE, encode_query, query_checkpoint
 from core.errors import CoreError, ModelError, NotFoundError
 from core.messages import Message, joined, say
+from core.pipeline.map_cells import told_frame
+from core.pipeline.offering import barred_now
 from core.pipeline.screens import Screen
 from core.search import asked as asked_stage
 from core.search.fusing import fuse
@@ -25,10 +27,12 @@ from core.search.meaning import find_meaning
 from core.search.personal import ACTS_SQL, SHARES_SQL, SIGNALS, reorder, touch_score
 from core.search.tokens import LONGEST_QUERY
 from core.search.words import MOST_MATCHES, WordIndex, WordMatches, find_words, open_index
+from core.small_cells import Cells
 from core.store import Connection, Home, Log, fetch, scalar
 
 MOST_ROWS = 100
 """Longest list of matches."""
+QUERIES = Cells(labels=("query", "items", "corrected", "last"), people=("users",), acts={"searches": "users"})
 MOST_COUNTED, LEAST_SHOPPERS = MOST_MATCHES, asked_stage.LEAST_SHOPPERS
 Floats = npt.NDArray[np.float64]
 
@@ -78,9 +82,17 @@ def reading(screen: Screen, cutoff: datetime | None = None) -> Reading:
 
 
 def search(
-    screen: Screen, query: str, user_id: str | None = None, strength: float = 0.5, k: int = 20, cutoff: datetime | None = None
+    screen: Screen,
+    query: str,
+    user_id: str | None = None,
+    strength: float = 0.5,
+    k: int = 20,
+    cutoff: datetime | None = None,
+    _rules: str = "",
 ) -> Found:
     """Find the `k` items that fit a query best, by words and by meaning, and put them into a shopper's order.
+
+    What the rules in force bar for everyone is left out; `_rules` tells which set that is.
 
     Args:
         screen: What to read.
@@ -103,25 +115,31 @@ def search(
         if user_id is not None and not scalar(connection, "SELECT count(*) FROM history WHERE user_id = $id", {"id": user_id}):
             raise NotFoundError("There is no shopper {user!r} in dataset {dataset!r}.", user=user_id[:60], dataset=screen.name)
         index = _index(here)
-        words = find_words(connection, index, query)
+        barred = frozenset(index.row_of[item] for item in barred_now(screen) if item in index.row_of)
+        words = find_words(connection, index, query, barred)
         suggestion = _suggestion(query, words.corrected)
-        meaning = _by_meaning(here, index, suggestion or query, notes) if query.strip() else []
+        meaning = _by_meaning(here, index, suggestion or query, barred, notes) if query.strip() else []
         fused = fuse([[row for row, _ in words.rows], [row for row, _ in meaning]], min(k, MOST_ROWS))
         rows = _rows(index, fused, words.rows, meaning)
         _tell(query, words, meaning, notes)
+        if barred and query.strip():
+            notes.append(say("Items that the rules in force bar are left out."))
         if user_id is not None and len(rows):
             rows = _personal(here, connection, rows, user_id, strength, notes)
     return Found(query, user_id, strength, rows, suggestion, notes)
 
 
 def asked(screen: Screen) -> pd.DataFrame | None:
-    """Return the queries of the log's shoppers (see `asked_queries`), or None when the log knows no queries."""
+    """Return the queries of the log's shoppers (see `asked_queries`), or None when the log knows no queries.
+
+    While small cells are hidden, queries of fewer shoppers are left out: a query can name its author.
+    """
     here = reading(screen)
     if "query" not in here.log.columns_present:
         return None
     with here.log.history() as connection:
         found: pd.DataFrame = asked_stage.asked_queries(connection, _index(here)).to_pandas()
-    return found
+    return told_frame(screen, QUERIES, found[found["users"] >= screen.small_cells].reset_index(drop=True))
 
 
 def search_record(found: Found) -> dict[str, Any]:
@@ -188,7 +206,7 @@ def _run_as_of(screen: Screen, kind: str, cutoff: datetime) -> str | None:
     return None
 
 
-def _by_meaning(here: Reading, index: WordIndex, query: str, notes: list[Message]) -> list[tuple[int, float]]:
+def _by_meaning(here: Reading, index: WordIndex, query: str, barred: frozenset[int], notes: list[Message]) -> list[tuple[int, float]]:
     """Matches by meaning as rows of the word index; a note says why there are none."""
     try:
         vector = query_vector(here, query)
@@ -199,7 +217,7 @@ def _by_meaning(here: Reading, index: WordIndex, query: str, notes: list[Message
     row_of = index.row_of  # an item that came later than the profiles, or left since, has only one of the two
     ordered = np.array([row_of.get(item, -1) for item in item_ids])
     places = np.argsort(ordered, kind="stable")
-    places = places[ordered[places] >= 0]
+    places = places[(ordered[places] >= 0) & ~np.isin(ordered[places], list(barred))]
     pairs = find_meaning(vectors, text_index[places], vector)
     return [(int(ordered[places[row]]), cosine) for row, cosine in pairs]
 

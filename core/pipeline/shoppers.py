@@ -14,6 +14,7 @@ from core.atlas import names
 from core.errors import NotFoundError
 from core.features.catalogue import FEATURES
 from core.pipeline import screens
+from core.pipeline.map_cells import told_segments, told_traits
 from core.pipeline.offering import allowed
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
@@ -68,6 +69,7 @@ def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
     frame["name"] = [given.get(int(segment), name) for segment, name in zip(frame["segment_id"], frame["name"], strict=True)]
     everyone = places(screen)
     frame["propensity"] = [_mean(everyone.propensity[everyone.segment_ids == segment]) for segment in frame["segment_id"]]
+    frame = told_segments(screen, frame, len(everyone.x))
     ordered: pd.DataFrame = frame.sort_values(["size", "segment_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
     return ordered
 
@@ -90,6 +92,7 @@ def subsegments(screen: Screen, _names: str = "") -> pd.DataFrame:
     ]
     everyone = places(screen)
     frame["propensity"] = [_mean(everyone.propensity[everyone.fine_ids == i]) for i in frame["subsegment_id"]]
+    frame = told_segments(screen, frame, len(everyone.x))
     order = {int(segment): place for place, segment in enumerate(coarse["segment_id"])}
     frame["_order"] = [order[int(segment)] for segment in frame["segment_id"]]
     ordered: pd.DataFrame = frame.sort_values(["_order", "size", "subsegment_id"], ascending=[True, False, True], kind="stable")
@@ -103,7 +106,7 @@ def names_by_segment(table: pd.DataFrame) -> dict[int, str]:
 
 def strongest_traits(screen: Screen, most: int, fine: bool = False) -> dict[int, list[dict[str, Any]]]:
     """Return the first `most` traits of each segment or subsegment, strongest first, by its id."""
-    table, key = _trait_table(screen, fine)
+    table, key = trait_table(screen, fine)
     if table is None:
         return {}
     frame = table.to_pandas().sort_values([key, "place"], kind="stable")
@@ -135,15 +138,23 @@ def traits_of(screen: Screen, segment_id: int, fine: bool = False) -> pd.DataFra
 
     Those of a subsegment (`fine`) are against the other shoppers of its segment.
     """
-    table, key = _trait_table(screen, fine)
+    table, key = trait_table(screen, fine)
     frame = table.to_pandas() if table is not None else pd.DataFrame(columns=[key, "place"])
     return frame[frame[key] == segment_id].sort_values("place", kind="stable")
 
 
-def _trait_table(screen: Screen, fine: bool) -> tuple[pa.Table | None, str]:
-    if fine:
-        return screens.run_table(screen, "atlas", "subsegment_traits"), "subsegment_id"
-    return screens.run_table(screen, "atlas", "traits"), "segment_id"
+def trait_table(screen: Screen, fine: bool) -> tuple[pa.Table | None, str]:
+    """Return the traits of all segments or subsegments as they may be shown, None without a map, and the name of their id."""
+    key, name = ("subsegment_id", "subsegment_traits") if fine else ("segment_id", "traits")
+    table = screens.run_table(screen, "atlas", name)
+    if table is None or not screen.small_cells:
+        return table, key
+    everyone = places(screen)
+    ids = everyone.fine_ids if fine else everyone.segment_ids
+    sizes = {int(i): int(n) for i, n in zip(*np.unique(ids, return_counts=True), strict=True)}
+    parent = {int(i): int(segment) for i, segment in zip(everyone.fine_ids, everyone.segment_ids, strict=True)} if fine else {}
+    whole = {i: int((everyone.segment_ids == parent[i]).sum()) if fine else len(ids) for i in sizes}
+    return told_traits(screen, table, sizes, whole, key), key
 
 
 def find_user(screen: Screen, text: str) -> tuple[str | None, list[str]]:

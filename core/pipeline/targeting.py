@@ -10,6 +10,7 @@ from core.pipeline import outcomes, screens
 from core.pipeline.options import AudienceOptions
 from core.pipeline.screens import Screen
 from core.pipeline.telling import Result
+from core.small_cells import told_count
 from core.store import Dataset, Home
 
 __all__ = ["PLATFORMS", "audience", "contact_fields", "export_file", "guess_contacts"]
@@ -99,11 +100,15 @@ def audience(home: Home, dataset: Dataset, *, rule: Any, options: AudienceOption
     return {
         "dataset": dataset.name,
         **told,
-        "users": size["everyone"]["users"],
-        "exported": size["exported"]["users"],
-        "holdout": size["holdout_users"],
+        "users": _told(size["everyone"]["users"], screen),
+        "exported": _told(size["exported"]["users"], screen),
+        "holdout": _told(size["holdout_users"], screen),
         "expected_buyers": size["exported"]["expected_buyers"],
         "expected_buyers_sd": size["exported"]["sd"],
         "size": size,
         "warnings": list(size["warnings"]),
     }
+
+
+def _told(count: int | None, screen: Screen) -> int | str:
+    return told_count(None, screen.small_cells) if count is None else count

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,20 +17,21 @@ from core.artifacts import write_json
 from core.errors import StorageError
 from core.insights.overview import GAP_MINUTES
 from core.messages import say
-from core.pipeline import behaviour, outcomes, screens
-from core.pipeline.behaviour import NO_FILTERS
+from core.pipeline import outcomes, screens, verifying_counts
 from core.pipeline.exporting import export_tables
 from core.pipeline.screens import Screen
+from core.pipeline.verifying_counts import Figure, figure, rows_of
 from core.schema import Progress, part_of, silent
-from core.store import Dataset, Home
+from core.store import Dataset, Home, sort_events, sorted_events
 
 RECOUNT = Path(core.__file__).with_name("recount.py")
 DEPTHS = (0.05, 0.1, 0.2, 0.5, 1.0)
-Figure = dict[str, Any]
 
 
 def verify(home: Home, dataset: Dataset, out: Path | None = None, progress: Progress = silent) -> dict[str, Any]:
     """Compare what the pages show with what plain SQL finds in an export, in a process that imports nothing of `core`.
+
+    It counts as if no small cells were hidden, whatever the home says: a figure that is not told cannot be compared.
 
     Args:
         home: Holds the dataset.
@@ -47,7 +49,7 @@ def verify(home: Home, dataset: Dataset, out: Path | None = None, progress: Prog
     with TemporaryDirectory(prefix="recount-") if out is None else nullcontext(str(out)) as place:
         folder = Path(place)
         exported = export_tables(dataset, folder, "parquet", part_of(progress, 0.0, 0.6))
-        screen = screens.open_screen(home, dataset.name)
+        screen = replace(screens.open_screen(home, dataset.name), small_cells=0)
         progress(0.6, say("noting what the pages show"))
         asked = {"settings": _settings(screen), "figures": shown_figures(screen)}
         write_json(folder / "figures.json", asked)
@@ -74,43 +76,40 @@ def _recount(folder: Path) -> dict[str, Any]:
 
 def shown_figures(screen: Screen) -> list[Figure]:
     """Return the figures of the pages: {"id", "page", "value"}; what has no run yet is left out."""
-    return [*_overview(screen), *_data(screen), *_map(screen), *_propensity(screen), *_recommendations(screen), *_features(screen)]
+    counted = verifying_counts.figures(screen, screen.log)
+    return [
+        *counted, *_other_way(screen), *_data(screen), *_map(screen), *_propensity(screen), *_recommendations(screen), *_features(screen)
+    ]  # fmt: skip
+
+
+def _other_way(screen: Screen) -> list[Figure]:
+    """What is counted on the sorted copy where the pages ask statements, and the other way round, under `copy:` or `statement:`."""
+    log = screen.log
+    if sorted_events(log.sorted_path) is not None:
+        return [{**f, "id": f"statement:{f['id']}"} for f in verifying_counts.figures(screen, replace(log, sorted_path=None))]
+    with TemporaryDirectory(prefix="sorted-") as place:
+        copy = Path(place) / "copy"
+        sort_events(log.path, copy)
+        return [{**f, "id": f"copy:{f['id']}"} for f in verifying_counts.figures(screen, replace(log, sorted_path=copy))]
 
 
 def _settings(screen: Screen) -> dict[str, Any]:
-    return {"zone": screen.zone, "gap_minutes": GAP_MINUTES, "until": screen.log.until.isoformat(sep=" ")}
-
-
-def _overview(screen: Screen) -> list[Figure]:
-    whole = screens.period_of(screen, None)
-    figures = [
-        _figure("overview", name, value) for name, value in behaviour.figures(screen, NO_FILTERS, whole).table.to_pylist()[0].items()
-    ]
-    trend = behaviour.trend(screen, NO_FILTERS, whole, "day").table
-    trend = trend.filter(pc.greater(trend["events"], 0)).drop_columns(["partial", "orders"])
-    figures += [
-        _table("overview", "trend", trend.set_column(0, "period", trend["period"].cast(pa.string()))),
-        _table("overview", "event_mix", behaviour.event_mix(screen, NO_FILTERS, whole).table),
-        _table(
-            "overview", "categories", behaviour.categories(screen, NO_FILTERS, whole).table.drop_columns(["buyer_rate", "revenue_share"])
-        ),
-        _table("overview", "hours", behaviour.hours(screen, NO_FILTERS, whole, "all").table),
-    ]
-    return figures
+    own = {"zone": screen.zone, "gap_minutes": GAP_MINUTES, "until": screen.log.until.isoformat(sep=" ")}
+    return {**own, **verifying_counts.settings(screen, screen.log)}
 
 
 def _data(screen: Screen) -> list[Figure]:
     record, coverage = screens.manifest(screen), screens.coverage(screen).table.to_pylist()[0]
-    figures = [_figure("data", name, record[name]) for name in ("rows_read", "rows_kept", "rows_quarantined", "rows_merged")]
-    figures += [_figure("data", name, coverage[name]) for name in ("with_item", "in_catalogue", "with_title")]
-    return [*figures, _table("data", "rules", screens.quarantine_rules(screen).select(["rule", "rows"]))]
+    figures = [figure("data", name, record[name]) for name in ("rows_read", "rows_kept", "rows_quarantined", "rows_merged")]
+    figures += [figure("data", name, coverage[name]) for name in ("with_item", "in_catalogue", "with_title")]
+    return [*figures, rows_of("data", "rules", screens.quarantine_rules(screen).select(["rule", "rows"]))]
 
 
 def _map(screen: Screen) -> list[Figure]:
     table = screens.run_table(screen, "atlas", "segments")
     if table is None:
         return []
-    return [_table("map", "segments", table.select([name for name in ("segment_id", "users", "share") if name in table.column_names]))]
+    return [rows_of("map", "segments", table.select([name for name in ("segment_id", "users", "share") if name in table.column_names]))]
 
 
 def _propensity(screen: Screen) -> list[Figure]:
@@ -119,28 +118,28 @@ def _propensity(screen: Screen) -> list[Figure]:
     models = metrics.get("models") or {}
     if not models:
         return []
-    figures = [_figure("propensity", name, metrics[name]) for name in ("users", "positives", "base_rate")]
+    figures = [figure("propensity", name, metrics[name]) for name in ("users", "positives", "base_rate")]
     for model, measured in models.items():
         for name in ("auc", "log_loss", "brier", "calibration_error", "expected"):
             value = measured[name]["value"] if isinstance(measured[name], dict) else measured[name]
-            figures.append(_figure("propensity", f"{name}.{model}", value))
+            figures.append(figure("propensity", f"{name}.{model}", value))
     bins, lift = screens.run_table(screen, "propensity", "reliability"), screens.run_table(screen, "propensity", "lift")
     if bins is not None:
         bins = bins.filter(pc.equal(bins["model"], "propensity"))
-        figures.append(_table("propensity", "reliability", bins.select(["bin", "n", "mean_propensity", "rate"])))
+        figures.append(rows_of("propensity", "reliability", bins.select(["bin", "n", "mean_propensity", "rate"])))
     if lift is not None:
         lift = lift.filter(pc.is_in(pc.round(lift["depth"], 6), pa.array(DEPTHS)))
-        figures.append(_table("propensity", "lift", lift.select(["depth", "users", "buyers", "lift"])))
+        figures.append(rows_of("propensity", "lift", lift.select(["depth", "users", "buyers", "lift"])))
     scores = screens.run_table(screen, "propensity", "scores", ["propensity"])
     depth = outcomes.expected_at(screen, 0.2)
     figures += [
-        _figure("propensity", "expected", pc.sum(scores["propensity"]).as_py() if scores is not None else 0.0),
-        _figure("propensity", "expected_at_20", depth.expected_buyers),
-        _figure("propensity", "sd_at_20", depth.sd),
+        figure("propensity", "expected", pc.sum(scores["propensity"]).as_py() if scores is not None else 0.0),
+        figure("propensity", "expected_at_20", depth.expected_buyers),
+        figure("propensity", "sd_at_20", depth.sd),
     ]
     chances = outcomes.category_chances(screen)
     if len(chances):
-        figures.append(_table("propensity", "by_category", pa.Table.from_pandas(chances[["category", "expected"]], preserve_index=False)))
+        figures.append(rows_of("propensity", "by_category", pa.Table.from_pandas(chances[["category", "expected"]], preserve_index=False)))
     return figures
 
 
@@ -150,14 +149,14 @@ def _recommendations(screen: Screen) -> list[Figure]:
     if record is None or table is None:
         return []
     figures = [
-        _figure("recommendations", "lists", pc.count_distinct(table["user_id"]).as_py()),
-        _figure("recommendations", "rows", table.num_rows),
-        _figure("recommendations", "gaps_in_ranks", 0),
-        _figure("recommendations", "twice_in_a_list", 0),
+        figure("recommendations", "lists", pc.count_distinct(table["user_id"]).as_py()),
+        figure("recommendations", "rows", table.num_rows),
+        figure("recommendations", "gaps_in_ranks", 0),
+        figure("recommendations", "twice_in_a_list", 0),
     ]
     is_current = record.get("inputs", {}).get("version") == screen.version and not record.get("cutoff")
     if is_current and record.get("config", {}).get("new_only"):
-        figures.append(_figure("recommendations", "bought_before", 0))
+        figures.append(figure("recommendations", "bought_before", 0))
     return figures
 
 
@@ -168,13 +167,4 @@ def _features(screen: Screen) -> list[Figure]:
         return []
     names = set(screens.run_columns(screen, "profiles", "counts"))
     wanted = ("events_all", "purchases_all", "orders_all", "days_since_event", "events_28d")
-    return [_figure("features", name, 0) for name in wanted if name in names]
-
-
-def _figure(page: str, name: str, value: Any) -> Figure:
-    return {"id": f"{page}.{name}", "page": page, "value": value}
-
-
-def _table(page: str, name: str, table: pa.Table) -> Figure:
-    rows = [[cell.item() if hasattr(cell, "item") else cell for cell in row.values()] for row in table.to_pylist()]
-    return {"id": f"{page}.{name}", "page": page, "value": {"columns": table.column_names, "rows": rows}}
+    return [figure("features", name, 0) for name in wanted if name in names]

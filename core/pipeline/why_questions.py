@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 
+from core.artifacts import read_table
 from core.explain import histories
 from core.helper import helper_of
 from core.pipeline import screens
@@ -16,6 +18,23 @@ from core.store import Home, Log
 def why(screen: Screen, user_id: str) -> dict[str, Any]:
     """See `explaining.why`, of the pinned run."""
     return _ask(screen, "why", {"user_id": user_id})
+
+
+def why_category(screen: Screen, user_id: str, category: str) -> dict[str, Any]:
+    """See `explaining_categories.why_category`, of the pinned run."""
+    return _ask(screen, "why_category", {"user_id": user_id, "category": category})
+
+
+def category_chances(screen: Screen, user_id: str) -> pd.DataFrame:
+    """A shopper's chances by category in the pinned run, largest first: category, propensity, low, high; no row where it knows none."""
+    run_id = screen.run_id("propensity")
+    file = screen.dataset.run_path("propensity", run_id) / "categories.parquet" if run_id else None
+    if file is None or not file.is_file():
+        return pd.DataFrame(columns=["category", "propensity", "low", "high"])
+    table = read_table(file)
+    table = table.filter(pc.equal(table["user_id"].cast("string"), user_id)).drop_columns(["user_id"])
+    found: pd.DataFrame = table.sort_by([("propensity", "descending"), ("category", "ascending")]).to_pandas()
+    return found
 
 
 def what_if(screen: Screen, user_id: str, change: str) -> dict[str, Any]:

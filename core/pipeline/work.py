@@ -18,15 +18,16 @@ from core.jobs import Reporter, start_job
 from core.messages import Message, say
 from core.offers.rules import RuleSet
 from core.pipeline.drawing import draw_map
-from core.pipeline.exporting import export_tables
+from core.pipeline.exporting import export_tables, lists_in_force
 from core.pipeline.foreseeing import kept_network, open_network
 from core.pipeline.offering import export_lists, read_rules
 from core.pipeline.options import AudienceOptions, IngestOptions, PredictOptions, ProfileOptions, RecommendChoice
 from core.pipeline.outcomes import refresh_audiences
-from core.pipeline.pictures import PictureProfiles, picture_folder
+from core.pipeline.pictures import PictureProfiles
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
 from core.pipeline.screens import open_screen
+from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.pipeline.texts import TextProfiles, untuned
 from core.pipeline.writing import write_rows
@@ -174,14 +175,16 @@ def recommend(
         made = export_lists(open_screen(home, dataset.name), asked, options.k, out)
         return told | made | {"warnings": [*told["warnings"], *made["warnings"]]}
     if out:
-        write_rows(out, read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS)))
+        lists = read_table(dataset.run_path("recommendations", run_id) / "recommendations.parquet", list(RECOMMENDATIONS))
+        write_rows(out, lists_in_force(dataset, lists))
     return told | ({"out": str(out)} if out else {})
 
 
 def export(home: Home, dataset: Dataset, folder: Path, *, form: str = "parquet", progress: Progress = silent) -> Result:
     """Write every table of a dataset into a folder, and a line into the audit trail."""
-    result = export_tables(dataset, folder, form, progress)
-    home.append_audit({"act": "export", "dataset": dataset.name, "files": sorted(result["files"]), "format": form})
+    k = home.small_cells()
+    result = export_tables(dataset, folder, form, progress, k)
+    home.append_audit({"act": "export", "dataset": dataset.name, "files": sorted(result["files"]), "format": form, "hidden_below": k})
     return {"out": str(folder), **result}
 
 

@@ -9,13 +9,16 @@ import pandas as pd
 
 from core.insights.profit import Expected, Gains, affordable, expect, measure_gains, taken_at, worth_contacting
 from core.pipeline import outcomes, screens
+from core.pipeline.map_cells import told_frame
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
+from core.small_cells import Cells
 
 SEED = 0
 """Of the resampling behind the band: the same run always shows the same."""
 KEPT = 4
 """Runs in memory at once."""
+WHO = Cells(labels=("kind", "group"), people=("users",), typical=dict.fromkeys(("share", "all_share", "lift", "buyers"), "users"))
 WAYS = ("depth", "even", "budget")
 """How deep to go: the best share, down to break-even, as far as a budget reaches."""
 
@@ -94,7 +97,7 @@ def who(screen: Screen, users: int) -> pd.DataFrame:
     found = (
         pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["kind", "group", "users", "buyers", "share", "all_share"])
     )
-    return found.assign(lift=found["share"] / found["all_share"])
+    return told_frame(screen, WHO, found.assign(lift=found["share"] / found["all_share"]))
 
 
 def rule(screen: Screen, way: str, *, depth: float, cost: float, margin: float, budget: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from core.errors import StorageError
 from core.privacy import guard_column
+from core.small_cells import HIDDEN
 
 BATCH_ROWS = 200_000
 
@@ -58,4 +59,12 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
     """Enumerations become plain text: other tools read dictionaries differently."""
-    return pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
+    notes = {key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"}  # that of pandas would name enumerations
+    columns = [pa.field(f.name, pa.string() if _is_text(f.type) else f.type, metadata=_kept(f)) for f in schema]
+    return pa.schema(columns, notes or None)
+
+
+def _kept(column: pa.Field) -> dict[bytes, bytes] | None:
+    """That a column hides small counts stays with it."""
+    k = (column.metadata or {}).get(HIDDEN)
+    return None if k is None else {HIDDEN: k}

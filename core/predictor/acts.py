@@ -85,6 +85,15 @@ def pad_acts(
     )
 
 
+def no_acts(users: int, text_dim: int, length: int = LENGTH) -> Acts:
+    """Of users without any act; `text_dim` is the width of item texts."""
+    nothing = np.zeros((users, length))
+    return pad_acts(
+        np.zeros(users + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8), np.zeros(0, np.float32), np.zeros(0, np.float32),
+        nothing[:, 0], [], np.zeros((0, text_dim), np.float32), length,
+    )  # fmt: skip
+
+
 def stack_acts(parts: Sequence[Acts | None]) -> Acts | None:
     """Put acts of several cutoffs under each other; None unless all have them."""
     known = [part for part in parts if part is not None]

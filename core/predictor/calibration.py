@@ -1,7 +1,7 @@
-"""From logits to propensities: none, sigmoid (Platt, 1999) or isotonic, chosen by cross-fitted log loss on a later window."""
+"""From logits to propensities: none, a shift, sigmoid (Platt, 1999) or isotonic, chosen by cross-fitted log loss on a later window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,20 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
 from core.metrics import CLIP, log_losses, mean_estimate
+from core.predictor.drift import Drift, fit_shift
 from core.predictor.matrix import Floats, Indices
 
 ISOTONIC_POSITIVES = 1000
 """Isotonic regression is not advised with fewer (scikit-learn's guide); sigmoid has two parameters only."""
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+GROUP_ROWS, MOST_GROUPS = 50, 20
+"""Fewest rows of a group whose rate is looked at, and most groups."""
+IN_TIME = ("shift", "sigmoid")
+"""Methods where the window that calibrates lies after those that taught: its level always differs a little, and what of that lasts is
+known from earlier windows. A shape beyond two parameters does not last."""
+IN_PLACE = ("none", "sigmoid", "isotonic")
+"""Methods where the rows that calibrate are of the windows that taught."""
+FEWEST = {"sigmoid": 20, "isotonic": ISOTONIC_POSITIVES}
+"""Rows of the rarer label that a method needs."""
 PRIOR_ROWS = 10.0
 """Strength of the pull of the sigmoid towards the identity, in rows: a handful of labels must not turn it round."""
 
@@ -23,7 +32,7 @@ class Calibrator:
     """A monotone map from logits to propensities."""
 
     method: str
-    """none, sigmoid or isotonic."""
+    """none, shift (a sigmoid of slope 1), sigmoid or isotonic."""
     slope: float = 1.0
     intercept: float = 0.0
     knots: tuple[tuple[float, float], ...] = ()
@@ -62,6 +71,8 @@ def fit_calibrator(method: str, logits: Floats, labels: Floats) -> Calibrator:
     """Fit one method; sigmoid by Newton steps with a prior at the identity."""
     if method == "none":
         return Calibrator("none")
+    if method == "shift":
+        return Calibrator("shift", intercept=fit_shift(logits, labels))
     slope, intercept = _fit_sigmoid(logits, labels)
     if method == "sigmoid":
         return Calibrator("sigmoid", slope, intercept)
@@ -76,39 +87,21 @@ def damp(calibrator: Calibrator, carried: float) -> Calibrator:
         return calibrator
     if carried <= 0:
         return Calibrator("none", carried=0.0)
-    return Calibrator("sigmoid", 1 + carried * (calibrator.slope - 1), carried * calibrator.intercept, carried=carried)
+    method = "shift" if calibrator.method == "shift" else "sigmoid"
+    return Calibrator(method, 1 + carried * (calibrator.slope - 1), carried * calibrator.intercept, carried=carried)
 
 
-def learn_carried(windows: list[tuple[Floats, Floats]]) -> float:
-    """Learn which share of a window's correction serves the window after it.
-
-    On grocery purchases, over 25 weeks, a full weekly correction made the next week worse by .0016 in log loss, none of it
-    was best; where the share of buyers really drifts, all of it is.
-
-    Args:
-        windows: Logits and labels of windows in order of time, two or more.
-    """
-    losses = np.zeros(len(SHARES))
-    for (before, earlier), (after, later) in pairwise(windows):
-        correction = fit_calibrator("sigmoid", before, earlier)
-        losses += [log_losses(later, damp(correction, share).apply(after)).mean() for share in SHARES]
-    return SHARES[int(np.argmin(np.round(losses, 9)))]
-
-
-def choose_calibration(logits: Floats, labels: Floats, folds: Indices) -> CalibrationChoice:
+def choose_calibration(logits: Floats, labels: Floats, folds: Indices, methods: Sequence[str] = IN_PLACE) -> CalibrationChoice:
     """Take the simplest method unless another is better by more than one standard error of the paired difference.
 
     Args:
         logits: Of rows that the model was not fitted on (N,).
         labels: 0/1 (N,).
         folds: Fold of each row's user (N,), two or more.
+        methods: Simplest first; those that need more of the rarer label than there is are left out.
     """
-    positives, negatives = int(labels.sum()), int((1 - labels).sum())
-    methods = ["none"]
-    if min(positives, negatives) >= 20:
-        methods.append("sigmoid")
-    if min(positives, negatives) >= ISOTONIC_POSITIVES:
-        methods.append("isotonic")
+    rarer = min(int(labels.sum()), int((1 - labels).sum()))
+    methods = [method for place, method in enumerate(methods) if not place or rarer >= FEWEST[method]]
     fitted: dict[str, Floats] = {}
     for method in methods:
         chance = np.empty(len(labels))
@@ -116,7 +109,7 @@ def choose_calibration(logits: Floats, labels: Floats, folds: Indices) -> Calibr
             judged = folds == fold
             chance[judged] = fit_calibrator(method, logits[~judged], labels[~judged]).apply(logits[judged])
         fitted[method] = chance
-    chosen = "none"
+    chosen = methods[0]
     for method in methods[1:]:
         gain = log_losses(labels, fitted[chosen]) - log_losses(labels, fitted[method])
         if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
@@ -144,20 +137,23 @@ def _fit_sigmoid(logits: Floats, labels: Floats) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class RangeTable:
-    """How far the rate of shoppers alike may lie from their propensity, learned where the models were not fitted.
+    """How far the rate of shoppers alike may lie from their propensity in a window that is still to come.
 
-    A range covers, with the stated level, the rate at which shoppers with this propensity act: it joins the error of the
-    reference group's rate, the spread of the ensemble and the shift between windows. It is no range for one shopper's yes or no.
+    A range covers, with the stated level, the rate at which shoppers with this propensity act: it joins how the level moves
+    between windows, how the rates of groups strayed in the last window beyond chance, and the error of the ensemble. It is no
+    range for one shopper's yes or no.
     """
 
     edges: tuple[float, ...]
-    """Inner edges of the reference groups, in logits of propensities."""
+    """Inner edges of the reference groups, in logits of propensities; runs of earlier releases have some."""
     errors: tuple[float, ...]
-    """Standard error of each group's rate, in log-odds."""
+    """Standard deviation, beyond chance, of the rates of a reference window around their propensities, in log-odds."""
     shift: float
-    """Log-odds between what the reference window promised and what happened."""
+    """Of the level between windows, in log-odds; widened for how few windows it rests on."""
     level: float = 0.9
     z: float = 1.6448536269514722
+    spread_share: float = 1.0
+    """Of the spread of the members: an ensemble of four errs by half of it."""
 
     def around(self, propensities: Floats, spread: Floats) -> tuple[Floats, Floats]:
         """Low and high (N,), with low <= propensity <= high.
@@ -168,39 +164,39 @@ class RangeTable:
         """
         centre = logit(propensities)
         error = np.asarray(self.errors)[np.searchsorted(np.asarray(self.edges), centre, side="right")]
-        half = self.z * np.sqrt(error**2 + spread**2 + self.shift**2)
+        half = self.z * np.sqrt(error**2 + (self.spread_share * spread) ** 2 + self.shift**2)
         low, high = expit(centre - half), expit(centre + half)
         return np.clip(np.minimum(low, propensities), CLIP / 2, 1), np.clip(np.maximum(high, propensities), 0, 1 - CLIP / 2)
 
 
-def fit_ranges(labels: Floats, propensities: Floats) -> RangeTable:
-    """Learn a range table from a reference window in equal-count groups of about 150 shoppers, at least 1 and at most 12."""
-    groups = int(np.clip(len(labels) // 150, 1, 12))
+def fit_ranges(labels: Floats, propensities: Floats, drift: Drift | None = None) -> RangeTable:
+    """Learn a range table from a reference window and from how the level moves between windows.
+
+    Args:
+        labels: 0/1 of the reference window (N,).
+        propensities: Of the same rows, by a model that was not fitted on them.
+        drift: None where the rows that are foretold lie in the same window.
+    """
     centre = logit(propensities)
-    order = np.argsort(centre, kind="stable")
-    edges, errors = [], []
-    for place, part in enumerate(np.array_split(order, groups)):
-        if place:
-            edges.append(float(centre[part[0]]))
-        rate = (labels[part].sum() + 0.5) / (len(part) + 1)
-        errors.append(float(1 / np.sqrt((len(part) + 1) * rate * (1 - rate))))
-    return RangeTable(tuple(edges), tuple(errors), _fit_shift(centre, labels))
+    error = _beyond_chance(centre + fit_shift(centre, labels), labels)
+    shift = 0.0 if drift is None else drift.half(RangeTable.level) / RangeTable.z
+    return RangeTable((), (error,), shift, spread_share=0.5)
 
 
-def _fit_shift(centre: Floats, labels: Floats) -> float:
-    shift = 0.0
-    for _ in range(25):
-        chance = expit(centre + shift)
-        step = float((labels - chance).sum() - 0.25 * shift) / float((chance * (1 - chance)).sum() + 0.25)
-        shift += float(np.clip(step, -2, 2))
-        if abs(step) < 1e-10:
-            break
-    return shift
+def _beyond_chance(centre: Floats, labels: Floats) -> float:
+    """Standard deviation of the rates of equal-count groups around their propensities, beyond that of chance, in log-odds."""
+    groups = int(np.clip(len(labels) // GROUP_ROWS, 1, MOST_GROUPS))
+    gaps, weights = np.zeros(groups), np.zeros(groups)
+    for place, part in enumerate(np.array_split(np.argsort(centre, kind="stable"), groups)):
+        chance = float(expit(centre[part]).mean())
+        weights[place] = len(part) * chance * (1 - chance)
+        gaps[place] = (labels[part].sum() - len(part) * chance) / weights[place]
+    return float(np.sqrt(max(0.0, ((weights * gaps**2).sum() - groups) / weights.sum())))
 
 
-def coverage(labels: Floats, propensities: Floats, low: Floats, high: Floats, groups: int = 20) -> dict[str, float]:
+def coverage(labels: Floats, propensities: Floats, low: Floats, high: Floats, groups: int = MOST_GROUPS) -> dict[str, float]:
     """Share of equal-count groups whose rate lies in their mean range, widened by the chance of the group's own labels."""
-    groups = int(np.clip(len(labels) // 50, 1, groups))
+    groups = int(np.clip(len(labels) // GROUP_ROWS, 1, groups))
     held = []
     for part in np.array_split(np.argsort(propensities, kind="stable"), groups):
         chance = float(propensities[part].mean())

@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import logit
 
 from core.errors import GateError
 from core.messages import Message, say
 from core.metrics import log_loss
 from core.predictor.calibration import Calibrator, RangeTable, choose_calibration, fit_calibrator, fit_ranges
 from core.predictor.category_judging import category_verdict, judge_categories
+from core.predictor.category_keeping import KeptCategories
 from core.predictor.category_models import MEANS, TEXT_COLUMN, FittedCategories, fit_category_models
+from core.predictor.drift import drift_of_one, fit_shift
 from core.predictor.grid import CountsAt, Grid, Pairs, TextsAt, positive_pairs
+from core.predictor.keeping import BACKGROUND_ROWS
 from core.predictor.matrix import Floats, Indices, user_folds
 from core.predictor.options import PropensityOptions
 from core.predictor.propensity import MatrixAt
@@ -47,6 +51,8 @@ class CategoryResult:
     models: FittedCategories
     """In use."""
     verdict: list[Message]
+    kept: KeptCategories
+    """In use, with all that one shopper's chance needs."""
 
 
 def fit_category_propensity(
@@ -128,8 +134,21 @@ def fit_category_propensity(
                 calibrator = fit_calibrator(calibrator.method, final.logits(test, [winner])[winner], labels)
         del grids, test
         progress(0.9, say("scoring every shopper in every category"))
-        scores = _scored(pairs_of(windows.use), final, winner, calibrator, fit_ranges(labels, chances[winner]))
-    return CategoryResult(scores, metrics, table, final, category_verdict(metrics))
+        everyone, ranges = pairs_of(windows.use), _ranges(labels, chances[winner])
+        scores = _scored(everyone, final, winner, calibrator, ranges)
+        usual = everyone.grid(_few(len(everyone.matrix.user_ids), options.seed))
+    kept = KeptCategories(final, winner, calibrator, ranges, everyone.crowd, everyone.texts, usual)
+    return CategoryResult(scores, metrics, table, final, category_verdict(metrics), kept)
+
+
+def _ranges(labels: Floats, chances: Floats) -> RangeTable:
+    """Of the test window: how its level moved is one more window beside what is thought beforehand."""
+    return fit_ranges(labels, chances, drift_of_one(fit_shift(logit(chances), labels)))
+
+
+def _few(users: int, seed: int) -> Indices:
+    """Shoppers that stand in for whatever is left out, when a chance is explained."""
+    return np.sort(np.random.default_rng(seed).choice(users, min(BACKGROUND_ROWS, users), replace=False))
 
 
 def _rows(user_ids: list[str], chosen: set[str]) -> Indices:

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from core.messages import say
 from core.predictor.grid import Grid
-from core.predictor.matrix import Floats, squash, user_folds
+from core.predictor.matrix import Floats, Singles, squash, user_folds
 from core.predictor.options import PooledOptions
 from core.predictor.pooled import FittedPooled, fit_pooled
 from core.schema import Progress, part_of
@@ -50,6 +50,18 @@ class FittedCategories:
             found["pooled"] = self.pooled.logits(grid)
         means = {name: np.mean([found[part] for part in MEANS[name]], axis=0) for name in names if name in MEANS}
         return {name: value for name, value in (found | means).items() if name in names}
+
+    def logits_of(self, place: int, pair: Grid, baskets: Singles, name: str) -> Floats:
+        """Logits (N,) of pairs of one category by one model; see `FittedPooled.of_category`."""
+        found = []
+        for part in MEANS.get(name, (name,)):
+            if part in self.boosters:
+                found.append(_boosted(self.boosters[part], pair))
+            elif part == "pooled" and self.pooled is not None:
+                found.append(self.pooled.of_category(place, pair, baskets))
+            elif self.logistic is not None:
+                found.append(_linear(self.logistic[place : place + 1], pair))
+        return np.asarray(np.mean(found, axis=0))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Weights that are no trees, to be saved."""

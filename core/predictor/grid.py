@@ -80,10 +80,23 @@ class Grid:
         return self.values[:, self.columns.index(name)]
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """What all users together say of each category (C): how many buy it, and what is bought together."""
+
+    reach: Floats
+    reach_recent: Floats
+    """Share of users who ever bought it, and in 28 days (C,)."""
+    alike: "Smoothing"
+    alike_recent: "Smoothing"
+
+
 class Pairs:
     """All pairs of a cutoff, laid out for some of the users at a time: everyone at once would not fit a large shop's memory."""
 
-    def __init__(self, matrix: Matrix, counts: pa.Table, categories: Sequence[str], texts: CategoryTexts | None = None) -> None:
+    def __init__(
+        self, matrix: Matrix, counts: pa.Table, categories: Sequence[str], texts: CategoryTexts | None = None, crowd: Crowd | None = None
+    ) -> None:
         """Read the counts and what all users together say of a category.
 
         Args:
@@ -91,6 +104,7 @@ class Pairs:
             counts: Of the same cutoff; other columns than user_id and category are taken as they come.
             categories: Names (C).
             texts: Of the categories in the same order as of the same cutoff; users then need text profiles.
+            crowd: Of everyone, where the matrix holds only some; default: the users of the matrix.
         """
         self.matrix, self.categories, self.texts = matrix, list(categories), texts
         self.names = [name for name in counts.column_names if name not in ("user_id", "category")]
@@ -103,9 +117,11 @@ class Pairs:
         order = np.argsort(self._row, kind="stable")
         self._row, self._column = self._row[order], self._column[order]
         self._counted = {name: counts[name].cast(pa.float64()).to_numpy()[usable][order].astype(np.float32) for name in self.names}
-        bought, recent = (self._dense(name) for name in ("days_bought", "days_bought_28d"))
-        self._reach, self._reach_recent = (bought > 0).mean(axis=0), (recent > 0).mean(axis=0)
-        self._alike, self._alike_recent = Smoothing.fit(bought), Smoothing.fit(recent)
+        if crowd is None:
+            bought, recent = (self._dense(name) for name in ("days_bought", "days_bought_28d"))
+            reach = ((bought > 0).mean(axis=0), (recent > 0).mean(axis=0))
+            crowd = Crowd(*reach, Smoothing.fit(bought), Smoothing.fit(recent))
+        self.crowd = crowd
 
     def grid(self, rows: Indices | None = None) -> Grid:
         """The pairs of some users (ascending indices), or of everyone."""
@@ -124,13 +140,13 @@ class Pairs:
         bought, recent = square["days_bought"], square["days_bought_28d"]
         active = _known(people, "orders_all", bought.max(axis=1, initial=0))
         tenure = _known(people, "tenure_days", np.ones(len(chosen)))
-        derived = {
+        derived: dict[str, npt.NDArray[np.floating]] = {
             "share_of_orders": bought / np.maximum(active, 1)[:, None],
             "bought_per_week": bought / (tenure + 14)[:, None] * 7,
-            "alike_baskets": self._alike(bought),
-            "alike_baskets_28d": self._alike_recent(recent),
-            "category_reach": np.broadcast_to(self._reach, bought.shape),
-            "category_reach_28d": np.broadcast_to(self._reach_recent, bought.shape),
+            "alike_baskets": self.crowd.alike(bought),
+            "alike_baskets_28d": self.crowd.alike_recent(recent),
+            "category_reach": np.broadcast_to(self.crowd.reach, bought.shape),
+            "category_reach_28d": np.broadcast_to(self.crowd.reach_recent, bought.shape),
             "overdue_ratio": square["days_since_purchase"] / np.maximum(square["gap_mean_days"], 0.5),
             "category": np.broadcast_to(np.arange(width, dtype=np.float64), bought.shape),
         }

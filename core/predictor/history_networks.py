@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -94,6 +93,9 @@ class FittedHistory:
     best_epochs: list[int]
     rows: int
     """Learned from."""
+    options: HistoryOptions
+    length: int
+    """Acts that are read."""
 
     def member_logits(self, matrix: Matrix) -> Floats:
         """Logits of each member (K, N)."""
@@ -127,16 +129,6 @@ class FittedHistory:
                 shares[1] = shares[1] / ATTRIBUTION_STEPS
                 total[rows] += np.concatenate(shares, axis=1) @ member / len(self.modules)
         return groups, total
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Weights and scales, to be saved."""
-        scales = {"kept": self.scaling.kept, "mean": self.scaling.mean, "std": self.scaling.std, "missing": self.scaling.missing}
-        found: dict[str, npt.NDArray[Any]] = dict(scales)
-        if self.text is not None:
-            found |= {"text_mean": self.text.mean, "text_directions": self.text.axes}
-        for place, module in enumerate(self.modules):
-            found |= {f"{place}.{name}": value.detach().numpy() for name, value in module.state_dict().items()}
-        return found
 
     def card(self) -> dict[str, Any]:
         """Size and stopping, for the model card."""
@@ -205,7 +197,7 @@ def fit_history(
         module.load_state_dict(kept_state)
         modules.append(module.eval())
         best_epochs.append(best)
-    return FittedHistory(kind, modules, scaling, text, curves, best_epochs, len(labels))
+    return FittedHistory(kind, modules, scaling, text, curves, best_epochs, len(labels), options, acts.kind.shape[1])
 
 
 def _acts_of(matrix: Matrix) -> Acts:

@@ -27,7 +27,8 @@ DRAWS = 400
 NAMES = {
     "mlp": say("the neural network"), "mlp_counts": say("the neural network on counts alone"), "lightgbm": say("LightGBM on counts"),
     "lightgbm_text": say("LightGBM on counts and text"), "logistic": say("logistic regression"),
-    "mean": say("the mean of network and LightGBM"), "mlp_sequence": say("the neural network with further blocks"),
+    "mean": say("the mean of network and LightGBM"),
+    "ensemble": say("the mean of network, LightGBM and logistic regression"), "mlp_sequence": say("the neural network with further blocks"),
     "lightgbm_sequence": say("LightGBM on counts and further blocks"),
     "mean_sequence": say("the mean of network and LightGBM, both with further blocks"), "propensity": say("the propensity"),
     "bgnbd": say("BG/NBD"), "cnn": say("the convolution over single acts"), "gru": say("the GRU over single acts"),

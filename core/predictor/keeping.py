@@ -21,9 +21,11 @@ from core.errors import StorageError
 from core.predictor.baselines import FittedBoosting, FittedLogistic
 from core.predictor.bgnbd import FittedBgNbd
 from core.predictor.calibration import Calibrator, RangeTable
+from core.predictor.history_networks import FittedHistory, HistoryNetwork
 from core.predictor.matrix import Directions, Floats, Matrix, Scaling, matrix_of
 from core.predictor.models import Blend, Model
 from core.predictor.network import FittedNetwork, Members
+from core.predictor.options import HistoryOptions
 from core.predictor.threads import one_thread
 
 IN_USE = "model"
@@ -34,6 +36,7 @@ BACKGROUND_ROWS = 48
 """Shoppers that stand in for whatever is left out: the mean of so many varies by a seventh of their spread."""
 FORM = 1
 """Of the record; a run of another form is trained again."""
+TEXTS_OF_ACTS = "texts of acts"
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -54,6 +57,11 @@ class KeptModel:
         """Learned blocks that the model looks at, by the names of `Matrix.learned`."""
         return _blocks(self.model)
 
+    @property
+    def reads_acts(self) -> bool:
+        """Whether the model reads single acts."""
+        return _reads_acts(self.model)
+
     def propensities(self, matrix: Matrix) -> Floats:
         """Calibrated chances (N,)."""
         with one_thread():
@@ -68,7 +76,7 @@ class KeptModel:
 
 
 def can_keep(model: Model) -> bool:
-    """Whether a model is of a kind that is kept; networks over single acts are not, they would need the acts as well."""
+    """Whether a model is of a kind that is kept."""
     if isinstance(model, Blend):
         return all(can_keep(part) for part in model.parts.values())
     return any(isinstance(model, made) for made, _write in _WRITERS.values())
@@ -77,7 +85,7 @@ def can_keep(model: Model) -> bool:
 def spread(model: Model, matrix: Matrix) -> Floats:
     """Standard deviation over members of the ensemble, in logits (N,)."""
     if isinstance(model, Blend):
-        return np.asarray(np.mean([spread(part, matrix) for part in model.parts.values()], axis=0))
+        return np.asarray(model.shares @ np.stack([spread(part, matrix) for part in model.parts.values()]))
     members = model.member_logits(matrix)
     return np.asarray(members.std(axis=0, ddof=1)) if len(members) > 1 else np.zeros(members.shape[1])
 
@@ -89,6 +97,10 @@ def _blocks(model: Model) -> set[str]:
         return set()
     fitted: Any = model
     return set(fitted.directions if isinstance(model, FittedBoosting) else fitted.scaling.directions)
+
+
+def _reads_acts(model: Model) -> bool:
+    return any(_reads_acts(part) for part in model.parts.values()) if isinstance(model, Blend) else isinstance(model, FittedHistory)
 
 
 def save_model(kept: KeptModel, folder: Path, role: str = IN_USE) -> None:
@@ -200,11 +212,12 @@ def _read(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model:
 
 
 def _write_blend(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
-    return {"parts": [_written(part_name, part, place, arrays) for part_name, part in model.parts.items()]}
+    parts = [_written(part_name, part, place, arrays) for part_name, part in model.parts.items()]
+    return {"parts": parts, "weights": list(model.weights)}
 
 
 def _read_blend(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model:
-    return Blend({part["name"]: _read(part, folder, arrays) for part in record["parts"]})
+    return Blend({part["name"]: _read(part, folder, arrays) for part in record["parts"]}, tuple(record.get("weights", ())))
 
 
 def _write_boosting(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
@@ -225,12 +238,12 @@ def _read_boosting(record: dict[str, Any], folder: Path, arrays: Arrays) -> Mode
 
 def _write_logistic(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
     arrays[f"{name}.weights"] = model.weights
-    return {"intercept": model.intercept, "scaling": _write_scaling(name, model.scaling, arrays)}
+    return {"intercept": model.intercept, "scaling": write_scaling(name, model.scaling, arrays)}
 
 
 def _read_logistic(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model:
     name = record["name"]
-    return FittedLogistic(_read_scaling(name, record["scaling"], arrays), arrays[f"{name}.weights"], record["intercept"])
+    return FittedLogistic(read_scaling(name, record["scaling"], arrays), arrays[f"{name}.weights"], record["intercept"])
 
 
 def _write_network(name: str, model: Any, place: Path, arrays: Arrays) -> dict[str, Any]:
@@ -239,7 +252,7 @@ def _write_network(name: str, model: Any, place: Path, arrays: Arrays) -> dict[s
         "layers": len(model.module.weights),
         "dropout": model.module.dropout,
         "best_epochs": model.best_epochs,
-        "scaling": _write_scaling(name, model.scaling, arrays),
+        "scaling": write_scaling(name, model.scaling, arrays),
     }
 
 
@@ -250,15 +263,45 @@ def _read_network(record: dict[str, Any], folder: Path, arrays: Arrays) -> Model
     hidden = tuple(int(weight.shape[2]) for weight in weights[:-1])
     module = Members(members, inputs, hidden, record["dropout"], torch.Generator().manual_seed(0))
     module.load_state_dict({key: torch.from_numpy(arrays[f"{name}.{key}"]) for key, _value in module.named_parameters()})
-    return FittedNetwork(_read_scaling(name, record["scaling"], arrays), module.eval(), [], record["best_epochs"])
+    return FittedNetwork(read_scaling(name, record["scaling"], arrays), module.eval(), [], record["best_epochs"])
 
 
-def _write_scaling(name: str, scaling: Scaling, arrays: Arrays) -> dict[str, Any]:
+def _write_history(name: str, model: Any, _place: Path, arrays: Arrays) -> dict[str, Any]:
+    for member, module in enumerate(model.modules):
+        arrays |= {f"{name}.{member}.{key}": value.detach().numpy() for key, value in module.state_dict().items()}
+    text = {} if model.text is None else {TEXTS_OF_ACTS: model.text}
+    return {
+        "reads": model.kind,
+        "members": len(model.modules),
+        "length": model.length,
+        "options": asdict(model.options),
+        "best_epochs": model.best_epochs,
+        "rows": model.rows,
+        "scaling": write_scaling(name, model.scaling, arrays),
+        "texts": _write_directions(f"{name}.acts", text, arrays),
+    }
+
+
+def _read_history(record: dict[str, Any], _folder: Path, arrays: Arrays) -> Model:
+    name, options = record["name"], HistoryOptions(**record["options"])
+    scaling = read_scaling(name, record["scaling"], arrays)
+    text = _read_directions(f"{name}.acts", record["texts"], arrays).get(TEXTS_OF_ACTS)
+    modules = []
+    for member in range(record["members"]):
+        module = HistoryNetwork(record["reads"], text.width if text else 0, len(scaling.names()), record["length"], options)
+        module.load_state_dict({key: torch.from_numpy(arrays[f"{name}.{member}.{key}"]) for key in module.state_dict()})
+        modules.append(module.eval())
+    return FittedHistory(record["reads"], modules, scaling, text, [], record["best_epochs"], record["rows"], options, record["length"])
+
+
+def write_scaling(name: str, scaling: Scaling, arrays: Arrays) -> dict[str, Any]:
+    """Put a scaling's arrays among others, under a name; returns the rest of it."""
     arrays |= {f"{name}.{key}": getattr(scaling, key) for key in ("kept", "mean", "std", "missing")}
     return {"columns": scaling.columns, "directions": _write_directions(name, scaling.directions, arrays)}
 
 
-def _read_scaling(name: str, record: dict[str, Any], arrays: Arrays) -> Scaling:
+def read_scaling(name: str, record: dict[str, Any], arrays: Arrays) -> Scaling:
+    """Read what write_scaling wrote."""
     kept, mean, std, missing = (arrays[f"{name}.{key}"] for key in ("kept", "mean", "std", "missing"))
     return Scaling(record["columns"], kept, mean, std, missing, _read_directions(name, record["directions"], arrays))
 
@@ -289,6 +332,7 @@ _WRITERS: dict[str, tuple[type, Callable[[str, Any, Path, Arrays], dict[str, Any
     "logistic": (FittedLogistic, _write_logistic),
     "mlp": (FittedNetwork, _write_network),
     "bgnbd": (FittedBgNbd, _write_bgnbd),
+    "history": (FittedHistory, _write_history),
 }
 _READERS: dict[str, Callable[[dict[str, Any], Path, Arrays], Model]] = {
     "mean": _read_blend,
@@ -296,4 +340,5 @@ _READERS: dict[str, Callable[[dict[str, Any], Path, Arrays], Model]] = {
     "logistic": _read_logistic,
     "mlp": _read_network,
     "bgnbd": _read_bgnbd,
+    "history": _read_history,
 }

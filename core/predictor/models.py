@@ -30,17 +30,25 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Blend:
-    """The mean logit of several models."""
+    """The weighted mean logit of several models."""
 
     parts: dict[str, Model]
+    weights: tuple[float, ...] = ()
+    """Of the parts, in their order; none for equal ones."""
+
+    @property
+    def shares(self) -> Floats:
+        """Of each part in the mean; they sum to 1."""
+        weights = np.array(self.weights or [1.0] * len(self.parts))
+        return np.asarray(weights / weights.sum())
 
     def member_logits(self, matrix: Matrix) -> Floats:
-        """Logits of all members of all parts (K, N), centred on the blend: every part weighs the same."""
+        """Logits of all members of all parts (K, N)."""
         return np.concatenate([part.member_logits(matrix) for part in self.parts.values()])
 
     def logits(self, matrix: Matrix) -> Floats:
         """Mean of the parts' logits (N,)."""
-        return np.asarray(np.mean([part.logits(matrix) for part in self.parts.values()], axis=0))
+        return np.asarray(self.shares @ np.stack([part.logits(matrix) for part in self.parts.values()]))
 
     def contributions(self, matrix: Matrix) -> tuple[list[str], Floats]:
         """Mean of the parts' contributions by feature."""
@@ -48,18 +56,23 @@ class Blend:
         names = sorted({name for part_names, _ in found for name in part_names})
         place = {name: i for i, name in enumerate(names)}
         total = np.zeros((len(matrix.user_ids), len(names)))
-        for part_names, shares in found:
+        for (part_names, contributed), share in zip(found, self.shares.tolist(), strict=True):
             for column, name in enumerate(part_names):
-                total[:, place[name]] += shares[:, column] / len(found)
+                total[:, place[name]] += share * contributed[:, column]
         return names, total
 
     def card(self) -> dict[str, Any]:
         """Names of the parts."""
-        return {"kind": "mean", "parts": list(self.parts)}
+        return {"kind": "mean", "parts": list(self.parts), "shares": self.shares.tolist()}
 
 
-BLENDS = {"mean": ("mlp", "lightgbm"), "mean_sequence": ("mlp_sequence", "lightgbm_sequence")}
-"""Parts of each mean; logistic regression would only pull it towards its own, weaker ranking."""
+BLENDS: dict[str, dict[str, float]] = {
+    "mean": {"mlp": 1, "lightgbm": 1},
+    "ensemble": {"mlp": 2, "lightgbm": 2, "logistic": 1},
+    "mean_sequence": {"mlp_sequence": 1, "lightgbm_sequence": 1},
+}
+"""Parts of each mean and their weights. Logistic regression ranks worse than the others and is steadier where the level of a log jumps;
+with half of their weight it costs nothing on steady logs (docs/decisions/0021)."""
 
 Fit = Callable[[Matrix, Floats, PropensityOptions, np.random.Generator, Progress], Model]
 
@@ -139,7 +152,7 @@ def contenders(matrix: Matrix, options: PropensityOptions) -> list[str]:
     """
     if unknown := [name for name in options.models if name not in EXTRA]:
         raise GateError("There is no model {model!r}; there are: {models}.", model=unknown[0], models=", ".join(EXTRA))
-    names = ["mlp", "lightgbm", "logistic", "mean"]
+    names = ["mlp", "lightgbm", "logistic", "mean", "ensemble"]
     if matrix.text is not None:
         names.insert(1, "mlp_counts")
     if matrix.further:
@@ -178,7 +191,7 @@ def fit_models(
         if spent is not None:
             spent[name] = round(time.process_time() - began, 2)
     for name, parts in blends.items():
-        fitted[name] = Blend({part: fitted[part] for part in parts})
+        fitted[name] = Blend({part: fitted[part] for part in parts}, tuple(parts.values()))
         if spent is not None:
             spent[name] = round(sum(spent[part] for part in parts), 2)
     return {name: fitted[name] for name in [*single, *blends] if name in names}

@@ -6,6 +6,7 @@ but pulled towards common slopes), a low-rank product of shopper and category (a
 so that it also speaks for shoppers and categories that never met), and a small network that sees all of them together.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from core.schema import Progress, silent
 
 BATCH_USERS = 48
 CHUNK_USERS = 512
+BASKETS = ("days_bought", "days_bought_28d")
+"""Columns of a pair whose row over all categories a user enters with."""
 LONG_AGO = 400.0
 """Days that stand for never."""
 
@@ -54,6 +57,16 @@ class Pooled(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
         together = self.of_pair(pair) + self.of_user(person)[:, None] + self.of_category(category)  # (B, C, H)
         return linear + self.taste(person) @ category.T + self.out(self.meet(together)).squeeze(-1)  # (B, C)
 
+    def only(self, place: int) -> "Pooled":
+        """The same network for one category."""
+        one: Pooled = copy.deepcopy(self)
+        for name in ("category", "own_slope", "bias"):
+            setattr(one, name, nn.Parameter(getattr(self, name)[place : place + 1].detach()))
+        if self.about is not None:
+            one.about = self.about[place : place + 1]
+        one.eval()
+        return one
+
 
 @dataclass(frozen=True)
 class FittedPooled:
@@ -77,6 +90,18 @@ class FittedPooled:
     def logits(self, grid: Grid) -> Floats:
         """Mean logit (R,)."""
         return np.asarray(self.member_logits(grid).mean(axis=0))
+
+    def of_category(self, place: int, pair: Grid, baskets: Singles) -> Floats:
+        """Mean logit (N,) of pairs of one category.
+
+        Args:
+            place: Of the category.
+            pair: A grid of that category alone, one row for each pair (N,).
+            baskets: The rows of all categories that user_inputs would read of the pairs' users (N, 2 C).
+        """
+        known = np.concatenate([self.scaling.apply(pair.people), baskets], axis=1).astype(np.float32)
+        inputs, user = pair_inputs(pair, self.columns, self.mean, self.std), torch.from_numpy(known)
+        return np.asarray(np.mean([_logits(module.only(place), inputs, user)[:, 0] for module in self.modules], axis=0))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Weights and scales, to be saved."""
@@ -169,7 +194,7 @@ def pair_inputs(grid: Grid, columns: list[str], mean: Floats, std: Floats) -> Te
 def user_inputs(grid: Grid, scaling: Scaling) -> Tensor:
     """What is known of each user (U, S): scaled counts, directions of profiles, and the row of all categories bought, then and lately."""
     shape = len(grid.user_ids), len(grid.categories)
-    baskets = [np.log1p(np.nan_to_num(grid.column(name).reshape(shape))) for name in ("days_bought", "days_bought_28d")]
+    baskets = [np.log1p(np.nan_to_num(grid.column(name).reshape(shape))) for name in BASKETS]
     found: Singles = np.concatenate([scaling.apply(grid.people), *baskets], axis=1).astype(np.float32)
     return torch.from_numpy(found)
 

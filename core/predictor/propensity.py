@@ -1,8 +1,9 @@
 """Fit, calibrate, judge and use: from matrices at cutoffs to a propensity for everyone.
 
 1. Models learn from the stacked training cutoffs. 2. On the later calibration window each gets its calibration, and the
-winner is chosen there, both by cross-fitting over users. 3. The test window, later still, is looked at once. 4. The
-winner is fitted again with the newest windows and scores everyone at the end of the log.
+winner is chosen there, both by cross-fitting over users; what of a correction is carried on, and how wide ranges must be, tells
+the walk through all windows so far. 3. The test window, later still, is looked at once. 4. The winner is fitted again with the
+newest windows and scores everyone at the end of the log.
 """
 
 import logging
@@ -16,14 +17,15 @@ import numpy as np
 from core.messages import say
 from core.metrics import log_loss
 from core.predictor.calibration import (
+    IN_PLACE,
+    IN_TIME,
     CalibrationChoice,
     Calibrator,
     choose_calibration,
     damp,
-    fit_calibrator,
     fit_ranges,
-    learn_carried,
 )
+from core.predictor.drift import Drift, fit_shift, learn_drift
 from core.predictor.gates import check_features, doubts
 from core.predictor.judge import compare
 from core.predictor.keeping import KeptModel, spread
@@ -44,6 +46,10 @@ MatrixAt = Callable[[datetime], Matrix]
 CROSS_FOLDS = 3
 CHALLENGERS = (*SEQUENCE_MODELS, *OVER_ACTS)
 """They cost most and are the least steady, so they must be better beyond chance."""
+USUAL = "ensemble"
+"""Wins unless another is clearly better: which of its parts was best on one window says little of the next."""
+CLEARLY = 0.01
+"""Share of its log loss by which another must be better, beyond chance, to win in its stead."""
 
 
 def fit_propensity(
@@ -78,11 +84,11 @@ def fit_propensity(
         matrices = _Matrices(matrix_at)
         judged = _fit_and_judge(plan, matrices, options, rng, part_of(progress, 0.05, 0.6))
         progress(0.62, say("fitting again with the newest windows"))
-        calibrator = judged.choices[judged.winner].calibrator
-        model, calibrator, used = _refit(plan, matrices, judged, calibrator, options, rng, part_of(progress, 0.62, 0.9))
+        drift = _drift_until(plan, matrices, rng, plan.test)
+        model, calibrator, used = _refit(plan, matrices, judged, drift, options, rng, part_of(progress, 0.62, 0.9))
         people = matrices.at(plan.use)
         progress(0.9, say("scoring everyone"))
-        ranges = fit_ranges(judged.test_labels, judged.test_chances["propensity"])
+        ranges = fit_ranges(judged.test_labels, judged.test_chances["propensity"], drift)
         kept = KeptModel(judged.winner, model, calibrator, ranges, people.columns)
         scores = score_table(kept, people)
         progress(0.93, say("writing down reasons"))
@@ -136,15 +142,13 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         logits = _cross_fitted(names, train, labels, options, rng, part_of(progress, 0.0, 0.6))
         models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85), spent)
     folds = user_folds(held.user_ids, 5, rng)
-    choices = {name: choose_calibration(logits[name], held_labels, folds) for name in names}
+    methods = IN_PLACE if plan.calibrate is None else IN_TIME
+    choices = {name: choose_calibration(logits[name], held_labels, folds, methods) for name in names}
     winner = _choose_winner(names, held_labels, choices)
-    ranges = fit_ranges(held_labels, choices[winner].cross_fitted)
+    drift = _drift_until(plan, matrices, rng, plan.calibrate)
+    ranges = fit_ranges(held_labels, choices[winner].cross_fitted, drift if plan.test is not None else None)
     if plan.calibrate is not None:
-        windows = [(cutoff, matrices.at(cutoff)) for cutoff in (*plan.train, plan.calibrate)]
-        for name, choice in choices.items():
-            if choice.calibrator.method != "none":
-                carried = learn_carried([(models[name].logits(matrix), plan.labels[cutoff]) for cutoff, matrix in windows])
-                choices[name] = replace(choice, calibrator=damp(choice.calibrator, carried))
+        choices = {name: replace(choice, calibrator=damp(choice.calibrator, drift.carried)) for name, choice in choices.items()}
     ablated = ablation(winner, train)
     if ablated and ablated[0] not in models:
         models |= fit_models([ablated[0]], train, labels, options, rng, part_of(progress, 0.85, 0.95), spent)
@@ -156,21 +160,32 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         test, test_labels = matrices.at(plan.test), plan.labels[plan.test]
         chances = {name: choices[name].calibrator.apply(model.logits(test)) for name, model in models.items()}
     chances = {"propensity": chances[winner], **chances}
-    return Judged(models, choices, winner, test, test_labels, chances, spread(models[winner], test), ranges, spent, warnings)
+    return Judged(models, choices, winner, test, test_labels, chances, spread(models[winner], test), ranges, drift, spent, warnings)
 
 
 def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> str:
-    """The model with the lowest log loss on validation; one that needs further blocks only when its interval says that it is better."""
+    """The usual mean, unless another is clearly better on validation; one that needs further blocks when its interval says so."""
 
     def best(some: list[str]) -> str:
         return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
 
     winner = best([name for name in names if name not in CHALLENGERS])
+    if USUAL in names and winner != USUAL:
+        usual = choices[USUAL].cross_fitted
+        gain = compare(labels, choices[winner].cross_fitted, usual)
+        if gain["high"] >= 0 or -gain["value"] < CLEARLY * log_loss(labels, usual):
+            winner = USUAL
     if challengers := [name for name in names if name in CHALLENGERS]:
         challenger = best(challengers)
         if compare(labels, choices[challenger].cross_fitted, choices[winner].cross_fitted)["high"] < 0:
             return challenger
     return winner
+
+
+def _drift_until(plan: Plan, matrices: _Matrices, rng: np.random.Generator, last: datetime | None) -> Drift:
+    """What the windows of the plan up to `last` tell of the next; the training windows alone where that is None."""
+    cutoffs = [c for c in (*plan.train, plan.calibrate, plan.test) if c is not None and (c in plan.train or (last and c <= last))]
+    return learn_drift([(matrices.at(cutoff), plan.labels[cutoff]) for cutoff in cutoffs], rng)
 
 
 def _cross_fitted(
@@ -190,19 +205,23 @@ def _cross_fitted(
 
 
 def _refit(
-    plan: Plan, matrices: _Matrices, judged: Judged, calibrator: Calibrator, options: PropensityOptions, rng: np.random.Generator,
+    plan: Plan, matrices: _Matrices, judged: Judged, drift: Drift, options: PropensityOptions, rng: np.random.Generator,
     progress: Progress,
 ) -> tuple[Model, Calibrator, dict[str, Any]]:  # fmt: skip
-    """The winner again, with the newest windows: all of them when no calibration is needed, else all but the one that calibrates."""
-    cutoffs = tuple(c for c in (*plan.train, plan.calibrate, plan.test) if c is not None)
+    """The winner again, with the newest windows; by what share of its distance to the level of the newest one it is shifted, `drift` says.
+
+    The model has learned the mean level of its windows. On Complete Journey this loses half as much to the level of a window that
+    nobody knows as a model that leaves the newest window out and is corrected on it (docs/decisions/0021).
+    """
+    calibrator = judged.choices[judged.winner].calibrator
     if plan.test is None or not options.refit:
-        return judged.models[judged.winner], calibrator, {"train": list(cutoffs if plan.test is None else plan.train), "calibrate": None}
-    recalibrates = calibrator.method != "none" and plan.calibrate is not None
-    newest = cutoffs[:-1] if recalibrates else cutoffs
-    newest = newest[-max(len(plan.train), 4) :]
+        return judged.models[judged.winner], calibrator, {"train": list(plan.train), "calibrate": None}
+    cutoffs = tuple(c for c in (*plan.train, plan.calibrate, plan.test) if c is not None)
+    newest = cutoffs[-max(len(plan.train), 4) :]
     train, labels = matrices.stacked(plan, newest, options.max_train_rows, rng)
     model = fit_models([judged.winner], train, labels, options, rng, progress)[judged.winner]
-    if recalibrates:
-        fresh = fit_calibrator(calibrator.method, model.logits(matrices.at(plan.test)), plan.labels[plan.test])
-        calibrator = damp(fresh, calibrator.carried)
-    return model, calibrator, {"train": list(newest), "calibrate": plan.test if recalibrates else None}
+    if plan.calibrate is not None:
+        shift = fit_shift(calibrator.slope * model.logits(matrices.at(plan.test)), plan.labels[plan.test])
+        method = "shift" if calibrator.slope == 1 else "sigmoid"
+        calibrator = Calibrator(method, calibrator.slope, drift.carried * shift, carried=drift.carried)
+    return model, calibrator, {"train": list(newest), "calibrate": plan.test if plan.calibrate is not None else None}

@@ -9,6 +9,7 @@ import pyarrow as pa
 from core.messages import Message, say
 from core.metrics import auc, log_loss
 from core.predictor.calibration import CalibrationChoice, Calibrator, RangeTable, coverage
+from core.predictor.drift import Drift
 from core.predictor.gates import varying
 from core.predictor.judge import bands, judge, lift_table, reliability_table, write_verdict
 from core.predictor.keeping import KeptModel, can_keep
@@ -32,6 +33,8 @@ class Judged:
     test_spread: Floats
     ranges: RangeTable
     """Learned before the test window."""
+    drift: Drift
+    """The same."""
     seconds: dict[str, float] = field(default_factory=dict)
     """CPU seconds that fitting each model took."""
     warnings: tuple[Message, ...] = ()
@@ -80,6 +83,7 @@ def write_report(
     metrics["range"] = coverage(labels, chances["propensity"], low, high) | {
         "meaning": "the share of shoppers with this propensity who act, nine times in ten"
     }
+    metrics["drift"] = {"carried": judged.drift.carried, "between": judged.drift.between, "windows": len(judged.drift.shifts)}
     metrics["members"] = _member_figures(judged)
     text = ablation(judged.winner, test)
     if plan.test is None:

@@ -12,8 +12,8 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from core.recommender.blocks import Bools, Floats, Ints
-from core.recommender.candidates import FEATURES, Candidates, rank_within
+from core.recommender.blocks import Bools, Floats, Ints, rank_within
+from core.recommender.candidates import FEATURES, Candidates
 from core.recommender.options import SOURCES
 
 Values = npt.NDArray[np.float64]

@@ -4,7 +4,7 @@ n candidates of a block, sorted by user then item. The recall of this union is t
 hundreds of items for each user from each source, and every item that the user already has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from core.recommender.blocks import NO_OPINION, SparseBlock, lookup
+from core.recommender.blocks import NO_OPINION, Block, SparseBlock, lookup, rank_within
 from core.recommender.content import Content
 from core.recommender.interactions import Floats, Interactions, Ints, Pairs
 from core.recommender.options import SOURCES
@@ -29,6 +29,10 @@ NEW_DEPTH = {"interest": 200, "popularity": 150, "category": 150, "item_knn": 15
              "crowd": 100, "paths": 100, "sequence": 150}  # fmt: skip
 ALL_DEPTH = 20
 """Best of each source over all items, so that each source can be judged alone in full ranking."""
+
+KEPT_PAIRS, LEAST_NEW = 15_000_000, 150
+"""New items that are described and ordered, of all users together and of each, beside the first ALL_DEPTH of each source: from 20,000 users
+on the last ones of the union are left out, which costs no nDCG (docs/decisions/0032) and most of the time."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -147,62 +151,77 @@ def _block(context: Context, users: Ints, least: int, features: bool) -> Candida
     blocks = {name: source.block(users) for name, source in context.fitted.sources.items()}
     taken = sp.csr_matrix(known.bought_matrix[users])
     bought = SparseBlock.of(taken)
+    keys = _union(blocks, taken, bought, least)
+    row, item = keys // items, keys % items
+    scores = np.full((len(keys), len(SOURCES)), NO_OPINION, order="F")
+    for column, name in enumerate(SOURCES):
+        if name in blocks:
+            scores[:, column] = blocks[name].at(row, item)
+    again = lookup(bought.keys, bought.values, keys) > NO_OPINION
+    ranks = _ranks(row, again, scores)
+    kept = _worthwhile(row, again, ranks, max(least, LEAST_NEW, KEPT_PAIRS // max(known.shape[0], 1)))
+    row, item, again, scores, ranks = row[kept], item[kept], again[kept], scores[kept], ranks[kept]
+    table = _features(context, users, row, item, scores, ranks) if features else np.zeros((len(row), 0), np.float32)
+    return Candidates(users[row], item, again, scores, table)
+
+
+def _union(blocks: Mapping[str, Block], taken: sp.csr_matrix, bought: SparseBlock, least: int) -> Ints:
+    """Keys row * I + item of all that is proposed, ascending."""
+    items = taken.shape[1]
     nothing = sp.csr_matrix(taken.shape, dtype=np.float32)
     proposed = [blocks["repeat"].top(nothing, AGAIN_DEPTH)]
+    every_bought_item_is_in = int(np.diff(taken.indptr).max(initial=0)) <= AGAIN_DEPTH
     for name in sorted(blocks):
-        if name not in ("repeat", "due"):
-            depth = max(NEW_DEPTH[name], least) if name == "popularity" else NEW_DEPTH[name]
-            proposed.append(blocks[name].top(taken, depth))
+        if name in ("repeat", "due"):
+            continue
+        depth = max(NEW_DEPTH[name], least) if name == "popularity" else NEW_DEPTH[name]
+        proposed.append(blocks[name].top(taken, depth))
+        if not every_bought_item_is_in:
             of_bought = blocks[name].at(bought.keys // items, bought.keys % items)
             has = of_bought > NO_OPINION
             proposed.append(SparseBlock(bought.keys[has], of_bought[has], items).top(nothing, ALL_DEPTH))
     keys = np.sort(np.concatenate(proposed))
-    keys = keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]]
-    row, item = keys // items, keys % items
-    missing = np.full(len(keys), NO_OPINION)
-    scores = np.column_stack([blocks[name].at(row, item) if name in blocks else missing for name in SOURCES])
-    again = lookup(bought.keys, bought.values, keys) > NO_OPINION
-    table = _features(context, users, row, item, scores, again) if features else np.zeros((len(keys), 0), np.float32)
-    return Candidates(users[row], item, again, scores, table)
+    return np.asarray(keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]])
 
 
-def rank_within(user: Ints, scores: npt.NDArray[Any]) -> Ints:
-    """Rank from 0 of each candidate among those of its user by score, ties by position; candidates sorted by user.
-
-    Users become rows of a padded square, which sorts several times faster than one long sort by user and score.
-    """
-    if not len(user):
-        return np.zeros(0, np.int64)
-    starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
-    lengths = np.diff(np.r_[starts, len(user)])
-    row = np.repeat(np.arange(len(starts)), lengths)
-    column = np.arange(len(user)) - starts[row]
-    square = np.full((len(starts), int(lengths.max())), np.inf, scores.dtype)
-    square[row, column] = -scores
-    order = np.argsort(square, axis=1, kind="stable")
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.broadcast_to(np.arange(square.shape[1]), square.shape), axis=1)
-    return np.asarray(rank[row, column], np.int64)
+def _ranks(row: Ints, again: Bools, scores: Floats) -> Floats:
+    """Rank from 0 by each source among the user's candidates of the same ground (again, new), NaN without opinion (n, S)."""
+    ground = row * 2 + again
+    by_ground = np.argsort(ground, kind="stable")
+    ground = ground[by_ground]
+    ranks = np.full(scores.shape, np.nan, np.float32, order="F")
+    for column in range(scores.shape[1]):
+        own = scores[by_ground, column]
+        has = np.flatnonzero(own > NO_OPINION)
+        ranks[by_ground[has], column] = rank_within(ground[has], own[has])
+    return ranks
 
 
-def _features(context: Context, users: Ints, row: Ints, item: Ints, scores: Floats, again: Bools) -> Floats:
+def _worthwhile(row: Ints, again: Bools, ranks: Floats, most: int) -> Ints:
+    """Places of the candidates that are described and ordered: all again, the first of each source, the best new ones of all."""
+    value = np.zeros(len(row), np.float32)
+    first = again.copy()
+    for column in range(ranks.shape[1]):
+        rank = ranks[:, column]
+        value += np.nan_to_num(np.float32(1) / (rank + np.float32(10)))
+        first |= rank < ALL_DEPTH
+    new = np.flatnonzero(~again)
+    first[new[rank_within(row[new], value[new]) < most]] = True
+    return np.flatnonzero(first)
+
+
+def _features(context: Context, users: Ints, row: Ints, item: Ints, scores: Floats, ranks: Floats) -> Floats:
     known, fitted = context.known, context.fitted
     user = users[row]
     key = user * max(known.shape[1], 1) + item
-    ranks = []
-    for column in range(scores.shape[1]):
-        place = np.empty(len(user), np.float32)
-        for ground in (again, ~again):
-            place[ground] = np.log1p(rank_within(user[ground], scores[ground, column]))
-        place[np.isinf(scores[:, column])] = np.nan
-        ranks.append(place)
     pair = _join(context.pair_keys, known.bought, key, ("count", "last_days", "first_days"))
     gap = np.where(pair[:, 0] >= 2, (pair[:, 2] - pair[:, 1]) / np.maximum(pair[:, 0] - 1, 1), np.nan)
     touch = _join(context.touch_keys, fitted.interest, key, ("count", "last_days", "weight"))
     goods = context.item_columns[item]
-    return np.column_stack([
+    table = np.empty((len(row), len(FEATURES)), np.float32, order="F")  # filled and read by columns
+    parts: list[npt.NDArray[Any]] = [
         np.where(np.isinf(scores), np.nan, scores),
-        *ranks,
+        np.log1p(ranks),
         pair,
         gap,
         pair[:, 1] / np.maximum(gap, 0.5),
@@ -215,7 +234,14 @@ def _features(context: Context, users: Ints, row: Ints, item: Ints, scores: Floa
         _affinity(context.kind_times, fitted.tastes[0][1], users, row, item),
         _similarity(fitted, user, item),
         known.appeal[item],
-    ]).astype(np.float32)  # fmt: skip
+    ]
+    filled = 0
+    for part in parts:
+        width = 1 if part.ndim == 1 else part.shape[1]
+        table[:, filled : filled + width] = part.reshape(len(row), width)
+        filled += width
+    assert filled == len(FEATURES)
+    return table
 
 
 def _affinity(taste: sp.csr_matrix, kind: npt.NDArray[np.int32], users: Ints, row: Ints, item: Ints) -> Floats:

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from core.metrics import Estimate, mean_estimate, ndcg_at_k, recall_at_k
 from core.recommender.blend import Values
-from core.recommender.blocks import Bools, Ints
-from core.recommender.candidates import Candidates, rank_within
+from core.recommender.blocks import Bools, Ints, rank_within
+from core.recommender.candidates import Candidates
 from core.recommender.interactions import Interactions, Labels
 from core.recommender.measures import diversity, gini, hit_at_k, map_at_k, mrr_at_k, plan_trial
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from core.recommender.blend import FIXED, MIXES, Mix, Policy, Values, blend_values, mixed, part_of, partner_values
-from core.recommender.candidates import Candidates, rank_within
+from core.recommender.blocks import rank_within
+from core.recommender.candidates import Candidates
 from core.recommender.interactions import Interactions, Labels
 from core.recommender.options import SOURCES
 

@@ -1,5 +1,7 @@
 """Tables of lists: the mixed one of each user with what ranks below it, and beside it what to take *again* and what is *new*."""
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -7,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.recommender.blend import Values
-from core.recommender.blocks import Ints
-from core.recommender.candidates import Candidates, rank_within
+from core.recommender.blocks import Ints, rank_within, runs_of
+from core.recommender.candidates import Candidates
 from core.recommender.interactions import Interactions
 from core.recommender.options import SOURCES, RecommendOptions
 from core.recommender.paths import KINDS, Paths
-from core.recommender.reasons import Reason, explain
+from core.recommender.reasons import explain
 from core.recommender.sources import FittedSources
 
 MOST_OF_TWO = 20
@@ -42,7 +44,8 @@ def block_table(
 
     Returns:
         RECOMMENDATIONS + chance, is_new, reason_code, reason_item, path, source_<name>, sorted by user_id and rank, which counts among all
-        candidates that may be listed. `path` is the strongest way through the item graph, NULL without.
+        candidates that may be listed. `path` is the strongest way through the item graph, NULL without. Texts are dictionaries:
+        one hundred rows for each of 100,000 users would else hold every sentence a million times.
     """
     chosen = np.flatnonzero(~candidates.again) if options.new_only else np.arange(len(values))
     user, order, again = candidates.user[chosen], values[chosen], candidates.again[chosen]
@@ -57,19 +60,22 @@ def block_table(
     return _described(known, fitted, options, candidates, values, chance, place[sorting], ranks[sorting])
 
 
-def two_lists(kept: pa.Table, k: int) -> pa.Table:
+def two_lists(blocks: Sequence[pa.Table], k: int) -> pa.Table:
     """Part the kept candidates into what to take again and what is new, each from rank 1; at most MOST_OF_TWO rows of a user each.
 
+    Args:
+        blocks: Of whole users, as `block_table` made them.
+        k: Longest list.
+
     Returns:
-        list (again, new) and the columns of `kept` without sources, sorted by list, user_id, rank.
+        list (again, new) and the columns of the blocks without sources, sorted by list, user_id, rank.
     """
-    names = [name for name in kept.column_names if not name.startswith("source_")]
+    names = [name for name in blocks[0].column_names if not name.startswith("source_")]
     parts = []
-    for name, is_new in ((AGAIN, False), (NEW, True)):
-        part = kept.select(names).filter(pc.equal(kept["is_new"], is_new))
-        codes = np.asarray(pc.dictionary_encode(part["user_id"].combine_chunks()).indices.to_numpy(), np.int64)
-        starts = np.searchsorted(codes, codes)  # users stand in order
-        rank = np.arange(len(codes)) - starts + 1
+    for name, kept in product((AGAIN, NEW), blocks):
+        part = kept.select(names).filter(pc.equal(kept["is_new"], name == NEW))
+        codes = np.asarray(part["user_id"].unify_dictionaries().combine_chunks().indices.to_numpy(), np.int64)
+        rank = runs_of(codes)[2] + 1  # users stand in order
         near = rank <= min(k, MOST_OF_TWO)
         part = part.filter(pa.array(near)).set_column(names.index("rank"), "rank", pa.array(rank[near], pa.int32()))
         parts.append(part.add_column(0, "list", pa.array([name] * part.num_rows, pa.string())))
@@ -83,42 +89,47 @@ def _described(
     shown = Candidates(
         candidates.user[place], candidates.item[place], candidates.again[place], candidates.scores[place], candidates.features[:0]
     )
-    reasons: list[Reason] = explain(known, fitted, shown, options.popular_days)
-    scores = np.round(shown.scores.astype(np.float64), 6)
+    reasons = explain(known, fitted, shown, options.popular_days)
+    scores = np.round(shown.scores, 6)
     missing = np.full(len(place), chance is None)
+    items = pa.array(known.item_ids, pa.string())
+    begin = int(shown.user.min(initial=0))
+    users = pa.array(known.user_ids[begin : int(shown.user.max(initial=-1)) + 1], pa.string())
     columns: dict[str, Any] = {
-        "user_id": pa.array(known.user_ids, pa.string()).take(shown.user),
+        "user_id": _named(users, shown.user - begin),
         "rank": pa.array(ranks, pa.int32()),
-        "item_id": pa.array(known.item_ids, pa.string()).take(shown.item),
+        "item_id": _named(items, shown.item),
         "score": pa.array(values[place], pa.float64()),
-        "reason": pa.array([r.text for r in reasons], pa.string()),
+        "reason": reasons.text,
         "chance": pa.array(np.zeros(len(place)) if chance is None else chance[place], pa.float64(), mask=missing),
         "is_new": pa.array(~shown.again, pa.bool_()),
-        "reason_code": pa.array([r.code for r in reasons], pa.string()),
-        "reason_item": pa.array([r.item for r in reasons], pa.string()),
-        "path": pa.array(_paths(known, fitted, shown), pa.string()),
+        "reason_code": reasons.code,
+        "reason_item": _named(items, reasons.item),
+        "path": _paths(known, fitted, shown),
     }
     for column, name in enumerate(SOURCES):
-        columns[f"source_{name}"] = pa.array(scores[:, column], pa.float64(), mask=np.isinf(scores[:, column]))
+        columns[f"source_{name}"] = pa.array(scores[:, column], pa.float32(), mask=np.isinf(scores[:, column]))
     return pa.table(columns)
 
 
-def _paths(known: Interactions, fitted: FittedSources, shown: Candidates) -> list[str | None]:
+def _named(words: pa.Array, place: Ints) -> pa.DictionaryArray:
+    """Words by their place, NULL at -1."""
+    return pa.DictionaryArray.from_arrays(pa.array(place, pa.int32(), mask=place < 0), words)
+
+
+def _paths(known: Interactions, fitted: FittedSources, shown: Candidates) -> pa.DictionaryArray:
     """The strongest way to each shown item through the graph, as ids and words: start > brand = x > item."""
+    told = np.full(len(shown.user), -1, np.int64)
+    sentences: list[str] = []
     paths = fitted.sources.get("paths")
-    if not isinstance(paths, Paths):
-        return [None] * len(shown.user)
-    start, kind = paths.best(shown.user, shown.item)
-    words = (
-        [known.titles[code] if code >= 0 else "" for code in known.title[shown.item].tolist()],
-        [known.categories[code] if code >= 0 else "" for code in known.category[shown.item].tolist()],
-        [known.brands[code] if code >= 0 else "" for code in known.brand[shown.item].tolist()],
-    )
-    told: list[str | None] = []
-    for n, (first, by) in enumerate(zip(start.tolist(), kind.tolist(), strict=True)):
-        if first < 0:
-            told.append(None)
-            continue
-        parts = (f"brand = {words[2][n]}", f"category = {words[1][n]}") if by == 3 else (f"{KINDS[by]} = {words[by][n]}",)
-        told.append(" > ".join((known.item_ids[first], *parts, known.item_ids[int(shown.item[n])])))
-    return told
+    if isinstance(paths, Paths):
+        start, kind = paths.best(shown.user, shown.item)
+        has = np.flatnonzero(start >= 0)
+        goal = shown.item[has]
+        keys = (start[has] * len(KINDS) + kind[has]) * known.shape[1] + goal
+        _different, first, told[has] = np.unique(keys, return_index=True, return_inverse=True)
+        words = {0: (known.title, known.titles), 1: (known.category, known.categories), 2: (known.brand, known.brands)}
+        for item, begin, by in zip(goal[first].tolist(), start[has][first].tolist(), kind[has][first].tolist(), strict=True):
+            steps = [f"{KINDS[n]} = {words[n][1][words[n][0][item]]}" for n in ((2, 1) if by == 3 else (by,))]
+            sentences.append(" > ".join((known.item_ids[begin], *steps, known.item_ids[item])))
+    return _named(pa.array(sentences, pa.string()), told)

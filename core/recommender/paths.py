@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from core.recommender.blocks import Floats, Ints, SparseBlock
+from core.recommender.blocks import NO_OPINION, Floats, Ints, SparseBlock, best_first
 from core.recommender.interactions import Interactions
 
 ITEMS_AN_ATTRIBUTE = 60
@@ -40,12 +40,15 @@ class Paths:
 
     def best(self, user: Ints, item: Ints) -> tuple[Ints, Ints]:
         """The strongest path of each pair (n,): the item that it starts from and the kind of its attribute; -1 without one."""
-        strength = sp.csr_matrix(self.taste[user].multiply(self._towards[item]))
-        row = np.repeat(np.arange(len(user)), np.diff(strength.indptr))
-        order = np.lexsort((strength.indices, -strength.data, row))
-        first = order[np.flatnonzero(np.r_[True, np.diff(row[order]) > 0])] if len(order) else order
+        towards = sp.csr_matrix(self._towards[item])
+        row = np.repeat(np.arange(len(user), dtype=np.int64), np.diff(towards.indptr))
+        users, place = np.unique(user, return_inverse=True)
+        taste = SparseBlock.of(sp.csr_matrix(self.taste[users])).at(place[row], towards.indices.astype(np.int64))
+        told = np.flatnonzero(taste > NO_OPINION)
+        row, code = row[told], towards.indices[told].astype(np.int64)
+        first = best_first(row, taste[told] * towards.data[told], 1)
         start, kind = np.full(len(user), -1, np.int64), np.full(len(user), -1, np.int64)
-        pair, code = row[first], strength.indices[first].astype(np.int64)
+        pair, code = row[first], code[first]
         keys, starts = self._starts
         place = np.searchsorted(keys, user[pair] * len(self.kind) + code)
         for step in (0, 1):  # the item itself is no start of a path to it, the next best is
@@ -56,7 +59,10 @@ class Paths:
 
     @cached_property
     def _towards(self) -> sp.csr_matrix:
-        return sp.csr_matrix(self.onward.T)
+        """By item, attributes ascending (I, N)."""
+        towards = sp.csr_matrix(self.onward.T)
+        towards.sort_indices()
+        return towards
 
     @cached_property
     def _starts(self) -> tuple[Ints, Ints]:

@@ -253,7 +253,7 @@ def preview(ready: Ready, user_ids: Sequence[str]) -> pa.Table:
             raise NotFoundError("There is no shopper {user!r} in this log; check the id.", user=user_id)
         places.append(place)
     with threadpool_limits(1):
-        return _lists(ready, np.array(places, np.int64), silent)
+        return pa.concat_tables(_lists(ready, np.array(places, np.int64), silent))
 
 
 def _prepare(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> Ready:
@@ -277,7 +277,8 @@ def _prepare(log: Log, stock: _Stock, options: RecommendOptions, progress: Progr
 def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Progress) -> RecommendResult:
     ready = _prepare(log, stock, options, progress)
     record, (users, items) = ready.blend.record, ready.context.known.shape
-    kept = _lists(ready, np.arange(users), progress)
+    blocks = list(_lists(ready, np.arange(users), progress))
+    kept = pa.concat_tables(blocks)
     table = kept.filter(pc.less_equal(kept["rank"], options.k))
     record["kept"] = kept.num_rows
     if table.num_rows < options.k * users:
@@ -287,7 +288,7 @@ def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Pro
             if options.new_only
             else say("Some lists are shorter than {k}: the catalogue holds {items}.", **held)
         )
-    return RecommendResult(table, ready.blend.metrics, _plain(record), kept, two_lists(kept, options.k))
+    return RecommendResult(table, ready.blend.metrics, _plain(record), kept, two_lists(blocks, options.k))
 
 
 def _at(log: Log, cutoff: datetime, target: str, stock: _Stock, options: RecommendOptions) -> tuple[Context, Labels]:
@@ -317,11 +318,11 @@ def _blend(candidates: Candidates, chance: Values, policy: Policy, learned: bool
     return blend_values(candidates, chance, policy) if learned else fixed_values(candidates)
 
 
-def _lists(ready: Ready, users: Ints, progress: Progress) -> pa.Table:
+def _lists(ready: Ready, users: Ints, progress: Progress) -> Iterator[pa.Table]:
     context, blend, options = ready.context, ready.blend, ready.options
     use_ranker = blend.ranker if blend.is_learned and options.source == BLEND else None
     depth = max(options.k, min(KEPT_DEPTH, KEPT_ROWS // max(context.known.shape[0], 1)))
-    parts, done = [], 0
+    done = 0
     for candidates, chance in _frames(context, users, options, use_ranker):
         if options.source == BLEND:
             values = _blend(candidates, chance, blend.policy, blend.is_learned)
@@ -329,10 +330,9 @@ def _lists(ready: Ready, users: Ints, progress: Progress) -> pa.Table:
             values = source_values(candidates, options.source)
         else:
             values = source_values(candidates, "popularity")
-        parts.append(block_table(context.known, context.fitted, options, candidates, values, chance if use_ranker else None, depth))
+        yield block_table(context.known, context.fitted, options, candidates, values, chance if use_ranker else None, depth)
         done = int(candidates.user.max(initial=done))
         progress(0.7 + 0.3 * done / max(context.known.shape[0], 1), say("Listing items for every shopper."))
-    return pa.concat_tables(parts)
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from core.recommender.blocks import NO_OPINION, Block, CommonBlock, DenseBlock, SparseBlock, places
+from core.recommender.blocks import Block, CommonBlock, SparseBlock
 from core.recommender.content import fit_content
 from core.recommender.crowds import fit_crowds
 from core.recommender.due import due_scores
@@ -69,17 +69,14 @@ class CategoryTaste:
 
     taste: sp.csr_matrix
     """(U, C) shares."""
-    kind: Ints
-    """Kind of each covered item (M,)."""
-    share: Floats
-    """Smoothed share of each covered item in the recent demand of its kind (M,)."""
-    covered: Ints
-    place: Ints
+    share: sp.csr_matrix
+    """(C, I) smoothed share of the most wanted items in the recent demand of their kind."""
 
-    def block(self, users: Ints) -> DenseBlock:
-        scores = np.asarray(self.taste[users].toarray()[:, self.kind] * self.share, np.float32)  # (B, M)
-        scores[scores <= 0] = NO_OPINION
-        return DenseBlock(scores, self.covered, self.place)
+    def block(self, users: Ints) -> SparseBlock:
+        scores = sp.csr_matrix(self.taste[users] @ self.share)  # each item is of one kind: no two products meet
+        scores.data[scores.data <= 0] = 0
+        scores.eliminate_zeros()
+        return SparseBlock.of(scores)
 
 
 @dataclass(frozen=True)
@@ -196,9 +193,9 @@ def _category_taste(taste: sp.csr_matrix, kind: npt.NDArray[np.int32], demand: F
     total = np.bincount(kind[chosen], weights=demand[chosen], minlength=taste.shape[1])
     order = chosen[np.lexsort((chosen, -demand[chosen], kind[chosen]))]
     first = np.arange(len(order)) - np.searchsorted(kind[order], kind[order]) < ITEMS_A_KIND
-    covered = np.sort(order[first]).astype(np.int64)
+    covered = order[first]
     share = (demand[covered] / (total[kind[covered]] + 5.0)).astype(np.float32)
-    return CategoryTaste(taste, kind[covered].astype(np.int64), share, covered, places(covered, len(kind)))
+    return CategoryTaste(taste, sp.csr_matrix((share, (kind[covered], covered)), shape=(taste.shape[1], len(kind))))
 
 
 def _useful(codes: npt.NDArray[np.int32]) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from core.report.record import Chart, Tell, shown
+from core.report.record import NOTHING, Chart, Tell, shown
 
 BLUE, QUIET, LINE = "#2479AA", "#6B7885", "rgba(128,140,152,0.25)"
 RAMP = [[0.0, "#D5E4EE"], [0.35, "#7FB2D0"], [0.7, "#2479AA"], [1.0, "#0B3A57"]]
@@ -36,7 +36,7 @@ def cut(text: str, most: int = 40) -> str:
 
 def _bars(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     places = list(range(len(labels)))
-    told = [shown(value, chart.form) for value in chart.values]
+    told = [escape(chart.told(value), quote=False) for value in chart.values]
     trace: dict[str, Any] = {
         "type": "bar",
         "orientation": "h",
@@ -60,6 +60,11 @@ def _bars(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, An
         }
     else:
         trace |= {"text": told, "textposition": "auto"}
+        if chart.nothing != NOTHING and None in chart.values:  # a hidden count: its words stand where its bar would begin
+            trace |= {
+                "x": [value or 0 for value in chart.values],
+                "textposition": ["outside" if value is None else "auto" for value in chart.values],
+            }
     layout = {
         "height": 60 + 28 * max(len(labels), 2),
         "xaxis": {"title": {"text": axis}, "rangemode": "tozero", "tickformat": _tick(chart)},
@@ -70,7 +75,7 @@ def _bars(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, An
 
 def _line(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     hollow = chart.hollow or (False,) * len(labels)
-    told = [shown(value, chart.form) for value in chart.values]
+    told = [escape(chart.told(value), quote=False) for value in chart.values]
     trace = {
         "type": "scatter",
         "mode": "lines+markers" if len(labels) <= 60 else "lines",

@@ -57,7 +57,7 @@ def _bars(chart: Chart, axis: str, width: float) -> Drawing:
     step = _step(len(chart.labels), 14.0)
     size = min(7.5, step - 1)
     labels = [cut(label) for label in chart.labels]
-    told = [shown(value, chart.form) for value in chart.values]
+    told = [chart.told(value) for value in chart.values]
     left, right = _widest(labels) + 8, _widest(told) + 10
     room, height = width - left - right, step * len(labels) + 18
     drawing = Drawing(width, height)

@@ -12,6 +12,8 @@ from core.messages import Message
 Tell = Callable[[str], str]
 """Says a sentence in the reader's language; `str` leaves it English."""
 Form = Literal["text", "whole", "percent", "amount", "number", "day"]
+NOTHING = "–"
+"""What is written for a value that is not there."""
 SHOWN_ROWS = 20
 """Rows of a table that are printed; all of them are in the ZIP."""
 
@@ -44,6 +46,12 @@ class Chart:
     high: tuple[float, ...] = ()
     hollow: tuple[bool, ...] = ()
     """Periods that the log covers in part."""
+    nothing: str = NOTHING
+    """What is written for a value of None."""
+
+    def told(self, value: Any) -> str:
+        """A value as it stands in the picture."""
+        return self.nothing if value is None else shown(value, self.form)
 
 
 @dataclass(frozen=True)
@@ -92,9 +100,11 @@ class Report:
 
 
 def shown(value: Any, form: Form) -> str:
-    """A value as it is printed."""
+    """A value as it is printed; text stands as it is."""
+    if isinstance(value, str):
+        return value
     if value is None or (isinstance(value, float) and value != value):
-        return "–"
+        return NOTHING
     if form == "whole":
         return f"{round(value):,}"
     if form == "percent":

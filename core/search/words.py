@@ -24,6 +24,8 @@ LONGEST = 2_000
 """Characters of a field that are read."""
 MOST_MATCHES = 200
 """Items that one query finds by words."""
+DEEPEST = 10_000
+"""Further matches that are looked through where rules bar items."""
 INDEX, ITEMS, TERMS = "index", "items.parquet", "terms.parquet"
 WRITER_BYTES = 64_000_000
 """Memory of the index writer; its only thread keeps equal scores in a fixed order."""
@@ -108,7 +110,7 @@ def open_index(connection: Connection, folder: Path) -> WordIndex:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def find_words(connection: Connection, index: WordIndex, query: str) -> WordMatches:
+def find_words(connection: Connection, index: WordIndex, query: str, barred: frozenset[int] = frozenset()) -> WordMatches:
     """Find items that use a query's words (BM25 over weighted fields, any of the words, the more the better).
 
     A word that no item uses is looked up as the nearest that one does: one slip (a letter more, less, other, or two swapped) in
@@ -118,6 +120,7 @@ def find_words(connection: Connection, index: WordIndex, query: str) -> WordMatc
         connection: Any; it measures the distance of words.
         index: From `open_index`.
         query: What a person typed, of any length and script.
+        barred: Rows of `index.items` that are left out; among the best MOST_MATCHES and DEEPEST more the rest is found.
     """
     corrected: dict[str, str] = {}
     unknown: list[str] = []
@@ -132,8 +135,9 @@ def find_words(connection: Connection, index: WordIndex, query: str) -> WordMatc
             unknown.append(shown)
     if not looked_up:
         return WordMatches([], corrected, unknown)
-    hits = index.searcher.search(_query(index.schema, looked_up), MOST_MATCHES, count=False).hits
+    hits = index.searcher.search(_query(index.schema, looked_up), MOST_MATCHES + min(len(barred), DEEPEST), count=False).hits
     rows = [(int(index.searcher.doc(address)["row"][0]), round(float(score), 4)) for score, address in hits]
+    rows = [pair for pair in rows if pair[0] not in barred][:MOST_MATCHES]
     return WordMatches(sorted(rows, key=lambda pair: (-pair[1], pair[0])), corrected, unknown)
 
 

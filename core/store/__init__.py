@@ -11,13 +11,14 @@ from core.store.dataset import CURRENT, Dataset
 from core.store.home import Home
 from core.store.log import Log
 from core.store.publishing import RunDraft
-from core.store.sorting import NO_REVENUE, NONE, REVENUE_UNIT, SortedEvents, sort_events, sorted_events
+from core.store.sorting import FACTS_SQL, NO_REVENUE, NONE, REVENUE_UNIT, SortedEvents, drop_old_copies, sort_events, sorted_events
 from core.store.tables import EVENT_TYPES_SQL, EVENTS_FILE, NEVER_NULL, TABLES_SQL, events_sql, session_name
 
 __all__ = [
     "CURRENT",
     "EVENTS_FILE",
     "EVENT_TYPES_SQL",
+    "FACTS_SQL",
     "NEVER_NULL",
     "NONE",
     "NO_REVENUE",
@@ -33,6 +34,7 @@ __all__ = [
     "SortedEvents",
     "code_commit",
     "connect",
+    "drop_old_copies",
     "events_sql",
     "fetch",
     "identifier",

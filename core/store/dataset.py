@@ -16,6 +16,7 @@ from core.schema import slug
 from core.store.costs import Began, code_commit
 from core.store.log import Log
 from core.store.publishing import RunDraft, publish
+from core.store.sorting import drop_old_copies
 from core.store.tables import EVENTS_FILE
 from core.tracking import track
 
@@ -112,6 +113,7 @@ class Dataset:
         with publish(self._folder("versions"), version) as draft:
             yield draft
         self._point(version=version)
+        drop_old_copies(self.path / "sorted", set(self.versions()))
 
     @contextmanager
     def new_run(

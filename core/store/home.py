@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.artifacts import MANIFEST
-from core.errors import NotFoundError, StorageError
+from core.artifacts import MANIFEST, read_json, write_json
+from core.errors import NotFoundError, RuleError, StorageError
 from core.messages import say
 from core.schema import slug
 from core.store.dataset import CURRENT, Dataset
 
+SETTINGS = "settings.json"
+"""What holds for all datasets of a home."""
+LEAST_K, MOST_K = 2, 1_000_000
+"""Bounds of the smallest count of people that is shown: below 2 nothing would be hidden."""
 STALE_SECONDS = 3600
 """Temporary folders older than this belong to writers that died."""
 
@@ -76,6 +80,25 @@ class Home:
         folder = self.path / "cache" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def small_cells(self) -> int:
+        """Smallest count of people that is shown from this home; 0 when nothing is hidden, as in a new home."""
+        path = self.path / SETTINGS
+        return int(read_json(path).get("small_cells", 0)) if path.is_file() else 0
+
+    def save_small_cells(self, k: int) -> None:
+        """Keep the smallest count of people that is shown, 0 to hide nothing, and note it in the audit trail.
+
+        Raises:
+            RuleError: `k` is 1, negative, or more than anybody has shoppers.
+        """
+        if k and not LEAST_K <= k <= MOST_K:
+            raise RuleError("Small cells are hidden below a count from {least} to {most:,}; got {k}.", least=LEAST_K, most=MOST_K, k=k)
+        path = self.path / SETTINGS
+        before = self.small_cells()
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(path, {**(read_json(path) if path.is_file() else {}), "small_cells": k})
+        self.append_audit({"act": "small cells", "before": before, "hidden_below": k})
 
     def append_audit(self, record: dict[str, Any]) -> None:
         """Add one line to the audit trail (who did what: ingest, export, erase)."""

@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
-from pages.parts.text import _, day, interval, number, percent, plain, whole
+from pages.parts.text import _, counted, day, interval, number, percent, plain, whole
 from pages.parts.words import event_word, model_word
 
 
@@ -55,8 +55,8 @@ def _drawn(here: Screen, record: dict[str, Any]) -> None:
             "In {within} of the windows the sum lay within the range of pure chance; on average it was {off} off.",
             windows=whole(metrics.get("windows")),
             days=days,
-            expected=whole(metrics.get("expected")),
-            happened=whole(metrics.get("happened")),
+            expected=counted(metrics.get("expected")),
+            happened=counted(metrics.get("happened")),
             act=event_word(record.get("act", "purchase")),
             within=percent(metrics.get("within"), 0),
             off=percent(metrics.get("off")),
@@ -104,6 +104,7 @@ def _table(here: Screen, rows: pd.DataFrame) -> None:
         frame.table(
             shown,
             key="backtest",
+            counts=("users", "happened"),
             column_config={
                 "from": _("From"),
                 "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),

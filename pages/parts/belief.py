@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import calibrating, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, frame, state
-from pages.parts.text import _, amount, number, plain, said, whole
+from pages.parts.text import _, amount, counted, number, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word
 
@@ -46,13 +46,15 @@ def groups(here: Screen) -> None:
         group=[names.get(int(group), group) if by == calibrating.SEGMENT and group.isdigit() else group for group in table["group"]],
         band=[f"{number(100 * low, 1)} – {number(100 * high, 1)} %" for low, high in zip(table["low"], table["high"], strict=True)],
         verdict=[
-            _("as foretold") if abs(gap) < FAR else _("more than foretold") if gap > 0 else _("less than foretold") for gap in table["gap"]
+            "–" if gap != gap else _("as foretold") if abs(gap) < FAR else _("more than foretold") if gap > 0 else _("less than foretold")
+            for gap in table["gap"]
         ],
     )
     shown["group"] = [_("unknown") if group == calibrating.UNKNOWN else group for group in shown["group"]]
     frame.table(
         shown,
         key="calibration-groups",
+        counts=("users", "happened"),
         height=330,
         column_order=["group", "users", "expected", "happened", "mean_propensity", "rate", "band", "verdict"],
         column_config={
@@ -71,7 +73,7 @@ def groups(here: Screen) -> None:
             "Test window; a group differs when what happened lies more than {far:g} standard deviations of a perfect model from the sum of "
             "chances. {left} shoppers of groups below {few} are not shown.",
             far=FAR,
-            left=whole(int(table["left_out"].iloc[0])),
+            left=counted(int(table["left_out"].iloc[0])),
             few=calibrating.FEWEST,
         )
     )
@@ -115,7 +117,7 @@ def spending(here: Screen, manifest: dict[str, Any]) -> None:
             "happened": st.column_config.NumberColumn(_("Spent in the test"), format="localized"),
         },
     )
-    users = whole(metrics["users"])
+    users = counted(metrics["users"])
     st.caption(_("★ chosen on validation. {n} shoppers in the test window; error is foretold less happened.", n=users))
     frame.take_away(table, "spending-models")
     tenths = state.ask(screens.run_table, here, "propensity", "revenue_tenths")
@@ -125,6 +127,7 @@ def spending(here: Screen, manifest: dict[str, Any]) -> None:
         frame.table(
             told,
             key="spending-tenths",
+            counts=("users",),
             height=400,
             column_order=["tenth", "users", "expected", "happened", "band"],
             column_config={

@@ -5,10 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import CoreError
 from core.pipeline import outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, chance, number, plain, said, whole
+from pages.parts.text import _, chance, counted, number, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import category_model_word
 
@@ -38,11 +39,22 @@ def by_category(here: Screen, manifest: dict[str, Any]) -> None:
             "new_auc": count(_("AUC, new to the shopper"), format="%.3f"),
             "new_positives": count(_("First bought in the test"), format="localized"),
         }
-        frame.table(table, column_order=[c for c in columns if c in table], column_config=columns, height=390, key="categories-chance")
+        frame.table(
+            table,
+            column_order=[c for c in columns if c in table],
+            column_config=columns,
+            height=390,
+            key="categories-chance",
+            counts=("test_happened", "new_positives"),
+        )
         frame.take_away(table, "category-chances")
     with right:
         chosen = st.selectbox(_("Shoppers most likely to buy in"), list(table["category"]), key="category-choice")
-        top = state.ask(outcomes.likeliest_in, here, chosen, TOP)
+        try:
+            top = state.ask(outcomes.likeliest_in, here, chosen, TOP)
+        except CoreError as error:
+            frame.gate(error)
+            return
         names = segment_names_shown(here) if here.run_id("atlas") else {}
         shown = top.assign(
             chance=[chance(value) for value in top["propensity"]],
@@ -87,8 +99,8 @@ def _models(metrics: dict[str, Any]) -> None:
         _(
             "★ chosen on validation. {pairs} pairs of shopper and category in the test window, {new} of them never bought before; "
             "there counts of the pair know nothing, and texts and profiles must do.",
-            pairs=whole(metrics.get("pairs")),
-            new=whole(metrics.get("new_pairs")),
+            pairs=counted(metrics.get("pairs")),
+            new=counted(metrics.get("new_pairs")),
         )
     )
     frame.take_away(table, "category-models")

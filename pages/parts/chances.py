@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.screens import Screen
 from core.schema import OPTIMIZERS
+from core.small_cells import middle
 from pages.parts import charts, frame, jobs, state
 from pages.parts.controls import HORIZONS, acts_of
-from pages.parts.text import _, chance, day, number, percent, plain, whole
+from pages.parts.text import _, chance, counted, day, number, part_of, people, percent, plain, small_cells
 from pages.parts.words import band_word, event_word, feature_word, model_word
 
 BANDS = ("cold", "warm", "hot")
@@ -80,7 +82,14 @@ def cards(manifest: dict[str, Any]) -> None:
             (
                 _("Log loss"),
                 loss,
-                " · ".join(p for p in (loss_note, _("base rate alone {value}", value=number(metrics.get("base_log_loss")))) if p),
+                " · ".join(
+                    p
+                    for p in (
+                        loss_note,
+                        _("base rate alone {value}", value=number(metrics.get("base_log_loss"), 2 if small_cells() else 3)),
+                    )
+                    if p
+                ),
                 _("Smaller is better; natural logarithm."),
             ),
             (
@@ -91,11 +100,11 @@ def cards(manifest: dict[str, Any]) -> None:
             ),
             (
                 _("Base rate"),
-                percent(metrics.get("base_rate")),
+                part_of(metrics.get("positives") or 0, metrics.get("users") or 0) if small_cells() else percent(metrics.get("base_rate")),
                 _(
                     "{positives} of {users} shoppers of the test window",
-                    positives=whole(metrics.get("positives")),
-                    users=whole(metrics.get("users")),
+                    positives=counted(metrics.get("positives")),
+                    users=counted(metrics.get("users")),
                 ),
                 None,
             ),
@@ -152,7 +161,7 @@ def depth_choice(here: Screen) -> None:
     now = state.ask(outcomes.expected_at, here, percent_taken / 100)
     lift = state.ask(screens.run_table, here, "propensity", "lift")
     tiles = [
-        (_("Shoppers contacted"), whole(now.users), _("chance of the last one {chance}", chance=plain(chance(now.smallest))), None),
+        (_("Shoppers contacted"), counted(now.users), _("chance of the last one {chance}", chance=plain(chance(now.smallest))), None),
         (
             _("Expected to act"),
             number(now.expected_buyers, 0),
@@ -165,14 +174,14 @@ def depth_choice(here: Screen) -> None:
         tiles += [
             (
                 _("Lift in the test window"),
-                f"{row['lift']:.2f}×",
+                f"{number(row['lift'], 2)}×",
                 _("{share} of all buyers found", share=percent(row["gain"])),
                 _("Share of buyers among those taken ÷ share among all."),
             ),
             (
                 _("Share that acted"),
                 percent(row["rate"]),
-                plain(f"[{percent(row['low'])}, {percent(row['high'])}], n = {whole(row['users'])}"),
+                plain(f"[{percent(row['low'])}, {percent(row['high'])}], n = {people(row['users'])}"),
                 None,
             ),
         ]
@@ -183,6 +192,9 @@ def distribution(here: Screen, manifest: dict[str, Any]) -> None:
     """How chances are spread over everyone scored."""
     st.subheader(_("Spread of chances"))
     edges, counts = state.ask(outcomes.score_histogram, here)
+    if here.small_cells:  # a bar of few shoppers has no height
+        counts = np.array([middle(int(n), here.small_cells) or 0 for n in counts])
+        st.caption(_("Bars of fewer than {k} shoppers are left out.", k=here.small_cells))
     table = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "shoppers": counts})
     base = (manifest.get("metrics") or {}).get("base_rate")
     frame.chart(
@@ -213,7 +225,7 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
                 "brier": figures.get("brier"),
                 "ece": figures.get("calibration_error"),
                 "expected": figures.get("expected"),
-                "happened": figures.get("happened"),
+                "happened": counted(figures.get("happened")) if here.small_cells else figures.get("happened"),
                 "parameters": (sizes.get(name) or {}).get("parameters"),
                 "seconds": seconds.get(name),
             }
@@ -230,17 +242,18 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
             "brier": st.column_config.NumberColumn(_("Brier"), format="%.4f"),
             "ece": st.column_config.NumberColumn(_("Calibration error"), format="percent"),
             "expected": st.column_config.NumberColumn(_("Expected to act"), format="%.0f"),
-            "happened": st.column_config.NumberColumn(_("Acted"), format="localized"),
+            "happened": _("Acted") if here.small_cells else st.column_config.NumberColumn(_("Acted"), format="localized"),
             "parameters": st.column_config.NumberColumn(_("Parameters"), format="localized"),
             "seconds": st.column_config.NumberColumn(_("CPU seconds"), format="%.1f"),
         },
     )
     frame.take_away(table, "models")
     if bands := metrics.get("bands"):
-        shown = pd.DataFrame([{"band": band_word(name), **figures} for name in BANDS if (figures := bands.get(name))])
+        shown = pd.DataFrame([{"band": band_word(name), **_hidden(figures)} for name in BANDS if (figures := bands.get(name))])
         frame.table(
             shown,
             key="bands",
+            counts=("users", "positives"),
             column_order=["band", "users", "positives", "auc", "log_loss", "base_log_loss"],
             column_config={
                 "band": _("Known of the shopper"),
@@ -261,17 +274,28 @@ def why(here: Screen) -> None:
     st.subheader(_("What moves the chances most often"))
     top = table.head(12)
     rows = top.to_dict("records")
-    shown = [f"{row['users']:,} · {_('raises') if row['mean_contribution'] > 0 else _('lowers')}" for row in rows]
+    shown = [f"{people(row['users'])} · {_('raises') if row['mean_contribution'] > 0 else _('lowers')}" for row in rows]
     colours = [charts.PALETTE[0] if row["mean_contribution"] > 0 else charts.PALETTE[1] for row in rows]
     figure = charts.bars(
         [feature_word(row["feature"]) for row in rows],
-        [row["users"] for row in rows],
+        [0 if pd.isna(row["users"]) else row["users"] for row in rows],
         shown,
         _("shoppers for whom it is among the first reasons"),
         state.look(),
         colours=colours,
     )
     frame.chart(figure, table, "reasons", _("What moves the chances most often"))
+
+
+def _hidden(figures: dict[str, Any]) -> dict[str, Any]:
+    """A band of shoppers as it may be shown: of few of them, or of few who acted, no figure is told."""
+    k = small_cells()
+    if not k:
+        return figures
+    told = {name: middle(figures[name], k) for name in ("users", "positives")}
+    if figures.get("base_log_loss") is not None:
+        figures = {**figures, "base_log_loss": round(figures["base_log_loss"], 2)}
+    return {name: told.get(name) if None in told.values() or name in told else value for name, value in figures.items()}
 
 
 def _bare(note: str | None) -> str:

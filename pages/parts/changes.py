@@ -9,7 +9,7 @@ from core.pipeline import changes, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, frame, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, number, percent, plain, said, whole
+from pages.parts.text import _, counted, number, part_of, people, plain, said, whole
 
 
 def changes_since(here: Screen, names: dict[int, str]) -> None:
@@ -34,11 +34,11 @@ def _drift(here: Screen, drifted: dict[str, Any]) -> None:
     tiles = [
         (
             _("Profiles changed"),
-            whole(users["changed"]),
-            _("{same} as they were, bit for bit", same=whole(users["same"])),
+            counted(users["changed"]),
+            _("{same} as they were, bit for bit", same=counted(users["same"])),
             _("A profile of texts or acts changes when its shopper acts, or when the texts of her items do."),
         ),
-        (_("New shoppers"), whole(users["new"]), _("{n} gone", n=whole(users["gone"])) if users["gone"] else None, None),
+        (_("New shoppers"), counted(users["new"]), _("{n} gone", n=counted(users["gone"])) if users["gone"] else None, None),
     ]
     if texts := drifted["texts"]:
         tiles.append((_("Texts encoded"), whole(texts["encoded"]), _("{n} kept", n=whole(texts["kept"])), None))
@@ -56,8 +56,8 @@ def _drift(here: Screen, drifted: dict[str, Any]) -> None:
                     "elsewhere (below {limit}).",
                     block=_(BLOCK_WORDS[name]),
                     median=number(block["median"]),
-                    far=whole(block["far"]),
-                    changed=whole(block["changed"]),
+                    far=counted(block["far"]),
+                    changed=counted(block["changed"]),
                     limit=number(changes.MOVED_FAR, 2),
                 )
             )
@@ -76,12 +76,12 @@ def _moves(here: Screen, balance: pd.DataFrame, names: dict[int, str]) -> None:
             "Against the map of {version}: {stayed} of {n} shoppers ({share}) stand in the same segment, {moved} moved, {new} are new, "
             "{gone} are gone.",
             version=plain(told["after"]["version"]),
-            stayed=whole(told["stayed"]),
-            n=whole(everyone),
-            share=percent(told["stayed"] / everyone if everyone else None),
-            moved=whole(told["moved"]),
-            new=whole(told["new"]),
-            gone=whole(told["gone"]),
+            stayed=counted(told["stayed"]),
+            n=counted(everyone),
+            share=part_of(told["stayed"], everyone),
+            moved=counted(told["moved"]),
+            new=counted(told["new"]),
+            gone=counted(told["gone"]),
         )
     )
     shown = balance.assign(segment=[_name(int(segment), names) for segment in balance["segment_id"]])
@@ -98,6 +98,7 @@ def _moves(here: Screen, balance: pd.DataFrame, names: dict[int, str]) -> None:
         shown[columns],
         height=420,
         key="segment-changes",
+        counts=tuple(columns[1:]),
         column_config={"segment": st.column_config.TextColumn(labels["segment"], width="medium"), **figures},
     )
     paths = state.ask(changes.flows, here)
@@ -106,7 +107,7 @@ def _moves(here: Screen, balance: pd.DataFrame, names: dict[int, str]) -> None:
         st.caption(
             _(
                 "The most common move: {n} shoppers from {one} to {other}.",
-                n=whole(int(first["shoppers"])),
+                n=people(first["shoppers"]),
                 one=plain(_name(int(first["from_segment"]), names)),
                 other=plain(_name(int(first["to_segment"]), names)),
             )

@@ -9,7 +9,7 @@ from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
 from pages.parts.atlas.picture import LIFE_WORDS, RFM_WORDS
-from pages.parts.text import _, interval, number, percent, whole
+from pages.parts.text import _, interval, number, people, percent
 
 DAMAGE_WORDS = {"drop": "events lost", "jitter": "times moved, days", "swap": "items mixed up"}
 
@@ -37,7 +37,7 @@ def worse_logs(here: Screen) -> None:
             _(
                 "Suffers most: {group} ({users} shoppers) under “{damage}” ({strength:g}): log loss rises by {rise} {range}.",
                 group=_group(worst["partition"], worst["group"]),
-                users=whole(worst["users"]),
+                users=people(worst["users"]),
                 damage=_(DAMAGE_WORDS[worst["damage"]]),
                 strength=worst["strength"],
                 rise=number(worst["rise"]),
@@ -87,6 +87,7 @@ def _groups(groups: pd.DataFrame) -> None:
     frame.table(
         shown,
         key="robustness-groups",
+        counts=("users",),
         height=320,
         column_config={
             "group": _("Group"),

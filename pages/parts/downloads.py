@@ -7,12 +7,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
-from pages.parts.text import _, guarded
+from core.pipeline.map_cells import FRAME_KEY
+from core.small_cells import told_count, worded
+from pages.parts import state
+from pages.parts.text import _, guarded, is_missing
+
+LONGEST_NAME = 200
+"""Bytes of a file's name before its ending; file systems hold 255."""
+
+
+def file_name(name: str, ending: str) -> str:
+    """Name a file, with the filters in force in words: `trend, Category “Shoes”, from 2024-03-01.csv`.
+
+    A table in a file stays a table: nothing is written above its header, which would shift it for whoever reads it.
+    """
+    words = ", ".join([name, *(state.flag(state.FILTERS) or [])])
+    safe = "".join(" " if letter in '/\\:*?"<>|' or ord(letter) < 32 else letter for letter in words)
+    if len(safe.encode()) > LONGEST_NAME:
+        safe = safe.encode()[: LONGEST_NAME - 3].decode(errors="ignore") + "…"
+    return f"{safe}.{ending}"
 
 
 def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
-    """Write a table as CSV: UTF-8 with byte order mark, and every text cell that could run as a formula disarmed."""
-    frame = table.to_pandas() if isinstance(table, pa.Table) else table.copy()
+    """Write a table as CSV: UTF-8 with byte order mark, and every text cell that could run as a formula disarmed.
+
+    Hidden counts say `< 20`.
+    """
+    frame = worded(table).to_pandas() if isinstance(table, pa.Table) else _told(table)
     for column in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_datetime64_any_dtype(frame[column]):
             frame[column] = [guarded(value) for value in frame[column]]
@@ -21,12 +42,21 @@ def csv_bytes(table: pa.Table | pd.DataFrame) -> bytes:
     return b"\xef\xbb\xbf" + text.encode("utf-8")
 
 
+def _told(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy whose hidden counts say so (see `map_cells.told_frame`)."""
+    frame = table.copy()
+    for name, k in table.attrs.get(FRAME_KEY, {}).items():
+        if name in frame and frame[name].isna().any():
+            frame[name] = [told_count(None, k) if is_missing(value) else f"{value:.15g}" for value in frame[name]]
+    return frame
+
+
 def parquet_button(make: Callable[[], pa.Table], name: str, *, label: str, key: str | None = None) -> None:
     """Offer a table as a Parquet file, values as they are; the table is made only when the button is pressed."""
     st.download_button(
         label,
         data=lambda: _parquet(make()),
-        file_name=f"{name}.parquet",
+        file_name=file_name(name, "parquet"),
         mime="application/vnd.apache.parquet",
         key=key or f"parquet-{name}",
         on_click="ignore",
@@ -44,7 +74,7 @@ def csv_button(make: Callable[[], pa.Table | pd.DataFrame], name: str, *, label:
     st.download_button(
         label or _("Download CSV"),
         data=lambda: csv_bytes(make()),
-        file_name=f"{name}.csv",
+        file_name=file_name(name, "csv"),
         mime="text/csv",
         key=key or f"csv-{name}",
         on_click="ignore",

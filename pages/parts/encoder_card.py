@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
-from pages.parts.text import _, day, interval, number, percent, plain, said, whole
+from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
 
 BLOCK_WORDS = {
     "counts": "counts",
@@ -99,7 +99,7 @@ def sequence_card(manifest: dict[str, Any] | None) -> None:
         ],
     )
     if empty := card.get("users_without_acts"):
-        st.caption(_("{n} shoppers have no act of their own, so it says nothing of them.", n=whole(empty)))
+        st.caption(_("{n} shoppers have no act of their own, so it says nothing of them.", n=counted(empty)))
 
 
 def graph_card(manifest: dict[str, Any] | None) -> None:
@@ -140,7 +140,7 @@ def narrative_card(manifest: dict[str, Any] | None) -> None:
     frame.tiles(
         "narrative",
         [
-            (_("Shoppers"), whole(card["users"]), _("{n} numbers for a shopper", n=whole(card["values"])), None),
+            (_("Shoppers"), counted(card["users"]), _("{n} numbers for a shopper", n=whole(card["values"])), None),
             (_("Budget"), _("{n} tokens", n=whole(card["tokens"])), _("{n} histories cut", n=whole(card["cut_texts"])), None),
             (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), None, None),
         ],
@@ -203,7 +203,7 @@ def blocks_table(here: Screen) -> None:
             targets=said_of,
             days=float(config.get("horizon_hours", 0)) / 24,
             day=day(manifest.get("judged_at"), here.zone),
-            users=whole(manifest.get("users")),
+            users=counted(manifest.get("users")),
             chosen=day(manifest.get("weights_at"), here.zone),
         )
     )

@@ -71,7 +71,7 @@ def _groups(here: Screen) -> None:
             "group": row.group or "–",
             "users": row.users,
             "rate": f"{percent(row.rate)} [{percent(row.rate_low)}, {percent(row.rate_high)}]",
-            "gap": f"{100 * row.gap:+.1f} [{100 * row.gap_low:+.1f}, {100 * row.gap_high:+.1f}]",
+            "gap": "–" if row.gap != row.gap else f"{100 * row.gap:+.1f} [{100 * row.gap_low:+.1f}, {100 * row.gap_high:+.1f}]",
             "recall": f"{percent(row.recall)} [{percent(row.recall_low)}, {percent(row.recall_high)}]",
         }
         for row in table.itertuples()
@@ -79,6 +79,7 @@ def _groups(here: Screen) -> None:
     frame.table(
         pd.DataFrame(rows),
         key="groups",
+        counts=("users",),
         height=420,
         column_config={
             "attribute": _("Attribute"),

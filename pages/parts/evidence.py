@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.parts import frame
 from pages.parts.lists import MEASURES
-from pages.parts.text import _, percent, whole
+from pages.parts.text import _, counted, percent, small_cells, whole
 from pages.parts.words import source_word
 
 GROUND_WORDS = {"all": "all items", "new": "items new to the shopper", "fresh": "items that nobody had bought"}
@@ -36,7 +36,7 @@ def _beside(rows: list[dict[str, Any]]) -> None:
             "other": [source_word(row["other"]) for row in chosen],
             "difference": [_interval(row) for row in chosen],
             "verdict": [_verdict(row) for row in chosen],
-            "n": [row["n"] for row in chosen],
+            "n": [counted(row["n"]) for row in chosen] if small_cells() else [row["n"] for row in chosen],
         }
     )
     frame.table(
@@ -46,7 +46,7 @@ def _beside(rows: list[dict[str, Any]]) -> None:
             "other": _("Beside"),
             "difference": _("Difference and 95% interval"),
             "verdict": _("Verdict"),
-            "n": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+            "n": _("Shoppers") if small_cells() else st.column_config.NumberColumn(_("Shoppers"), format="localized"),
         },
     )
     st.caption(_("Differences of the same shoppers in the test window; above zero the blend is better."))

@@ -25,8 +25,9 @@ def filters(here: Screen) -> Filters:
         with st.popover(_("Filter")):
             chosen = _widgets(here)
         told = _told(here, chosen)
+        state.put(state.FILTERS, told)  # files that are taken away name them
         if told:
-            st.markdown(_("Looking only at: {filters}", filters=" · ".join(told)), width="stretch")
+            st.markdown(_("Looking only at: {filters}", filters=" · ".join(plain(words) for words in told)), width="stretch")
             st.button(_("Show everything"), key="filters-clear", on_click=_clear)
         else:
             st.caption(_("Looking at the whole log."), width="stretch")
@@ -102,7 +103,7 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 
 def _told(here: Screen, chosen: Filters) -> list[str]:
-    """Each choice in words, escaped."""
+    """Each choice in words."""
     told = []
     if chosen.since is not None:
         told.append(_("from {date}", date=day(chosen.since, here.zone)))
@@ -112,11 +113,11 @@ def _told(here: Screen, chosen: Filters) -> list[str]:
         told.append(", ".join(event_word(kind) for kind in chosen.event_types))
     for name, value in ((_("Category"), chosen.category), (_("Brand"), chosen.brand), (_("Audience"), chosen.audience)):
         if value is not None:
-            told.append(f"{name} “{plain(value)}”")
+            told.append(f"{name} “{value}”")
     if chosen.segment is not None:
-        told.append(f"{_('Segment')} “{plain(segment_names_shown(here).get(chosen.segment, chosen.segment))}”")
+        told.append(f"{_('Segment')} “{segment_names_shown(here).get(chosen.segment, chosen.segment)}”")
     if chosen.attribute is not None:
-        told.append(f"{plain(column_word(chosen.attribute[0]))} “{plain(chosen.attribute[1])}”")
+        told.append(f"{column_word(chosen.attribute[0])} “{chosen.attribute[1]}”")
     return told
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pages.parts import frame
-from pages.parts.text import _, interval, percent, whole
+from pages.parts.text import _, counted, interval, percent, whole
 
 QUESTION_WORDS = {
     "masked_item": "a hidden item, among its first 10",
@@ -30,7 +30,7 @@ def foresight_table(manifest: dict[str, Any] | None) -> None:
             else _("worse")
             if found["high"] is not None and found["high"] < found["frequent"]
             else _("no clear difference"),
-            "n": _("{n} questions, {users} shoppers", n=whole(found["n"]), users=whole(found["users"])),
+            "n": _("{n} questions, {users} shoppers", n=whole(found["n"]), users=counted(found["users"])),
         }
         for name, found in told.items()
         if name in QUESTION_WORDS

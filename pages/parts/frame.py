@@ -14,7 +14,7 @@ from core.insights.statement import Answer
 from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
-from pages.parts.text import _, day, duration, percent, plain, said, whole
+from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
@@ -42,6 +42,7 @@ def begin(title: str, question: str) -> Screen | None:
     if not state.flag("routed"):  # the first address of a fresh server is taken for an old-style page: begin with the frame
         st.switch_page("app.py", query_params={**st.query_params.to_dict(), "page": urlsplit(st.context.url or "").path.strip("/")})
     here = state.screen()
+    state.drop(state.FILTERS)
     st.title(title, anchor="top")
     st.caption(question)
     if here is not None:
@@ -61,6 +62,8 @@ def header(here: Screen) -> None:
     profiles = state.ask(screens.run_manifest, here, "profiles") or {}
     config = propensity.get("config", {})
     badges = [f":orange-badge[{_(SOURCES[word])}]" for word in screens.kinds_of_data(manifest)]
+    if here.small_cells:
+        badges.append(f":violet-badge[{_('Counts of fewer than {k} shoppers are hidden', k=here.small_cells)}]")
     parts = [
         f"**{plain(here.name)}**",
         _("{rows} rows kept", rows=whole(manifest.get("rows_kept"))),
@@ -216,9 +219,25 @@ def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]]) -> N
                     st.caption(note)
 
 
-def table(rows: pd.DataFrame, *, column_config: dict[str, Any], key: str, height: int | Literal["auto"] = "auto", **more: Any) -> None:
-    """Draw a table, no higher than its rows; columns of the format `percent` hold shares and are shown with one decimal."""
+def table(
+    rows: pd.DataFrame,
+    *,
+    column_config: dict[str, Any],
+    key: str,
+    height: int | Literal["auto"] = "auto",
+    counts: tuple[str, ...] = (),
+    **more: Any,
+) -> None:
+    """Draw a table, no higher than its rows.
+
+    Columns of the format `percent` hold shares and are shown with one decimal; cells of `counts` that are hidden say so.
+    """
     shown, columns = rows.copy(), dict(column_config)
+    for name in counts if small_cells() else ():
+        if name in shown and shown[name].isna().any():
+            shown[name] = [people(value) for value in shown[name]]
+            if isinstance(columns.get(name), dict):
+                columns[name] = st.column_config.TextColumn(columns[name]["label"])
     for name, column in column_config.items():
         if isinstance(column, dict) and (column.get("type_config") or {}).get("format") == "percent" and name in shown:
             shown[name] = 100 * pd.to_numeric(shown[name])
@@ -254,7 +273,7 @@ def estimate(value: Any, form: Callable[[float | None], str]) -> tuple[str, str 
     low, high, n = value.get("low"), value.get("high"), value.get("n")
     shown = form(value.get("value"))
     bounds = f"[{form(low)}, {form(high)}]" if low is not None and high is not None else ""
-    count = _("n = {n}", n=whole(n)) if n is not None else ""
+    count = _("n = {n}", n=counted(n)) if n is not None else ""
     note = ", ".join(part for part in (bounds, count) if part)
     return shown, note and plain(note)
 

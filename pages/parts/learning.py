@@ -10,11 +10,11 @@ from core.pipeline import questions as questions_kept
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
-from pages.parts.text import _, day, interval, number, percent, plain, said, whole
+from pages.parts.text import _, counted, day, interval, number, percent, plain, said
 from pages.parts.words import event_word
 
 LEARNER_WORDS = {"counts": "counts", "profiles": "profiles", "both": "counts and profiles", "lightgbm": "LightGBM on counts"}
-WAY_OF_LABELS_WORDS = {"pseudo": "guessed labels for the others (pseudo-labels, guarded)", "active": "labels asked for where least sure"}
+WAY_OF_LABELS_WORDS = {"pseudo": "guessed labels for the others (pseudo-labels, guarded)", "active": "labels asked for by what is foretold"}
 
 
 def by_number_of_labels(here: Screen) -> None:
@@ -48,7 +48,7 @@ def by_number_of_labels(here: Screen) -> None:
             days=float(record["config"].get("horizon_hours", 0)) / 24,
             learned=day(record.get("learned_at"), here.zone),
             judged=day(record.get("judged_at"), here.zone),
-            shoppers=whole((record.get("shoppers") or [None])[-1]),
+            shoppers=counted((record.get("shoppers") or [None])[-1]),
         )
     )
     for warning in record.get("warnings", []):
@@ -122,8 +122,8 @@ def questions(here: Screen) -> None:
         _(
             "**{question}**: {n} answers, {yes} of them yes. Among shoppers whose answer was held back, AUC {auc} {range}.",
             question=plain(record["config"].get("question", "–")),
-            n=whole(record.get("answered")),
-            yes=whole(record.get("yes")),
+            n=counted(record.get("answered")),
+            yes=counted(record.get("yes")),
             auc=number(area.get("value")),
             range=plain(interval(area.get("low"), area.get("high"))),
         )
@@ -149,7 +149,7 @@ def _exchange(here: Screen, question: str, busy: bool) -> None:
                 return
             jobs.start(argv, _("Learning from the answers in {name}", name=here.name))
     if answered:
-        st.caption(_("{n} answers so far, {yes} of them yes.", n=whole(answered), yes=whole(yes)))
+        st.caption(_("{n} answers so far, {yes} of them yes.", n=counted(answered), yes=counted(yes)))
 
 
 def _told(rows: pd.DataFrame) -> list[str]:
@@ -161,7 +161,7 @@ def _told(rows: pd.DataFrame) -> list[str]:
     return [
         _(
             "With {n} labelled shoppers who act, profiles beside counts change AUC by {gain}: {verdict}.",
-            n=whole(row["positives"]),
+            n=counted(row["positives"]),
             verdict=_verdict(row["difference_low"], row["difference_high"]),
             gain=_gain(row["difference"], row["difference_low"], row["difference_high"]),
         )

@@ -7,12 +7,12 @@ import streamlit as st
 
 from core.errors import NotFoundError
 from core.offers.rules import RuleSet
-from core.pipeline import offering, outcomes, screens
+from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.portrait import search
-from pages.parts.preview import preview
-from pages.parts.text import _, number, plain, said, whole
+from pages.parts.preview import adjusted, last_change, preview
+from pages.parts.text import _, number, people, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import source_word
 
@@ -31,7 +31,7 @@ MEASURES = {
 GROUNDS = {"all": "All items", "new": "Items new to the shopper"}
 
 
-def lists(here: Screen, rules: RuleSet) -> None:
+def lists(here: Screen, rules: RuleSet, manifest: dict[str, Any]) -> None:
     """Choose a shopper or a segment and show the list under the rules."""
     choices = ["shopper", "segment"] if here.run_id("atlas") else ["shopper"]
     kind = (
@@ -45,7 +45,7 @@ def lists(here: Screen, rules: RuleSet) -> None:
         or "shopper"
     )
     if kind == "segment":
-        _segment_list(here)
+        _segment_list(here, adjusted(rules, list(manifest.get("sources") or [])))
     elif (user_id := search(here)) is not None:
         try:
             preview(here, user_id, rules)
@@ -82,7 +82,7 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
                 st.caption(_("Nothing to judge here."))
                 continue
             shown = [
-                f"{number(r['value'])} [{number(r['low'])}, {number(r['high'])}], n = {whole(r['n'])}" for r in part.to_dict("records")
+                f"{number(r['value'])} [{number(r['low'])}, {number(r['high'])}], n = {people(r['n'])}" for r in part.to_dict("records")
             ]
             colours = [charts.PALETTE[1] if s == "blend" else charts.PALETTE[0] for s in part["source"]]
             figure = charts.bars(
@@ -109,10 +109,10 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
 BAND_WORDS = {"cold": "cold: none before", "warm": "warm: 1 to 4 before", "hot": "hot: 5 or more before"}
 
 
-def _segment_list(here: Screen) -> None:
+def _segment_list(here: Screen, rules: RuleSet) -> None:
     names = segment_names_shown(here)
     chosen = st.selectbox(_("Segment"), list(names), format_func=names.__getitem__, key="list-segment")
-    table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen), 10, repr(offering.in_force(here)))
+    table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen), 10, rules, last_change(here))
     shown = table.assign(item=table["title"].fillna(table["item_id"]))
     st.caption(_("Items that stand most often among the first ten of the segment's shoppers."))
     frame.table(
@@ -120,6 +120,7 @@ def _segment_list(here: Screen) -> None:
         column_order=["item", "category", "users", "share"],
         height=420,
         key="segment-list",
+        counts=("users",),
         column_config={
             "item": _("Item"),
             "category": _("Category"),

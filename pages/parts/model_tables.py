@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
-from pages.parts.text import _, day, interval, number, percent, plain, said, whole
+from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
 from pages.parts.words import event_word
 
 METHOD_WORDS = {
@@ -65,8 +65,8 @@ def tuning_table(here: Screen) -> None:
             "texts of {tokens} tokens, {epochs} passes.",
             act=event_word(manifest.get("act", "purchase")),
             days=float(config.get("horizon_hours", 0)) / 24,
-            learned=whole(manifest.get("learned")),
-            judged=whole(manifest.get("judged")),
+            learned=counted(manifest.get("learned")),
+            judged=counted(manifest.get("judged")),
             day=day(manifest.get("judged_at"), here.zone),
             tokens=whole(config.get("tokens")),
             epochs=whole(config.get("epochs")),
@@ -116,7 +116,7 @@ def forms_table(here: Screen) -> None:
     st.caption(
         _(
             "On {judged} item texts that nothing was learned from; the student learned from {taught} others.",
-            judged=whole(manifest.get("judged")),
+            judged=counted(manifest.get("judged")),
             taught=whole(manifest.get("taught")),
         )
     )
@@ -157,7 +157,7 @@ def transfer_table(here: Screen) -> None:
             "Learned from {source}: who does the act {act}. Judged here on {shoppers} shoppers from {day}; chance is 0.5.",
             source=plain(manifest["source"]),
             act=event_word(manifest.get("act", "purchase")),
-            shoppers=whole(manifest["shoppers"][-1]),
+            shoppers=counted(manifest["shoppers"][-1]),
             day=day(manifest.get("judged_at"), here.zone),
         )
     )

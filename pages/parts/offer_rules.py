@@ -9,7 +9,7 @@ from core.offers.rules import BOUGHT, Block, Caps, Frequency, Pin, Price, RuleSe
 from core.pipeline import offering
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, plain, said, whole
+from pages.parts.text import _, counted, plain, said, whole
 
 BOUGHT_WORDS = {"keep": "keep them", "leave_out": "leave them out", "rebuyable": "leave out, but for what is bought again"}
 
@@ -52,7 +52,7 @@ def all_lists(here: Screen, rules: RuleSet) -> None:
     made = state.flag("lists-made")
     if made and made[0].is_file():
         path, result = made
-        st.caption(_("{rows} rows for {users} shoppers", rows=whole(result["rows"]), users=whole(result["users"])))
+        st.caption(_("{rows} rows for {users} shoppers", rows=whole(result["rows"]), users=counted(result["users"])))
         frame.notes(result["warnings"])
         st.download_button(_("Download all lists"), path.read_bytes(), file_name=path.name, key="lists-download", on_click="ignore")
 

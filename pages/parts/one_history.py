@@ -10,8 +10,9 @@ from core.errors import CoreError
 from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
+from pages.parts.steps import held_sentence
 from pages.parts.text import _, chance, day, plain, said, whole
-from pages.parts.words import event_word
+from pages.parts.words import event_word, group_word
 
 SHOWN_ACTS = 200
 """Newest acts that can be left out one by one."""
@@ -48,6 +49,8 @@ def try_changes(here: Screen, user_id: str) -> None:
         st.error(plain(said(error)))
         return
     _before_and_after(found)
+    if found.get("held"):
+        st.caption(held_sentence(found["held"]))
     if st.button(_("What would lift this chance most?"), key=f"lift-{user_id}"):
         _lifts(here, state.ask(why_questions.what_lifts, here, user_id))
 
@@ -74,6 +77,13 @@ def score_one(here: Screen) -> None:
             (_("Acts read"), whole(found["events"]), _("{n} items that the log does not know", n=whole(found["unknown_items"])), None),
         ]
         frame.tiles("own", tiles)
+        if found.get("held"):
+            st.caption(
+                _(
+                    "Of such a history these parts are not known, and count as empty: {parts}.",
+                    parts=", ".join(map(group_word, found["held"])),
+                )
+            )
         st.caption(_("As of {day}. What this shopper will do is not known; nothing of it was used.", day=day(found["cutoff"], here.zone)))
 
 

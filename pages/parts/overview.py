@@ -8,8 +8,12 @@ import streamlit as st
 
 from core.insights.statement import Answer
 from core.metrics import wilson
+from core.small_cells import hidden_cells
 from pages.parts import frame
-from pages.parts.text import MISSING, _, amount, percent, short, whole
+from pages.parts.text import MISSING, _, amount, people, percent, short_people
+
+CATEGORY_COUNTS = ("users", "views", "carts", "purchases", "buyers")
+"""Columns of the category table that count people or what they do."""
 
 
 def measures(answer: Answer) -> dict[str, str]:
@@ -27,15 +31,15 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
         [
             (
                 _("Shoppers"),
-                short(row["users"]),
+                short_people(row["users"]),
                 _change(row, old, "users"),
-                _("Distinct users with at least one event in the period: {n}.", n=whole(row["users"])),
+                _("Distinct users with at least one event in the period: {n}.", n=people(row["users"])),
             ),
             (
                 _("Sessions"),
-                short(row["sessions"]),
+                short_people(row["sessions"]),
                 _change(row, old, "sessions"),
-                _("Runs of events without a gap of more than 30 minutes: {n}.", n=whole(row["sessions"])),
+                _("Runs of events without a gap of more than 30 minutes: {n}.", n=people(row["sessions"])),
             ),
             _rate_tile(
                 _("Conversion of shoppers"),
@@ -49,12 +53,17 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
                 row["sessions"],
                 _("Sessions with a purchase ÷ sessions, within the period."),
             ),
-            (_("Events"), short(row["events"]), _change(row, old, "events"), _("All kinds of events: {n}.", n=whole(row["events"]))),
+            (
+                _("Events"),
+                short_people(row["events"]),
+                _change(row, old, "events"),
+                _("All kinds of events: {n}.", n=people(row["events"])),
+            ),
             (
                 _("Orders"),
-                short(row["orders"]),
+                short_people(row["orders"]),
                 _change(row, old, "orders"),
-                _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=whole(row["orders"])),
+                _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=people(row["orders"])),
             ),
             (
                 _("Revenue"),
@@ -88,15 +97,18 @@ def category_columns(table: pa.Table) -> dict[str, Any]:
         "revenue": number(_("Revenue"), format="localized"),
         "revenue_share": share(_("Share of revenue"), format="percent"),
     }
+    hidden = hidden_cells(table) > 0
     for name in ("views", "carts", "revenue", "revenue_share"):
-        if not any(value for value in table[name].to_pylist()):
+        if not any(value or (hidden and value is None) for value in table[name].to_pylist()):
             columns[name] = None
     return columns
 
 
-def _rate_tile(label: str, part: int, base: int, explanation: str) -> tuple[str, str, str | None, str | None]:
+def _rate_tile(label: str, part: int | None, base: int | None, explanation: str) -> tuple[str, str, str | None, str | None]:
+    if part is None or base is None:
+        return label, MISSING, _("hidden with its counts"), explanation
     low, high = wilson(part, base)
-    note = _("{part} of {base}, 95% interval {low} – {high}", part=whole(part), base=whole(base), low=percent(low), high=percent(high))
+    note = _("{part} of {base}, 95% interval {low} – {high}", part=people(part), base=people(base), low=percent(low), high=percent(high))
     return label, percent(part / base) if base else MISSING, note, explanation
 
 
@@ -116,4 +128,6 @@ def _ratio_change(row: dict[str, Any], old: dict[str, Any] | None) -> str | None
 
 
 def _no_prices(row: dict[str, Any]) -> str | None:
+    if row["buyers"] is None:
+        return _("hidden with its counts")
     return _("the log has no prices") if row["revenue"] is None else None

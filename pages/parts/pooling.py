@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.pipeline.screens import Screen
 from pages.parts import frame
-from pages.parts.text import _, day, number, plain, said, whole
+from pages.parts.text import _, counted, day, number, plain, said, whole
 
 ACT_WEIGHT_WORDS = {
     "usual": "usual: a look a fifth of a purchase",
@@ -63,7 +63,7 @@ def pooling_table(here: Screen, manifest: dict[str, Any] | None) -> None:
         _(
             "Counts and texts together, judged on {users} shoppers and {targets} targets in the window from {day}; intervals are wide "
             "enough for all rivals together. What judges profiles and predicts at earlier cutoffs pools the usual way.",
-            users=whole(card["users"]),
+            users=counted(card["users"]),
             targets=whole(card["targets"]),
             day=day(card["judged_at"], here.zone),
         )

@@ -19,7 +19,13 @@ LEAST_EVENTS = 3
 
 
 def search(here: Screen) -> str | None:
-    """Choose a shopper by id, or draw one; returns None while there is none, after naming the nearest ids."""
+    """Choose a shopper by id, or draw one; returns None while there is none, after naming the nearest ids.
+
+    While small cells are hidden nobody is looked at alone.
+    """
+    if here.small_cells:
+        frame.gate(_("While counts of few shoppers are hidden, no single shopper is shown; the setting is on the page Data."))
+        return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input(_("Shopper id"), key="shopper-id", placeholder=_("type an id"))
         st.button(_("Draw one at random"), key="shopper-random", on_click=_draw, args=(here,))

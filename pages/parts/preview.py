@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.offers.rules import Boost, RuleSet
-from core.pipeline import offering
+from core.pipeline import offering, showing
 from core.pipeline.offering import Preview
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
@@ -25,9 +25,9 @@ LIFT = 3.0
 def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     """Draw a shopper's list under the rules, with sliders whose effect is seen at once."""
     sources = _sources(here, user_id)
-    asked = _what_if(_weighed(rules, sources))
-    found: Preview = state.ask(offering.preview, here, user_id, asked, CARDS, _last())
-    before: Preview = state.ask(offering.preview, here, user_id, rules, CARDS, _last())
+    asked = adjusted(rules, sources)
+    found: Preview = state.ask(offering.preview, here, user_id, asked, CARDS, last_change(here))
+    before: Preview = state.ask(offering.preview, here, user_id, rules, CARDS, last_change(here))
     if found.short and found.taken:  # a short list of a small catalogue is no rule's doing
         told = "; ".join(said(word) for word in found.taken)
         st.warning(_("The rules leave fewer than {n} items.", n=CARDS) + f" {plain(told)}")
@@ -38,9 +38,14 @@ def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     _side_by_side(here, user_id, rules, sources)
 
 
-def _last() -> str:
-    """Which export was the last of this window: the frequency cap reads it."""
-    return repr(state.flag("lists-made"))
+def adjusted(rules: RuleSet, sources: list[str]) -> RuleSet:
+    """Draw the sliders and the what-if; return the rules as they ask for them."""
+    return _what_if(_weighed(rules, sources))
+
+
+def last_change(here: Screen) -> str:
+    """Which export was the last of this window, which the frequency cap reads, and which rules are in force."""
+    return repr((state.flag("lists-made"), offering.in_force(here)))
 
 
 def _sources(here: Screen, user_id: str) -> list[str]:
@@ -90,8 +95,19 @@ def _what_if(rules: RuleSet) -> RuleSet:
     return replace(rules, boost=replace(boost, **{kind: factors}))
 
 
+def _addresses_wanted(here: Screen) -> bool:
+    """Ask whether pictures may be loaded from the addresses that the catalogue names; no is the first answer."""
+    if not state.ask(showing.pictures_there, here)[1]:
+        return False
+    return st.toggle(
+        _("Load pictures from their addresses"),
+        key="picture-addresses",
+        help=_("Your browser then asks the sites that the catalogue names for the pictures, and they learn which items are looked at."),
+    )
+
+
 def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
-    reasons = reasons_of(here, table)
+    reasons, addresses = reasons_of(here, table), _addresses_wanted(here)
     rows = table.to_dict("records")
     for start in range(0, len(rows), COLUMNS):
         for cell, place in zip(st.columns(COLUMNS), range(start, min(start + COLUMNS, len(rows))), strict=False):
@@ -100,6 +116,9 @@ def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
                 moved = before.index(row["item_id"]) - place if row["item_id"] in before else None
                 mark = _("new here") if moved is None else "" if moved == 0 else f"{'↑' if moved > 0 else '↓'} {abs(moved)}"
                 st.caption(f"{row['rank']} {mark}")
+                picture = None if is_missing(row["image"]) else showing.picture_of(here, row["image"], addresses=addresses)
+                if picture is not None:
+                    st.image(picture, width="stretch")
                 st.markdown(f"**{plain(row['item_id'] if is_missing(row['title']) else row['title'])}**")
                 facts = [plain(row["category"])] if not is_missing(row["category"]) else []
                 facts += [amount(row["price"])] if not is_missing(row["price"]) else []
@@ -171,7 +190,7 @@ def _side_by_side(here: Screen, user_id: str, rules: RuleSet, sources: list[str]
                 format_func=source_word,
                 key=f"side-{place}",
             )
-            one: Preview = state.ask(offering.preview, here, user_id, replace(rules, weights={source: 1.0}), CARDS, _last())
+            one: Preview = state.ask(offering.preview, here, user_id, replace(rules, weights={source: 1.0}), CARDS, last_change(here))
             own = one.table.get(f"source_{source}")  # what fills a short list up is not the source's own
             lists.append(one.table if own is None else one.table[own.notna()])
     both = set(lists[0]["item_id"]) & set(lists[1]["item_id"])

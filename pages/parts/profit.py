@@ -9,7 +9,7 @@ from core.insights.profit import Expected
 from core.pipeline import worth
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.text import _, amount, chance, interval, number, percent, plain, whole
+from pages.parts.text import _, amount, chance, counted, interval, number, part_of, percent, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import band_word
 
@@ -51,7 +51,7 @@ def profit(here: Screen, manifest: dict[str, Any]) -> None:
         name = st.text_input(_("Name of the audience"), value=_("Likeliest to act"), max_chars=80, key="profit-name")
         if st.button(_("Save as audience"), type="primary", key="profit-save", disabled=not taken):
             saved = worth.save(here, name.strip() or _("Likeliest to act"), way, holdout=0.1, **asked)
-            st.toast(_("Saved with {n} shoppers. It stands on the page Audiences.", n=whole(saved)))
+            st.toast(_("Saved with {n} shoppers. It stands on the page Audiences.", n=counted(saved)))
 
 
 def _figures(here: Screen, found: Expected, cost: float, margin: float) -> None:
@@ -59,7 +59,7 @@ def _figures(here: Screen, found: Expected, cost: float, margin: float) -> None:
     even = worth.reach(here, "even", depth=1.0, cost=cost, margin=margin, budget=0.0)
     everyone = len(state.ask(worth.ranked, here)[0])
     tiles = [
-        (_("Shoppers contacted"), whole(found.users), _("{share} of all scored", share=percent(found.users / max(everyone, 1))), None),
+        (_("Shoppers contacted"), counted(found.users), _("{share} of all scored", share=part_of(found.users, max(everyone, 1))), None),
         (
             _("Expected to act"),
             f"{number(found.buyers, 0)} ± {number(found.sd, 0)}",
@@ -77,8 +77,8 @@ def _figures(here: Screen, found: Expected, cost: float, margin: float) -> None:
             ),
             (
                 _("Break-even"),
-                percent(even / max(everyone, 1)),
-                _("{n} shoppers with a chance of {chance} or more", n=whole(even), chance=plain(chance(min(cost / margin, 1.0)))),
+                part_of(even, max(everyone, 1)),
+                _("{n} shoppers with a chance of {chance} or more", n=counted(even), chance=plain(chance(min(cost / margin, 1.0)))),
                 _("Contact while chance × margin pays the cost."),
             ),
         ]
@@ -102,7 +102,7 @@ def _curve(here: Screen, everyone: int, taken: int, cost: float, margin: float) 
         st.caption(
             _(
                 "In the test window, scaled to the {n} shoppers scored now, the most was earned at {depth}: {value} {band}.",
-                n=whole(everyone),
+                n=counted(everyone),
                 depth=percent(best["depth"], 0),
                 value=plain(amount(best["measured"])),
                 band=plain(interval(best["low"], best["high"], "amount")),
@@ -121,12 +121,13 @@ def _who(here: Screen, taken: int) -> None:
             for kind, group in zip(rows["kind"], rows["group"], strict=True)
         ],
         kind=[_(KIND_OF_GROUP_WORDS[kind]) for kind in rows["kind"]],
-        lift=[f"{lift:.2f}×" for lift in rows["lift"]],
+        lift=["–" if lift != lift else f"{lift:.2f}×" for lift in rows["lift"]],
     )
     with st.expander(_("Who they are")):
         frame.table(
             shown,
             key="profit-who",
+            counts=("users",),
             column_order=["kind", "group", "users", "share", "all_share", "lift", "buyers"],
             column_config={
                 "kind": _("Grouped by"),

@@ -11,7 +11,7 @@ from core.pipeline import quality, screens
 from core.pipeline.quality import row_reason
 from core.pipeline.screens import QUARANTINE_PAGE, Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, percent, plain, said, whole
+from pages.parts.text import _, counted, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word, rule_sentence, rule_word
 
 COVERAGE = {
@@ -41,7 +41,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
                 percent(kept / read) if read else None,
                 _("Rows read = kept + put aside + merged as duplicates."),
             ),
-            (_("Shoppers"), whole(counts["users"]), None, None),
+            (_("Shoppers"), counted(counts["users"]), None, None),
             (_("Items with events"), whole(counts["items"]), _("{n} in the catalogue", n=whole(counts["catalogue"])), None),
         ],
     )
@@ -177,7 +177,7 @@ def _meanings(rules: pd.DataFrame) -> None:
     lines = []
     for row in rules.to_dict("records"):
         lines.append(f"- **{plain(rule_word(row['rule']))}** · {rule_sentence(row['rule'])}")
-        lines += [f"    - {plain(example)}" for example in row["examples"]]
+        lines += [f"    - {plain(example)}" for example in row["examples"] if not small_cells()]
     with st.expander(_("What each rule does, and the first rows it took")):
         st.markdown("\n".join(lines))
 

@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import exporting, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.text import _, language, minute, percent, plain, said, set_language, whole
+from pages.parts.text import _, as_told, language, minute, percent, plain, said, set_language, share_told, small_cells, whole
 from pages.parts.words import column_word
 
 GATE_COLOURS = {"good": "green", "enough": "green", "rough": "orange", "too_few": "red", "too_short": "red"}
@@ -74,9 +74,9 @@ def _labels(here: Screen, report: dict[str, Any]) -> None:
         {
             "horizon": [_("{days} days", days=r["horizon_days"]) for r in report["labels"]],
             "cutoff": [minute(r["cutoff"], here.zone) for r in report["labels"]],
-            "users": [r["users"] for r in report["labels"]],
-            "positives": [r["positives"] for r in report["labels"]],
-            "share": [r["share"] for r in report["labels"]],
+            "users": [as_told(r["users"]) for r in report["labels"]],
+            "positives": [as_told(r["positives"]) for r in report["labels"]],
+            "share": [share_told(r["positives"], r["users"], r["share"]) for r in report["labels"]],
             "gate": [said(quality.gate_sentence(r)) for r in report["labels"]],
         }
     )
@@ -84,6 +84,7 @@ def _labels(here: Screen, report: dict[str, Any]) -> None:
         rows,
         height=300,
         key="labels",
+        counts=("users", "positives"),
         column_order=["horizon", "cutoff", "users", "positives", "share"],
         column_config={
             "horizon": _("Horizon"),
@@ -93,7 +94,7 @@ def _labels(here: Screen, report: dict[str, Any]) -> None:
             "share": st.column_config.NumberColumn(_("Share"), format="percent"),
         },
     )
-    for record in report["labels"]:
+    for record in [] if here.small_cells else report["labels"]:  # the sentences name counts
         days, told = _("{days} days", days=record["horizon_days"]), plain(said(quality.gate_sentence(record)))
         st.caption(f":{GATE_COLOURS[record['gate']]}-badge[{days}] {told}")
     frame.take_away(rows, "labels")
@@ -134,6 +135,8 @@ def _drift(drift: dict[str, Any]) -> None:
     with left:
         names = {"users": _("Shoppers"), "items": _("Items")}
         rows = pd.DataFrame([{"what": name, **drift[key]} for key, name in names.items()])
+        for name in ("now", "before", "new", "vanished") if small_cells() else ():
+            rows[name] = [as_told(rows[name][0]), *rows[name][1:]]
         config: dict[str, Any] = {
             "what": _("What"),
             "now": st.column_config.NumberColumn(_("Now"), format="localized"),
@@ -141,7 +144,14 @@ def _drift(drift: dict[str, Any]) -> None:
             "new": st.column_config.NumberColumn(_("New"), format="localized"),
             "vanished": st.column_config.NumberColumn(_("Not seen again"), format="localized"),
         }
-        frame.table(rows, height=200, key="drift-counts", column_order=list(config), column_config=config)
+        frame.table(
+            rows,
+            height=200,
+            key="drift-counts",
+            column_order=list(config),
+            column_config=config,
+            counts=("now", "before", "new", "vanished"),
+        )
         words = drift["event_words"]
         if words["new"]:
             st.caption(_("New event words: {words}", words=_listed(words["new"])))
@@ -179,7 +189,13 @@ def _downloads(here: Screen) -> None:
     with st.container(horizontal=True, gap="small"):
         name = f"{here.name}-{here.version}-quality"
         st.download_button(
-            _("Download the report (HTML)"), data=page, file_name=f"{name}.html", mime="text/html", key="report-html", on_click="ignore"
+            _("Download the report (HTML)"),
+            data=page,
+            file_name=f"{name}.html",
+            mime="text/html",
+            key="report-html",
+            on_click="ignore",
+            disabled=here.small_cells > 0,
         )
         st.download_button(
             _("Download the report (JSON)"),
@@ -188,6 +204,7 @@ def _downloads(here: Screen) -> None:
             mime="application/json",
             key="report-json",
             on_click="ignore",
+            disabled=here.small_cells > 0,
         )
         if events <= MOST_DOWNLOADED:
             st.download_button(
@@ -197,6 +214,7 @@ def _downloads(here: Screen) -> None:
                 mime="application/vnd.apache.parquet",
                 key="clean-parquet",
                 on_click="ignore",
+                disabled=here.small_cells > 0,
             )
         if text := quality.mapping_text(here):
             st.download_button(

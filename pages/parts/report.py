@@ -51,6 +51,9 @@ def kept(here: Screen, name: str) -> None:
             *(plain(one) for one in record["filters"]),
         ]
         st.caption(" · ".join(told))
+        if not reporting.may_be_shown(here, record):
+            st.caption(_("It shows counts that are hidden now; make it again."))
+            return
         with st.container(horizontal=True):
             for file, word in FILE_WORDS.items():
                 st.download_button(

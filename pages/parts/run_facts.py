@@ -14,6 +14,7 @@ from pages.parts.text import _, day, number, plain, whole
 from pages.parts.words import EVENT_WORDS, event_word, feature_word, model_word
 
 CALIBRATION_WORDS = {
+    "shift": "shift of the level",
     "sigmoid": "sigmoid (Platt)",
     "isotonic": "isotonic regression",
     "none": "none needed",
@@ -175,6 +176,8 @@ def _calibration_word(card: dict[str, Any] | None, *, numbers: bool = False) -> 
         return "–"
     method = str(card.get("method"))
     word = _(CALIBRATION_WORDS[method]) if method in CALIBRATION_WORDS else plain(method)
+    if numbers and method == "shift":
+        return word + _(", intercept {intercept}", intercept=number(card.get("intercept")))
     if not numbers or method != "sigmoid":
         return word
     return word + _(", slope {slope}, intercept {intercept}", slope=number(card.get("slope")), intercept=number(card.get("intercept")))

@@ -12,7 +12,7 @@ from core.pipeline.model_room import Comparison, Figure, RunFacts
 from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts import charts, frame, state
-from pages.parts.text import _, duration, interval, minute, number, plain, said, whole
+from pages.parts.text import _, as_told, counted, duration, interval, minute, number, plain, said, whole
 from pages.parts.words import model_word
 
 RUN_KIND_WORDS = {
@@ -148,10 +148,10 @@ def one_run(here: Screen, found: list[RunFacts]) -> None:
             column_config={"fact": _("Fact"), "value": st.column_config.TextColumn(_("Value"), width="large")},
         )
     with right:
-        rows = pd.DataFrame([{"figure": _figure_name(f.name), "value": _figure(f), "n": f.n} for f in chosen.figures])
+        rows = pd.DataFrame([{"figure": _figure_name(f.name), "value": _figure(f), "n": as_told(f.n)} for f in chosen.figures])
         if len(rows):
             config = {"figure": _("Figure"), "value": _("Value [95%]"), "n": st.column_config.NumberColumn("n", format="localized")}
-            frame.table(rows, key="run-figures", column_config=config)
+            frame.table(rows, key="run-figures", column_config=config, counts=("n",))
         _choose(here, chosen)
     _curves(here, chosen)
     st.caption(
@@ -218,7 +218,7 @@ def _difference(found: Comparison) -> None:
         st.caption(plain(said(found.why_unpaired or "")))
         return
     for figure in found.paired.figures:
-        told = {"figure": _figure_name(figure.name), "difference": _signed(figure), "n": whole(figure.n)}
+        told = {"figure": _figure_name(figure.name), "difference": _signed(figure), "n": counted(figure.n)}
         low, high = figure.low or 0.0, figure.high or 0.0
         better = high < 0 if figure.name != "auc" else low > 0
         worse = low > 0 if figure.name != "auc" else high < 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core.pipeline import searching, shoppers
+from core.pipeline import offering, searching, shoppers
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, number, plain, said, whole
@@ -27,23 +27,24 @@ class Wanted:
 
 def ask_for(here: Screen) -> Wanted | None:
     """Draw the search box; None while it is empty."""
-    cells = st.columns([3, 2, 2, 1], vertical_alignment="bottom", gap="medium")
+    cells, hides = st.columns([3, 2, 2, 1], vertical_alignment="bottom", gap="medium"), here.small_cells > 0
     query = cells[0].text_input(_("Search for"), key="search-query", placeholder=_("such as a shopper would type"), max_chars=2000)
-    typed = cells[1].text_input(_("In the order of shopper"), key="search-user", placeholder=_("an id, or nobody's"))
+    typed = cells[1].text_input(_("In the order of shopper"), key="search-user", placeholder=_("an id, or nobody's"), disabled=hides)
     strength = cells[2].slider(_("Strength of the personal order"), 0.0, 1.0, 0.5, 0.1, key="search-strength")
     k = cells[3].number_input(_("Matches"), 5, searching.MOST_ROWS, 20, 5, key="search-k")
     with st.container(horizontal=True):
-        st.button(_("Draw a shopper at random"), key="search-random", on_click=_draw, args=(here,))
+        st.button(_("Draw a shopper at random"), key="search-random", on_click=_draw, args=(here,), disabled=hides)
         asked = state.ask(searching.asked, here)
         for place, example in enumerate([] if asked is None else asked["query"].head(EXAMPLES)):
             st.button(plain(example), key=f"search-example-{place}", type="tertiary", on_click=_pick, args=(example,))
-    user_id = _shopper(here, typed.strip()) if typed.strip() else None
+    user_id = _shopper(here, typed.strip()) if typed.strip() and not hides else None
     return Wanted(query, user_id, float(strength), int(k)) if query.strip() else None
 
 
 def matches(here: Screen, wanted: Wanted) -> None:
     """Draw the matches: the plain order, and beside it the same items in the shopper's order with what moved them."""
-    found: searching.Found = state.ask(searching.search, here, wanted.query, wanted.user_id, wanted.strength, wanted.k)
+    held = repr(offering.in_force(here))
+    found: searching.Found = state.ask(searching.search, here, wanted.query, wanted.user_id, wanted.strength, wanted.k, None, held)
     if found.suggestion:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(_("Did you mean"), width="content")

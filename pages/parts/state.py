@@ -12,10 +12,13 @@ from core.pipeline import screens
 from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts.charts import DARK, LIGHT, Look
-from pages.parts.text import LOCALES, set_language
+from pages.parts.text import LOCALES, set_language, set_small_cells
 
 ANSWERS = 300
 """Answers kept in memory for all windows together; a new version or run has new keys."""
+
+FILTERS = "filters-told"
+"""Key of the filters in force on this page, in words."""
 
 
 def home() -> Home:
@@ -31,8 +34,9 @@ def language() -> str:
 
 
 def begin() -> None:
-    """Set up this run of a script or fragment: its language."""
+    """Set up this run of a script or fragment: its language, and which counts are hidden."""
     set_language(language())
+    set_small_cells(home().small_cells())
 
 
 def choose_language(chosen: str) -> None:

@@ -52,26 +52,26 @@ def by_feature(here: Screen, found: dict[str, Any]) -> None:
     part = found["features"]
     st.subheader(_("What is counted of this shopper"))
     rows = [
-        {"name": _("All other features ({n})", n=step["parts"]) if step["name"] == "rest" else group_word(step["name"]), **_path(step)}
+        {"name": _("All other features ({n})", n=step["parts"]) if step["name"] == "rest" else group_word(step["name"]), **step_path(step)}
         for step in part["steps"]
     ]
-    _draw(_("usual shopper"), part, rows, "why-features", _("What is counted of this shopper"))
-    st.caption(_method(part) + " " + _residual(part))
+    draw_steps(_("usual shopper"), part, rows, "why-features", _("What is counted of this shopper"))
+    st.caption(_method(part) + " " + residual_sentence(part))
 
 
 def by_act(here: Screen, found: dict[str, Any]) -> None:
     """The waterfall over acts, in words, and what is left without the strongest."""
     part = found["acts"]
     st.subheader(_("Which acts made the chance"))
-    items = tuple(sorted({item for step in part["steps"] for item in step.get("items", [])}))
+    items = tuple(sorted({item for step in [*part["steps"], part["check"]] for item in step.get("items", [])}))
     titles = state.ask(why_questions.titles, here, items)
-    rows = [{"name": _act_name(here, step, titles), **_path(step)} for step in part["steps"]]
-    _draw(_("nothing known"), part, rows, "why-acts", _("Which acts made the chance"))
-    strongest, check = part["steps"][0], part["check"]
+    rows = [{"name": _act_name(here, step, titles), **step_path(step)} for step in part["steps"]]
+    draw_steps(_("nothing known"), part, rows, "why-acts", _("Which acts made the chance"))
+    check = part["check"]
     st.markdown(
         _(
             "Check: without **{act}** the chance moves from {a} to {b}.",
-            act=plain(_act_name(here, strongest, titles)),
+            act=plain(_act_name(here, check, titles)),
             a=plain(chance(check["with"])),
             b=plain(chance(check["without"])),
         )
@@ -81,7 +81,17 @@ def by_act(here: Screen, found: dict[str, Any]) -> None:
         how = _("Shapley values over all {n} sets of acts, exact; features are counted anew from the acts of each set.", n=n)
     else:
         how = _("Shapley values by {n} sampled sets of acts; features are counted anew from the acts of each set.", n=n)
-    st.caption(how + " " + _residual(part))
+    st.caption(how + " " + residual_sentence(part))
+    if held := found.get("held"):
+        st.caption(held_sentence(held))
+
+
+def held_sentence(held: list[str]) -> str:
+    """What stays as it was, whatever is asked of the acts."""
+    return _(
+        "Not made anew for another history, but held as at the cutoff, each as one part: {parts}.",
+        parts=", ".join(group_word(name) for name in held),
+    )
 
 
 def _method(part: dict[str, Any]) -> str:
@@ -92,7 +102,8 @@ def _method(part: dict[str, Any]) -> str:
     return _("Shapley values by sampled permutations, against {n} shoppers drawn from those scored.", n=part["background_rows"])
 
 
-def _draw(start: str, part: dict[str, Any], rows: list[dict[str, Any]], name: str, alt: str) -> None:
+def draw_steps(start: str, part: dict[str, Any], rows: list[dict[str, Any]], name: str, alt: str) -> None:
+    """Draw steps laid end to end, from the chance of whoever stands in to that of the shopper."""
     labels = [start, *[row["name"] for row in rows], _("this shopper")]
     starts = [0.0, *[row["from"] for row in rows], 0.0]
     ends = [part["base"], *[row["to"] for row in rows], part["propensity"]]
@@ -100,7 +111,8 @@ def _draw(start: str, part: dict[str, Any], rows: list[dict[str, Any]], name: st
     frame.chart(charts.chance_steps(labels, starts, ends, notes, state.look()), pd.DataFrame(rows), name, alt)
 
 
-def _path(step: dict[str, Any]) -> dict[str, Any]:
+def step_path(step: dict[str, Any]) -> dict[str, Any]:
+    """Where a step begins and ends."""
     return {"from": step["from"], "to": step["to"], "log_odds": step["log_odds"], "error": step.get("error")}
 
 
@@ -108,13 +120,16 @@ def _points(difference: float) -> str:
     return _("{points} points", points=f"{POINT * difference:+.1f}")
 
 
-def _residual(part: dict[str, Any]) -> str:
+def residual_sentence(part: dict[str, Any]) -> str:
+    """What the steps of a picture leave over."""
     return _("What the steps leave over: {points} points.", points=number(POINT * abs(part["residual"]), 3))
 
 
 def _act_name(here: Screen, step: dict[str, Any], titles: dict[str, str]) -> str:
     if step["name"] == "rest":
         return _("All other acts ({n})", n=step["parts"])
+    if step["kind"] == "held":
+        return group_word(step["name"])
     when = day(step["last"], here.zone)
     if step["kind"] == "earlier":
         return _("{n} acts until {day}", n=whole(step["events"]), day=when)

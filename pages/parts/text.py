@@ -18,12 +18,14 @@ from babel.messages.pofile import read_po
 
 from core.errors import CoreError
 from core.messages import Message
+from core.small_cells import middle, rate, told_count
 
 LOCALES = {"en": "en", "zh": "zh_CN"}
 LANGUAGE_NAMES = {"en": "English", "zh": "简体中文"}
 FOLDER = Path(__file__).resolve().parents[2] / "locale"
 MISSING = "–"
 _language: ContextVar[str] = ContextVar("language", default="en")
+_small_cells: ContextVar[int] = ContextVar("small_cells", default=0)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|~$<>&^=:@]|(?<=\d)\.(?=\s))")
 _BREAKS = re.compile(r"\s+")
 _DIRECTIVE = re.compile(r":(?=[A-Za-z][\w+-]*[\[:/])|:(?=//)|(?<=www)(?=\.)")
@@ -33,6 +35,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def set_language(language: str) -> None:
     """Choose the language of this run of the page: `en` or `zh`; anything else means English."""
     _language.set(language if language in LOCALES else "en")
+
+
+def set_small_cells(k: int) -> None:
+    """Choose below which count of people this run of the page says `< k`; 0 hides nothing."""
+    _small_cells.set(k)
+
+
+def small_cells() -> int:
+    """Return below which count of people this run of the page says `< k`, 0 when nothing is hidden."""
+    return _small_cells.get()
 
 
 def language() -> str:
@@ -103,6 +115,46 @@ def is_missing(value: object) -> bool:
 def whole(value: float | None) -> str:
     """987994 → 987,994."""
     return MISSING if value is None or is_missing(value) else f"{round(value):,}"
+
+
+def people(value: float | None) -> str:
+    """A count of a told table: as `whole`, and `< 20` where it is hidden."""
+    k = _small_cells.get()
+    return told_count(None, k) if k and is_missing(value) else whole(value)
+
+
+def is_short(exact: int) -> bool:
+    """Whether so many shoppers are too few to be listed."""
+    return 0 < exact < _small_cells.get()
+
+
+def counted(exact: float | None) -> str:
+    """An exact count of people as it may be shown."""
+    k = _small_cells.get()
+    return whole(exact) if not k or exact is None or is_missing(exact) else people(middle(exact, k))
+
+
+def as_told(exact: float | None) -> float | None:
+    """An exact count of people as a table may hold it: None where it is hidden."""
+    k = _small_cells.get()
+    return middle(exact, k) if k and exact is not None and not is_missing(exact) else exact
+
+
+def share_told(part: float, base: float, exact: float | None) -> float | None:
+    """A share of two exact counts of people as a table may hold it."""
+    k = _small_cells.get()
+    return rate(middle(part, k), middle(base, k))[0] if k else exact
+
+
+def part_of(part: float, base: float, decimals: int = 1) -> str:
+    """A share of two exact counts of people as percent, worked out from what may be shown of both."""
+    k = _small_cells.get()
+    return percent(rate(middle(part, k), middle(base, k))[0] if k else part / base if base else None, decimals)
+
+
+def short_people(value: float | None) -> str:
+    """As `short`, and `< 20` where the count is hidden."""
+    return people(value) if is_missing(value) else short(value)
 
 
 def short(value: float | None) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from core.pipeline import shoppers
 from core.pipeline.screens import Screen
 from pages.parts import state
-from pages.parts.text import _, language, percent
+from pages.parts.text import _, is_missing, language, people, percent
 from pages.parts.words import feature_word
 
 WHOLE_NAMES_WORDS = {"mixed": "Mixed shoppers", "all": "All shoppers", "rest": "The others"}
@@ -124,6 +124,8 @@ def trait_sentence(part: Mapping[str, Any]) -> str:
 def description(row: Mapping[str, Any]) -> str:
     """Describe a segment in one sentence with the figures behind its name."""
     parts = json.loads(row.get("name_parts") or "[]")
+    if is_missing(row["size"]):
+        return _("{n} shoppers.", n=people(row["size"]))
     size, share = int(row["size"]), float(row["share"])
     if parts:
         told = _("; ").join(trait_sentence(part) for part in parts)

@@ -9,7 +9,7 @@ from core.errors import CoreError
 from core.pipeline import screens, treatments
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, jobs, state
-from pages.parts.text import _, number, percent, plain, said, whole
+from pages.parts.text import _, counted, number, percent, plain, said
 from pages.parts.words import event_word, feature_word
 
 GAPS_SHOWN = 12
@@ -34,8 +34,8 @@ def campaign_effect(here: Screen) -> None:
             start=plain(str(config["start"])[:10]),
             act=_act_word(record["act"]),
             days=config["horizon_hours"] / 24,
-            treated=whole(record["treated"]),
-            others=whole(record["users"] - record["treated"]),
+            treated=counted(record["treated"]),
+            others=counted(record["users"] - record["treated"]),
         )
     )
     for place, sentence in enumerate(record["sentences"]):
@@ -195,6 +195,7 @@ def _tenths(here: Screen, record: dict[str, Any]) -> None:
     frame.table(
         shown,
         key="uplift-tenths",
+        counts=("users", "treated"),
         height=420,
         column_config={
             "part": _("Part"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pages.parts.text import _, day, number, percent, said, whole
+from pages.parts.text import _, counted, day, number, part_of, percent, said, small_cells
 from pages.parts.words import event_word
 
 BASELINES = ("lightgbm", "logistic", "bgnbd")
@@ -16,6 +16,7 @@ CONTENDER_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "logistic regression",
     "mean": "the mean of network and LightGBM",
+    "ensemble": "the mean of network, LightGBM and logistic regression",
     "mlp_sequence": "the neural network with further blocks",
     "lightgbm_sequence": "LightGBM on counts and further blocks",
     "mean_sequence": "the mean of network and LightGBM, both with further blocks",
@@ -44,12 +45,12 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
         + _(
             "{users} shoppers, {rate} with the act {act}. Chosen on validation: {winner}; "
             "log loss {loss} against {base} of the base rate alone.",
-            users=whole(metrics.get("users")),
-            rate=percent(metrics.get("base_rate")),
+            users=counted(metrics.get("users")),
+            rate=part_of(metrics.get("positives") or 0, metrics.get("users") or 0) if small_cells() else percent(metrics.get("base_rate")),
             act=event_word((manifest.get("config") or {}).get("act", "purchase")),
             winner=_contender(winner),
             loss=number(losses[winner], 4),
-            base=number(metrics.get("base_log_loss"), 4),
+            base=number(metrics.get("base_log_loss"), 2 if small_cells() else 4),  # more digits would give the count of buyers away
         )
     ]
     difference = _difference(verdict["difference"])

@@ -1,13 +1,12 @@
 """What changed between a period and the one before: which parts of the shoppers moved conversion and revenue."""
 
-import pandas as pd
 import streamlit as st
 
 from core.pipeline import behaviour
 from core.pipeline.behaviour import Change, Filters, Period
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, amount, percent, plain
+from pages.parts.text import _, amount, percent, plain, small_cells
 from pages.parts.traits import segment_names_shown
 
 PART_WORDS = {"newness": "new and returning shoppers", "category": "category most acted on", "segment": "segment"}
@@ -27,8 +26,11 @@ def draw(here: Screen, filters: Filters, before: Period | None, period: Period) 
         frame.gate(_("Nobody acted in one of the two periods, so there is nothing to compare."))
         return
     rows = change.answer.table.to_pandas()
+    if small_cells() and not (rows[["users_before", "users"]].fillna(0) > 0).any().all():
+        frame.gate(_("Every figure here is about fewer than {k} shoppers, so all of them are hidden.", k=small_cells()))
+        return
     rows["name"] = [_part_word(here, parts, part) for part in rows["part"]]
-    st.markdown(_told(change, rows))
+    st.markdown(_told(change))
     shown = rows.assign(**{name: 100 * rows[name] for name in ("mix", "rate")}, both=100 * (rows["mix"] + rows["rate"]))
     moves = any(abs(value) > 1e-9 for value in (*rows["mix"], *rows["rate"]))
     first = ("mix", "rate") if moves else ("revenue_mix", "revenue_rate")  # where everybody buys, only revenue moves
@@ -50,7 +52,7 @@ def draw(here: Screen, filters: Filters, before: Period | None, period: Period) 
             "revenue_mix": number(_("Revenue by share"), format="localized"),
             "revenue_rate": number(_("Revenue by spending"), format="localized"),
         }
-    frame.table(shown[list(columns)], column_config=columns, height=320, key="what-changed")
+    frame.table(shown[list(columns)], column_config=columns, height=320, key="what-changed", counts=("users_before", "users"))
     st.caption(
         _(
             "Points of percent. A part moves the whole by being a larger or smaller share of all shoppers than before, or by buying more "
@@ -62,15 +64,15 @@ def draw(here: Screen, filters: Filters, before: Period | None, period: Period) 
     frame.take_away(change.answer, "what-changed")
 
 
-def _told(change: Change, rows: pd.DataFrame) -> str:
+def _told(change: Change) -> str:
     told = _(
         "Conversion of shoppers went from {before} to **{now}** ({change:+.2f} points): {mix:+.2f} by who came, {rate:+.2f} by how often "
         "they bought.",
         before=percent(change.conversion_before, 2),
         now=percent(change.conversion, 2),
         change=100 * (change.conversion - change.conversion_before),
-        mix=100 * rows["mix"].sum(),
-        rate=100 * rows["rate"].sum(),
+        mix=100 * change.effects["mix"],
+        rate=100 * change.effects["rate"],
     )
     if change.revenue is not None and change.revenue_before is not None:
         told += " " + _(
@@ -78,8 +80,8 @@ def _told(change: Change, rows: pd.DataFrame) -> str:
             before=plain(amount(change.revenue_before)),
             now=plain(amount(change.revenue)),
             size=_signed(change.revenue_size),
-            mix=_signed(rows["revenue_mix"].sum()),
-            rate=_signed(rows["revenue_rate"].sum()),
+            mix=_signed(change.effects["revenue_mix"]),
+            rate=_signed(change.effects["revenue_rate"]),
         )
     return told
 

@@ -125,6 +125,7 @@ OTHER_FEATURE_WORDS = {
     "image profile": "pictures of items",
     "facts profile": "facts",
     "order of acts": "order of acts",
+    "attributes": "shopper attributes",
 }
 """Reasons that are no counted feature."""
 BAND_WORDS = {"cold": "cold: 1 event", "warm": "warm: 2 to 4 events", "hot": "hot: 5 or more events"}
@@ -136,6 +137,7 @@ MODEL_WORDS = {
     "lightgbm_text": "LightGBM on counts and text",
     "logistic": "Logistic regression",
     "mean": "Mean of network and LightGBM",
+    "ensemble": "Mean of network, LightGBM and logistic regression",
     "mlp_sequence": "Neural network with further blocks",
     "lightgbm_sequence": "LightGBM on counts and further blocks",
     "mean_sequence": "Mean of both with further blocks",
@@ -170,6 +172,7 @@ SOURCE_WORDS = {
 }
 REASON_WORDS = {
     "again": "Acted on before",
+    "open_purchase": "Bought at an earlier time",
     "open_view": "Viewed, and not yet bought",
     "open_click": "Clicked, and not yet bought",
     "open_favourite": "Saved, and not yet bought",

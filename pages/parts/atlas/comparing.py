@@ -5,13 +5,15 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
+from core.errors import CoreError
 from core.pipeline import comparing
 from core.pipeline.comparing import Comparison
+from core.pipeline.map_cells import told_comparison
 from core.pipeline.places import Chosen, Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.atlas.levels import Levels
-from pages.parts.text import _, amount, chance, number, percent, whole
+from pages.parts.text import _, amount, chance, number, percent, plain, said, small_cells, whole
 from pages.parts.traits import trait_word
 
 MEASURE_WORDS = {
@@ -51,6 +53,11 @@ def compare_sides(here: Screen, everyone: Places, levels: Levels, selected: Chos
 
 def show_comparison(comparison: Comparison, left: str, right: str, key: str) -> None:
     """Draw the figures of both sides with intervals and the traits that differ."""
+    try:
+        comparison = told_comparison(comparison, small_cells())
+    except CoreError as error:
+        st.caption(plain(said(error)))
+        return
     if comparison.in_both:
         st.caption(_("{n} shoppers are on both sides; they count on the left only.", n=whole(comparison.in_both)))
     if not comparison.left or not comparison.right:

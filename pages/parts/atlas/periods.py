@@ -32,8 +32,11 @@ def periods(here: Screen, levels: Levels) -> None:
     )
     form = FORMS[found.grain]
     titles = [period.strftime(form) + ("*" if cut else "") for period, cut in zip(found.periods, found.partial, strict=True)]
-    figure = charts.panels(found.panels, found.everyone, titles, _("share active"), state.look())
-    st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-periods", alt=_("Maps of active shoppers, one for each period"))
+    if here.small_cells:
+        st.caption(_("The pictures by period are not drawn while small cells are hidden: each of their fields holds few shoppers."))
+    else:
+        figure = charts.panels(found.panels, found.everyone, titles, _("share active"), state.look())
+        st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-periods", alt=_("Maps of active shoppers, one for each period"))
     groups = levels.groups(fine=fine)
     names = {group.id: group.name for group in groups}
     table: pd.DataFrame = found.shares.assign(segment=[names.get(i, "–") for i in found.shares["segment_id"]])

@@ -9,12 +9,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.pipeline import colours, shoppers
+from core.pipeline.map_cells import drawable
 from core.pipeline.places import Chosen, Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.atlas.levels import Levels
 from pages.parts.atlas.selecting import shape_of, zoom_of
-from pages.parts.text import _, chance, number, plain, whole
+from pages.parts.text import _, chance, counted, number, plain, small_cells, whole
 from pages.parts.words import feature_word
 
 SEGMENT, FINE, CHANCE, CERTAINTY, RFM, LIFE, TASTE = "segment", "subsegment", "propensity", "certainty", "rfm", "life", "taste"
@@ -83,8 +84,11 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
         )
     if not webgl:
         rows = everyone.sample(PLAIN_POINTS, within)
+    is_sample = len(rows) < (len(everyone.x) if within is None else int(within.sum()))
+    if here.small_cells:
+        rows = rows[drawable(everyone, here.small_cells)[rows]]
     figure = _figure(everyone, rows, colouring, webgl)
-    if len(rows) < (len(everyone.x) if within is None else int(within.sum())):
+    if is_sample:
         figure = charts.add_density(figure, *everyone.density(within), state.look())
     if zoom:
         figure = charts.zoomed(figure, zoom)
@@ -106,8 +110,9 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
             "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. "
             "Near points are alike; areas and distances are no sizes.",
             shown=whole(len(rows)),
-            all=whole(len(everyone.x)),
+            all=counted(len(everyone.x)),
         )
+        + (" " + _("Points bear no id, and some are left out, so that counting them tells no small group.") if here.small_cells else "")
     )
     if sought is not None and near is not None:
         _neighbours(everyone, levels, sought, near)
@@ -158,12 +163,12 @@ def _figure(everyone: Places, rows: npt.NDArray[np.int64], colouring: Colouring,
 
 
 def _points(everyone: Places, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
-    has_chance = bool(np.isfinite(everyone.propensity).any())
+    has_chance = bool(np.isfinite(everyone.propensity).any()) and not small_cells()
     return pd.DataFrame(
         {
             "x": everyone.x[rows],
             "y": everyone.y[rows],
-            "user_id": everyone.user_ids[rows],
+            "user_id": "·" if small_cells() else everyone.user_ids[rows],
             "chance": [chance(float(value)) for value in everyone.propensity[rows]] if has_chance else "",
         }
     )
@@ -171,8 +176,9 @@ def _points(everyone: Places, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
 
 def _search(here: Screen, everyone: Places) -> str | None:
     """Ask for a shopper to show; returns her id when she is on the map, after naming the nearest ids when she is not."""
-    typed = st.text_input(_("Find a shopper"), key="map-shopper", placeholder=_("type an id")).strip()
-    if not typed:
+    hides = here.small_cells > 0
+    typed = st.text_input(_("Find a shopper"), key="map-shopper", placeholder=_("type an id"), disabled=hides).strip()
+    if not typed or hides:
         return None
     if everyone.row_of(typed) is not None:
         return typed

@@ -6,11 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from core.pipeline import outcomes, shoppers
+from core.pipeline.cells import list_too_short
 from core.pipeline.places import Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
 from pages.parts.atlas.levels import Levels
-from pages.parts.text import _, amount, chance, language, number, percent, plain, whole
+from pages.parts.text import _, amount, chance, is_short, language, number, people, percent, plain, said, small_cells
 from pages.parts.traits import traits_shown
 
 MOST_TRAITS = 12
@@ -57,7 +58,7 @@ def segment_table(levels: Levels) -> None:
         ),
     }
     order = [name for name in columns if name == "interval" or (name in shown and shown[name].notna().any())]
-    frame.table(shown, column_order=order, column_config=columns, key="segments", height=600)
+    frame.table(shown, column_order=order, column_config=columns, key="segments", height=600, counts=("size",))
     frame.take_away(rows.drop(columns=["name_parts"], errors="ignore"), "subsegments" if fine else "segments")
 
 
@@ -75,7 +76,7 @@ def segment_detail(here: Screen, everyone: Places, levels: Levels) -> None:
     with left:
         _traits(here, chosen, row, fine)
     with right, st.container(border=True):
-        st.markdown(f"**{plain(row['name'])}** · {whole(row['size'])} · {percent(row['share'])}")
+        st.markdown(f"**{plain(row['name'])}** · {people(row['size'])} · {percent(row['share'])}")
         facts = [
             (_("Conversion"), percent(row.get("buyer_rate"))),
             (_("Mean purchase chance"), chance(row.get("propensity"))),
@@ -87,6 +88,9 @@ def segment_detail(here: Screen, everyone: Places, levels: Levels) -> None:
             st.markdown(f":gray[{label}] &nbsp; {plain(value)}")
         _rename(here, chosen, str(row["own_name"] if fine else row["name"]), fine)
         inside = (everyone.fine_ids if fine else everyone.segment_ids) == chosen
+        if is_short(int(inside.sum())):
+            st.caption(plain(said(list_too_short(small_cells()))))
+            return
         with st.container(horizontal=True):
             if st.button(_("Save as audience"), type="primary", key="segment-save"):
                 rule = {"subsegment": [chosen]} if fine else {"segment": [chosen]}

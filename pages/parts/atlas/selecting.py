@@ -7,12 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from core.pipeline import comparing, outcomes
+from core.pipeline.cells import list_too_short
 from core.pipeline.places import Chosen, Frame, Places
 from core.pipeline.screens import Screen
 from pages.parts import downloads, state
 from pages.parts.atlas.comparing import show_comparison
 from pages.parts.atlas.levels import Levels
-from pages.parts.text import _, number, percent, plain, whole
+from pages.parts.text import _, counted, is_short, number, part_of, plain, said, small_cells
 
 AROUND = 100
 ZOOM = "map-zoom"
@@ -46,7 +47,8 @@ def by_keyboard(everyone: Places, levels: Levels) -> Chosen | None:
         if levels.is_split:
             names = {("coarse", key): name for key, name in levels.names(fine=False).items()} | names
         chosen = left.multiselect(_("Segments"), list(names), format_func=names.__getitem__, key="map-segments")
-        user = right.text_input(_("Around the shopper"), key="map-around", placeholder=_("type an id")).strip()
+        user = right.text_input(_("Around the shopper"), key="map-around", placeholder=_("type an id"), disabled=small_cells() > 0).strip()
+        user = "" if small_cells() else user
         most = max(2, min(len(everyone.x), 5000))
         count = int(right.number_input(_("How many of the nearest on the map"), 1, most, min(AROUND, most), key="map-around-number"))
         if user and everyone.row_of(user) is None:
@@ -72,9 +74,12 @@ def selection(here: Screen, everyone: Places, levels: Levels, drawn: Chosen | No
     with st.container(border=True):
         expected = _(", {buyers} expected to act", buyers=number(float(chances.sum()), 1)) if len(chances) else ""
         st.markdown(
-            _("**{n} shoppers selected**{expected}", n=whole(number_inside), expected=expected)
-            + f" · {percent(number_inside / len(everyone.x))}"
+            _("**{n} shoppers selected**{expected}", n=counted(number_inside), expected="" if is_short(number_inside) else expected)
+            + f" · {part_of(number_inside, len(everyone.x))}"
         )
+        if is_short(number_inside):
+            st.caption(plain(said(list_too_short(small_cells()))))
+            return inside
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = st.text_input(_("Name of the audience"), value=_("Selection on the map"), key="lasso-name")
             if st.button(_("Save as audience"), type="primary", key="lasso-save"):

@@ -7,7 +7,7 @@ import streamlit as st
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, number, percent, whole
+from pages.parts.text import _, counted, number, percent
 
 
 def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
@@ -41,8 +41,8 @@ def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
             _(
                 "Shoppers stand where they stood when the picture was drawn for {drawn} of them; "
                 "{placed} new ones were placed between them.",
-                drawn=whole(metrics.get("drawn_users")),
-                placed=whole(metrics.get("placed_users")),
+                drawn=counted(metrics.get("drawn_users")),
+                placed=counted(metrics.get("placed_users")),
             )
         )
         if st.button(_("Draw the picture anew"), key="map-redraw", disabled=jobs.live_job(state.home()) is not None):

@@ -4,10 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import CoreError
-from core.pipeline import matching, outcomes
+from core.pipeline import matching, offering, outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, chance, day, number, percent, plain, said, whole
+from pages.parts.text import _, chance, counted, day, number, percent, plain, said
 
 ACT_WORDS = {"acts": "Viewed, saved or bought", "purchases": "Bought"}
 LONGEST_SAVED = 1_000
@@ -18,11 +18,12 @@ def match_advertisement(here: Screen) -> None:
     if frame.needs(here, "profiles") is None:
         return
     st.subheader(_("Who would answer this advertisement?"))
+    held = repr(offering.in_force(here))
     left, right = st.columns(2, gap="large")
     text = left.text_area(_("Text of the advertisement"), key="ad-text", height=110, max_chars=matching.LONGEST_TEXT)
     items = right.multiselect(
         _("or items that it shows"),
-        state.ask(matching.item_choices, here),
+        state.ask(matching.item_choices, here, 2_000, held),
         format_func=lambda pair: pair[1],
         key="ad-items",
         placeholder=_("any"),
@@ -32,7 +33,7 @@ def match_advertisement(here: Screen) -> None:
         st.caption(_("Paste a text or pick items: shoppers are ranked by their leaning to its categories and their purchase chance."))
         return
     try:
-        found: matching.Matched = state.ask(matching.match_ad, here, text, tuple(item for item, _title in items), LONGEST_SAVED)
+        found: matching.Matched = state.ask(matching.match_ad, here, text, tuple(item for item, _title in items), LONGEST_SAVED, held)
     except CoreError as error:
         st.error(plain(said(error)))
         return
@@ -60,7 +61,7 @@ def _evidence(here: Screen, found: matching.Matched) -> None:
         [
             {
                 "act": _(ACT_WORDS[one.act]),
-                "answered": one.answered,
+                "answered": counted(one.answered) if here.small_cells else one.answered,
                 "rate": one.rate,
                 "lift": f"{number(one.lift, 1)}× [{number(one.lift_low, 1)}, {number(one.lift_high, 1)}]",
                 "alone": f"{number(one.propensity_lift, 1)}×",
@@ -74,7 +75,9 @@ def _evidence(here: Screen, found: matching.Matched) -> None:
         key="ad-evidence",
         column_config={
             "act": _("Answer"),
-            "answered": st.column_config.NumberColumn(_("Shoppers who answered"), format="localized"),
+            "answered": _("Shoppers who answered")
+            if here.small_cells
+            else st.column_config.NumberColumn(_("Shoppers who answered"), format="localized"),
             "rate": st.column_config.NumberColumn(_("At random"), format="percent"),
             "lift": _("Best tenth against random"),
             "alone": _("Best tenth by chance alone"),
@@ -94,7 +97,7 @@ def _evidence(here: Screen, found: matching.Matched) -> None:
         "Lists made as of {day}, answers within {days:g} days on near items or in their categories, {n} shoppers.",
         day=day(found.tested_at, here.zone),
         days=found.horizon_days,
-        n=whole(found.evidence[0].users),
+        n=counted(found.evidence[0].users),
     )
     st.caption(f"{told} {where}")
 

@@ -10,7 +10,7 @@ from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.audiences.conditions import CONDITION_WORDS, CONDITIONS, available
 from pages.parts.audiences.exporting import export_panel
-from pages.parts.text import _, amount, chance, number, percent, plain, said, whole
+from pages.parts.text import _, amount, chance, number, people, percent, plain, said
 from pages.parts.traits import segment_names_shown
 
 Rule = dict[str, Any]
@@ -138,26 +138,26 @@ def _figures(found: outcomes.Audience, margin: float) -> None:
     detect = _("a relative difference of {share} would be found", share=percent(size.detectable_lift, 0)) if size.detectable_lift else None
     value = amount(size.exported.expected_value) if margin else "–"
     even = (
-        _("pays above a chance of {chance}: {n} shoppers", chance=plain(chance(size.break_even)), n=whole(size.worth_contacting))
+        _("pays above a chance of {chance}: {n} shoppers", chance=plain(chance(size.break_even)), n=people(size.worth_contacting))
         if size.break_even is not None
         else _("give cost and margin")
     )
     frame.tiles(
         "audience",
         [
-            (_("Shoppers"), whole(size.everyone.users), _("{n} in the file", n=whole(size.exported.users)), None),
+            (_("Shoppers"), people(size.everyone.users), _("{n} in the file", n=people(size.exported.users)), None),
             (
                 _("Expected to act"),
                 number(size.everyone.expected_buyers, 0),
                 plain(f"[{number(size.everyone.low, 0)}, {number(size.everyone.high, 0)}]"),
                 _("Sum of purchase chances if nobody is contacted; the range holds chance and calibration error."),
             ),
-            (_("Holdout"), whole(size.holdout_users), detect, _("Drawn by a hash of the id: the same shoppers stay out each time.")),
+            (_("Holdout"), people(size.holdout_users), detect, _("Drawn by a hash of the id: the same shoppers stay out each time.")),
             (_("Expected value"), value, even, _("Expected buyers × margin − contacts × cost, of the shoppers in the file.")),
         ],
     )
     if size.without_consent is not None:
-        st.caption(_("{n} shoppers without consent are left out of the file.", n=whole(size.without_consent)))
+        st.caption(_("{n} shoppers without consent are left out of the file.", n=people(size.without_consent)))
     for warning in size.warnings:
         st.caption(plain(said(warning)))
 

@@ -8,7 +8,7 @@ from core.errors import CoreError
 from core.pipeline import outcomes, targeting
 from core.pipeline.screens import Screen
 from pages.parts import state
-from pages.parts.text import _, plain, said, whole
+from pages.parts.text import _, counted, plain, said
 from pages.parts.words import column_word
 
 FORM_WORDS = {
@@ -37,7 +37,7 @@ def export_panel(here: Screen, record: dict[str, Any], users: int) -> None:
             form = st.selectbox(_("Form of the file"), list(FORM_WORDS), format_func=lambda f: _(FORM_WORDS[f]), key="audience-form")
             least = st.number_input(
                 _("Fewest shoppers in a file"),
-                0,
+                here.small_cells,
                 100_000,
                 outcomes.least_users(here),
                 key="audience-least",
@@ -88,7 +88,7 @@ def download(here: Screen) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            _("Download {form} · {n} shoppers", form=_(FORM_WORDS[form]), n=whole(rows)),
+            _("Download {form} · {n} shoppers", form=_(FORM_WORDS[form]), n=counted(rows)),
             data=path.read_bytes(),
             file_name=path.name,
             mime=MIMES.get(form, "text/csv"),
@@ -103,12 +103,12 @@ def download(here: Screen) -> None:
         st.caption(
             _(
                 "Left out: {n} values of {users} shoppers could not be normalised.",
-                n=whole(rejected["values"]),
-                users=whole(rejected["users"]),
+                n=counted(rejected["values"]),
+                users=counted(rejected["users"]),
             )
         )
         for reason, count in rejected["reasons"].items():
-            st.caption(f"- {plain(reason)}: {whole(count)}")
+            st.caption(f"- {plain(reason)}: {counted(count)}")
 
 
 def _contacts(here: Screen, form: str) -> tuple[dict[str, str], str]:

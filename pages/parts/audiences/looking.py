@@ -7,7 +7,7 @@ from core.pipeline import outcomes, planning
 from core.pipeline.screens import Screen
 from pages.parts import frame
 from pages.parts.audiences.conditions import id_list
-from pages.parts.text import _, chance, number, percent, plain, said, whole
+from pages.parts.text import _, chance, counted, number, percent, plain, said, whole
 
 
 def look_alikes(here: Screen) -> None:
@@ -67,7 +67,7 @@ def _evidence(found: planning.Alike) -> None:
         frame.gate(
             _(
                 "The list has {n} shoppers; from {least} on, held-out ones tell how well this works.",
-                n=found.known,
+                n=counted(found.known),
                 least=planning.LEAST_SEEDS,
             )
         )
@@ -76,7 +76,7 @@ def _evidence(found: planning.Alike) -> None:
     frame.tiles(
         "alike",
         [
-            (_("Shoppers in the list"), whole(told.seeds), None, None),
+            (_("Shoppers in the list"), counted(told.seeds), None, None),
             (
                 _("Held-out ones found again"),
                 percent(told.recall, 0),

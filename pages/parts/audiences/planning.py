@@ -11,7 +11,7 @@ from core.pipeline import outcomes, planning
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.atlas.picture import LIFE_WORDS
-from pages.parts.text import _, amount, chance, number, percent, plain, said, whole
+from pages.parts.text import _, amount, chance, number, people, percent, plain, said
 
 CHANNEL_WORDS = ("E-mail", "Text message", "Advertisement")
 CHANNELS = ((0.01, 5.0, None), (0.08, 8.0, None), (0.25, 6.0, None))
@@ -33,6 +33,7 @@ def overlap(here: Screen) -> None:
     frame.table(
         found[found["left"] < found["right"]],
         key="overlap",
+        counts=("users",),
         column_order=["left", "right", "users", "share", "jaccard"],
         column_config={
             "left": _("Audience"),
@@ -81,12 +82,12 @@ def budget(here: Screen) -> None:
     if not found:
         st.info(_("No contact pays at these costs and effects: the best is to spend nothing."))
         return
-    rows = pd.DataFrame([vars(one) for one in found])
+    rows = planning.spent_rows(here, found)
     frame.tiles(
         "budget",
         [
             (_("Spent"), amount(rows["cost"].sum()), _("of {total}", total=amount(total)), None),
-            (_("Contacts"), whole(rows["users"].sum()), None, None),
+            (_("Contacts"), people(rows["users"].sum(min_count=1)), None, None),
             (_("Buyers added"), number(rows["added_buyers"].sum(), 1), None, _("Chance × what a contact adds, summed over contacts.")),
             (_("Value added"), amount(rows["added_value"].sum()), None, _("Buyers added × margin − costs.")),
         ],
@@ -94,6 +95,7 @@ def budget(here: Screen) -> None:
     frame.table(
         rows.assign(smallest=[chance(value) for value in rows["smallest"]]),
         key="budget",
+        counts=("users",),
         column_config={
             "audience": _("Audience"),
             "channel": _("Channel"),
@@ -116,7 +118,7 @@ def next_actions(here: Screen) -> None:
             "stage": [_(LIFE_WORDS[stage]) for stage in found["stage"]],
             "action": [said(text) for text in found["action"]],
             "channel": [said(text) for text in found["channel"]],
-            "users": found["users"],
+            "users": [people(n) for n in found["users"]] if here.small_cells and found["users"].notna().any() else found["users"],
             "expected_buyers": found["expected_buyers"],
         }
     )
@@ -129,7 +131,7 @@ def next_actions(here: Screen) -> None:
             "stage": _("Stage of life"),
             "action": st.column_config.TextColumn(_("Action"), width="large", max_chars=200),
             "channel": st.column_config.TextColumn(_("Channel"), max_chars=200),
-            "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
+            "users": _("Shoppers") if here.small_cells else st.column_config.NumberColumn(_("Shoppers"), format="localized"),
             "expected_buyers": st.column_config.NumberColumn(_("Expected to act"), format="%.0f"),
         },
     )
@@ -145,7 +147,7 @@ def next_actions(here: Screen) -> None:
         if st.button(_("Save the stages as audiences"), key="actions-audiences", disabled=here.run_id("profiles") is None):
             for stage, users in zip(found["stage"], found["users"], strict=True):
                 record = {"name": _(LIFE_WORDS[stage]), "rule": {"stage": [stage]}, "holdout": 0.1, "cost": 0.0, "margin": 0.0}
-                outcomes.save_audience(here, {**record, "users": int(users)})
+                outcomes.save_audience(here, {**record, "users": None if pd.isna(users) else int(users)})
             st.toast(_("Saved."))
     frame.take_away(shown, "next-actions")
     st.caption(_("{share} of shoppers are slipping away or gone quiet.", share=percent(_quiet(found), 0)))

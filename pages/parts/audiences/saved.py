@@ -5,8 +5,9 @@ import streamlit as st
 
 from core.pipeline import outcomes
 from core.pipeline.screens import Screen
+from core.small_cells import middle
 from pages.parts.audiences.exporting import export
-from pages.parts.text import _, day, minute, number, plain, said, whole
+from pages.parts.text import _, counted, day, minute, number, people, plain, said, small_cells
 
 
 def saved(here: Screen) -> None:
@@ -20,7 +21,7 @@ def saved(here: Screen) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(
                     f"**{plain(record['name'])}** · "
-                    + _("{n} shoppers when saved on {time}", n=whole(record.get("users")), time=minute(record["saved"], here.zone)),
+                    + _("{n} shoppers when saved on {time}", n=counted(record.get("users")), time=minute(record["saved"], here.zone)),
                     width="stretch",
                 )
                 if st.button(_("Prepare the file"), key=f"export-{place}") and export(here, record):
@@ -39,20 +40,23 @@ def _sizes(record: dict[str, list[dict[str, object]]], zone: str) -> None:
     if not sizes:
         return
     rows = pd.DataFrame(sizes)
+    if k := small_cells():
+        rows["users"] = [middle(n, k) for n in rows["users"]]
+        rows["expected_buyers"] = [buyers if n == n else None for buyers, n in zip(rows["expected_buyers"], rows["users"], strict=True)]
     change = rows["users"].diff()
     last = sizes[-1]
-    told = _("now {n} shoppers on {version}", n=whole(last["users"]), version=plain(str(last["version"])))  # type: ignore[arg-type]
+    told = _("now {n} shoppers on {version}", n=people(rows["users"].iloc[-1]), version=plain(str(last["version"])))
     if len(rows) < 2:
         st.caption(told)
         return
-    with st.expander(f"{told} · {change.iloc[-1]:+,.0f}"):
+    with st.expander(told if pd.isna(change.iloc[-1]) else f"{told} · {change.iloc[-1]:+,.0f}"):
         for row, moved in zip(rows.iloc[::-1].to_dict("records"), change.iloc[::-1], strict=True):
             st.markdown(
                 _(
                     "- {version}, log until {day}: {n} shoppers ({change}), {buyers} expected to act",
                     version=plain(row["version"]),
                     day=day(row["until"], zone),
-                    n=whole(row["users"]),
+                    n=people(row["users"]),
                     change="–" if moved != moved else f"{moved:+,.0f}",
                     buyers=number(row["expected_buyers"], 0),
                 )

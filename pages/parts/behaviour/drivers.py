@@ -8,7 +8,7 @@ from core.pipeline.behaviour import Drivers, Filters
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.behaviour.kinds import kinds_of
-from pages.parts.text import _, interval, number, percent, whole
+from pages.parts.text import _, interval, number, people, percent
 from pages.parts.words import event_word
 
 DRIVER_WORDS = {
@@ -43,7 +43,7 @@ def draw(here: Screen, filters: Filters) -> None:
         )
         return
     labels = [_(DRIVER_WORDS[row["driver"]]) if row["driver"] in DRIVER_WORDS else event_word(row["driver"]) for row in rows]
-    notes = [f"{number(row['odds_ratio'], 2)} {interval(row['low'], row['high'])} · {whole(row['did'])}" for row in rows]
+    notes = [f"{number(row['odds_ratio'], 2)} {interval(row['low'], row['high'])} · {people(row['did'])}" for row in rows]
     figure = charts.points(
         labels,
         [row["odds_ratio"] for row in rows],
@@ -88,4 +88,5 @@ def draw(here: Screen, filters: Filters) -> None:
             "odds_range": column.TextColumn(_("95% interval") + " "),
         },
         key="drivers",
+        counts=("did",),
     )

@@ -8,8 +8,8 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Exposure, Filters
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.behaviour.kinds import kinds_of, nothing_left
-from pages.parts.text import _, duration, interval, percent, whole
+from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left
+from pages.parts.text import _, duration, interval, people, percent
 from pages.parts.words import event_word
 
 
@@ -52,8 +52,8 @@ def _positions(here: Screen, filters: Filters, asked: Exposure) -> None:
     if nothing_left(answer.table):
         return
     rows = answer.table.to_pylist()
-    labels = [f"{_('no position') if row['position'] is None else row['position']} · {whole(row['acts'])}" for row in rows]
-    notes = [f"{percent(row['rate'], 2)} {interval(row['low'], row['high'], 'percent')} · {whole(row['followed'])}" for row in rows]
+    labels = [f"{_('no position') if row['position'] is None else row['position']} · {people(row['acts'])}" for row in rows]
+    notes = [f"{percent(row['rate'], 2)} {interval(row['low'], row['high'], 'percent')} · {people(row['followed'])}" for row in rows]
     figure = charts.points(
         labels,
         [row["rate"] for row in rows],
@@ -72,11 +72,13 @@ def _dwell(here: Screen, filters: Filters, asked: Exposure) -> None:
     st.subheader(_("Dwell time"))
     answer = state.ask(behaviour.dwell, here, filters, asked)
     rows = [row for row in answer.table.to_pylist() if row["median"] is not None]
+    if all_hidden(answer.table["acts"].to_pylist()):
+        return
     if not rows:
         nothing_left(answer.table.slice(0, 0))
         return
     labels = [
-        f"{event_word(row['event_type'])} · " + (_("followed") if row["follows"] else _("not followed")) + f" · {whole(row['acts'])}"
+        f"{event_word(row['event_type'])} · " + (_("followed") if row["follows"] else _("not followed")) + f" · {people(row['acts'])}"
         for row in rows
     ]
     quantiles = [[row[name] for name in ("tenth", "quarter", "median", "three_quarters", "nine_tenths")] for row in rows]

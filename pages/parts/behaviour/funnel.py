@@ -1,7 +1,7 @@
 """Funnel: steps, how many take them, where they stop, how long it takes, and who they are."""
 
 from datetime import timedelta
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import Filters, Funnel, Step
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.text import _, duration, interval, percent, plain, whole
+from pages.parts.text import _, counted, duration, interval, people, percent, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word, event_word
 
@@ -37,7 +37,7 @@ def draw(here: Screen, filters: Filters) -> None:
         frame.gate(error)  # a question that has no answer says so
         return
     rows = answer.table.to_pylist()
-    if not any(row["users"] for row in rows):
+    if all(row["users"] == 0 for row in rows):
         frame.gate(_("Nobody in the part of the log that is looked at takes the first step; choose another one, or show everything."))
         return
     if asked.breakdown:
@@ -71,20 +71,10 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
             chosen.append(
                 cell.selectbox(_("Step {n}", n=place + 1), kinds, kinds.index(kind), format_func=event_word, key=f"step{place + 1}")
             )
-        with st.expander(_("Categories of steps, exclusions, breakdown")):
+        with st.expander(_("Categories and brands of steps, exclusions, breakdown")):
             names = state.ask(outcomes.category_names, here)
-            narrow = st.columns(count)
-            categories = [
-                cell.selectbox(
-                    _("Step {n} in category", n=place + 1),
-                    names,
-                    None,
-                    key=f"stepcategory{place + 1}",
-                    placeholder=_("any"),
-                    disabled=not names,
-                )
-                for place, cell in enumerate(narrow)
-            ]
+            categories = _of_steps(count, names, _("Step {n} in category"), "stepcategory")
+            brands = _of_steps(count, state.ask(behaviour.brand_names, here), _("Step {n} of brand"), "stepbrand")
             left, right = st.columns(2)
             excluded = left.multiselect(
                 _("Without shoppers who meanwhile did"),
@@ -100,17 +90,25 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
                 *state.ask(outcomes.attributes, here),
             ]
             breakdown = right.selectbox(_("Break down by"), parts, format_func=_part_word, key="breakdown")
-    steps = tuple(Step(kind, category) for kind, category in zip(chosen, categories, strict=True))
+    steps = tuple(starmap(Step, zip(chosen, categories, brands, strict=True)))
     return Funnel(steps, str(order), timedelta(days=float(days)), tuple(excluded), str(breakdown or ""))
+
+
+def _of_steps(count: int, names: list[str], label: str, key: str) -> list[str | None]:
+    """Let one name be chosen for each step, or none."""
+    return [
+        cell.selectbox(label.format(n=place), names, None, key=f"{key}{place}", placeholder=_("any"), disabled=not names)
+        for place, cell in enumerate(st.columns(count), start=1)
+    ]
 
 
 def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: Any) -> None:
     labels = [f"{row['step']} {word}" for row, word in zip(rows, words, strict=True)]
-    lost = [0, *(before["users"] - row["users"] for before, row in pairwise(rows))]
+    lost = [0, *(_difference(before["users"], row["users"]) for before, row in pairwise(rows))]
     notes = [
         _(
             "{n} shoppers · {overall} of the first step · {step} of the step before",
-            n=whole(row["users"]),
+            n=people(row["users"]),
             overall=percent(row["overall"]),
             step=percent(row["from_previous"]),
         )
@@ -142,6 +140,7 @@ def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: A
             "previous_range": st.column_config.TextColumn(_("95% interval") + " "),
         },
         key="funnel",
+        counts=("users",),
     )
     frame.take_away(answer, "funnel")
 
@@ -160,10 +159,11 @@ def _times(here: Screen, filters: Filters, asked: Funnel, last: dict[str, Any]) 
     )
     times = state.ask(behaviour.funnel_times, here, filters, asked)
     rows = times.table.to_pylist()
-    used = [place for place, row in enumerate(rows) if row["users"]]
+    used = [place for place, row in enumerate(rows) if row["users"] != 0]
     rows = rows[used[0] : used[-1] + 1]
+    counts = [row["users"] for row in rows]
     figure = charts.bars(
-        [_bar_word(row) for row in rows], [row["users"] for row in rows], [whole(row["users"]) for row in rows], _("Shoppers"), state.look()
+        [_bar_word(row) for row in rows], [n or 0 for n in counts], [people(n) for n in counts], _("Shoppers"), state.look()
     )
     frame.chart(figure, times, "funnel-times", _("Time from the first step to the last"))
 
@@ -183,17 +183,28 @@ def _shoppers(here: Screen, filters: Filters, asked: Funnel, words: list[str], u
             key="funnel-stopped",
         )
         step, stopped = int(step or 1), bool(stopped)
-        found: pa.Table = state.ask(behaviour.funnel_members, here, filters, asked, step, stopped).table
-        st.markdown(_("**{n} shoppers**", n=whole(found.num_rows)))
-        if not found.num_rows:
+
+        def found() -> pa.Table:  # only when it is asked for: a large log has hundreds of thousands
+            return behaviour.funnel_members(here, filters, asked, step, stopped).table
+
+        if here.small_cells:  # bars tell steps: the list alone knows whether it may be shown
+            try:
+                n = found().num_rows
+            except CoreError as error:
+                frame.gate(error)
+                return
+        else:
+            n = users[step - 1] - (users[step] if stopped and step < len(users) else 0)
+        st.markdown(_("**{n} shoppers**", n=counted(n)))
+        if not n:
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             kind = _("stopped after") if stopped else _("took")
             name = st.text_input(_("Name of the audience"), value=f"{kind} {words[step - 1]}"[:80], key=f"funnel-name-{step}-{stopped}")
             if st.button(_("Save as audience"), type="primary", key="funnel-save"):
-                behaviour.save_members(here, name, [str(user) for user in found["user_id"].to_pylist()])
+                behaviour.save_members(here, name, [str(user) for user in found()["user_id"].to_pylist()])
                 st.toast(_("Saved. It stands on the page Audiences."))
-            downloads.csv_button(lambda: found, "funnel-shoppers")
+            downloads.csv_button(found, "funnel-shoppers")
 
 
 def _parts(here: Screen, asked: Funnel, answer: Any) -> None:
@@ -228,7 +239,12 @@ def _parts(here: Screen, asked: Funnel, answer: Any) -> None:
         },
         height=380,
         key="funnel-parts",
+        counts=("users",),
     )
+
+
+def _difference(before: int | None, now: int | None) -> int | None:
+    return None if before is None or now is None else before - now
 
 
 def _clicked() -> None:
@@ -241,7 +257,8 @@ def _clicked() -> None:
 
 def _step_word(step: Step) -> str:
     word = event_word(step.event_type)
-    return word if step.category is None else _("{act} in {category}", act=word, category=step.category)
+    word = word if step.category is None else _("{act} in {category}", act=word, category=step.category)
+    return word if step.brand is None else _("{act} of {brand}", act=word, brand=step.brand)
 
 
 def _part_word(part: str) -> str:

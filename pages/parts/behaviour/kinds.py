@@ -1,11 +1,12 @@
 """What the log at hand can answer: its kinds of events, and the sentence that says which column is missing."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from core.pipeline import behaviour
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _
+from pages.parts.text import _, is_missing, small_cells
 
 
 def kinds_of(here: Screen) -> dict[str, dict[str, Any]]:
@@ -24,6 +25,15 @@ def has_purchases(here: Screen) -> bool:
         )
     )
     return False
+
+
+def all_hidden(values: Iterable[Any]) -> bool:
+    """Whether there are figures and every one is hidden; then a sentence says so."""
+    found = list(values)
+    if not small_cells() or not found or not all(is_missing(value) for value in found):
+        return False
+    frame.gate(_("Every figure here is about fewer than {k} shoppers, so all of them are hidden.", k=small_cells()))
+    return True
 
 
 def nothing_left(table: Any) -> bool:

@@ -7,7 +7,7 @@ from core.pipeline.behaviour import Filters, Pairs
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.behaviour.kinds import has_purchases, kinds_of
-from pages.parts.text import _, number, percent, whole
+from pages.parts.text import _, number, people, percent, whole
 
 SHOWN = 200
 
@@ -30,7 +30,7 @@ def _gaps(here: Screen, filters: Filters) -> None:
     st.subheader(_("Time between orders"))
     answer = state.ask(behaviour.order_gaps, here, filters)
     rows = answer.table.to_pylist()
-    if not any(row["gaps"] for row in rows):
+    if all(row["gaps"] == 0 for row in rows):
         frame.gate(_("Nobody ordered twice in the part of the log that is looked at."))
         return
     st.markdown(
@@ -50,7 +50,7 @@ def _gaps(here: Screen, filters: Filters) -> None:
         for row in rows
     ]
     figure = charts.bars(
-        labels, [row["gaps"] for row in rows], [whole(row["gaps"]) for row in rows], _("Gaps between orders"), state.look()
+        labels, [row["gaps"] or 0 for row in rows], [people(row["gaps"]) for row in rows], _("Gaps between orders"), state.look()
     )
     frame.chart(figure, answer, "order-gaps", _("Time between orders"))
 
@@ -69,19 +69,19 @@ def _again(here: Screen, filters: Filters) -> None:
             "**{rate}** of {n} buyers ordered again within {days} days, 95% interval {low} – {high}; {left} more "
             "bought too late to be followed so long.",
             rate=percent(everyone["rate"]),
-            n=whole(everyone["buyers"]),
+            n=people(everyone["buyers"]),
             days=days,
             low=percent(everyone["low"]),
             high=percent(everyone["high"]),
-            left=whole(everyone["all_buyers"] - everyone["buyers"]),
+            left=people(None if everyone["buyers"] is None else everyone["all_buyers"] - everyone["buyers"]),
         )
     )
     figure = charts.points(
-        [f"{row['cohort']:%Y-%m} · {whole(row['buyers'])}" for row in months],
+        [f"{row['cohort']:%Y-%m} · {people(row['buyers'])}" for row in months],
         [row["rate"] for row in months],
         [row["low"] for row in months],
         [row["high"] for row in months],
-        [f"{percent(row['rate'])} · {whole(row['again'])} / {whole(row['buyers'])}" for row in months],
+        [f"{percent(row['rate'])} · {people(row['again'])} / {people(row['buyers'])}" for row in months],
         _("ordered again, by month of the first order"),
         state.look(),
     )
@@ -130,5 +130,6 @@ def _together(here: Screen, filters: Filters) -> None:
         },
         height=420,
         key="pairs",
+        counts=("orders",),
     )
     frame.take_away(answer, "bought-together")

@@ -6,8 +6,8 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Paths
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.behaviour.kinds import kinds_of, nothing_left
-from pages.parts.text import _, percent, whole
+from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left
+from pages.parts.text import _, people, percent, whole
 from pages.parts.words import event_word
 
 
@@ -29,6 +29,9 @@ def draw(here: Screen, filters: Filters) -> None:
     if nothing_left(answer.table):
         return
     table = answer.table.to_pandas()
+    if all_hidden(table["sessions"]):
+        return
+    table = table.dropna(subset="sessions")
     acts = dict.fromkeys([*table["source"], *table["target"]])
     words = {act: _word(act, bool(forward)) for act in acts}
     sessions = int(table.loc[table["step"] == 1, "sessions"].sum())
@@ -47,7 +50,7 @@ def draw(here: Screen, filters: Filters) -> None:
     grid = rows.pivot(index="act", columns="step", values="share").loc[names]
     counts = rows.pivot(index="act", columns="step", values="sessions").loc[names]
     notes = [
-        [f"{words.get(act, act)} · {percent(grid.loc[act, step])} · {whole(counts.loc[act, step])}" for step in steps] for act in names
+        [f"{words.get(act, act)} · {percent(grid.loc[act, step])} · {people(counts.loc[act, step])}" for step in steps] for act in names
     ]
     figure = charts.shares_grid(
         [words.get(act, act) for act in names],

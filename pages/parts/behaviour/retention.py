@@ -9,8 +9,8 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Retention
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.behaviour.kinds import kinds_of, nothing_left
-from pages.parts.text import _, percent, whole
+from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left
+from pages.parts.text import _, people, percent
 from pages.parts.words import event_word
 
 GRAIN_WORDS = {"day": "Day", "week": "Week", "month": "Month"}
@@ -39,9 +39,9 @@ def draw(here: Screen, filters: Filters) -> None:
     share = "on_or_after" if later else "on"
     rows = answer.table.to_pandas()
     mean = rows[rows["cohort"].isna() & (rows["number"] > 0)]
-    if len(mean):
+    if len(mean) and not all_hidden(mean[share]):
         _mean(mean, share, str(grain))
-    else:
+    elif not len(mean):
         st.caption(
             _("No period after the first one is complete yet, so there is no mean; a longer log, or shorter periods, would give one.")
         )
@@ -63,14 +63,14 @@ def _mean(mean: pd.DataFrame, share: str, grain: str) -> None:
     st.markdown(
         _(
             "Of {n} shoppers, **{share}** were kept one {grain} later, 95% interval {low} – {high}.",
-            n=whole(first["users"]),
+            n=people(first["users"]),
             share=percent(first[share]),
             grain=_(GRAIN_WORDS[grain]).lower(),
             low=percent(first[f"{share}_low"]),
             high=percent(first[f"{share}_high"]),
         )
     )
-    notes = [_("{part} of {base} shoppers", part=percent(row[share]), base=whole(row["users"])) for _i, row in mean.iterrows()]
+    notes = [_("{part} of {base} shoppers", part=percent(row[share]), base=people(row["users"])) for _i, row in mean.iterrows()]
     labels = [_numbered(grain, int(number)) for number in mean["number"]]
     figure = charts.points(
         labels,
@@ -95,7 +95,7 @@ def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
         values.append([None if cell is None else getattr(cell, share) for cell in line])
         notes.append(["" if cell is None else _note(cell, share, part, grain) for cell in line])
         pale.append([cell is not None and bool(cell.incomplete) for cell in line])
-    labels = [f"{pd.Timestamp(name):%Y-%m-%d} · {whole(cells[name, 0].users)}" for name in names]
+    labels = [f"{pd.Timestamp(name):%Y-%m-%d} · {people(cells[name, 0].users)}" for name in names]
     figure = charts.shares_grid(labels, [str(number) for number in range(last + 1)], values, notes, _("kept"), state.look(), pale=pale)
     st.subheader(_("Cohorts"))
     st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-retention", alt=_("Cohorts"))
@@ -104,7 +104,7 @@ def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
 def _note(cell: Any, share: str, part: str, grain: str) -> str:
     return (
         f"{pd.Timestamp(cell.cohort):%Y-%m-%d} · {_numbered(grain, cell.number)}<br>".replace("<br>", " · ")
-        + _("{part} of {base} shoppers", part=f"{whole(getattr(cell, part))} ({percent(getattr(cell, share))})", base=whole(cell.users))
+        + _("{part} of {base} shoppers", part=f"{people(getattr(cell, part))} ({percent(getattr(cell, share))})", base=people(cell.users))
         + f" [{percent(getattr(cell, f'{share}_low'))} – {percent(getattr(cell, f'{share}_high'))}]"
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from core.errors import CoreError
@@ -10,8 +11,8 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Forecast, Lifetime, Retention, Rfm
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.behaviour.kinds import has_purchases, nothing_left
-from pages.parts.text import _, amount, interval, number, percent, whole
+from pages.parts.behaviour.kinds import all_hidden, has_purchases, nothing_left
+from pages.parts.text import _, amount, interval, number, people, percent, whole
 
 GROUP_WORDS = {
     "champions": "Champions",
@@ -56,7 +57,7 @@ def _rfm(here: Screen, filters: Filters) -> None:
         values = [[users[w, r].users if (w, r) in users else None for r in range(1, 6)] for w in range(5, 0, -1)]
         notes = [
             [
-                f"{_(GROUP_WORDS[users[w, r].rfm_group])} · {whole(users[w, r].users)} · {percent(users[w, r].share)}"
+                f"{_(GROUP_WORDS[users[w, r].rfm_group])} · {people(users[w, r].users)} · {percent(users[w, r].share)}"
                 if (w, r) in users
                 else ""
                 for r in range(1, 6)
@@ -81,6 +82,7 @@ def _rfm(here: Screen, filters: Filters) -> None:
                 "recency_days": column.NumberColumn(_("Days since, median"), format="%.0f"),
             },
             key="rfm-groups",
+            counts=("users", "frequency"),
         )
         _group_members(here, filters, asked, list(groups["rfm_group"]))
     cuts = state.ask(behaviour.rfm_cuts, here, filters, asked)
@@ -98,11 +100,20 @@ def _rfm(here: Screen, filters: Filters) -> None:
 def _group_members(here: Screen, filters: Filters, asked: Rfm, groups: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         group = st.selectbox(_("Group"), groups, format_func=lambda g: _(GROUP_WORDS[g]), key="rfm-group")
-        table = state.ask(behaviour.rfm_members, here, filters, asked, str(group)).table
+
+        def members() -> pa.Table:
+            return behaviour.rfm_members(here, filters, asked, str(group)).table
+
+        if here.small_cells:
+            try:
+                members()
+            except CoreError as error:
+                frame.gate(error)
+                return
         if st.button(_("Save as audience"), key="rfm-save"):
-            behaviour.save_members(here, _(GROUP_WORDS[str(group)]), [str(user) for user in table["user_id"].to_pylist()])
+            behaviour.save_members(here, _(GROUP_WORDS[str(group)]), [str(user) for user in members()["user_id"].to_pylist()])
             st.toast(_("Saved. It stands on the page Audiences."))
-        downloads.csv_button(lambda: table, "rfm-members")
+        downloads.csv_button(members, "rfm-members")
 
 
 def _cut_table(rows: list[dict[str, Any]], frequency: str) -> None:
@@ -138,17 +149,17 @@ def _stages(here: Screen, filters: Filters) -> None:
     if nothing_left(answer.table):
         return
     rows = answer.table.to_pandas()
-    counts = rows.pivot_table(index="before", columns="now", values="users", aggfunc="sum")
-    befores, nows = [s for s in STAGE_WORDS if s in counts.index], [s for s in STAGE_WORDS if s in counts.columns]
-    values = [[None if pd.isna(counts.loc[b, n]) else int(counts.loc[b, n]) for n in nows] for b in befores]
-    sums = rows.groupby("now")["users"].sum()
+    cells = {(row.before, row.now): row.users for row in rows.itertuples()}
+    befores, nows = ([s for s in STAGE_WORDS if s in set(rows[name])] for name in ("before", "now"))
+    values = [[cells.get((b, n)) for n in nows] for b in befores]
+    sums = rows.groupby("now")["users"].sum(min_count=1)
     notes = [
-        [f"{_(STAGE_WORDS[b])} → {_(STAGE_WORDS[n])} · {whole(v)}" for n, v in zip(nows, line, strict=True)]
+        [f"{_(STAGE_WORDS[b])} → {_(STAGE_WORDS[n])} · {whole(v) if v is None else people(v)}" for n, v in zip(nows, line, strict=True)]
         for b, line in zip(befores, values, strict=True)
     ]
     figure = charts.shares_grid(
         [_(STAGE_WORDS[b]) for b in befores],
-        [f"{_(STAGE_WORDS[n])} · {whole(sums[n])}" for n in nows],
+        [f"{_(STAGE_WORDS[n])} · {people(sums[n])}" for n in nows],
         values,
         notes,
         _("Shoppers"),
@@ -172,6 +183,8 @@ def _revenue(here: Screen, filters: Filters) -> None:
     rows = answer.table.to_pandas()
     if nothing_left(answer.table):
         return
+    if all_hidden(rows["revenue"]):
+        return
     if not rows["revenue"].any():
         frame.gate(_("This log has no prices, so there is no revenue. A column of prices or of line values would bring it."))
         return
@@ -179,7 +192,7 @@ def _revenue(here: Screen, filters: Filters) -> None:
     cells: dict[Any, Any] = {(row.cohort, row.number): row for row in rows.itertuples()}
     grid = [[cells.get((name, k)) for k in range(last + 1)] for name in names]
     figure = charts.shares_grid(
-        [f"{pd.Timestamp(name):%Y-%m} · {whole(cells[name, 0].users)}" for name in names],
+        [f"{pd.Timestamp(name):%Y-%m} · {people(cells[name, 0].users)}" for name in names],
         [str(k) for k in range(last + 1)],
         [[None if cell is None else cell.per_buyer_so_far for cell in line] for line in grid],
         [["" if cell is None else f"{amount(cell.per_buyer_so_far)} · {amount(cell.revenue)}" for cell in line] for line in grid],
@@ -272,5 +285,6 @@ def _forecast(here: Screen, filters: Filters) -> None:
             "held_happened": column.NumberColumn(_("Check: happened"), format="%.0f"),
         },
         key="forecast",
+        counts=("buyers", "expected", "held_expected", "held_happened"),
     )
     frame.take_away(found.bands, "expected-value")

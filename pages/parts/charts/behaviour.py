@@ -1,22 +1,28 @@
 """Funnels, retention, flows between acts."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, empty_figure
-from pages.parts.text import hover
+from pages.parts.charts.look import PALETTE, Look, add_hidden, empty_figure
+from pages.parts.text import hover, is_missing, people
 
 
 def steps(
-    labels: Sequence[str], users: Sequence[int], lost: Sequence[int], notes: Sequence[str], words: tuple[str, str], look: Look
+    labels: Sequence[str],
+    users: Sequence[int | None],
+    lost: Sequence[int | None],
+    notes: Sequence[str],
+    words: tuple[str, str],
+    look: Look,
 ) -> go.Figure:
     """A funnel as bars, first step on top; what was lost before a step stands pale beside it. Trace 0 are the takers, 1 the lost.
 
     Args:
         labels: Of the steps.
-        users: Shoppers who took each.
+        users: Shoppers who took each; None is a hidden count, whose bar has no length.
         lost: Shoppers who took the step before and not this one.
         notes: What hovering tells of each step.
         words: Of both colours.
@@ -26,17 +32,19 @@ def steps(
     places = list(range(len(labels)))
     for values, colour, word in ((users, PALETTE[0], words[0]), (lost, look.line, words[1])):
         figure.add_bar(
-            x=list(values),
+            x=[value or 0 for value in values],
             y=places,
             orientation="h",
             name=hover(word),
             marker={"color": colour, "line": {"width": 0}},
-            text=[f"{value:,}" if value else "" for value in values],
-            textposition="inside" if colour != look.line else "auto",
+            text=["" if value == 0 else hover(people(value)) for value in values],
+            textposition=["outside" if value is None else "inside" if colour != look.line else "auto" for value in values],
             insidetextanchor="end" if colour != look.line else "middle",
-            customdata=[[hover(label), hover(note)] for label, note in zip(labels, notes, strict=True)],
-            hovertemplate="%{customdata[0]}<br>%{x:,} " + hover(word) + "<br>%{customdata[1]}<extra></extra>",
+            customdata=[[hover(label), hover(note), hover(people(n))] for label, note, n in zip(labels, notes, values, strict=True)],
+            hovertemplate="%{customdata[0]}<br>%{customdata[2]} " + hover(word) + "<br>%{customdata[1]}<extra></extra>",
         )
+    if all(not value for value in (*users, *lost)):
+        figure.update_xaxes(range=[0, 1], showticklabels=False)
     figure.update_layout(barmode="stack", clickmode="event+select")
     figure.update_yaxes(
         tickvals=places, ticktext=[hover(label) for label in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
@@ -60,7 +68,7 @@ def shares_grid(
     Args:
         rows: Words, top to bottom.
         columns: Words, left to right.
-        values: By row and column; None stays empty.
+        values: By row and column; None stays empty, NaN is a hidden figure.
         notes: What hovering tells.
         label: Of the colours.
         look: Colours of the theme.
@@ -68,6 +76,8 @@ def shares_grid(
         form: How a value is written.
     """
     figure = empty_figure(look, height=90 + 28 * max(len(rows), 2))
+    hidden = [[value is not None and is_missing(value) for value in line] for line in values]
+    values = [[None if is_missing(value) else value for value in line] for line in values]
     top = max(
         (
             v
@@ -119,6 +129,8 @@ def shares_grid(
             hovertemplate="%{customdata}<extra></extra>",
             hoverongaps=False,
         )
+    if any(map(any, hidden)):
+        add_hidden(figure, hidden, rows, columns, notes, look)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", tickfont={"color": look.ink})
     figure.update_xaxes(type="category", side="top")
     return figure
@@ -176,9 +188,9 @@ def flow(table: pd.DataFrame, words: dict[str, str], look: Look) -> go.Figure:
 
 def points(
     labels: Sequence[str],
-    values: Sequence[float],
-    low: Sequence[float],
-    high: Sequence[float],
+    values: Sequence[float | None],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
     notes: Sequence[str],
     axis: str,
     look: Look,
@@ -186,7 +198,8 @@ def points(
     line_at: float | None = None,
     log_scale: bool = False,
 ) -> go.Figure:
-    """Figures as dots with their intervals, one a line, first on top."""
+    """Figures as dots with their intervals, one a line, first on top; a hidden one, None, keeps its line."""
+    values, low, high = ([math.nan if value is None else value for value in column] for column in (values, low, high))
     figure = empty_figure(look, height=90 + 30 * max(len(labels), 2))
     places = list(range(len(labels)))
     figure.add_scatter(

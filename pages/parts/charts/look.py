@@ -1,11 +1,12 @@
 """One template in two looks; colours checked for contrast and colour blindness."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.text import hover
+from pages.parts.text import hover, people
 
 PALETTE = (
     "#2479AA",
@@ -164,6 +165,45 @@ def empty_figure(look: Look, height: int) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(template=template(look), height=height)
     return figure
+
+
+WIDEST_TOLD = 14
+"""Columns of a grid up to which a hidden cell has room for its words; with more of them hovering tells."""
+
+
+def add_hidden(
+    figure: go.Figure,
+    hidden: Sequence[Sequence[bool]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    notes: Sequence[Sequence[str]],
+    look: Look,
+) -> None:
+    """Lay empty-coloured cells that say `< 20` over the hidden ones of a grid; their height or colour tells nothing.
+
+    Args:
+        figure: With the grid of the same rows and columns.
+        hidden: By row and column.
+        rows: Words of the rows.
+        columns: Words of the columns.
+        notes: What hovering tells.
+        look: Colours of the theme.
+    """
+    figure.add_heatmap(
+        z=[[0 if cell else None for cell in line] for line in hidden],
+        x=[hover(word) for word in columns],
+        y=[hover(word) for word in rows],
+        colorscale=[[0, look.panel], [1, look.panel]],
+        showscale=False,
+        xgap=1.5,
+        ygap=1.5,
+        text=[[hover(people(None)) if cell and len(columns) <= WIDEST_TOLD else "" for cell in line] for line in hidden],
+        texttemplate="%{text}",
+        textfont={"size": 10, "color": look.quiet},
+        customdata=[[hover(note) for note in line] for line in notes],
+        hovertemplate="%{customdata}<extra></extra>",
+        hoverongaps=False,
+    )
 
 
 def date_axis(figure: go.Figure, dates: pd.Series) -> None:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Group, Look, date_axis, empty_figure
-from pages.parts.text import hover
+from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, date_axis, empty_figure
+from pages.parts.text import hover, people, small_cells
 
 
 def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, look: Look) -> go.Figure:
@@ -136,7 +136,7 @@ def bars(
         marker={"color": list(colours) if colours else PALETTE[0]},
         error_x=error,
         text=[hover(s) for s in shown] if error is None else None,
-        textposition="auto",
+        textposition=["auto" if value else "outside" for value in values] if small_cells() else "auto",
         cliponaxis=False,
         customdata=np.array([[hover(n), hover(s)] for n, s in zip(labels, shown, strict=True)]) if labels else None,
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
@@ -145,6 +145,8 @@ def bars(
         tickvals=places, ticktext=[hover(name) for name in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
     )
     figure.update_xaxes(title_text=hover(axis), showgrid=True)
+    if small_cells() and not any(values):
+        figure.update_xaxes(range=[0, 1], showticklabels=False)
     if line_at is not None:
         figure.add_vline(x=line_at, line={"color": look.warn, "dash": "dash", "width": 1.5})
     figure.update_layout(showlegend=False)
@@ -160,10 +162,10 @@ def heat(
     *,
     hover_form: str = "%{y} %{x}:00<br>%{z:,}",
 ) -> go.Figure:
-    """A grid of counts or shares, such as weekday × hour."""
+    """A grid of counts or shares, such as weekday × hour; NaN is a hidden one."""
     figure = empty_figure(look, height=70 + 32 * len(rows))
     figure.add_heatmap(
-        z=grid,
+        z=np.where(np.isnan(grid), None, grid) if (gaps := np.isnan(grid)).any() else grid,
         x=[hover(c) for c in columns],
         y=[hover(r) for r in rows],
         colorscale=list(look.ramp),
@@ -171,7 +173,11 @@ def heat(
         ygap=1.5,
         colorbar={"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 10, "tickfont": {"color": look.quiet}},
         hovertemplate=f"{hover_form}<extra></extra>",
+        hoverongaps=not gaps.any(),
     )
+    if gaps.any():
+        figure.data[0].update(zmin=0, zmax=max(float(np.nan_to_num(grid).max()), 1.0))
+        add_hidden(figure, gaps.tolist(), rows, columns, [[people(None)] * len(columns)] * len(rows), look)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(type="category")
     return figure
