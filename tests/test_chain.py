@@ -97,7 +97,7 @@ def test_the_whole_chain_runs_and_every_table_is_whole(cli: Cli, shop: Path, hom
 
     status, told = cli("verify", "--dataset", "shop")
     assert (status, told["failed"]) == (0, [])
-    assert {f["page"] for f in told["figures"]} == {"overview", "data", "map", "propensity", "recommendations", "features"}
+    assert {f["page"] for f in told["figures"]} == {"overview", "behaviour", "data", "map", "propensity", "recommendations", "features"}
 
     status, told = cli("audience", "--dataset", "shop", "--rule", '{"propensity": {"at_least": 0.0}}', "--out", str(tmp_path / "a.csv"))
     assert status == 0, told
