@@ -29,6 +29,8 @@ FUSION_OFFSET = 10.0
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 NEGATIVES = {True: 60, False: 120}
 """Candidates without the act kept for each user and ground (again, new); the rest is weighed back in."""
+MANY_USERS = 3000
+"""Above so many users each gives at most 60 negatives."""
 ROUNDS = 100
 PARAMETERS = {
     "objective": "binary", "learning_rate": 0.08, "num_leaves": 31, "min_data_in_leaf": 100, "feature_fraction": 0.7,
@@ -93,8 +95,8 @@ class Ranker:
         return {name: _shares(booster) for name, booster in (("again", self.again), ("new", self.new)) if booster is not None}
 
 
-def sample_examples(candidates: Candidates, label: Bools, rng: np.random.Generator) -> Examples:
-    """Keep all positives and a weighted sample of negatives of each user and ground."""
+def sample_examples(candidates: Candidates, label: Bools, rng: np.random.Generator, users: int = 0) -> Examples:
+    """Keep all positives and a weighted sample of negatives of each user and ground, fewer of each where many `users` teach."""
     parts = []
     for ground, quota in NEGATIVES.items():
         chosen = np.flatnonzero(candidates.again == ground)
@@ -102,7 +104,8 @@ def sample_examples(candidates: Candidates, label: Bools, rng: np.random.Generat
         if len(chosen) == 0:
             continue
         count = np.bincount(candidates.user[negative], minlength=int(candidates.user.max()) + 1)
-        rate = np.minimum(1.0, quota / np.maximum(count, 1))[candidates.user[negative]]
+        kept_of_each = quota if users <= MANY_USERS else min(quota, 60)
+        rate = np.minimum(1.0, kept_of_each / np.maximum(count, 1))[candidates.user[negative]]
         kept = rng.random(len(negative)) < rate
         parts.append((chosen[label[chosen]], np.ones(int(label[chosen].sum()))))
         parts.append((negative[kept], 1 / rate[kept]))

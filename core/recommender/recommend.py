@@ -40,6 +40,10 @@ from core.windows import plan_windows, say_days
 TRAIN_CUTOFFS = 1
 """Training cutoffs before the validation one; a second cost a third of the time and moved nDCG@10 by less than its noise."""
 
+TRAIN_LABELS, MOST_TEACHERS = 15_000, 4
+"""Purchases to learn from at each cutoff, and how many times `max_train_users` may grow for them: on IJCAI-15 (two a buyer) 6,000 buyers
+instead of 1,500 gain .002 nDCG@10 of .014 (docs/decisions/0032); on Complete Journey each has dozens and the sample stays."""
+
 KEPT_ROWS = 600_000
 """Ranked candidates kept beside the lists, all users together, so that rules and sliders need no new run; 25 CPU seconds of reasons."""
 KEPT_DEPTH = 200
@@ -165,12 +169,12 @@ def _learn(log: Log, stock: _Stock, options: RecommendOptions, progress: Progres
         told = say("Learning from what shoppers did after {day}.", day=f"{cutoff:%Y-%m-%d}")
         progress(0.02 + 0.28 * place / len(windows.train), told)
         context, labels = _at(log, cutoff, target, stock, options)
-        examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
+        examples.append(_examples(context, labels, _teachers(labels, options, rng), options, rng))
     policy, learned = Policy(), False
     if windows.validate is not None:
         progress(0.3, say("Comparing the blend with every source."))
         context, labels = _at(log, windows.validate, target, stock, options)
-        buyers = _sampled(labels.users(), options.max_train_users, rng)
+        buyers = _teachers(labels, options, rng)
         if len(buyers) >= options.min_train_buyers:
             # without a training cutoff one half of the buyers teaches and the other half judges
             fitted_on, judges = (examples, buyers) if examples else ([_examples(context, labels, buyers[::2], options, rng)], buyers[1::2])
@@ -204,7 +208,7 @@ def _learn(log: Log, stock: _Stock, options: RecommendOptions, progress: Progres
         record["comparisons"] = bench.comparisons(BLEND)
         record["trial"] = bench.trial(BLEND)
         if learned and len(labels.users()):
-            examples.append(_examples(context, labels, _sampled(labels.users(), options.max_train_users, rng), options, rng))
+            examples.append(_examples(context, labels, _teachers(labels, options, rng), options, rng))
         del context, labels, bench
     if not metrics.num_rows:
         warnings.append(say("No later window with buyers is left to judge the lists on; no measure is given."))
@@ -296,6 +300,13 @@ def _at(log: Log, cutoff: datetime, target: str, stock: _Stock, options: Recomme
     return make_context(known, stock.sources(known, options)), labels
 
 
+def _teachers(labels: Labels, options: RecommendOptions, rng: np.random.Generator) -> Ints:
+    """Buyers to learn from: more of them where each buys little."""
+    users = labels.users()
+    wanted = TRAIN_LABELS * len(users) // max(len(labels.user), 1)
+    return _sampled(users, min(max(wanted, options.max_train_users), MOST_TEACHERS * options.max_train_users), rng)
+
+
 def _sampled(users: Ints, most: int, rng: np.random.Generator) -> Ints:
     return np.sort(rng.choice(users, most, replace=False)) if len(users) > most else users
 
@@ -305,7 +316,7 @@ def _examples(context: Context, labels: Labels, users: Ints, options: RecommendO
     parts = []
     for candidates in iterate_candidates(context, users, options.k):
         label = np.isin(candidates.user * context.known.shape[1] + candidates.item, keys)
-        parts.append(sample_examples(candidates, label, rng))
+        parts.append(sample_examples(candidates, label, rng, len(users)))
     return join_examples(parts)
 
 
