@@ -63,7 +63,7 @@ def header(here: Screen) -> None:
     config = propensity.get("config", {})
     badges = [f":orange-badge[{_(SOURCES[word])}]" for word in screens.kinds_of_data(manifest)]
     if here.small_cells:
-        badges.append(f":violet-badge[{_('Counts of fewer than {k} shoppers are hidden', k=here.small_cells)}]")
+        badges.append(f":violet-badge[{_('Counts of fewer than {k} shoppers are hidden, others in steps of {k}', k=here.small_cells)}]")
     parts = [
         f"**{plain(here.name)}**",
         _("{rows} rows kept", rows=whole(manifest.get("rows_kept"))),
