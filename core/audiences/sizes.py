@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import ceil, sqrt
+from math import ceil, fsum, sqrt
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, listed_users, scope_of
@@ -54,7 +56,6 @@ FROM ({rule}) AS m
 LEFT JOIN {scores} AS s USING (user_id)
 LEFT JOIN {segments} AS g USING (user_id)
 LEFT JOIN users AS u USING (user_id)
-ORDER BY m.user_id
 """
 
 
@@ -113,9 +114,16 @@ class AudienceSize:
 
 
 def members(
-    connection: Connection, tables: Tables, rule: Rule, *, cutoff: datetime, holdout_share: float = 0.1, holdout_salt: str = "holdout"
+    connection: Connection,
+    tables: Tables,
+    rule: Rule,
+    *,
+    cutoff: datetime,
+    holdout_share: float = 0.1,
+    holdout_salt: str = "holdout",
+    in_order: bool = True,
 ) -> pa.Table:
-    """List an audience: user_id (sorted), propensity, segment_id, holdout, consents.
+    """List an audience: user_id (sorted, unless nobody asks for order), propensity, segment_id, holdout, consents.
 
     The holdout is drawn by the SHA-256 of salt and user_id: a user stays in or out of it in every export with that salt.
 
@@ -139,7 +147,7 @@ def members(
             scores="scores" if "scores" in tables else "(SELECT NULL::VARCHAR AS user_id, NULL::DOUBLE AS propensity WHERE false)",
             segments="segments" if "segments" in tables else "(SELECT NULL::VARCHAR AS user_id, NULL::INTEGER AS segment_id WHERE false)",
         )
-        return fetch(connection, sql, parameters)
+        return fetch(connection, f"{sql} ORDER BY m.user_id" if in_order else sql, parameters)
     finally:
         for name in registered:
             connection.unregister(name)
@@ -171,7 +179,7 @@ def size_audience(
     Raises:
         RuleError: The rule is malformed.
     """
-    listed = members(connection, tables, rule, cutoff=cutoff, holdout_share=holdout_share, holdout_salt=holdout_salt)
+    listed = members(connection, tables, rule, cutoff=cutoff, holdout_share=holdout_share, holdout_salt=holdout_salt, in_order=False)
     columns = fetch(
         connection, "SELECT column_name FROM duckdb_columns() WHERE table_name = 'users' AND database_name = current_database()"
     )
@@ -191,21 +199,19 @@ def size_audience(
 
 def summarise(listed: pa.Table, consent: str | None, value: Value, calibration_error: float, holdout_share: float) -> AudienceSize:
     """Figures of listed members; see `size_audience`."""
-    rows = listed.to_pydict()
-    chances, holdout, consents = rows["propensity"], rows["holdout"], rows["consents"]
-    kept = [not held and agrees for held, agrees in zip(holdout, consents, strict=True)]
-    exported = [p for p, keep in zip(chances, kept, strict=True) if keep]
+    chances, holdout, consents = (listed[name].to_numpy() for name in ("propensity", "holdout", "consents"))
+    exported = chances[~holdout & consents]
     everyone, sent = _part(chances, value, calibration_error), _part(exported, value, calibration_error)
-    held = sum(h and c for h, c in zip(holdout, consents, strict=True))
+    held = int((holdout & consents).sum())
     break_even = value.cost / value.margin if value.margin > 0 else None
     return AudienceSize(
         everyone=everyone,
         exported=sent,
         holdout_users=held,
-        without_consent=consents.count(False) if consent else None,
+        without_consent=int((~consents).sum()) if consent else None,
         consent_column=consent,
         break_even=break_even,
-        worth_contacting=None if break_even is None else sum(p is not None and p >= break_even for p in exported),
+        worth_contacting=None if break_even is None else int((exported >= break_even).sum()),
         detectable_lift=_detectable(sent, held),
         warnings=tuple(_warnings(everyone, sent, held, holdout_share, break_even)),
     )
@@ -236,10 +242,10 @@ def _threshold(share: float) -> str:
     return f"{int(share * 2**52):013x}" if share > 0 else ""
 
 
-def _part(chances: list[float | None], value: Value, calibration_error: float) -> Part:
-    known = sorted(p for p in chances if p is not None)
-    expected = sum(known)
-    sd = sqrt(sum(p * (1 - p) for p in known))
+def _part(chances: npt.NDArray[np.float64], value: Value, calibration_error: float) -> Part:
+    known = chances[~np.isnan(chances)]
+    expected = fsum(known)  # exact, so that no order of rows changes a digit
+    sd = sqrt(fsum(known * (1 - known)))
     off = len(known) * calibration_error
     cost = len(chances) * value.cost
     return Part(
