@@ -84,8 +84,8 @@ def scope_of(connection: Connection, tables: Tables, cutoff: datetime) -> Scope:
     )
 
 
-def compile_rule(rule: Rule, scope: Scope) -> Compiled:
-    """Check a rule and compile it to one statement with bound values.
+def compile_rule(rule: Rule, scope: Scope, *, in_order: bool = True) -> Compiled:
+    """Check a rule and compile it to one statement with bound values, whose users are sorted unless nobody asks for order.
 
     Raises:
         RuleError: A part is malformed or names what is not there; the message names the part.
@@ -98,8 +98,8 @@ def compile_rule(rule: Rule, scope: Scope) -> Compiled:
 
     condition = _condition(rule, scope, bind, "rule", 0, [0])
     everyone = "counts" if "counts" in scope.tables else "history"
-    sql = f"SELECT DISTINCT u.user_id FROM {everyone} AS u WHERE {condition} ORDER BY u.user_id"  # noqa: S608 - fixed words and $p names only
-    return Compiled(sql, parameters)
+    sql = f"SELECT DISTINCT u.user_id FROM {everyone} AS u WHERE {condition}"  # noqa: S608 - fixed words and $p names only
+    return Compiled(f"{sql} ORDER BY u.user_id" if in_order else sql, parameters)
 
 
 def resolve(rule: Any, saved: Mapping[str, Rule], inside: tuple[str, ...] = ()) -> Any:

@@ -135,7 +135,7 @@ def members(
     registered = _register(connection, tables)
     try:
         scope = scope_of(connection, tables, cutoff)
-        compiled = compile_rule(rule, scope)
+        compiled = compile_rule(rule, scope, in_order=False)
         column = consent_column(scope.attributes)
         consent = f"coalesce(list_contains($consent_words, lower(trim(u.{identifier(column)}::VARCHAR))), false)" if column else "true"
         parameters = compiled.parameters | {"salt": holdout_salt, "threshold": _threshold(holdout_share)}

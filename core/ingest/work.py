@@ -36,7 +36,7 @@ class IngestRequest:
     """Zone of times that carry none."""
     roots: tuple[Path, ...] = ()
     """When given, files must lie below one of these folders, links resolved."""
-    memory_limit: str = "2GB"
+    memory_limit: str = "1500MB"
     """DuckDB spills to disk beyond it."""
 
 

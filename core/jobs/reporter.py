@@ -16,7 +16,7 @@ from core.jobs.cancelling import GRACE_SECONDS
 from core.messages import say, with_messages
 
 HEARTBEAT_SECONDS = 1.0
-ECHO_SECONDS = 2.0
+ECHO_SECONDS = 1.4
 """A terminal hears a sentence of the same form no more often than that."""
 
 
