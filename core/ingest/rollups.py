@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from core.ingest.ids import numbers_of
+from core.ingest.ids import numbers_of, parts_by_user
 from core.ingest.watching import Tick, execute_watched, part_of
-from core.store import Connection, scalar
+from core.store import Connection
 
 _PART_ROWS = 8_000_000
 """Events whose users are counted at once, about 40 bytes each; a longer log is cut into parts by user, which add up."""
@@ -38,15 +38,8 @@ def write_item_totals(connection: Connection, tick: Tick) -> None:
 
 def _count_users(connection: Connection, tick: Tick, part_rows: int = _PART_ROWS) -> pa.Table:
     """Return how many users each item has (key, users), once or more, to be added up: sorting pairs costs a fifth of what SQL needs."""
-    parts = max(1, -(-int(scalar(connection, "SELECT count(*) FROM stored")) // part_rows))
     found = []
-    for part in range(parts):
-        pairs = connection.sql(
-            "SELECT item_id, user_id FROM stored WHERE item_id IS NOT NULL"
-            " AND ($parts = 1 OR hash(user_id) % CAST($parts AS UBIGINT) = $part)",
-            params={"parts": parts, "part": part},
-        ).to_arrow_table()
-        tick((part + 1) / parts)
+    for pairs in parts_by_user(connection, "item_id, user_id", "(FROM stored WHERE item_id IS NOT NULL)", part_rows, tick):
         items, names = numbers_of(pairs["item_id"])
         keys, users = _distinct(items, numbers_of(pairs["user_id"])[0])
         ids = pa.array(keys) if names is None else names.take(pa.array(keys))

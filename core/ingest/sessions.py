@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.ingest.ids import numbers_of
+from core.ingest.ids import numbers_of, parts_by_user
 from core.ingest.watching import Tick
 from core.store import Connection, scalar
 
@@ -29,16 +29,8 @@ def number_sessions(connection: Connection, gap_minutes: int, tick: Tick, part_r
     """
     rows = int(scalar(connection, "SELECT count(*) FROM ordered_cells"))
     numbers = np.empty(rows, dtype=np.int32)
-    parts = -(-rows // part_rows)
-    for part in range(parts):
-        # rowids come in order: a scan of a table keeps the order of its rows. Beside a signed number a hash is taken modulo in 128
-        # bits, at twenty times the cost.
-        table = connection.sql(
-            "SELECT rowid, user_id, epoch_us(event_time) AS time FROM ordered_cells"
-            " WHERE $parts = 1 OR hash(user_id) % CAST($parts AS UBIGINT) = $part",
-            params={"parts": parts, "part": part},
-        ).to_arrow_table()
-        tick((part + 1) / parts)
+    # rowids come in order: a scan of a table keeps the order of its rows
+    for table in parts_by_user(connection, "rowid, user_id, epoch_us(event_time) AS time", "ordered_cells", part_rows, tick):
         if not table.num_rows:
             continue  # few users may leave a part without any
         users, _ = numbers_of(table["user_id"])
