@@ -68,10 +68,10 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stopped", action="store_true", help="funnel: only those who went no further")
     parser.add_argument("--start-act", help="retention: kind of event that begins it")
     parser.add_argument("--return-act", help="retention: kind of event that counts as a return")
-    parser.add_argument("--grain", choices=("day", "week", "month"), help="retention, cohort-revenue")
+    parser.add_argument("--grain", choices=("hour", "day", "week", "month"), help="retention, cohort-revenue, trend; hour: trend alone")
     parser.add_argument("--recurring", action="store_true", help="retention: cohorts of all who acted, not only of new shoppers")
     parser.add_argument("--depth", type=positive, help="retention: periods; paths: steps")
-    parser.add_argument("--act", help="paths: the act in the middle; positions: the act that has a position")
+    parser.add_argument("--act", help="paths: the act in the middle; positions: the act that has a position; hours")
     parser.add_argument("--backward", action="store_true", help="paths: what came before the act")
     parser.add_argument("--top", type=positive, help="paths: acts that keep their names")
     parser.add_argument("--frequency", choices=("orders", "days"), help="rfm: what F counts")
@@ -80,7 +80,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--margin", type=float, help="value: share of revenue that is earned")
     parser.add_argument("--discount", type=float, help="value: discount a month, such as 0.01")
     parser.add_argument("--follow-up", type=positive, metavar="DAYS", help="repeat: time in which a second order counts")
-    parser.add_argument("--level", choices=("item", "category"), help="baskets: what is paired")
+    parser.add_argument("--level", choices=("item", "brand", "category"), help="baskets: what is paired; products: what is counted")
     parser.add_argument("--least", type=positive, help="baskets: orders that a pair needs")
     parser.add_argument("--outcome", help="positions, dwell, drivers: the kind of event that counts as success")
     parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
@@ -96,7 +96,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--segment", type=int, help="only shoppers of this segment of the map")
     parser.add_argument("--audience", help="only shoppers of this saved audience")
     parser.add_argument("--attribute", metavar="COLUMN=VALUE", help="only shoppers with this value of a column of the users file")
-    parser.add_argument("--days", type=positive, help="the last so many days (overview, report)")
+    parser.add_argument("--days", type=positive, help="the last so many days (overview, trend, products, report)")
 
 
 def add_audience(parser: argparse.ArgumentParser) -> None:

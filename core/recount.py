@@ -110,6 +110,67 @@ SELECT avg(buys::INTEGER) FILTER (now) - avg(buys::INTEGER) FILTER (NOT now),
 FROM ({two})
 """
 
+TREND = f"""
+WITH days AS (SELECT *, CAST({LOCAL} AS DATE)::VARCHAR AS period FROM events),
+acts AS (
+    SELECT period, count(*) AS events, count(DISTINCT user_id) AS users,
+           count(DISTINCT CASE event_type WHEN 'purchase' THEN user_id END) AS buyers,
+           coalesce(sum(CASE event_type WHEN 'purchase' THEN revenue END), 0) AS revenue
+    FROM days GROUP BY 1),
+placed AS (SELECT *, sum(starts) OVER (PARTITION BY user_id ORDER BY event_time) AS place FROM ({STARTS})),
+begun AS (
+    SELECT CAST({LOCAL.replace("event_time", "t")} AS DATE)::VARCHAR AS period, count(*) AS sessions, sum(buys) AS buying_sessions
+    FROM (SELECT min(event_time) AS t, max(CASE event_type WHEN 'purchase' THEN 1 ELSE 0 END) AS buys FROM placed GROUP BY user_id, place)
+    GROUP BY 1),
+bills AS (
+    SELECT DISTINCT period, user_id, coalesce('o' || order_id, 't' || event_time::VARCHAR) AS o, order_id IS NULL AS own
+    FROM days WHERE event_type = 'purchase'),
+bought AS (SELECT period, count(DISTINCT (o, CASE WHEN own THEN user_id END)) AS orders FROM bills GROUP BY 1),
+twice AS (
+    SELECT period, count(*) AS repeat_buyers
+    FROM (SELECT period, user_id FROM bills GROUP BY ALL HAVING count(*) > 1) GROUP BY 1)
+SELECT period, events, users, coalesce(sessions, 0) AS sessions, buyers, coalesce(buying_sessions, 0)::BIGINT AS buying_sessions,
+       coalesce(repeat_buyers, 0) AS repeat_buyers, coalesce(orders, 0) AS orders, revenue, buyers / users AS buyer_rate,
+       CASE WHEN sessions > 0 THEN buying_sessions / sessions END AS session_rate,
+       CASE WHEN buyers > 0 THEN coalesce(repeat_buyers, 0) / buyers END AS repeat_rate
+FROM acts LEFT JOIN begun USING (period) LEFT JOIN bought USING (period) LEFT JOIN twice USING (period)
+"""
+LEVELS = {"category": "coalesce(category, '') AS category", "brand": "coalesce(brand, '') AS brand", "item": "e.item_id AS item_id"}
+"""The label alone names a row; everything else is counted from distinct shoppers of each kind of act."""
+PRODUCTS = """
+SELECT *, carters / users AS cart_rate, buyers / users AS buyer_rate, revenue / sum(revenue) OVER () AS revenue_share
+FROM (
+SELECT {level}, count(DISTINCT e.item_id) AS items, count(DISTINCT user_id) AS users,
+       count(DISTINCT CASE WHEN event_type IN ('view', 'click') THEN user_id END) AS viewers,
+       count(DISTINCT CASE WHEN event_type = 'cart' THEN user_id END) AS carters,
+       count(DISTINCT CASE WHEN event_type = 'purchase' THEN user_id END) AS buyers,
+       len(list_intersect(coalesce(list(DISTINCT user_id) FILTER (event_type IN ('view', 'click')), []),
+                          coalesce(list(DISTINCT user_id) FILTER (event_type = 'purchase'), []))) AS viewing_buyers,
+       count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
+       count(*) FILTER (event_type = 'purchase') AS purchases,
+       sum(revenue) FILTER (event_type = 'purchase') AS revenue
+FROM events e LEFT JOIN items i ON i.item_id = e.item_id WHERE e.item_id IS NOT NULL GROUP BY 1)
+"""
+APART = """
+WITH all_products AS ({products}),
+z AS (SELECT 1.959963984540054::DOUBLE AS z),
+viewed AS (SELECT *, viewing_buyers / viewers AS rate FROM all_products WHERE viewers > 0),
+judged AS (
+    SELECT v.*, (SELECT sum(viewing_buyers) / sum(viewers) FROM viewed) AS overall,
+           (2 * viewing_buyers + z * z - z * sqrt(z * z + 4 * viewing_buyers * (1 - rate))) / (2 * (viewers + z * z)) AS low,
+           (2 * viewing_buyers + z * z + z * sqrt(z * z + 4 * viewing_buyers * (1 - rate))) / (2 * (viewers + z * z)) AS high
+    FROM viewed v, z),
+far AS (
+    SELECT *, coalesce(viewing_buyers * ln(nullif(rate, 0) / overall), 0)
+              + coalesce((viewers - viewing_buyers) * ln(nullif(1 - rate, 0) / (1 - overall)), 0) AS nats
+    FROM judged WHERE overall > 0 AND overall < 1),
+beyond AS (SELECT * FROM far WHERE nats >= ln(40) AND nats >= ln((SELECT count(*) FROM far) / 2))
+SELECT 'low_conversion' AS standing, * FROM beyond
+WHERE viewers >= (SELECT quantile_cont(viewers, 0.75) FROM viewed) AND rate < overall
+UNION ALL
+SELECT 'hidden_winner', * FROM beyond WHERE viewers <= (SELECT median(viewers) FROM viewed) AND rate > overall
+"""
+
 SQL = {
     "overview.events": "SELECT count(*) FROM events",
     "overview.users": "SELECT count(*) FROM (SELECT user_id FROM events GROUP BY user_id)",
@@ -126,18 +187,11 @@ SQL = {
         SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(DISTINCT user_id) AS users,
                count(*) / (SELECT count(*) FROM events) AS share
         FROM events GROUP BY 1""",
-    "overview.trend": f"""
-        SELECT CAST({LOCAL} AS DATE)::VARCHAR AS period, count(*) AS events, count(DISTINCT user_id) AS users,
-               count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
-               coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0) AS revenue
-        FROM events GROUP BY 1""",
-    "overview.categories": """
-        SELECT coalesce(category, '') AS category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
-               count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
-               count(*) FILTER (event_type = 'purchase') AS purchases,
-               count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
-               sum(revenue) FILTER (event_type = 'purchase') AS revenue
-        FROM events LEFT JOIN items USING (item_id) WHERE item_id IS NOT NULL GROUP BY 1""",
+    "overview.repeat_buyers": f"""
+        SELECT count(*) FROM (SELECT user_id FROM (SELECT DISTINCT user_id, o, owner FROM ({ORDERS})) GROUP BY 1 HAVING count(*) >= 2)""",
+    "overview.trend": TREND,
+    **{f"overview.products_{level}": PRODUCTS.format(level=name) for level, name in LEVELS.items()},
+    **{f"overview.standing_out_{level}": APART.format(products=PRODUCTS.format(level=name)) for level, name in LEVELS.items()},
     "overview.hours": f"""
         SELECT isodow({LOCAL}) AS weekday, date_part('hour', {LOCAL}) AS hour, count(*) AS events FROM events GROUP BY 1, 2""",
     "behaviour.funnel": FUNNEL,

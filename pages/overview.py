@@ -4,10 +4,10 @@ import numpy as np
 import streamlit as st
 
 from core.pipeline import behaviour, screens
-from pages.parts import charts, controls, frame, jobs, state, what_changed
+from pages.parts import charts, controls, frame, jobs, products, state, what_changed
 from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
-from pages.parts.overview import CATEGORY_COUNTS, category_columns, category_rows, figure_tiles, measures
+from pages.parts.overview import SHARES, figure_tiles, measures, steps, usual_step
 from pages.parts.text import _, people
 from pages.parts.words import event_word, weekday_words
 
@@ -21,27 +21,28 @@ if here:
     if now.table["events"][0].as_py() == 0:
         frame.gate(_("Nothing is left in the part of the log that is looked at; choose another part, or show everything."))
         st.stop()
-    figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None)
+    usual = usual_step(here, period)
+    course = state.ask(behaviour.trend, here, chosen, period, usual)
+    figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None, course.table)
     frame.take_away(now, "figures")
 
     what_changed.draw(here, chosen, before, period)
 
     st.subheader(_("Trend"))
-    choices, grain = measures(now), st.columns([3, 2])
-    measure = (
-        grain[0].radio(_("Figure"), list(choices), format_func=choices.__getitem__, index=0, horizontal=True, key="measure") or "users"
-    )
+    choices, words, places = measures(now), steps(here, period), st.columns([2, 3])
+    measure = places[0].selectbox(_("Figure"), list(choices), format_func=choices.__getitem__, key="measure")
     step = (
-        grain[1].radio(
-            _("Step"), ["day", "week"], format_func=lambda s: _("Day") if s == "day" else _("Week"), index=1, horizontal=True, key="grain"
+        places[1].radio(
+            _("Step"), list(words), format_func=words.__getitem__, index=list(words).index(usual), horizontal=True, key=f"grain-{usual}"
         )
-        or "week"
+        or usual
     )
-    trend = state.ask(behaviour.trend, here, chosen, period, step)
+    trend = course if step == usual else state.ask(behaviour.trend, here, chosen, period, step)
     if not all_hidden(trend.table[measure].to_pylist()):
-        frame.chart(
-            charts.trend(trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look()), trend, "trend", _("Trend")
+        figure = charts.trend(
+            trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look(), is_share=measure in SHARES
         )
+        frame.chart(figure, trend, "trend", _("Trend"))
 
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -66,10 +67,4 @@ if here:
             _("Hours of the week"),
         )
 
-    st.subheader(_("Categories"))
-    table = state.ask(behaviour.categories, here, chosen, period)
-    st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
-    frame.table(
-        category_rows(table.table), column_config=category_columns(table.table), height=380, key="categories", counts=CATEGORY_COUNTS
-    )
-    frame.take_away(table, "categories")
+    products.draw(here, chosen, period)

@@ -47,7 +47,7 @@ def test_a_filter_that_leaves_seven_shoppers_shows_below_20(home: Path, monkeypa
     try:
         app = overview()
         assert not app.exception and not app.error and BADGE in words(app)
-        assert [tiles(app)[name] for name in ("Shoppers", "Sessions", "Events", "Conversion of shoppers", "Revenue")] == [
+        assert [tiles(app)[name] for name in ("Shoppers", "Sessions", "Orders", "Conversion of shoppers", "Revenue")] == [
             *["< 20"] * 3,
             "–",
             "–",

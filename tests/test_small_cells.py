@@ -127,7 +127,8 @@ def asks() -> dict[str, Ask]:
         "figures": lambda here, f: b.figures(here, f, whole(here)),
         "trend": lambda here, f: b.trend(here, f, whole(here), "week"),
         "event_mix": lambda here, f: b.event_mix(here, f, whole(here)),
-        "categories": lambda here, f: b.categories(here, f, whole(here)),
+        "products": lambda here, f: b.products(here, f, whole(here), "category"),
+        "standing_out": lambda here, f: b.standing_out(here, f, whole(here), "item"),
         "hours": lambda here, f: b.hours(here, f, whole(here), "all"),
         "funnel": lambda here, f: b.funnel(here, f, STEPS),
         "funnel_times": lambda here, f: b.funnel_times(here, f, STEPS),
@@ -172,7 +173,7 @@ def test_each_table_tells_nothing_but_its_steps_and_hides_what_is_about_seven_sh
     counts = [column.name for column in few.schema if HIDDEN in (column.metadata or {})]
     assert counts, "nothing of it is declared a count"
     assert all(set(few[column].to_pylist()) <= {None, 0} for column in counts)
-    if name == "step_matrix":  # made of the links, which are a table of their own
+    if name in ("step_matrix", "standing_out"):  # made of links and of products, which are tables of their own
         return
     cells, exact = CELLS[name], _exact(asks()[name], hiding)
     assert set(exact.column_names) <= cells.names and hide(exact, cells, 0) is exact

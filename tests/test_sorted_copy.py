@@ -12,7 +12,7 @@ import pytest
 
 from core.artifacts import read_manifest, seal
 from core.errors import StorageError
-from core.insights import changes, chosen, drivers, funnel, orders, overview, paths, retention, rfm
+from core.insights import changes, chosen, drivers, funnel, orders, overview, paths, products, retention, rfm
 from core.insights.changes import what_changed
 from core.insights.drivers import Drivers
 from core.insights.funnel import Funnel, Step
@@ -89,12 +89,14 @@ def test_questions_are_the_same_on_the_sorted_copy(name: str, make: Callable[[in
     number = list(SCOPES).index(name)
     log, scope = make(number), SCOPES[name]
     zone = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu")[number % 4]
-    for period, grain in ((overview.whole_log(log, zone), "week"), (Period(at(26.3), at(33.1), zone), "day")):
+    for period in (overview.whole_log(log, zone), Period(at(26.3), at(33.1), zone)):
         same(log, lambda asked, p=period: overview.figures(asked, p, scope))
-        same(log, lambda asked, p=period, g=grain: overview.trend(asked, p, g, scope))
+        for grain in overview.GRAINS:
+            same(log, lambda asked, p=period, g=grain: overview.trend(asked, p, g, scope))
         same(log, lambda asked, p=period: overview.hours(asked, p, "view", scope))
         same(log, lambda asked, p=period: overview.event_mix(asked, p, scope))
-        same(log, lambda asked, p=period: overview.categories(asked, p, scope))
+        for level in products.LEVELS:
+            same(log, lambda asked, p=period, of=level: products.products(asked, p, of, scope))
     for ask in later_questions(scope, zone, number):
         same(log, ask)
 
@@ -168,7 +170,7 @@ def test_paths_are_the_same_on_the_sorted_copy(forward: bool, make: Callable[[in
 def test_a_reading_that_ends_early_does_not_see_later_acts_of_the_copy(make: Callable[[int], Log]) -> None:
     early = replace(make(6), until=at(30))
     same(early, lambda where: overview.figures(where, Period(at(24), at(60))))
-    same(early, lambda where: overview.categories(where, Period(at(24), at(60))))
+    same(early, lambda where: products.products(where, Period(at(24), at(60)), "item"))
     same(early, lambda where: funnel.count_steps(where, Funnel((Step("view"), Step("cart")))))
     same(early, lambda where: paths.links(where, Paths("view", by_category=True)))
 

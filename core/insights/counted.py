@@ -1,5 +1,6 @@
 """What the overview counts, on the sorted copy of a log: the same rows as its statements give (tests compare them on random logs)."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -14,16 +15,12 @@ from core.insights.chosen import (
     by_block,
     changes,
     clock_of,
-    days_of,
-    decimals,
-    has_by,
-    item_labels,
     micros,
     money,
     sums_by,
     whole_days,
 )
-from core.store import NONE, Log
+from core.store import Log
 
 MINUTE = 60_000_000
 MONDAY = 3
@@ -47,61 +44,108 @@ def _figures(acts: Chosen, since: datetime, until: datetime, gap_minutes: int) -
     """Counts of some shoppers, and order and revenue of their purchases."""
     user, time = acts.column("user"), acts.column("time")
     inside = between(time, since, until)
-    starts = session_starts(user, time, gap_minutes)
-    in_period = np.ones(int(np.count_nonzero(starts)), dtype=bool) if inside is None else inside[starts]  # by where a session starts
-    buys = acts.column("kind") == acts.code("purchase")
-    bought = np.flatnonzero(buys if inside is None else buys & inside)
-    bought_in = np.zeros(len(in_period), dtype=bool)
-    bought_in[np.searchsorted(np.flatnonzero(starts), np.flatnonzero(buys), side="right") - 1] = True
+    starts, buying = _sessions(acts, gap_minutes)
+    in_period = np.ones(len(starts), dtype=bool) if inside is None else inside[starts]  # by where a session starts
+    bought = np.flatnonzero(_is_purchase(acts) if inside is None else _is_purchase(acts) & inside)
     users = user if inside is None else user[inside]
+    buyer, order = user[bought], acts.column("order")[bought]
     counts = {
         "events": len(users),
         "users": int(np.count_nonzero(changes(users))),
         "sessions": int(np.count_nonzero(in_period)),
-        "buyers": int(np.count_nonzero(changes(user[bought]))),
-        "buying_sessions": int(np.count_nonzero(bought_in & in_period)),
+        "buyers": int(np.count_nonzero(changes(buyer))),
+        "buying_sessions": int(np.count_nonzero(buying & in_period)),
+        "repeat_buyers": len(_bought_again(buyer, order)),
     }
-    return counts, acts.column("order")[bought], acts.column("revenue")[bought]
+    return counts, order, acts.column("revenue")[bought]
 
 
-def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, grain: str) -> pa.Table:
-    """One row per day or week with acts: period, events, users, buyers, orders, revenue."""
-    first = _number(days_of(log, np.array([micros(log.start)]), zone), grain)[0] - 1  # a clock may go back over midnight
-    n = int(_number(days_of(log, np.array([micros(log.until)]), zone), grain)[0] - first + 2)
+def _is_purchase(acts: Chosen) -> Array:
+    return np.asarray(acts.column("kind") == acts.code("purchase"))
+
+
+def _sessions(acts: Chosen, gap_minutes: int) -> tuple[Array, Array]:
+    """Places of the first acts of sessions, and whether each holds a purchase."""
+    starts = np.flatnonzero(session_starts(acts.column("user"), acts.column("time"), gap_minutes))
+    buying = np.zeros(len(starts), dtype=bool)
+    buying[np.searchsorted(starts, np.flatnonzero(_is_purchase(acts)), side="right") - 1] = True
+    return starts, buying
+
+
+def _bought_again(group: Array, order: Array) -> Array:
+    """Those of the groups (of purchases) that hold two orders or more, each once."""
+    by_group = np.lexsort((order, group))
+    group, order = group[by_group], order[by_group]
+    group = group[changes(group, order)]
+    first = np.flatnonzero(changes(group))
+    return np.asarray(group[first[np.diff(first, append=len(group)) > 1]])
+
+
+def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, grain: str, gap_minutes: int) -> pa.Table:
+    """One row per period of the calendar with acts: the columns of `counted` in the statement of `overview.trend`."""
     clock = clock_of(log, zone)
+    number_of, begins = _calendar(clock(np.array([micros(log.start), micros(log.until)])), grain)
+    n = len(begins)
 
     def counted(block: Chosen) -> tuple[Array, Array]:
+        first_acts, buying = _sessions(block, gap_minutes)
+        begun = block.column("time")[first_acts]
+        in_period = (begun >= micros(since)) & (begun < micros(until))
+        sessions, buying_sessions = (np.bincount(number_of(clock(begun[held])), minlength=n) for held in (in_period, in_period & buying))
         inside = between(block.column("time"), since, until)
-        user, time, kind, order, revenue = _columns(block, inside, "user", "time", "kind", "order", "revenue")
-        number = _number(whole_days(clock(time)), grain) - first
+        user, time, kind, order, revenue = columns_of(block, inside, "user", "time", "kind", "order", "revenue")
+        number = number_of(clock(time))
         runs = np.flatnonzero(changes(user, number))  # one per shopper and period, as both ascend
         events = np.bincount(number[runs], weights=np.diff(runs, append=len(user)), minlength=n).astype(np.int64)
         bought = np.flatnonzero(kind == block.code("purchase"))
-        period = number[bought]
+        period, order = number[bought], order[bought].astype(np.int64)
         users, buyers = _distinct_runs(number[runs], user[runs], n), _distinct_runs(period, user[bought], n)
-        return np.stack([events, users, buyers, sums_by(period, revenue[bought], n)]), order[bought].astype(np.int64) * n + period
+        again = np.bincount(_bought_again(user[bought].astype(np.int64) * n + period, order) % n, minlength=n)
+        counts = [events, users, sessions, buyers, buying_sessions, again, sums_by(period, revenue[bought], n)]
+        return np.stack(counts), order * n + period
 
     parts = by_block(counted, acts)
-    events, users, buyers, sums = added([counts for counts, _pairs in parts])
+    events, users, sessions, buyers, buying_sessions, again, sums = added([counts for counts, _pairs in parts])
     pairs = np.sort(np.concatenate([pairs for _counts, pairs in parts]))
     orders = np.bincount(pairs[changes(pairs)] % n, minlength=n)
     kept = np.flatnonzero(events)
-    begins = (kept + first) * 7 - MONDAY if grain == "week" else kept + first
     return pa.table(
         {
-            "period": pa.array(begins.astype(np.int64) * DAY, pa.int64()).cast(pa.timestamp("us")),
+            "period": pa.array(begins[kept], pa.int64()).cast(pa.timestamp("us")),
             "events": events[kept],
             "users": users[kept],
             "buyers": buyers[kept],
             "orders": orders[kept],
             "revenue": pa.array([as_double(int(total)) for total in sums[kept]], pa.float64()),
+            "sessions": sessions[kept],
+            "buying_sessions": buying_sessions[kept],
+            "repeat_buyers": again[kept],
         }
     )
 
 
-def _number(day: Array, grain: str) -> Array:
-    """Number of the week or day."""
-    return (day + MONDAY) // 7 if grain == "week" else day
+def _calendar(ends: Array, grain: str) -> tuple[Callable[[Array], Array], Array]:
+    """Return what numbers local times by period, and when each period begins (n,), both in microseconds since 1970.
+
+    Args:
+        ends: Local times of the first instant and the last; clocks may go back a day behind the first and one beyond the last.
+        grain: `hour`, `day`, `week` or `month`.
+    """
+    if grain == "hour":
+        length = DAY // 24
+        hours = np.arange(ends[0] // length - 24, ends[1] // length + 25)
+        return lambda time: np.asarray(time // length - hours[0]), hours * length
+    days = np.arange(ends[0] // DAY - 1, ends[1] // DAY + 2)
+    unit = {"day": days, "week": (days + MONDAY) // 7}.get(grain)
+    if unit is None:
+        unit = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    numbers, first = (unit - unit[0]).astype(np.int32), np.flatnonzero(changes(unit))
+    begins = days[first]
+    if grain == "week":
+        begins = unit[first] * 7 - MONDAY
+    elif grain == "month":
+        begins = unit[first].astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return lambda time: np.asarray(numbers[whole_days(time) - days[0]]), begins * DAY
 
 
 def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
@@ -109,7 +153,7 @@ def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
     names = acts.events.kinds()
 
     def counted(block: Chosen) -> Array:
-        user, kind = _columns(block, between(block.column("time"), since, until), "user", "kind")
+        user, kind = columns_of(block, between(block.column("time"), since, until), "user", "kind")
         return np.stack([np.bincount(kind, minlength=len(names)), distinct_by(kind, user, len(names))])
 
     n, users = added(by_block(counted, acts))
@@ -122,46 +166,6 @@ def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def categories(log: Log, acts: Chosen, since: datetime, until: datetime) -> pa.Table:
-    """One row per category with acts: category ('' without one), items, users, views, carts, purchases, buyers, revenue."""
-    with log.history() as connection:
-        labels, of_items = item_labels(connection, acts, "category")
-    names = sorted({"", *labels})
-    place = {name: code for code, name in enumerate(names)}
-    codes = np.append(np.array([place[label] for label in labels], dtype=np.int32), place[""])[of_items].astype(_narrow(len(names)))
-    n, kinds = len(names), len(acts.events.kinds()) + 1  # one more, which no act has, for a kind that the log does not know
-    seen = np.zeros(len(codes), dtype=bool)
-
-    def counted(block: Chosen) -> tuple[Array, Array]:
-        inside, item = between(block.column("time"), since, until), block.column("item")
-        if item.min(initial=0) == NONE:
-            inside = item != NONE if inside is None else inside & (item != NONE)
-        item, user, kind, revenue = _columns(block, inside, "item", "user", "kind", "revenue")
-        seen[item] = True
-        group = codes[item]
-        bought = np.flatnonzero(kind == block.code("purchase"))
-        buys, paid = group[bought], revenue[bought]
-        more = [distinct_by(group, user, n), distinct_by(buys, user[bought], n), sums_by(buys, paid, n), has_by(buys, paid, n)]
-        return np.bincount(group * np.int32(kinds) + kind, minlength=n * kinds).reshape(n, kinds), np.stack(more)
-
-    parts = by_block(counted, acts)
-    by_kind = added([counts for counts, _more in parts])
-    users, buyers, sums, has_money = added([more for _counts, more in parts])
-    kept = np.flatnonzero(by_kind.sum(axis=1))
-    return pa.table(
-        {
-            "category": pa.array([names[code] for code in kept], pa.string()),
-            "items": np.bincount(codes[seen], minlength=n)[kept],
-            "users": users[kept],
-            "views": (by_kind[:, acts.code("view")] + by_kind[:, acts.code("click")])[kept],
-            "carts": by_kind[kept, acts.code("cart")],
-            "purchases": by_kind[kept, acts.code("purchase")],
-            "buyers": buyers[kept],
-            "revenue": decimals(sums[kept], has_money[kept] > 0),
-        }
-    )
-
-
 def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, act: str) -> pa.Table:
     """The rows of `overview.hours`."""
     clock = clock_of(log, zone)
@@ -171,7 +175,7 @@ def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, a
         if act != "all":
             is_act = block.column("kind") == block.code(act)
             inside = is_act if inside is None else inside & is_act
-        (time,) = _columns(block, inside, "time")
+        (time,) = columns_of(block, inside, "time")
         hour = clock(time) // (DAY // 24) + 24 * MONDAY
         return np.bincount(hour % (7 * 24), minlength=7 * 24)
 
@@ -210,7 +214,7 @@ def between(time: Array, since: datetime, until: datetime) -> Array | None:
     return None if found.all() else np.asarray(found)
 
 
-def _columns(acts: Chosen, inside: Array | None, *names: str) -> list[Array]:
+def columns_of(acts: Chosen, inside: Array | None, *names: str) -> list[Array]:
     """Columns of the acts that lie inside."""
     return [acts.column(name) if inside is None else acts.column(name)[inside] for name in names]
 

@@ -15,6 +15,7 @@ from core.insights import drivers as driving
 from core.insights import exposure, lifetime, orders, overview, retention, rfm
 from core.insights import funnel as funnels
 from core.insights import paths as walking
+from core.insights import products as selling
 from core.insights.changes import Change
 from core.insights.drivers import Drivers
 from core.insights.exposure import Exposure
@@ -149,9 +150,15 @@ def event_mix(screen: Screen, filters: Filters, period: Period) -> Answer:
     return told(screen, "event_mix", overview.event_mix(screen.log, period, scope(screen, filters)))
 
 
-def categories(screen: Screen, filters: Filters, period: Period) -> Answer:
-    """See `core.insights.overview.categories`."""
-    return told(screen, "categories", overview.categories(screen.log, period, scope(screen, filters)))
+def products(screen: Screen, filters: Filters, period: Period, level: str) -> Answer:
+    """See `core.insights.products.products`."""
+    return told(screen, "products", selling.products(screen.log, period, level, scope(screen, filters)))
+
+
+def standing_out(screen: Screen, filters: Filters, period: Period, level: str) -> Answer:
+    """See `core.insights.products.standing_out`; judged by what may be shown."""
+    found = selling.standing_out(screen.log, products(screen, filters, period, level), level)
+    return replace(found, table=marked(found.table, ("viewers", "viewing_buyers"), screen.small_cells))
 
 
 def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:

@@ -27,6 +27,12 @@ def _share_of_revenue(table: pa.Table) -> dict[str, list[Any]]:
     return {"revenue_share": shares(table["revenue"].to_pylist())}
 
 
+def _order_values(table: pa.Table) -> dict[str, list[Any]]:
+    rows = table.to_pylist()
+    known = [row["revenue"] is not None and row["orders"] for row in rows]
+    return {"order_value": [row["revenue"] / row["orders"] if there else None for row, there in zip(rows, known, strict=True)]}
+
+
 def _of_groups(table: pa.Table) -> dict[str, list[Any]]:
     """Share of all buyers, who are the sum of the groups (the rows without a score)."""
     rows = table.to_pylist()
@@ -90,24 +96,31 @@ _BANDS = Cells(
 )
 CELLS: dict[str, Cells] = {
     "figures": Cells(
-        people=("users", "buyers"),
+        people=("users", "buyers", "repeat_buyers"),
         acts={"events": "users", "sessions": "users", "buying_sessions": "buyers", "orders": "buyers"},
         amounts={"revenue": "buyers"},
     ),
     "trend": Cells(
         labels=("period", "partial"),
-        people=("users", "buyers"),
-        acts={"events": "users", "orders": "buyers"},
+        people=("users", "buyers", "repeat_buyers"),
+        acts={"events": "users", "sessions": "users", "buying_sessions": "buyers", "orders": "buyers"},
         amounts={"revenue": "buyers"},
+        rates={
+            "buyer_rate": Rate("buyers", "users"),
+            "session_rate": Rate("buying_sessions", "sessions"),
+            "repeat_rate": Rate("repeat_buyers", "buyers"),
+        },
+        derived=("order_value",),
+        derive=_order_values,
     ),
     "event_mix": Cells(labels=("event_type",), people=("users",), acts={"events": "users"}, derived=("share",), derive=_share_of_events),
-    "categories": Cells(
-        labels=("category",),
-        people=("users", "buyers"),
-        acts={"views": "users", "carts": "users", "purchases": "buyers"},
+    "products": Cells(
+        labels=("category", "brand", "item_id", "title"),
+        people=("users", "viewers", "carters", "buyers", "viewing_buyers"),
+        acts={"views": "viewers", "carts": "carters", "purchases": "buyers"},
         amounts={"revenue": "buyers"},
         beside={"items": "users"},
-        rates={"buyer_rate": Rate("buyers", "users")},
+        rates={"buyer_rate": Rate("buyers", "users"), "cart_rate": Rate("carters", "users")},
         derived=("revenue_share",),
         derive=_share_of_revenue,
     ),

@@ -10,6 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import RuleError
+from core.insights.orders import LEVELS
+from core.insights.overview import usual_grain
+from core.insights.retention import GRAINS
 from core.insights.statement import Answer
 from core.messages import say
 from core.pipeline import behaviour, screens
@@ -23,6 +26,8 @@ from core.store import Dataset, Home
 from core.windows import parse_time
 
 Options = Mapping[str, Any]
+NOTHING = say("No event of the part that is looked at answers this; ask of another part or another act.")
+NOTHING_APART = say("Nothing stands out beyond chance; that takes views or clicks, and things that are bought at different rates.")
 
 
 def insight(home: Home, dataset: Dataset, question: str, options: Options, out: Path | None = None) -> Result:
@@ -44,7 +49,7 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
     filters = filters_of(options)
     found = QUESTIONS[question](screen, filters, {name: value for name, value in options.items() if value is not None})
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
-    nothing = [] if table.num_rows else [say("No event of the part that is looked at answers this; ask of another part or another act.")]
+    nothing = [] if table.num_rows else [NOTHING_APART if question == "standing-out" else NOTHING]
     looked_at = {name: _plain(value) for name, value in asdict(filters).items() if value not in (None, ())}
     if screen.small_cells:
         nothing.append(hidden_below(screen.small_cells))
@@ -82,6 +87,16 @@ def _overview(screen: Screen, filters: Filters, options: Options) -> Answer:
     return behaviour.figures(screen, filters, screens.period_of(screen, options.get("days")))
 
 
+def _trend(screen: Screen, filters: Filters, options: Options) -> Answer:
+    period = screens.period_of(screen, options.get("days"))
+    return behaviour.trend(screen, filters, period, options.get("grain", usual_grain(period)))
+
+
+def _products(screen: Screen, filters: Filters, options: Options, *, apart: bool = False) -> Answer:
+    ask = behaviour.standing_out if apart else behaviour.products
+    return ask(screen, filters, screens.period_of(screen, options.get("days")), options.get("level", "category"))
+
+
 def _funnel_of(options: Options) -> Funnel:
     steps = tuple(
         Step(kind, *(category or None for category in rest)) for kind, *rest in (s.split(":", 2) for s in _words(options["steps"]))
@@ -104,7 +119,8 @@ def _funnel(screen: Screen, filters: Filters, options: Options) -> Answer:
 
 def _retention_of(screen: Screen, options: Options) -> Retention:
     return Retention(
-        options.get("start_act", "any"), options.get("return_act", "any"), options.get("grain", "week"), bool(options.get("recurring")),
+        options.get("start_act", "any"), options.get("return_act", "any"), _one_of(GRAINS, options, "grain", "week"),
+        bool(options.get("recurring")),
         screen.zone, options.get("depth", 12),
     )  # fmt: skip
 
@@ -125,6 +141,13 @@ def _value(screen: Screen, filters: Filters, options: Options) -> tuple[pa.Table
 
 QUESTIONS: dict[str, Callable[[Screen, Filters, Options], Answer | tuple[pa.Table, str, Result]]] = {
     "overview": _overview,
+    "trend": _trend,
+    "event-mix": lambda screen, filters, options: behaviour.event_mix(screen, filters, screens.period_of(screen, options.get("days"))),
+    "hours": lambda screen, filters, options: behaviour.hours(
+        screen, filters, screens.period_of(screen, options.get("days")), options.get("act", "all")
+    ),
+    "products": _products,
+    "standing-out": lambda screen, filters, options: _products(screen, filters, options, apart=True),
     "funnel": _funnel,
     "retention": lambda screen, filters, options: behaviour.retained(screen, filters, _retention_of(screen, options)),
     "cohort-revenue": lambda screen, filters, options: behaviour.cohort_revenue(screen, filters, _retention_of(screen, options)),
@@ -140,13 +163,22 @@ QUESTIONS: dict[str, Callable[[Screen, Filters, Options], Answer | tuple[pa.Tabl
     "order-gaps": lambda screen, filters, options: behaviour.order_gaps(screen, filters),
     "repeat": lambda screen, filters, options: behaviour.repeat_rates(screen, filters, options.get("follow_up", 90)),
     "baskets": lambda screen, filters, options: behaviour.bought_together(
-        screen, filters, Pairs(options.get("level", "category"), options.get("least", 20))
+        screen, filters, Pairs(_one_of(LEVELS, options, "level", "category"), options.get("least", 20))
     ),
     "positions": lambda screen, filters, options: behaviour.by_position(screen, filters, _exposure_of(options)),
     "dwell": lambda screen, filters, options: behaviour.dwell(screen, filters, _exposure_of(options)),
     "drivers": lambda screen, filters, options: behaviour.drivers(screen, filters, Drivers(options.get("outcome", "purchase"))),
 }
 """Name on the command line → the question with its usual values."""
+
+
+def _one_of(choices: tuple[str, ...], options: Options, name: str, usual: str) -> str:
+    value = str(options.get(name, usual))
+    if value not in choices:
+        raise RuleError(
+            "{name} {value!r} does not suit this question; choose one of {all}.", name=name, value=value, all=", ".join(choices)
+        )
+    return value
 
 
 def _exposure_of(options: Options) -> Exposure:

@@ -155,7 +155,7 @@ def _tiles(row: dict[str, Any], then: dict[str, Any] | None, k: int) -> tuple[tu
 def categories(screen: Screen, filters: Filters, period: Period) -> Section:
     """The categories of items."""
     title, question = say("Categories"), say("What is looked at, and what is bought?")
-    answer = behaviour.categories(screen, filters, period)
+    answer = behaviour.products(screen, filters, period, "category")
     rows = [row for row in answer.table.to_pylist() if None not in (row["buyers"], row["users"])][:MOST_BARS]
     if not rows:
         is_hidden = screen.small_cells and answer.table.num_rows

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.insights import funnel, overview, retention
+from core.insights import funnel, overview, products, retention
 from core.insights.changes import what_changed
 from core.insights.funnel import Funnel, Step
 from core.insights.overview import Period
@@ -43,14 +43,28 @@ def _overview(screen: Screen, log: Log) -> list[Figure]:
     whole = overview.whole_log(log, screen.zone)
     found = [figure("overview", name, value) for name, value in overview.figures(log, whole).table.to_pylist()[0].items()]
     trend = overview.trend(log, whole, "day").table
-    trend = trend.filter(pc.greater(trend["events"], 0)).drop_columns(["partial", "orders"])
+    trend = trend.filter(pc.greater(trend["events"], 0)).drop_columns(["partial", "order_value"])
     return [
         *found,
         rows_of("overview", "trend", trend.set_column(0, "period", trend["period"].cast(pa.string()))),
         rows_of("overview", "event_mix", overview.event_mix(log, whole).table),
-        rows_of("overview", "categories", overview.categories(log, whole).table.drop_columns(["buyer_rate", "revenue_share"])),
+        *_products(log, whole),
         rows_of("overview", "hours", overview.hours(log, whole).table),
     ]
+
+
+def _products(log: Log, period: Period) -> list[Figure]:
+    """The tables by category, brand and item, and what stands out in each."""
+    found = []
+    for level in products.LEVELS:
+        answer = products.products(log, period, level)
+        apart = products.standing_out(log, answer, level).table
+        extra = [name for name in ("title", "category") if level == "item"]
+        found += [
+            rows_of("overview", f"products_{level}", answer.table.drop_columns(extra)),
+            rows_of("overview", f"standing_out_{level}", apart.drop_columns([*extra, "revenue", "products"])),
+        ]
+    return found
 
 
 def _changed(screen: Screen, log: Log) -> list[Figure]:

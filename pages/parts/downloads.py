@@ -63,6 +63,21 @@ def parquet_button(make: Callable[[], pa.Table], name: str, *, label: str, key: 
     )
 
 
+def as_arrow(table: pa.Table | pd.DataFrame, about: dict[str, str]) -> pa.Table:
+    """A table for a Parquet file, which tells what it is about (see `file_name` for the filters) in its metadata.
+
+    A column that holds texts beside numbers becomes text.
+    """
+    if isinstance(table, pd.DataFrame):
+        try:
+            table = pa.Table.from_pandas(table, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            mixed = table.select_dtypes("object").columns
+            table = pa.Table.from_pandas(table.astype(dict.fromkeys(mixed, "string")), preserve_index=False)
+    looked_at = "; ".join(state.flag(state.FILTERS) or [])
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **about, "looked_at": looked_at})
+
+
 def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)

@@ -1,8 +1,8 @@
 """The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
 
 import re
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -17,7 +17,8 @@ from pages.parts import downloads, jobs, state
 from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
-PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
+PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": "hover", "responsive": True}
+"""A chart can be saved as a picture, by the button that appears when the pointer is on it."""
 DATE_HYPHEN = re.compile(r"(?<=\d)-(?=\d)")
 ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
@@ -165,8 +166,9 @@ def made_from(here: Screen, kind: str) -> str:
 
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
-    """Draw a figure with its table as CSV and, when it comes from one statement, that statement."""
-    st.plotly_chart(figure, theme=None, config=PLOTLY, key=f"chart-{name}", alt=alt)
+    """Draw a figure, which the pointer can save as a picture, with its table and, when it comes from one statement, that statement."""
+    picture = {"format": "png", "scale": 2, "filename": downloads.file_name(name, "png").removesuffix(".png")}
+    st.plotly_chart(figure, theme=None, config={**PLOTLY, "toImageButtonOptions": picture}, key=f"chart-{name}", alt=alt)
     take_away(answer, name)
 
 
@@ -191,13 +193,20 @@ def map_config() -> dict[str, Any]:
 
 
 def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
-    """Offer a table as CSV, and its statement when it has one."""
+    """Offer a table as CSV and Parquet, and its statement when it has one."""
     table = answer.table if isinstance(answer, Answer) else answer
+    about = {"table": name} | ({"sql": answer.sql} if isinstance(answer, Answer) else {})
     with st.container(horizontal=True, gap="small"):
         downloads.csv_button(lambda: table, name, key=f"csv-{name}")
+        downloads.parquet_button(lambda: downloads.as_arrow(table, about), name, label=_("Parquet"), key=f"parquet-{name}")
         if isinstance(answer, Answer):
             with st.popover(_("Show SQL")):
-                st.caption(_("Runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables."))
+                st.caption(
+                    _(
+                        "Table {name}. Runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.",
+                        name=plain(name),
+                    )
+                )
                 st.code(answer.sql, language="sql")
 
 
@@ -206,17 +215,41 @@ def download_text(label: str, text: str, name: str, mime: str, ending: str) -> N
     st.download_button(label, text, file_name=f"{name}.{ending}", mime=mime, key=f"text-{name}", on_click="ignore")
 
 
-def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]]) -> None:
-    """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped.
+class Tile(NamedTuple):
+    """A figure on a tile; all words are ours or escaped."""
+
+    label: str
+    value: str
+    note: str | None = None
+    """Below the figure."""
+    explanation: str | None = None
+    change: str | None = None
+    """Against the period before, such as `+3.1%`; up is good."""
+    before: str | None = None
+    """The figure of that period."""
+    line: tuple[float, ...] = ()
+    """The same figure through time."""
+
+
+def tiles(key: str, figures: Sequence[Tile | tuple[str, str, str | None, str | None]]) -> None:
+    """Draw figures as tiles.
 
     The style sheet `screen.css` sets them four to a row, or as many as there is room for; `key` is unique on its page.
     """
     with st.container(key=f"tiles-{key}"):
-        for label, value, note, explanation in figures:
+        for tile in (Tile(*figure) for figure in figures):
             with st.container(border=True, height="stretch"):
-                st.metric(label, plain(value), help=explanation)
-                if note:
-                    st.caption(note)
+                st.metric(
+                    tile.label,
+                    plain(tile.value),
+                    delta=tile.change,
+                    delta_description=_("from {before}", before=plain(tile.before)) if tile.change else None,
+                    help=tile.explanation,
+                    chart_data=list(tile.line) or None,
+                    chart_type="area",
+                )
+                if tile.note:
+                    st.caption(tile.note)
 
 
 def table(

@@ -1,130 +1,188 @@
-"""Tiles and columns of the Overview page."""
+"""Tiles of the Overview page, and the figures and steps of its trend."""
 
+from datetime import timedelta
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
-import streamlit as st
 
+from core.insights.overview import usual_grain
 from core.insights.statement import Answer
 from core.metrics import wilson
-from core.small_cells import hidden_cells
+from core.pipeline.behaviour import Period
+from core.pipeline.screens import Screen
 from pages.parts import frame
+from pages.parts.frame import Tile
 from pages.parts.text import MISSING, _, amount, people, percent, short_people
 
-CATEGORY_COUNTS = ("users", "views", "carts", "purchases", "buyers")
-"""Columns of the category table that count people or what they do."""
+SHARES = ("buyer_rate", "session_rate", "repeat_rate")
+"""Figures of the trend that are shares."""
+LEAST_POINTS = 3
+"""Whole periods that a line through time needs."""
+MOST_HOURS = timedelta(days=31)
 
 
 def measures(answer: Answer) -> dict[str, str]:
-    """Figures that the trend can show; revenue only when the log has prices."""
-    words = {"users": _("Active shoppers"), "events": _("Events"), "buyers": _("Buyers"), "orders": _("Orders")}
-    return words if answer.table["revenue"][0].as_py() is None else {**words, "revenue": _("Revenue")}
+    """Figures that the trend can show; money only when the log has prices."""
+    words = {
+        "users": _("Active shoppers"),
+        "sessions": _("Sessions"),
+        "buyer_rate": _("Conversion of shoppers"),
+        "session_rate": _("Conversion of sessions"),
+        "events": _("Events"),
+        "buyers": _("Buyers"),
+        "orders": _("Orders"),
+        "repeat_rate": _("Repeat rate"),
+    }
+    if answer.table["revenue"][0].as_py() is None:
+        return words
+    return {**words, "revenue": _("Revenue"), "order_value": _("Average order value")}
 
 
-def figure_tiles(now: Answer, before: Answer | None) -> None:
-    """Eight tiles: how many, how often they buy, how much; with the change against the period before."""
+def steps(here: Screen, period: Period) -> dict[str, str]:
+    """Steps of the trend that suit the length of the period, coarsest last."""
+    length = period.until - period.since
+    words = {"hour": _("Hour"), "day": _("Day"), "week": _("Week"), "month": _("Month")}
+    if here.log.time_resolution_seconds > 3600 or length > MOST_HOURS:
+        del words["hour"]
+    for step, least in (("week", timedelta(days=8)), ("month", timedelta(days=32))):
+        if length < least:
+            del words[step]
+    return words
+
+
+def usual_step(here: Screen, period: Period) -> str:
+    """The step in which a period of this length is easily read, days at least for a log of days."""
+    usual = usual_grain(period)
+    return usual if usual in steps(here, period) else "day"
+
+
+def figure_tiles(now: Answer, before: Answer | None, trend: pa.Table) -> None:
+    """Eight tiles: how many, how often they buy, how much; each with what it is counted from, its change and its course.
+
+    Args:
+        now: Figures of the period.
+        before: Those of the period before, None without one.
+        trend: The same figures by day, week or month.
+    """
     row = now.table.to_pylist()[0]
-    old = before.table.to_pylist()[0] if before else None
+    old = before.table.to_pylist()[0] if before else {}
+    whole = trend.to_pandas().loc[lambda frame: ~frame["partial"]]
+
+    def course(name: str) -> tuple[float, ...]:
+        values = whole[name].astype(float).dropna()
+        return tuple(values) if len(values) >= LEAST_POINTS and name in whole else ()
+
+    def count(label: str, name: str, note: str | None, explanation: str) -> Tile:
+        return Tile(
+            label, short_people(row[name]), note, explanation, _change(row[name], old.get(name)), short_people(old.get(name)), course(name)
+        )
+
+    def rate(label: str, name: str, part: str, base: str, explanation: str) -> Tile:
+        if row[part] is None or row[base] is None:
+            return Tile(label, MISSING, _("hidden with its counts"), explanation)
+        return Tile(
+            label,
+            percent(row[part] / row[base]) if row[base] else MISSING,
+            _interval(row[part], row[base]),
+            explanation,
+            _points(_share(row, part, base), _share(old, part, base)),
+            percent(_share(old, part, base)),
+            course(name),
+        )
+
+    value = _ratio(row)
+    money = row["revenue"] is not None
     frame.tiles(
         "figures",
         [
-            (
+            count(
                 _("Shoppers"),
-                short_people(row["users"]),
-                _change(row, old, "users"),
+                "users",
+                _("{n} events", n=people(row["events"])),
                 _("Distinct users with at least one event in the period: {n}.", n=people(row["users"])),
             ),
-            (
+            count(
                 _("Sessions"),
-                short_people(row["sessions"]),
-                _change(row, old, "sessions"),
+                "sessions",
+                _per(row["sessions"], row["users"], _("{n:.1f} for each shopper")),
                 _("Runs of events without a gap of more than 30 minutes: {n}.", n=people(row["sessions"])),
             ),
-            _rate_tile(
+            rate(
                 _("Conversion of shoppers"),
-                row["buyers"],
-                row["users"],
+                "buyer_rate",
+                "buyers",
+                "users",
                 _("Shoppers with a purchase ÷ active shoppers, within the period."),
             ),
-            _rate_tile(
+            rate(
                 _("Conversion of sessions"),
-                row["buying_sessions"],
-                row["sessions"],
+                "session_rate",
+                "buying_sessions",
+                "sessions",
                 _("Sessions with a purchase ÷ sessions, within the period."),
             ),
-            (
-                _("Events"),
-                short_people(row["events"]),
-                _change(row, old, "events"),
-                _("All kinds of events: {n}.", n=people(row["events"])),
-            ),
-            (
+            count(
                 _("Orders"),
-                short_people(row["orders"]),
-                _change(row, old, "orders"),
+                "orders",
+                _("{n} buyers", n=people(row["buyers"])),
                 _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=people(row["orders"])),
             ),
-            (
+            Tile(
                 _("Revenue"),
                 amount(row["revenue"]),
-                _change(row, old, "revenue") or _no_prices(row),
+                _no_prices(row) or _("of {n} orders", n=people(row["orders"])),
                 _("Sum of purchases, before refunds, in the log's own currency."),
+                _change(row["revenue"], old.get("revenue")),
+                amount(old.get("revenue")),
+                course("revenue") if money else (),
             ),
-            (_("Average order value"), amount(_ratio(row)), _ratio_change(row, old) or _no_prices(row), _("Revenue ÷ orders.")),
+            Tile(
+                _("Average order value"),
+                amount(value),
+                _no_prices(row) or _("over {n} orders", n=people(row["orders"])),
+                _("Revenue ÷ orders."),
+                _change(value, _ratio(old)),
+                amount(_ratio(old)),
+                course("order_value") if money else (),
+            ),
+            rate(
+                _("Repeat rate"),
+                "repeat_rate",
+                "repeat_buyers",
+                "buyers",
+                _(
+                    "Buyers with two orders or more ÷ buyers, within the period; a longer period has more of them. "
+                    "The page Behaviour follows each buyer for equally long."
+                ),
+            ),
         ],
     )
 
 
-def category_rows(table: pa.Table, most: int = 500) -> pd.DataFrame:
-    """The first rows of the category table; what has no category says so."""
-    rows = table.slice(0, most).to_pandas()
-    return rows.assign(category=rows["category"].replace("", _("(no category)")))
-
-
-def category_columns(table: pa.Table) -> dict[str, Any]:
-    """Headings and formats of the category table; columns that the log cannot fill are hidden."""
-    number, share = st.column_config.NumberColumn, st.column_config.NumberColumn
-    columns: dict[str, Any] = {
-        "category": st.column_config.TextColumn(_("Category"), width="medium"),
-        "items": number(_("Items"), format="localized"),
-        "users": number(_("Shoppers"), format="localized"),
-        "views": number(_("Views"), format="localized"),
-        "carts": number(_("Carts"), format="localized"),
-        "purchases": number(_("Purchases"), format="localized"),
-        "buyers": number(_("Buyers"), format="localized"),
-        "buyer_rate": share(_("Conversion"), format="percent"),
-        "revenue": number(_("Revenue"), format="localized"),
-        "revenue_share": share(_("Share of revenue"), format="percent"),
-    }
-    hidden = hidden_cells(table) > 0
-    for name in ("views", "carts", "revenue", "revenue_share"):
-        if not any(value or (hidden and value is None) for value in table[name].to_pylist()):
-            columns[name] = None
-    return columns
-
-
-def _rate_tile(label: str, part: int | None, base: int | None, explanation: str) -> tuple[str, str, str | None, str | None]:
-    if part is None or base is None:
-        return label, MISSING, _("hidden with its counts"), explanation
+def _interval(part: int, base: int) -> str:
     low, high = wilson(part, base)
-    note = _("{part} of {base}, 95% interval {low} – {high}", part=people(part), base=people(base), low=percent(low), high=percent(high))
-    return label, percent(part / base) if base else MISSING, note, explanation
+    return _("{part} of {base}, 95% interval {low} – {high}", part=people(part), base=people(base), low=percent(low), high=percent(high))
 
 
-def _change(row: dict[str, Any], old: dict[str, Any] | None, name: str) -> str | None:
-    if old is None or not old[name] or row[name] is None:
-        return None
-    return _("{change:+.1f}% against the period before", change=100 * (row[name] / old[name] - 1))
+def _per(part: int | None, base: int | None, sentence: str) -> str | None:
+    return sentence.format(n=part / base) if part is not None and base else None
+
+
+def _share(row: dict[str, Any], part: str, base: str) -> float | None:
+    return row[part] / row[base] if row.get(part) is not None and row.get(base) else None
+
+
+def _change(now: float | None, then: float | None) -> str | None:
+    return f"{100 * (now / then - 1):+,.1f}%" if then and now is not None else None
+
+
+def _points(now: float | None, then: float | None) -> str | None:
+    """The change of a share; its size is in points of percent, not in percent of itself."""
+    return None if now is None or then is None else _("{change:+.2f} points", change=100 * (now - then))
 
 
 def _ratio(row: dict[str, Any]) -> float | None:
-    return row["revenue"] / row["orders"] if row["revenue"] is not None and row["orders"] else None
-
-
-def _ratio_change(row: dict[str, Any], old: dict[str, Any] | None) -> str | None:
-    now, then = _ratio(row), _ratio(old) if old else None
-    return _("{change:+.1f}% against the period before", change=100 * (now / then - 1)) if now and then else None
+    return row["revenue"] / row["orders"] if row.get("revenue") is not None and row["orders"] else None
 
 
 def _no_prices(row: dict[str, Any]) -> str | None:

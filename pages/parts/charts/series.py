@@ -11,10 +11,12 @@ from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, date_axis,
 from pages.parts.text import hover, people, small_cells
 
 
-def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, look: Look) -> go.Figure:
+def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, look: Look, *, is_share: bool = False) -> go.Figure:
     """A line over periods; periods that the log covers only in part are hollow and dotted."""
     figure = empty_figure(look, height=300)
-    dates, values = frame["period"], frame[measure].astype(float)
+    dates, values = pd.to_datetime(frame["period"]), frame[measure].astype(float)
+    has_clock = bool((dates != dates.dt.normalize()).any())
+    tip = f"%{{x|%Y-%m-%d{' %H:%M' if has_clock else ''}}}<br>%{{y:{'.1%' if is_share else ',.6~g'}}}"
     whole = ~frame["partial"].astype(bool)
     figure.add_scatter(
         x=dates, y=values, mode="lines", line={"color": look.accent, "width": 1.2, "dash": "dot"}, showlegend=False, hoverinfo="skip"
@@ -27,7 +29,7 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
         line={"color": look.accent, "width": 2.2},
         marker={"size": 5},
         connectgaps=False,
-        hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra></extra>",
+        hovertemplate=f"{tip}<extra></extra>",
         showlegend=False,
     )
     if (~whole).any():
@@ -37,11 +39,11 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
             mode="markers",
             name=hover(partial_label),
             marker={"color": look.ground, "line": {"color": look.accent, "width": 1.8}, "size": 9},
-            hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra>" + hover(partial_label) + "</extra>",
+            hovertemplate=f"{tip}<extra>{hover(partial_label)}</extra>",
             showlegend=True,
         )
     date_axis(figure, dates)
-    figure.update_yaxes(title_text=hover(label), rangemode="tozero")
+    figure.update_yaxes(title_text=hover(label), rangemode="tozero", tickformat=".1~%" if is_share else None)
     return figure
 
 

@@ -1,0 +1,82 @@
+"""What categories, brands and items count, on the sorted copy of a log: the rows of the statement of `products` (tests compare them)."""
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.insights.chosen import Array, Chosen, by_block, changes, decimals, item_labels
+from core.insights.counted import between, columns_of
+from core.store import NO_REVENUE, NONE, Log
+
+VIEWED, CARTED, BOUGHT = 1, 2, 4
+COUNTS = ("users", "viewers", "carters", "buyers", "viewing_buyers", "views", "carts", "purchases")
+
+
+def products(log: Log, acts: Chosen, since: datetime, until: datetime, level: str) -> pa.Table:
+    """One row per category, brand or item with acts: its name ('' without one), items, COUNTS, revenue as a decimal."""
+    names, codes = _names(log, acts, level)
+    narrow = np.uint16 if len(names) <= 2**16 else np.uint32  # few bits are sorted by counting
+    codes = codes.astype(narrow)
+    seen = np.zeros(len(codes), dtype=bool)
+    flags = np.zeros(len(acts.events.kinds()) + 1, dtype=np.uint8)
+    for kind, flag in (("view", VIEWED), ("click", VIEWED), ("cart", CARTED), ("purchase", BOUGHT)):
+        flags[acts.code(kind)] = flag
+    flags[-1] = 0  # a kind that the log does not know
+
+    counts = np.zeros((len(COUNTS), len(names)), dtype=np.int64)
+    money = np.zeros((2, len(names)), dtype=np.int64)
+
+    def counted(block: Chosen) -> tuple[Array, Array, Array]:
+        inside, item = between(block.column("time"), since, until), block.column("item")
+        if item.min(initial=0) == NONE:
+            inside = item != NONE if inside is None else inside & (item != NONE)
+        item, user, kind, revenue = columns_of(block, inside, "item", "user", "kind", "revenue")
+        seen[item] = True
+        group = codes[item]
+        order = np.argsort(group, kind="stable")  # the acts of one shopper on one thing stay together
+        group, user, flag, revenue = group[order], user[order], flags[kind][order], revenue[order]
+        return _by_group(group, user, flag, revenue) if len(group) else (group, counts[:, :0], money[:, :0])
+
+    for group, found, paid in by_block(counted, acts):
+        counts[:, group] += found
+        money[:, group] += paid
+    kept = np.flatnonzero(counts[0])
+    name = {"category": "category", "brand": "brand", "item": "item_id"}[level]
+    columns = {name: names.take(pa.array(kept)), "items": np.bincount(codes[seen], minlength=len(names))[kept]}
+    columns |= {what: counts[place, kept] for place, what in enumerate(COUNTS)}
+    return pa.table({**columns, "revenue": decimals(money[0, kept], money[1, kept] > 0)})
+
+
+def _names(log: Log, acts: Chosen, level: str) -> tuple[pa.Array, Array]:
+    """Names of all things, and of each item the place of its own."""
+    ids = acts.events.items()
+    if level == "item":
+        names = ids.combine_chunks().cast(pa.string())
+        return names, np.arange(len(names))
+    with log.history() as connection:
+        labels, of_items = item_labels(connection, acts, level)
+    names = pa.array(sorted({"", *labels}), pa.string())
+    places = np.append(pc.index_in(pa.array(labels, pa.string()), value_set=names).to_numpy(zero_copy_only=False), 0)  # '' is first
+    return names, places[of_items[:-1]]
+
+
+def _by_group(group: Array, user: Array, flag: Array, revenue: Array) -> tuple[Array, Array, Array]:
+    """Things of some acts, sorted by thing and shopper: their numbers, COUNTS of each, and sum and number of amounts."""
+    first_of_pair = np.flatnonzero(changes(group, user))
+    held, pair_group = np.bitwise_or.reduceat(flag, first_of_pair), group[first_of_pair]
+    first_of_group = np.flatnonzero(changes(group))
+    first_pair = np.flatnonzero(changes(pair_group))
+
+    def shoppers(wanted: int) -> Array:
+        return np.asarray(np.add.reduceat((held & wanted == wanted).astype(np.int32), first_pair))
+
+    def acts(wanted: int) -> Array:
+        return np.asarray(np.add.reduceat((flag == wanted).astype(np.int32), first_of_group))
+
+    users = np.diff(first_pair, append=len(pair_group)).astype(np.int32)
+    counts = [users, *map(shoppers, (VIEWED, CARTED, BOUGHT, VIEWED | BOUGHT)), *map(acts, (VIEWED, CARTED, BOUGHT))]
+    is_paid = (flag == BOUGHT) & (revenue != NO_REVENUE)
+    paid = [np.add.reduceat(np.where(is_paid, revenue, 0), first_of_group), np.add.reduceat(is_paid.astype(np.int64), first_of_group)]
+    return group[first_of_group], np.stack(counts), np.stack(paid)
