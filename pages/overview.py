@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core.pipeline import behaviour, screens
-from pages.parts import charts, controls, frame, jobs, products, state, what_changed
+from pages.parts import charts, controls, frame, jobs, products, state, what_changed, what_to_do
 from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
 from pages.parts.overview import SHARES, figure_tiles, measures, steps, usual_step
@@ -27,6 +27,7 @@ if here:
     frame.take_away(now, "figures")
 
     what_changed.draw(here, chosen, before, period)
+    advice = st.container()
 
     st.subheader(_("Trend"))
     choices, words, places = measures(now), steps(here, period), st.columns([2, 3])
@@ -68,3 +69,5 @@ if here:
         )
 
     products.draw(here, chosen, period)
+    with advice:  # asked last, so that nothing above waits for it
+        what_to_do.draw(here, chosen, period)

@@ -129,6 +129,7 @@ def asks() -> dict[str, Ask]:
         "event_mix": lambda here, f: b.event_mix(here, f, whole(here)),
         "products": lambda here, f: b.products(here, f, whole(here), "category"),
         "standing_out": lambda here, f: b.standing_out(here, f, whole(here), "item"),
+        "open_carts": b.open_carts,
         "hours": lambda here, f: b.hours(here, f, whole(here), "all"),
         "funnel": lambda here, f: b.funnel(here, f, STEPS),
         "funnel_times": lambda here, f: b.funnel_times(here, f, STEPS),

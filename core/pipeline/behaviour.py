@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from core.audiences.rules import rule_sql, scope_of
 from core.audiences.sizes import members
 from core.errors import GateError, NotFoundError
+from core.insights import carts, exposure, lifetime, orders, overview, retention, rfm
 from core.insights import changes as changing
 from core.insights import drivers as driving
-from core.insights import exposure, lifetime, orders, overview, retention, rfm
 from core.insights import funnel as funnels
 from core.insights import paths as walking
 from core.insights import products as selling
@@ -221,6 +221,12 @@ def rfm_members(screen: Screen, filters: Filters, asked: Rfm, group: str) -> Ans
 def stage_moves(screen: Screen, filters: Filters, back_days: int) -> Answer:
     """See `core.insights.rfm.stage_moves`."""
     return told(screen, "stage_moves", rfm.stage_moves(screen.log, scope(screen, filters), back_days))
+
+
+def open_carts(screen: Screen, filters: Filters) -> Answer:
+    """See `core.insights.carts.open_carts`; the end is that of the filters, or of the log."""
+    until = min(filters.until or screen.log.until, screen.log.until)
+    return told(screen, "open_carts", carts.open_carts(screen.log, until, scope(screen, filters)))
 
 
 def forecast(screen: Screen, filters: Filters, asked: Lifetime) -> Forecast:

@@ -124,6 +124,7 @@ CELLS: dict[str, Cells] = {
         derived=("revenue_share",),
         derive=_share_of_revenue,
     ),
+    "open_carts": Cells(people=("open_now", "open_before", "came_back")),
     "hours": Cells(labels=("weekday", "hour"), people=("users",), acts={"events": "users"}),
     "what_changed": Cells(
         labels=("part",),
