@@ -82,7 +82,7 @@ def questions(log: Log) -> dict[str, Callable[[], object]]:
         "figures": lambda: overview.figures(log, whole),
         "trend, weeks": lambda: overview.trend(log, whole, "week"),
         "event mix": lambda: overview.event_mix(log, whole),
-        "categories": lambda: overview.categories(log, whole),
+        "categories": lambda: overview.goods(log, whole),
         "what changed, newness": lambda: what_changed(log, *_weeks(log), "newness"),
         "what changed, category": lambda: what_changed(log, *_weeks(log), "category"),
         "hours of the week": lambda: overview.hours(log, whole),
@@ -155,7 +155,7 @@ def clicks(log: Log) -> list[Callable[[], object]]:
                 lambda p=period, s=scope: overview.figures(log, p, s),
                 lambda p=period, s=scope: overview.trend(log, p, "day", s),
                 lambda p=period, s=scope: overview.hours(log, p, "all", s),
-                lambda p=period, s=scope: overview.categories(log, p, s),
+                lambda p=period, s=scope: overview.goods(log, p, "category", s),
             ]
         for order in funnel.ORDERS:
             for days in (1, 7):
@@ -196,7 +196,7 @@ def pages(log: Log) -> dict[str, Callable[[], object]]:
             lambda s: overview.trend(log, whole, "week", s),
             lambda s: overview.event_mix(log, whole, s),
             lambda s: overview.hours(log, whole, scope=s),
-            lambda s: overview.categories(log, whole, s),
+            lambda s: overview.goods(log, whole, "category", s),
             lambda s: what_changed(log, before, period, "newness", s),
         ),
         **funnels,

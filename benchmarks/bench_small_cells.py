@@ -23,7 +23,7 @@ from core.store import Home
 ASKS: dict[str, tuple[str, Callable[[Screen], pa.Table]]] = {
     "overview": ("users", lambda here: behaviour.figures(here, NO_FILTERS, screens.period_of(here, None)).table),
     "hours": ("events", lambda here: behaviour.hours(here, NO_FILTERS, screens.period_of(here, None), "all").table),
-    "categories": ("buyer_rate", lambda here: behaviour.categories(here, NO_FILTERS, screens.period_of(here, None)).table),
+    "categories": ("buyer_rate", lambda here: behaviour.goods(here, NO_FILTERS, screens.period_of(here, None), "category").table),
     "retention": ("on", lambda here: behaviour.retained(here, NO_FILTERS, Retention()).table),
     "rfm": ("share", lambda here: behaviour.rfm_grid(here, NO_FILTERS, Rfm()).table),
     "paths": ("sessions", lambda here: behaviour.paths(here, NO_FILTERS, Paths("purchase")).table),

@@ -31,8 +31,8 @@ FROM events WINDOW t AS (PARTITION BY user_id ORDER BY event_time)
 LOCAL = "timezone($zone, timezone('UTC', event_time))"
 
 FUNNEL = """
-WITH a AS (SELECT DISTINCT user_id, event_time AS t1 FROM events WHERE event_type = $step_1),
-second AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_2),
+WITH a AS (SELECT DISTINCT user_id, event_time AS t1 FROM events WHERE event_type = $step_1{first}),
+second AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_2{second}),
 third AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_3),
 b AS (
     SELECT a.user_id, t1, min(e.event_time) AS t2 FROM a
@@ -114,6 +114,7 @@ SQL = {
     "overview.events": "SELECT count(*) FROM events",
     "overview.users": "SELECT count(*) FROM (SELECT user_id FROM events GROUP BY user_id)",
     "overview.buyers": "SELECT count(*) FROM (SELECT user_id FROM events WHERE event_type = 'purchase' GROUP BY user_id)",
+    "overview.repeat_buyers": f"SELECT count(*) FROM (SELECT user_id FROM ({ORDERS}) GROUP BY user_id HAVING count(*) > 1)",
     "overview.sessions": f"SELECT sum(starts) FROM ({STARTS})",
     "overview.buying_sessions": f"""
         SELECT count(*) FROM (
@@ -131,16 +132,23 @@ SQL = {
                count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
                coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0) AS revenue
         FROM events GROUP BY 1""",
-    "overview.categories": """
-        SELECT coalesce(category, '') AS category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
+    **{
+        f"overview.{name}": f"""
+        SELECT coalesce({level}, '') AS {column}, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
                count(*) FILTER (event_type IN ('view', 'click')) AS views, count(*) FILTER (event_type = 'cart') AS carts,
+               count(DISTINCT CASE event_type WHEN 'cart' THEN user_id END) AS carters,
                count(*) FILTER (event_type = 'purchase') AS purchases,
                count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
                sum(revenue) FILTER (event_type = 'purchase') AS revenue
-        FROM events LEFT JOIN items USING (item_id) WHERE item_id IS NOT NULL GROUP BY 1""",
+        FROM events LEFT JOIN items USING (item_id) WHERE item_id IS NOT NULL GROUP BY 1"""
+        for name, column, level in (("categories", "category", "category"), ("brands", "brand", "brand"), ("items", "item", "item_id"))
+    },
     "overview.hours": f"""
         SELECT isodow({LOCAL}) AS weekday, date_part('hour', {LOCAL}) AS hour, count(*) AS events FROM events GROUP BY 1, 2""",
-    "behaviour.funnel": FUNNEL,
+    "behaviour.funnel": FUNNEL.format(first="", second=""),
+    "behaviour.funnel_narrowed": FUNNEL.format(
+        first=" AND item_id IN (SELECT item_id FROM items WHERE price >= $narrowed_price)", second=" AND item_id = $narrowed_item"
+    ),
     "behaviour.retention_weeks": RETENTION.format(grain="week", days=7),
     "behaviour.retention_days": RETENTION.format(grain="day", days=1),
     **{f"overview.changed_{name}": CHANGED.format(two=TWO_PERIODS, parts=parts) for name, parts in PARTS.items()},

@@ -4,10 +4,10 @@ import numpy as np
 import streamlit as st
 
 from core.pipeline import behaviour, screens
-from pages.parts import charts, controls, frame, jobs, state, what_changed
+from pages.parts import charts, controls, frame, goods, jobs, state, what_changed
 from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
-from pages.parts.overview import CATEGORY_COUNTS, category_columns, category_rows, figure_tiles, measures
+from pages.parts.overview import GRAIN_WORDS, figure_tiles, grains, measures, usual_grain
 from pages.parts.text import _, people
 from pages.parts.words import event_word, weekday_words
 
@@ -21,22 +21,18 @@ if here:
     if now.table["events"][0].as_py() == 0:
         frame.gate(_("Nothing is left in the part of the log that is looked at; choose another part, or show everything."))
         st.stop()
-    figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None)
+    usual = usual_grain(period)
+    course = state.ask(behaviour.trend, here, chosen, period, usual)
+    figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None, course, usual)
     frame.take_away(now, "figures")
 
     what_changed.draw(here, chosen, before, period)
 
     st.subheader(_("Trend"))
-    choices, grain = measures(now), st.columns([3, 2])
-    measure = (
-        grain[0].radio(_("Figure"), list(choices), format_func=choices.__getitem__, index=0, horizontal=True, key="measure") or "users"
-    )
-    step = (
-        grain[1].radio(
-            _("Step"), ["day", "week"], format_func=lambda s: _("Day") if s == "day" else _("Week"), index=1, horizontal=True, key="grain"
-        )
-        or "week"
-    )
+    choices, steps, columns = measures(now), grains(period), st.columns([3, 2])
+    measure = columns[0].radio(_("Figure"), list(choices), format_func=choices.__getitem__, horizontal=True, key="measure") or "users"
+    word, place = (lambda step: _(GRAIN_WORDS[step])), steps.index(usual)
+    step = columns[1].radio(_("Step"), steps, place, format_func=word, horizontal=True, key=f"grain-{usual}") or usual
     trend = state.ask(behaviour.trend, here, chosen, period, step)
     if not all_hidden(trend.table[measure].to_pylist()):
         frame.chart(
@@ -66,10 +62,4 @@ if here:
             _("Hours of the week"),
         )
 
-    st.subheader(_("Categories"))
-    table = state.ask(behaviour.categories, here, chosen, period)
-    st.caption(_("Conversion is the share of a category's active shoppers who bought in it, within the period."))
-    frame.table(
-        category_rows(table.table), column_config=category_columns(table.table), height=380, key="categories", counts=CATEGORY_COUNTS
-    )
-    frame.take_away(table, "categories")
+    goods.draw(here, chosen, period)

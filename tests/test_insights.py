@@ -28,7 +28,16 @@ ITEMS = [{"item_id": "1", "category": "Shoes"}, {"item_id": "2", "category": "Ba
 def test_a_gap_of_thirty_minutes_stays_in_the_session_and_a_second_more_does_not(make_log: Make) -> None:
     log = make_log(EVENTS, items=ITEMS)
     row = overview.figures(log, overview.whole_log(log)).table.to_pylist()[0]
-    assert row == {"events": 6, "users": 2, "sessions": 4, "buyers": 1, "buying_sessions": 1, "orders": 1, "revenue": 15.0}
+    assert row == {
+        "events": 6,
+        "users": 2,
+        "sessions": 4,
+        "buyers": 1,
+        "repeat_buyers": 0,
+        "buying_sessions": 1,
+        "orders": 1,
+        "revenue": 15.0,
+    }
 
 
 def test_revenue_is_missing_rather_than_zero_when_the_log_has_no_prices(make_log: Make) -> None:
@@ -52,7 +61,7 @@ def test_the_time_zone_moves_days_and_no_totals(make_log: Make) -> None:
 
 def test_conversion_of_a_category_counts_its_own_shoppers(make_log: Make) -> None:
     log = make_log(EVENTS, items=ITEMS)
-    rows = {row["category"]: row for row in overview.categories(log, overview.whole_log(log)).table.to_pylist()}
+    rows = {row["category"]: row for row in overview.goods(log, overview.whole_log(log)).table.to_pylist()}
     assert (rows["Bags"]["users"], rows["Bags"]["buyers"], rows["Bags"]["buyer_rate"]) == (2, 1, 0.5)
     assert rows["Shoes"]["revenue_share"] == pytest.approx(10 / 15)
 
@@ -64,7 +73,7 @@ def test_the_period_before_exists_only_when_the_log_reaches_back(make_log: Make)
     assert overview.previous(overview.whole_log(log), log) is None
 
 
-@pytest.mark.parametrize("ask", ["figures", "trend", "event_mix", "categories", "hours"])
+@pytest.mark.parametrize("ask", ["figures", "trend", "event_mix", "goods", "items", "notable_items", "hours"])
 def test_a_statement_runs_as_it_is_shown_and_gives_the_same_rows(ask: str, make_log: Make) -> None:
     log = make_log(EVENTS, items=ITEMS)
     period = overview.whole_log(log, "Asia/Shanghai")
@@ -72,7 +81,9 @@ def test_a_statement_runs_as_it_is_shown_and_gives_the_same_rows(ask: str, make_
         "figures": lambda: overview.figures(log, period),
         "trend": lambda: overview.trend(log, period, "week"),
         "event_mix": lambda: overview.event_mix(log, period),
-        "categories": lambda: overview.categories(log, period),
+        "goods": lambda: overview.goods(log, period),
+        "items": lambda: overview.goods(log, period, "item"),
+        "notable_items": lambda: overview.notable_items(log, period),
         "hours": lambda: overview.hours(log, period),
     }[ask]()
     plain = duckdb.connect(str(Path(log.path)), read_only=True)

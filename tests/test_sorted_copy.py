@@ -59,7 +59,7 @@ def random_events(rng: np.random.Generator, n: int = 260) -> list[dict[str, Any]
     return [*found, {"user_id": "once", "item_id": "1", "event_type": "view", "event_time": at(25)}]
 
 
-ITEMS = [{"item_id": str(n), "category": ["Shoes", "Bags", None][n % 3], "brand": ["X", "Y"][n % 2]} for n in range(1, 7)]
+ITEMS = [{"item_id": str(n), "category": ["Shoes", "Bags", None][n % 3], "brand": ["X", "Y"][n % 2], "price": str(n)} for n in range(1, 7)]
 USERS = {name: {"region": "north" if name in "abc" else "south"} for name in "abcdefghi"}
 
 
@@ -89,12 +89,17 @@ def test_questions_are_the_same_on_the_sorted_copy(name: str, make: Callable[[in
     number = list(SCOPES).index(name)
     log, scope = make(number), SCOPES[name]
     zone = ("UTC", "Europe/Berlin", "America/Havana", "Asia/Kathmandu")[number % 4]
-    for period, grain in ((overview.whole_log(log, zone), "week"), (Period(at(26.3), at(33.1), zone), "day")):
+    for period, grain, level in (
+        (overview.whole_log(log, zone), "week", "category"),
+        (Period(at(26.3), at(33.1), zone), "day", "brand"),
+        (Period(at(26.3), at(33.1), zone), "hour", "item"),
+        (overview.whole_log(log, zone), "month", "category"),
+    ):
         same(log, lambda asked, p=period: overview.figures(asked, p, scope))
         same(log, lambda asked, p=period, g=grain: overview.trend(asked, p, g, scope))
         same(log, lambda asked, p=period: overview.hours(asked, p, "view", scope))
         same(log, lambda asked, p=period: overview.event_mix(asked, p, scope))
-        same(log, lambda asked, p=period: overview.categories(asked, p, scope))
+        same(log, lambda asked, p=period, v=level: overview.goods(asked, p, v, scope))
     for ask in later_questions(scope, zone, number):
         same(log, ask)
 
@@ -137,7 +142,8 @@ def test_funnels_are_the_same_on_the_sorted_copy(order: str, seed: int, make: Ca
     segments = pa.table({"user_id": ["a", "b", "c"], "segment_id": [1, 1, 2]})
     plain = (Step("view"), Step("cart"), Step("purchase"))
     named = (Step("view", category="Shoes"), Step("view", brand="Y"), Step("purchase"))
-    for steps in (plain, named):
+    narrow = (Step("view", price_from=2, price_to=5), Step("cart", item="3"), Step("purchase", category="Shoes", price_to=6))
+    for steps in (plain, named, narrow):
         for days, excluded in ((0.02, ()), (1.0, ("search",)), (400.0, ("click", "search")[2 - seed :])):
             asked = Funnel(steps, order, timedelta(days=days), excluded)
             same(log, lambda where, q=asked: funnel.times_to_convert(where, q))
@@ -168,7 +174,7 @@ def test_paths_are_the_same_on_the_sorted_copy(forward: bool, make: Callable[[in
 def test_a_reading_that_ends_early_does_not_see_later_acts_of_the_copy(make: Callable[[int], Log]) -> None:
     early = replace(make(6), until=at(30))
     same(early, lambda where: overview.figures(where, Period(at(24), at(60))))
-    same(early, lambda where: overview.categories(where, Period(at(24), at(60))))
+    same(early, lambda where: overview.goods(where, Period(at(24), at(60))))
     same(early, lambda where: funnel.count_steps(where, Funnel((Step("view"), Step("cart")))))
     same(early, lambda where: paths.links(where, Paths("view", by_category=True)))
 

@@ -1,6 +1,7 @@
 """What the overview counts, on the sorted copy of a log: the same rows as its statements give (tests compare them on random logs)."""
 
 from datetime import datetime
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,10 @@ from core.insights.chosen import (
     by_block,
     changes,
     clock_of,
-    days_of,
     decimals,
     has_by,
     item_labels,
+    local,
     micros,
     money,
     sums_by,
@@ -54,54 +55,98 @@ def _figures(acts: Chosen, since: datetime, until: datetime, gap_minutes: int) -
     bought_in = np.zeros(len(in_period), dtype=bool)
     bought_in[np.searchsorted(np.flatnonzero(starts), np.flatnonzero(buys), side="right") - 1] = True
     users = user if inside is None else user[inside]
+    order = acts.column("order")[bought]
     counts = {
         "events": len(users),
         "users": int(np.count_nonzero(changes(users))),
         "sessions": int(np.count_nonzero(in_period)),
         "buyers": int(np.count_nonzero(changes(user[bought]))),
+        "repeat_buyers": len(_repeats(user[bought], order)),
         "buying_sessions": int(np.count_nonzero(bought_in & in_period)),
     }
-    return counts, acts.column("order")[bought], acts.column("revenue")[bought]
+    return counts, order, acts.column("revenue")[bought]
 
 
-def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, grain: str) -> pa.Table:
-    """One row per day or week with acts: period, events, users, buyers, orders, revenue."""
-    first = _number(days_of(log, np.array([micros(log.start)]), zone), grain)[0] - 1  # a clock may go back over midnight
-    n = int(_number(days_of(log, np.array([micros(log.until)]), zone), grain)[0] - first + 2)
+def _repeats(user: Array, order: Array) -> Array:
+    """Place of the first purchase of each shopper who has two orders or more, of purchases (n,) in the order of shoppers."""
+    first = np.maximum.accumulate(np.where(changes(user), np.arange(len(user)), 0))
+    other = np.flatnonzero(order != order[first]) if len(user) else first
+    return np.unique(first[other])
+
+
+def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, grain: str, gap_minutes: int) -> pa.Table:
+    """One row per period with acts: period, events, users, sessions, buyers, repeat_buyers, buying_sessions, orders, revenue."""
+    first = _number(local(log, np.array([micros(log.start)]), zone), grain)[0] - 1  # a clock may go back over midnight
+    n = int(_number(local(log, np.array([micros(log.until)]), zone), grain)[0] - first + 2)
     clock = clock_of(log, zone)
 
     def counted(block: Chosen) -> tuple[Array, Array]:
-        inside = between(block.column("time"), since, until)
+        time = block.column("time")
+        inside = between(time, since, until)
+        starts = session_starts(block.column("user"), time, gap_minutes)
+        is_bought = block.column("kind") == block.code("purchase")
+        begins = np.flatnonzero(starts)
+        buying = np.zeros(len(begins), dtype=bool)
+        buying[np.searchsorted(begins, np.flatnonzero(is_bought), side="right") - 1] = True
+        if inside is not None:
+            buying, begins = buying[inside[begins]], begins[inside[begins]]
+        begun = _number(clock(time[begins]), grain) - first
         user, time, kind, order, revenue = _columns(block, inside, "user", "time", "kind", "order", "revenue")
-        number = _number(whole_days(clock(time)), grain) - first
+        number = _number(clock(time), grain) - first
         runs = np.flatnonzero(changes(user, number))  # one per shopper and period, as both ascend
         events = np.bincount(number[runs], weights=np.diff(runs, append=len(user)), minlength=n).astype(np.int64)
         bought = np.flatnonzero(kind == block.code("purchase"))
         period = number[bought]
-        users, buyers = _distinct_runs(number[runs], user[runs], n), _distinct_runs(period, user[bought], n)
-        return np.stack([events, users, buyers, sums_by(period, revenue[bought], n)]), order[bought].astype(np.int64) * n + period
+        pairs = np.argsort(user[bought].astype(np.int64) * n + period, kind="stable")
+        of_one = user[bought][pairs].astype(np.int64) * n + period[pairs]
+        repeats = period[pairs][_repeats(of_one, order[bought][pairs])]
+        counts = [
+            events,
+            _distinct_runs(number[runs], user[runs], n),
+            np.bincount(begun, minlength=n),
+            _distinct_runs(period, user[bought], n),
+            np.bincount(repeats, minlength=n),
+            np.bincount(begun[buying], minlength=n),
+            sums_by(period, revenue[bought], n),
+        ]
+        return np.stack(counts), order[bought].astype(np.int64) * n + period
 
     parts = by_block(counted, acts)
-    events, users, buyers, sums = added([counts for counts, _pairs in parts])
+    events, users, sessions, buyers, repeats, buying, sums = added([counts for counts, _pairs in parts])
     pairs = np.sort(np.concatenate([pairs for _counts, pairs in parts]))
     orders = np.bincount(pairs[changes(pairs)] % n, minlength=n)
     kept = np.flatnonzero(events)
-    begins = (kept + first) * 7 - MONDAY if grain == "week" else kept + first
     return pa.table(
         {
-            "period": pa.array(begins.astype(np.int64) * DAY, pa.int64()).cast(pa.timestamp("us")),
+            "period": pa.array(_begins(kept + first, grain), pa.int64()).cast(pa.timestamp("us")),
             "events": events[kept],
             "users": users[kept],
+            "sessions": sessions[kept],
             "buyers": buyers[kept],
+            "repeat_buyers": repeats[kept],
+            "buying_sessions": buying[kept],
             "orders": orders[kept],
             "revenue": pa.array([as_double(int(total)) for total in sums[kept]], pa.float64()),
         }
     )
 
 
-def _number(day: Array, grain: str) -> Array:
-    """Number of the week or day."""
+def _number(time: Array, grain: str) -> Array:
+    """Number of the hour, day, week or month since 1970 of times as a clock shows them."""
+    if grain == "hour":
+        return np.asarray(time // (DAY // 24))
+    day = whole_days(time)
+    if grain == "month":
+        return np.asarray(day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64))
     return (day + MONDAY) // 7 if grain == "week" else day
+
+
+def _begins(number: Array, grain: str) -> Array:
+    """When periods begin, in microseconds."""
+    if grain == "month":
+        return number.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+    length, shift = {"hour": (DAY // 24, 0), "day": (DAY, 0), "week": (7 * DAY, MONDAY * DAY)}[grain]
+    return number.astype(np.int64) * length - shift
 
 
 def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
@@ -122,44 +167,74 @@ def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def categories(log: Log, acts: Chosen, since: datetime, until: datetime) -> pa.Table:
-    """One row per category with acts: category ('' without one), items, users, views, carts, purchases, buyers, revenue."""
-    with log.history() as connection:
-        labels, of_items = item_labels(connection, acts, "category")
-    names = sorted({"", *labels})
-    place = {name: code for code, name in enumerate(names)}
-    codes = np.append(np.array([place[label] for label in labels], dtype=np.int32), place[""])[of_items].astype(_narrow(len(names)))
+def goods(log: Log, acts: Chosen, since: datetime, until: datetime, level: str) -> pa.Table:
+    """One row per category, brand or item with acts: its name, items, users, views, carts, carters, purchases, buyers, revenue."""
+    names, codes = _goods(log, acts, level)
     n, kinds = len(names), len(acts.events.kinds()) + 1  # one more, which no act has, for a kind that the log does not know
     seen = np.zeros(len(codes), dtype=bool)
+    totals = np.zeros((n, kinds + 5), dtype=np.int64)
 
-    def counted(block: Chosen) -> tuple[Array, Array]:
+    adding = Lock()  # parts are added as they come: those of all items together would be most of a gigabyte
+
+    def counted(block: Chosen) -> None:
         inside, item = between(block.column("time"), since, until), block.column("item")
         if item.min(initial=0) == NONE:
             inside = item != NONE if inside is None else inside & (item != NONE)
         item, user, kind, revenue = _columns(block, inside, "item", "user", "kind", "revenue")
         seen[item] = True
-        group = codes[item]
-        bought = np.flatnonzero(kind == block.code("purchase"))
+        found, group = _renumbered(codes[item], n)
+        m = len(found)
+        bought, put = np.flatnonzero(kind == block.code("purchase")), np.flatnonzero(kind == block.code("cart"))
         buys, paid = group[bought], revenue[bought]
-        more = [distinct_by(group, user, n), distinct_by(buys, user[bought], n), sums_by(buys, paid, n), has_by(buys, paid, n)]
-        return np.bincount(group * np.int32(kinds) + kind, minlength=n * kinds).reshape(n, kinds), np.stack(more)
+        by_kind = np.bincount(group * np.int64(kinds) + kind, minlength=m * kinds).reshape(m, kinds)
+        more = [
+            distinct_by(group, user, m),
+            distinct_by(group[put], user[put], m),
+            distinct_by(buys, user[bought], m),
+            sums_by(buys, paid, m),
+            has_by(buys, paid, m),
+        ]
+        counts = np.column_stack([by_kind, *more])
+        with adding:
+            totals[found] += counts
 
-    parts = by_block(counted, acts)
-    by_kind = added([counts for counts, _more in parts])
-    users, buyers, sums, has_money = added([more for _counts, more in parts])
-    kept = np.flatnonzero(by_kind.sum(axis=1))
+    by_block(counted, acts)
+    kept = np.flatnonzero(totals[:, :kinds].sum(axis=1))
+    by_kind, (users, carters, buyers, sums, has_money) = totals[kept, :kinds], totals[kept, kinds:].T
     return pa.table(
         {
-            "category": pa.array([names[code] for code in kept], pa.string()),
+            level: names.take(pa.array(kept)),
             "items": np.bincount(codes[seen], minlength=n)[kept],
-            "users": users[kept],
-            "views": (by_kind[:, acts.code("view")] + by_kind[:, acts.code("click")])[kept],
-            "carts": by_kind[kept, acts.code("cart")],
-            "purchases": by_kind[kept, acts.code("purchase")],
-            "buyers": buyers[kept],
-            "revenue": decimals(sums[kept], has_money[kept] > 0),
+            "users": users,
+            "views": by_kind[:, acts.code("view")] + by_kind[:, acts.code("click")],
+            "carts": by_kind[:, acts.code("cart")],
+            "carters": carters,
+            "purchases": by_kind[:, acts.code("purchase")],
+            "buyers": buyers,
+            "revenue": decimals(sums, has_money > 0),
         }
     )
+
+
+def _goods(log: Log, acts: Chosen, level: str) -> tuple[pa.Array, Array]:
+    """Names of goods in order, and of each item, and of acts without one, the place of its good."""
+    if level == "item":
+        ids = acts.events.items().cast(pa.string()).combine_chunks()
+        return pa.concat_arrays([ids, pa.array([""])]), np.arange(len(ids) + 1)
+    with log.history() as connection:
+        labels, of_items = item_labels(connection, acts, level)
+    names = sorted({"", *labels})
+    place = {name: code for code, name in enumerate(names)}
+    codes = np.append(np.array([place[label] for label in labels], dtype=np.int32), place[""])[of_items]
+    return pa.array(names, pa.string()), codes.astype(_narrow(len(names)))
+
+
+def _renumbered(group: Array, n: int) -> tuple[Array, Array]:
+    """The groups (m,) of n that acts belong to, and the place of each act's among them: a part of a log has few of many items."""
+    found = np.flatnonzero(np.bincount(group, minlength=n))
+    places = np.zeros(n, dtype=_narrow(len(found)))
+    places[found] = np.arange(len(found))
+    return found, places[group]
 
 
 def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, act: str) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The overview of a log: figures of a period, trend, event mix, categories, hours of the week.
+"""The overview of a log: figures of a period, trend, event mix, goods (categories, brands, items), hours of the week.
 
 A session ends at a gap of more than `gap_minutes`; it belongs to the period it starts in. An order is an order id, or
 all purchases of one user at one instant. Days are those of the display time zone. Parameters: `since`, `until` (UTC).
@@ -18,7 +18,7 @@ from core.store import Log
 GAP_MINUTES = 30
 """GA4's default session timeout; a gap of exactly 30:00 stays in the session."""
 
-FIGURES_SQL = """
+_SESSIONS_SQL = """
 WITH marked AS (
     SELECT user_id, event_type, event_time, revenue, coalesce(order_id, user_id || ' ' || event_time::VARCHAR) AS order_key,
            coalesce(event_time - lag(event_time) OVER w > to_minutes($gap_minutes), true) AS starts
@@ -27,51 +27,70 @@ WITH marked AS (
 ), numbered AS (
     SELECT *, sum(starts::INTEGER) OVER (PARTITION BY user_id ORDER BY event_time RANGE UNBOUNDED PRECEDING) AS place FROM marked
 ), sessions AS (
-    SELECT user_id, place, bool_or(event_type = 'purchase') AS buys
-    FROM numbered GROUP BY user_id, place HAVING min(event_time) >= $since AND min(event_time) < $until
-), acts AS (
+    SELECT user_id, place, bool_or(event_type = 'purchase') AS buys, min(event_time) AS begun
+    FROM numbered GROUP BY user_id, place HAVING begun >= $since AND begun < $until
+)"""
+FIGURES_SQL = (
+    _SESSIONS_SQL  # noqa: S608 - two literals
+    + """, acts AS (
     SELECT * FROM numbered WHERE event_time >= $since AND event_time < $until
+), ordered AS (
+    SELECT user_id FROM acts WHERE event_type = 'purchase' GROUP BY user_id HAVING count(DISTINCT order_key) > 1
 )
 SELECT count(*) AS events,
        count(DISTINCT user_id) AS users,
        (SELECT count(*) FROM sessions) AS sessions,
        count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+       (SELECT count(*) FROM ordered) AS repeat_buyers,
        (SELECT count(*) FROM sessions WHERE buys) AS buying_sessions,
        count(DISTINCT order_key) FILTER (event_type = 'purchase') AS orders,
        sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue
 FROM acts
 """
+)
 
-_PERIODS_SQL = """
-WITH acts AS (
+GRAINS = {"hour": "INTERVAL 1 HOUR", "day": "INTERVAL 1 DAY", "week": "INTERVAL 7 DAY", "month": "INTERVAL 1 MONTH"}
+"""Periods of a trend → how long each is."""
+_PERIODS_SQL = (
+    _SESSIONS_SQL  # noqa: S608 - two literals
+    + """, acts AS (
     SELECT date_trunc($grain, event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::TIMESTAMP AS period, user_id, event_type, revenue,
-           coalesce(order_id, user_id || ' ' || event_time::VARCHAR) AS order_key
-    FROM history WHERE event_time >= $since AND event_time < $until
+           order_key
+    FROM numbered WHERE event_time >= $since AND event_time < $until
+), ordered AS (
+    SELECT period, user_id FROM acts WHERE event_type = 'purchase' GROUP BY period, user_id HAVING count(DISTINCT order_key) > 1
+), again AS (
+    SELECT period, count(*) AS repeat_buyers FROM ordered GROUP BY period
+), begun AS (
+    SELECT date_trunc($grain, begun AT TIME ZONE 'UTC' AT TIME ZONE $zone)::TIMESTAMP AS period, count(*) AS sessions,
+           count(*) FILTER (buys) AS buying_sessions
+    FROM sessions GROUP BY period
 ), counted AS (
-    SELECT period, count(*) AS events, count(DISTINCT user_id) AS users,
-           count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
+    SELECT period, count(*) AS events, count(DISTINCT user_id) AS users, any_value(sessions) AS sessions,
+           count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers, any_value(repeat_buyers) AS repeat_buyers,
+           any_value(buying_sessions) AS buying_sessions,
            count(DISTINCT order_key) FILTER (event_type = 'purchase') AS orders,
            coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0)::DOUBLE AS revenue
-    FROM acts GROUP BY period
+    FROM acts LEFT JOIN again USING (period) LEFT JOIN begun USING (period) GROUP BY period
 )"""
+)
 _TREND_SQL = """, bounds AS (
     SELECT min(period) AS first_period, max(period) AS last_period,
            $since AT TIME ZONE 'UTC' AT TIME ZONE $zone AS since, $until AT TIME ZONE 'UTC' AT TIME ZONE $zone AS until
     FROM counted
 ), calendar AS (
-    SELECT unnest(generate_series(first_period, last_period, CASE $grain WHEN 'week' THEN INTERVAL 7 DAY ELSE INTERVAL 1 DAY END)) AS period
-    FROM bounds
+    SELECT unnest(generate_series(first_period, last_period, {step})) AS period FROM bounds
 )
-SELECT period::DATE AS period, coalesce(events, 0) AS events, coalesce(users, 0) AS users, coalesce(buyers, 0) AS buyers,
+SELECT period::{kind} AS period, coalesce(events, 0) AS events, coalesce(users, 0) AS users, coalesce(sessions, 0) AS sessions,
+       coalesce(buyers, 0) AS buyers, coalesce(repeat_buyers, 0) AS repeat_buyers, coalesce(buying_sessions, 0) AS buying_sessions,
        coalesce(orders, 0) AS orders, coalesce(revenue, 0) AS revenue,
        since - period > length / 24 OR period + length - until > length / 24 AS partial
-FROM (SELECT period, CASE $grain WHEN 'week' THEN INTERVAL 7 DAY ELSE INTERVAL 1 DAY END AS length FROM calendar)
+FROM (SELECT period, (period + {step}) - period AS length FROM calendar)
 CROSS JOIN bounds LEFT JOIN counted USING (period)
 ORDER BY period
 """
 
 _COUNTED_SQL = "WITH counted AS (FROM counted_rows)"
-TREND_SQL = _PERIODS_SQL + _TREND_SQL
 
 MIX_SQL = """
 SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(DISTINCT user_id) AS users, count(*) / sum(count(*)) OVER () AS share
@@ -79,26 +98,45 @@ FROM history WHERE event_time >= $since AND event_time < $until
 GROUP BY event_type ORDER BY events DESC, event_type
 """
 
-_BY_CATEGORY_SQL = """
+LEVELS = {"category": "c.category", "brand": "c.brand", "item": "h.item_id"}
+"""What goods are told by → where its name stands."""
+LEAST_RANKED = 30
+"""Shoppers that an item needs to stand in a list."""
+_BY_GOODS_SQL = """
 WITH acts AS (
-    SELECT coalesce(c.category, '') AS category, h.user_id, h.item_id, h.event_type, h.revenue
+    SELECT coalesce({place}, '') AS {level}, h.user_id, h.item_id, h.event_type, h.revenue
     FROM history h LEFT JOIN catalogue c ON h.item_id = c.item_id
     WHERE h.event_time >= $since AND h.event_time < $until AND h.item_id IS NOT NULL
 ), counted AS (
-    SELECT category, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
+    SELECT {level}, count(DISTINCT item_id) AS items, count(DISTINCT user_id) AS users,
            count(*) FILTER (event_type IN ('view', 'click')) AS views,
            count(*) FILTER (event_type = 'cart') AS carts,
+           count(DISTINCT user_id) FILTER (event_type = 'cart') AS carters,
            count(*) FILTER (event_type = 'purchase') AS purchases,
            count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
            sum(revenue) FILTER (event_type = 'purchase') AS revenue
-    FROM acts GROUP BY category
+    FROM acts GROUP BY {level}
 )"""
-_CATEGORIES_SQL = """
-SELECT category, items, users, views, carts, purchases, buyers, buyers / users AS buyer_rate, revenue::DOUBLE AS revenue,
-       (revenue / sum(revenue) OVER ())::DOUBLE AS revenue_share
-FROM counted ORDER BY counted.revenue DESC NULLS LAST, purchases DESC, users DESC, category
+_GOODS_SQL = """
+SELECT {level}, items, users, views, carts, carters, carters / users AS cart_rate, purchases, buyers, buyers / users AS buyer_rate,
+       revenue::DOUBLE AS revenue, (revenue / sum(revenue) OVER ())::DOUBLE AS revenue_share
+FROM counted ORDER BY counted.revenue DESC NULLS LAST, purchases DESC, users DESC, {level}
 """
-CATEGORIES_SQL = _BY_CATEGORY_SQL + _CATEGORIES_SQL
+_NOTABLE_SQL = """, total AS (
+    SELECT sum(users)::BIGINT AS all_users, sum(buyers)::BIGINT AS all_buyers FROM counted
+), known AS (
+    SELECT *, median(users) OVER () AS typical, buyers / users AS share, 1.959964 ** 2 / users AS z FROM counted WHERE users >= $least
+), ranged AS (
+    SELECT *, (share + z / 2 - sqrt(z * share * (1 - share) + z ** 2 / 4)) / (1 + z) AS low,
+           (share + z / 2 + sqrt(z * share * (1 - share) + z ** 2 / 4)) / (1 + z) AS high
+    FROM known CROSS JOIN total
+)
+SELECT CASE WHEN low > all_buyers / all_users THEN 'winner' ELSE 'unsold' END AS list, item, users, views, carters, purchases, buyers,
+       share AS buyer_rate, low, high, all_users, all_buyers, all_buyers / all_users AS all_rate
+FROM ranged
+WHERE (users >= typical AND high < all_buyers / all_users) OR (users < typical AND low > all_buyers / all_users)
+ORDER BY list, abs(buyers - users * all_buyers / all_users) DESC, item
+"""
 
 HOURS_SQL = """
 WITH acts AS (
@@ -157,22 +195,26 @@ def previous(period: Period, log: Log) -> Period | None:
 
 
 def figures(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
-    """One row: events, users, sessions, buyers, buying_sessions, orders, revenue (NULL without prices)."""
+    """One row: events, users, sessions, buyers, repeat_buyers, buying_sessions, orders, revenue (NULL without prices).
+
+    `repeat_buyers` have two orders or more within the period.
+    """
     if (acts := chosen(log, scope)) is None:
         return _answer(log, FIGURES_SQL, period, scope)
     return Answer(counted.figures(acts, period.since, period.until, period.gap_minutes), _shown(FIGURES_SQL, period, scope))
 
 
 def trend(log: Log, period: Period, grain: str, scope: Scope = EVERYTHING) -> Answer:
-    """One row per day or week, gaps filled with zero: events, users, buyers, orders, revenue, partial.
+    """One row per period, gaps filled with zero: the figures of `figures` (revenue 0 without prices), and partial.
 
-    A period is `partial` when more than 1/24 of it lies outside the log or the chosen dates. `grain` is `day` or `week`.
+    A period is `partial` when more than 1/24 of it lies outside the log or the chosen dates; a session belongs to the one it starts in.
+    `grain` is one of GRAINS.
     """
-    grain = "week" if grain == "week" else "day"
+    end = _TREND_SQL.format(step=GRAINS[grain], kind="TIMESTAMP" if grain == "hour" else "DATE")
     if (acts := chosen(log, scope)) is None:
-        return _answer(log, TREND_SQL, period, scope, grain=grain)
-    rows = counted.periods(log, acts, period.since, period.until, period.zone, grain)
-    return _finish(log, rows, _TREND_SQL, _shown(TREND_SQL, period, scope, grain=grain), period, grain=grain)
+        return _answer(log, _PERIODS_SQL + end, period, scope, grain=grain)
+    rows = counted.periods(log, acts, period.since, period.until, period.zone, grain, period.gap_minutes)
+    return _finish(log, rows, end, _shown(_PERIODS_SQL + end, period, scope, grain=grain), period, grain=grain)
 
 
 def event_mix(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
@@ -182,12 +224,31 @@ def event_mix(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
     return Answer(counted.event_mix(acts, period.since, period.until), _shown(MIX_SQL, period, scope))
 
 
-def categories(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
-    """One row per category ('' = unknown): items, users, views, carts, purchases, buyers, buyer_rate, revenue, revenue_share."""
+def goods(log: Log, period: Period, level: str = "category", scope: Scope = EVERYTHING) -> Answer:
+    """One row per category, brand or item ('' = unknown), most revenue first.
+
+    Its name in the column `level`, items, users, views, carts, carters (shoppers with a cart), cart_rate (of users), purchases, buyers,
+    buyer_rate (of users), revenue, revenue_share. `level` is one of LEVELS.
+    """
+    sql = _GOODS_SQL.format(level=level)
+    whole = _BY_GOODS_SQL.format(level=level, place=LEVELS[level]) + sql
     if (acts := chosen(log, scope)) is None:
-        return _answer(log, CATEGORIES_SQL, period, scope)
-    rows = counted.categories(log, acts, period.since, period.until)
-    return _finish(log, rows, _CATEGORIES_SQL, _shown(CATEGORIES_SQL, period, scope), period)
+        return _answer(log, whole, period, scope)
+    return _finish(log, counted.goods(log, acts, period.since, period.until, level), sql, _shown(whole, period, scope), period)
+
+
+def notable_items(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
+    """Items of at least LEAST_RANKED shoppers that are bought more rarely, or more often, than goods are on the whole.
+
+    list `unsold`: of the half with more shoppers, those whose conversion lies below with 95 % certainty; `winner`: of the half with
+    fewer, those above. Also item, users, views, carters, purchases, buyers, buyer_rate, low, high, and all_users, all_buyers, all_rate
+    of all pairs of a shopper and an item. The largest difference in buyers comes first.
+    """
+    whole = _BY_GOODS_SQL.format(level="item", place=LEVELS["item"]) + _NOTABLE_SQL
+    if (acts := chosen(log, scope)) is None:
+        return _answer(log, whole, period, scope, least=LEAST_RANKED)
+    rows = counted.goods(log, acts, period.since, period.until, "item")
+    return _finish(log, rows, _NOTABLE_SQL, _shown(whole, period, scope, least=LEAST_RANKED), period, least=LEAST_RANKED)
 
 
 def hours(log: Log, period: Period, act: str = "all", scope: Scope = EVERYTHING, *, people: bool = False) -> Answer:

@@ -21,7 +21,7 @@ from core.insights.exposure import Exposure
 from core.insights.funnel import Funnel, Step
 from core.insights.lifetime import Forecast, Lifetime
 from core.insights.orders import Pairs
-from core.insights.overview import Period
+from core.insights.overview import LEAST_RANKED, Period
 from core.insights.paths import Paths
 from core.insights.retention import Retention
 from core.insights.rfm import Rfm
@@ -34,6 +34,7 @@ from core.small_cells import marked
 from core.store import FACTS_SQL, sorted_events
 
 __all__ = [
+    "LEAST_RANKED",
     "Change",
     "Drivers",
     "Exposure",
@@ -59,6 +60,8 @@ BRANDS_SQL = """
 SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
 GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
 """
+ITEMS_SQL = "SELECT item_id FROM catalogue WHERE list_contains($items::VARCHAR[], item_id)"
+ANY_SQL = "SELECT EXISTS (SELECT item_id FROM catalogue) AS items, EXISTS (SELECT item_id FROM catalogue WHERE price IS NOT NULL) AS prices"
 TITLES_SQL = "SELECT item_id, title FROM catalogue WHERE title IS NOT NULL AND list_contains($items::VARCHAR[], item_id)"
 
 
@@ -127,6 +130,27 @@ def brand_names(screen: Screen) -> list[str]:
         return [str(name) for name in ask(connection, BRANDS_SQL, {}).table["brand"].to_pylist()]
 
 
+def items_there(screen: Screen, item_ids: list[str]) -> list[str]:
+    """Those of some ids that are items of the log or its catalogue."""
+    with screen.log.history() as connection:
+        return [str(item) for item in ask(connection, ITEMS_SQL, {"items": item_ids}).table["item_id"].to_pylist()]
+
+
+def has_items(screen: Screen) -> bool:
+    """Whether the log or its catalogue has items."""
+    return _any(screen, "items")
+
+
+def has_prices(screen: Screen) -> bool:
+    """Whether any item has a price."""
+    return _any(screen, "prices")
+
+
+def _any(screen: Screen, column: str) -> bool:
+    with screen.log.history() as connection:
+        return bool(ask(connection, ANY_SQL, {}).table[column][0].as_py())
+
+
 def titles(screen: Screen, item_ids: list[str]) -> dict[str, str]:
     """Titles of items that have one."""
     with screen.log.history() as connection:
@@ -149,9 +173,14 @@ def event_mix(screen: Screen, filters: Filters, period: Period) -> Answer:
     return told(screen, "event_mix", overview.event_mix(screen.log, period, scope(screen, filters)))
 
 
-def categories(screen: Screen, filters: Filters, period: Period) -> Answer:
-    """See `core.insights.overview.categories`."""
-    return told(screen, "categories", overview.categories(screen.log, period, scope(screen, filters)))
+def goods(screen: Screen, filters: Filters, period: Period, level: str) -> Answer:
+    """See `core.insights.overview.goods`."""
+    return told(screen, "goods", overview.goods(screen.log, period, level, scope(screen, filters)))
+
+
+def notable_items(screen: Screen, filters: Filters, period: Period) -> Answer:
+    """See `core.insights.overview.notable_items`."""
+    return told(screen, "notable_items", overview.notable_items(screen.log, period, scope(screen, filters)))
 
 
 def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:

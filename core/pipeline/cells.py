@@ -90,26 +90,32 @@ _BANDS = Cells(
 )
 CELLS: dict[str, Cells] = {
     "figures": Cells(
-        people=("users", "buyers"),
+        people=("users", "buyers", "repeat_buyers"),
         acts={"events": "users", "sessions": "users", "buying_sessions": "buyers", "orders": "buyers"},
         amounts={"revenue": "buyers"},
     ),
     "trend": Cells(
         labels=("period", "partial"),
-        people=("users", "buyers"),
-        acts={"events": "users", "orders": "buyers"},
+        people=("users", "buyers", "repeat_buyers"),
+        acts={"events": "users", "sessions": "users", "buying_sessions": "buyers", "orders": "buyers"},
         amounts={"revenue": "buyers"},
     ),
     "event_mix": Cells(labels=("event_type",), people=("users",), acts={"events": "users"}, derived=("share",), derive=_share_of_events),
-    "categories": Cells(
-        labels=("category",),
-        people=("users", "buyers"),
-        acts={"views": "users", "carts": "users", "purchases": "buyers"},
+    "goods": Cells(
+        labels=("category", "brand", "item"),
+        people=("users", "carters", "buyers"),
+        acts={"views": "users", "carts": "carters", "purchases": "buyers"},
         amounts={"revenue": "buyers"},
         beside={"items": "users"},
-        rates={"buyer_rate": Rate("buyers", "users")},
+        rates={"cart_rate": Rate("carters", "users"), "buyer_rate": Rate("buyers", "users")},
         derived=("revenue_share",),
         derive=_share_of_revenue,
+    ),
+    "notable_items": Cells(
+        labels=("list", "item"),
+        people=("users", "carters", "buyers", "all_users", "all_buyers"),
+        acts={"views": "users", "purchases": "buyers"},
+        rates={"buyer_rate": Rate("buyers", "users", "low", "high"), "all_rate": Rate("all_buyers", "all_users")},
     ),
     "hours": Cells(labels=("weekday", "hour"), people=("users",), acts={"events": "users"}),
     "what_changed": Cells(

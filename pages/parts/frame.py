@@ -17,7 +17,7 @@ from pages.parts import downloads, jobs, state
 from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
-PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["toImage", "autoScale2d"], "displayModeBar": False, "responsive": True}
+PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": "hover", "responsive": True}
 DATE_HYPHEN = re.compile(r"(?<=\d)-(?=\d)")
 ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
@@ -166,8 +166,15 @@ def made_from(here: Screen, kind: str) -> str:
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
     """Draw a figure with its table as CSV and, when it comes from one statement, that statement."""
-    st.plotly_chart(figure, theme=None, config=PLOTLY, key=f"chart-{name}", alt=alt)
+    st.plotly_chart(figure, theme=None, config=picture_config(name), key=f"chart-{name}", alt=alt)
     take_away(answer, name)
+
+
+def picture_config(name: str) -> dict[str, Any]:
+    """Options of a figure: a button that appears on it saves it as a picture, with the filters in force in its name."""
+    picture = {"format": "png", "scale": 2, "filename": downloads.file_name(name, "png").removesuffix(".png")}
+    words = {"Download plot as a PNG": _("Save as picture (PNG)"), "Download plot": _("Save as picture (PNG)")}
+    return PLOTLY | {"toImageButtonOptions": picture, "locale": "screen", "locales": {"screen": {"dictionary": words, "format": {}}}}
 
 
 def map_config() -> dict[str, Any]:
@@ -191,14 +198,20 @@ def map_config() -> dict[str, Any]:
 
 
 def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
-    """Offer a table as CSV, and its statement when it has one."""
+    """Offer a table as CSV and Parquet, and its statement when it has one."""
     table = answer.table if isinstance(answer, Answer) else answer
     with st.container(horizontal=True, gap="small"):
         downloads.csv_button(lambda: table, name, key=f"csv-{name}")
+        downloads.parquet_button(lambda: as_arrow(table), name, label=_("Parquet"), key=f"parquet-{name}")
         if isinstance(answer, Answer):
             with st.popover(_("Show SQL")):
                 st.caption(_("Runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables."))
                 st.code(answer.sql, language="sql")
+
+
+def as_arrow(table: pa.Table | pd.DataFrame) -> pa.Table:
+    """A table as Arrow, without the numbers of its rows."""
+    return table if isinstance(table, pa.Table) else pa.Table.from_pandas(table, preserve_index=False)
 
 
 def download_text(label: str, text: str, name: str, mime: str, ending: str) -> None:
@@ -206,15 +219,18 @@ def download_text(label: str, text: str, name: str, mime: str, ending: str) -> N
     st.download_button(label, text, file_name=f"{name}.{ending}", mime=mime, key=f"text-{name}", on_click="ignore")
 
 
-def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]]) -> None:
+def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]], sparks: tuple[str, ...] = ()) -> None:
     """Draw figures as tiles: label, value, note below (may be None), help (may be None). All words are ours or escaped.
 
+    `sparks` are small pictures as SVG, one for each tile, "" for none.
     The style sheet `screen.css` sets them four to a row, or as many as there is room for; `key` is unique on its page.
     """
     with st.container(key=f"tiles-{key}"):
-        for label, value, note, explanation in figures:
+        for place, (label, value, note, explanation) in enumerate(figures):
             with st.container(border=True, height="stretch"):
                 st.metric(label, plain(value), help=explanation)
+                if sparks and sparks[place]:
+                    st.html(sparks[place])
                 if note:
                     st.caption(note)
 

@@ -1,29 +1,45 @@
-"""Tiles and columns of the Overview page."""
+"""Tiles of the Overview page, and its trend."""
 
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import streamlit as st
-
 from core.insights.statement import Answer
 from core.metrics import wilson
-from core.small_cells import hidden_cells
-from pages.parts import frame
+from core.pipeline.behaviour import Period
+from pages.parts import charts, frame, state
 from pages.parts.text import MISSING, _, amount, people, percent, short_people
 
-CATEGORY_COUNTS = ("users", "views", "carts", "purchases", "buyers")
-"""Columns of the category table that count people or what they do."""
+MOST_HOURS, MOST_DAYS, MOST_WEEKS = 3, 62, 730
+"""Days of a period up to which its trend begins with hours, days, weeks."""
+HOURLY_DAYS = 92
+"""Days of a period up to which hours may be chosen: more of them are no line any more."""
+GRAIN_WORDS = {"hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
+
+
+def usual_grain(period: Period) -> str:
+    """The step that a trend begins with."""
+    days = (period.until - period.since).days
+    return "hour" if days < MOST_HOURS else "day" if days <= MOST_DAYS else "week" if days <= MOST_WEEKS else "month"
+
+
+def grains(period: Period) -> list[str]:
+    """Steps that a trend may have."""
+    return [grain for grain in GRAIN_WORDS if grain != "hour" or (period.until - period.since).days <= HOURLY_DAYS]
 
 
 def measures(answer: Answer) -> dict[str, str]:
     """Figures that the trend can show; revenue only when the log has prices."""
-    words = {"users": _("Active shoppers"), "events": _("Events"), "buyers": _("Buyers"), "orders": _("Orders")}
+    words = {
+        "users": _("Active shoppers"),
+        "sessions": _("Sessions"),
+        "events": _("Events"),
+        "buyers": _("Buyers"),
+        "orders": _("Orders"),
+    }
     return words if answer.table["revenue"][0].as_py() is None else {**words, "revenue": _("Revenue")}
 
 
-def figure_tiles(now: Answer, before: Answer | None) -> None:
-    """Eight tiles: how many, how often they buy, how much; with the change against the period before."""
+def figure_tiles(now: Answer, before: Answer | None, trend: Answer, grain: str) -> None:
+    """Eight tiles: how many, how often they buy, how much; with the change against the period before, and the course by `grain`."""
     row = now.table.to_pylist()[0]
     old = before.table.to_pylist()[0] if before else None
     frame.tiles(
@@ -43,21 +59,17 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
             ),
             _rate_tile(
                 _("Conversion of shoppers"),
-                row["buyers"],
-                row["users"],
+                ("buyers", "users"),
+                row,
+                old,
                 _("Shoppers with a purchase ÷ active shoppers, within the period."),
             ),
             _rate_tile(
                 _("Conversion of sessions"),
-                row["buying_sessions"],
-                row["sessions"],
+                ("buying_sessions", "sessions"),
+                row,
+                old,
                 _("Sessions with a purchase ÷ sessions, within the period."),
-            ),
-            (
-                _("Events"),
-                short_people(row["events"]),
-                _change(row, old, "events"),
-                _("All kinds of events: {n}.", n=people(row["events"])),
             ),
             (
                 _("Orders"),
@@ -71,45 +83,58 @@ def figure_tiles(now: Answer, before: Answer | None) -> None:
                 _change(row, old, "revenue") or _no_prices(row),
                 _("Sum of purchases, before refunds, in the log's own currency."),
             ),
-            (_("Average order value"), amount(_ratio(row)), _ratio_change(row, old) or _no_prices(row), _("Revenue ÷ orders.")),
+            (
+                _("Average order value"),
+                amount(_ratio(row, "revenue", "orders")),
+                _ratio_change(row, old) or _no_prices(row),
+                _("Revenue ÷ orders: {n}.", n=people(row["orders"])),
+            ),
+            _rate_tile(
+                _("Repeat rate"),
+                ("repeat_buyers", "buyers"),
+                row,
+                old,
+                _("Buyers with two orders or more ÷ buyers, within the period; a shorter period gives a lower rate."),
+            ),
         ],
+        _sparks(trend, grain),
     )
 
 
-def category_rows(table: pa.Table, most: int = 500) -> pd.DataFrame:
-    """The first rows of the category table; what has no category says so."""
-    rows = table.slice(0, most).to_pandas()
-    return rows.assign(category=rows["category"].replace("", _("(no category)")))
+def _sparks(trend: Answer, grain: str) -> tuple[str, ...]:
+    """The course of each tile over whole periods."""
+    rows = [row for row in trend.table.to_pylist() if not row["partial"]]
+    alt = _("Course by {step}", step=_(GRAIN_WORDS[grain]))
+
+    def drawn(part: str, base: str = "") -> str:
+        values = [_ratio(row, part, base) if base else row[part] for row in rows]
+        return charts.spark(values, alt, state.look()) if any(values) else ""
+
+    return (
+        drawn("users"),
+        drawn("sessions"),
+        drawn("buyers", "users"),
+        drawn("buying_sessions", "sessions"),
+        drawn("orders"),
+        drawn("revenue"),
+        drawn("revenue", "orders"),
+        drawn("repeat_buyers", "buyers"),
+    )
 
 
-def category_columns(table: pa.Table) -> dict[str, Any]:
-    """Headings and formats of the category table; columns that the log cannot fill are hidden."""
-    number, share = st.column_config.NumberColumn, st.column_config.NumberColumn
-    columns: dict[str, Any] = {
-        "category": st.column_config.TextColumn(_("Category"), width="medium"),
-        "items": number(_("Items"), format="localized"),
-        "users": number(_("Shoppers"), format="localized"),
-        "views": number(_("Views"), format="localized"),
-        "carts": number(_("Carts"), format="localized"),
-        "purchases": number(_("Purchases"), format="localized"),
-        "buyers": number(_("Buyers"), format="localized"),
-        "buyer_rate": share(_("Conversion"), format="percent"),
-        "revenue": number(_("Revenue"), format="localized"),
-        "revenue_share": share(_("Share of revenue"), format="percent"),
-    }
-    hidden = hidden_cells(table) > 0
-    for name in ("views", "carts", "revenue", "revenue_share"):
-        if not any(value or (hidden and value is None) for value in table[name].to_pylist()):
-            columns[name] = None
-    return columns
-
-
-def _rate_tile(label: str, part: int | None, base: int | None, explanation: str) -> tuple[str, str, str | None, str | None]:
+def _rate_tile(
+    label: str, names: tuple[str, str], row: dict[str, Any], old: dict[str, Any] | None, explanation: str
+) -> tuple[str, str, str | None, str | None]:
+    """A share with its interval, and its change in points against the period before."""
+    part, base = (row[name] for name in names)
     if part is None or base is None:
         return label, MISSING, _("hidden with its counts"), explanation
     low, high = wilson(part, base)
     note = _("{part} of {base}, 95% interval {low} – {high}", part=people(part), base=people(base), low=percent(low), high=percent(high))
-    return label, percent(part / base) if base else MISSING, note, explanation
+    then, now = _ratio(old, *names) if old else None, _ratio(row, *names)
+    if then is not None and now is not None:
+        note += " · " + _("{change:+.1f} points against the period before", change=100 * (now - then))
+    return label, percent(now) if now is not None else MISSING, note, explanation
 
 
 def _change(row: dict[str, Any], old: dict[str, Any] | None, name: str) -> str | None:
@@ -118,12 +143,12 @@ def _change(row: dict[str, Any], old: dict[str, Any] | None, name: str) -> str |
     return _("{change:+.1f}% against the period before", change=100 * (row[name] / old[name] - 1))
 
 
-def _ratio(row: dict[str, Any]) -> float | None:
-    return row["revenue"] / row["orders"] if row["revenue"] is not None and row["orders"] else None
+def _ratio(row: dict[str, Any], part: str, base: str) -> float | None:
+    return row[part] / row[base] if row[part] is not None and row[base] else None
 
 
 def _ratio_change(row: dict[str, Any], old: dict[str, Any] | None) -> str | None:
-    now, then = _ratio(row), _ratio(old) if old else None
+    now, then = _ratio(row, "revenue", "orders"), _ratio(old, "revenue", "orders") if old else None
     return _("{change:+.1f}% against the period before", change=100 * (now / then - 1)) if now and then else None
 
 

@@ -7,6 +7,7 @@ from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, tem
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
 from pages.parts.charts.room import backtest, by_labels
 from pages.parts.charts.series import bars, contrast, days, heat, missing, shares, timeline, trend, waterfall
+from pages.parts.charts.spark import spark
 from pages.parts.charts.uplift import gaps, small_lines, two_groups, uplift_curve
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "slot",
     "small_lines",
     "spans",
+    "spark",
     "steps",
     "template",
     "timeline",

@@ -6,24 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.report.charts import PALETTE as PALETTE
 from pages.parts.text import hover, people
 
-PALETTE = (
-    "#2479AA",
-    "#E76D00",
-    "#187900",
-    "#9286F3",
-    "#B64992",
-    "#499EAA",
-    "#C23D0C",
-    "#927961",
-    "#6D9E31",
-    "#8661DB",
-    "#B68679",
-    "#866161",
-)
-"""Twelve marks of at least 3:1 on white and on the dark ground, chosen greedily for distance in normal, red-blind,
-green-blind and blue-blind sight; the first eight are the safest."""
 RAMP_LIGHT = ((0.0, "#D5E4EE"), (0.35, "#7FB2D0"), (0.7, "#2479AA"), (1.0, "#0B3A57"))
 RAMP_DARK = ((0.0, "#1F3342"), (0.35, "#2B6C95"), (0.7, "#67B3DE"), (1.0, "#E3F4FF"))
 SCATTER_LIGHT = ((0.0, "#8FA3B3"), (0.25, "#5D9FC2"), (0.6, "#2479AA"), (1.0, "#0B3A57"))

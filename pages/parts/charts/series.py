@@ -15,6 +15,7 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
     """A line over periods; periods that the log covers only in part are hollow and dotted."""
     figure = empty_figure(look, height=300)
     dates, values = frame["period"], frame[measure].astype(float)
+    day = "%Y-%m-%d %H:00" if pd.api.types.is_datetime64_any_dtype(dates) else "%Y-%m-%d"  # hours have a time, longer periods a date
     whole = ~frame["partial"].astype(bool)
     figure.add_scatter(
         x=dates, y=values, mode="lines", line={"color": look.accent, "width": 1.2, "dash": "dot"}, showlegend=False, hoverinfo="skip"
@@ -27,7 +28,7 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
         line={"color": look.accent, "width": 2.2},
         marker={"size": 5},
         connectgaps=False,
-        hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra></extra>",
+        hovertemplate=f"%{{x|{day}}}<br>%{{y:,.6~g}}<extra></extra>",
         showlegend=False,
     )
     if (~whole).any():
@@ -37,7 +38,7 @@ def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, loo
             mode="markers",
             name=hover(partial_label),
             marker={"color": look.ground, "line": {"color": look.accent, "width": 1.8}, "size": 9},
-            hovertemplate="%{x|%Y-%m-%d}<br>%{y:,.6~g}<extra>" + hover(partial_label) + "</extra>",
+            hovertemplate=f"%{{x|{day}}}<br>%{{y:,.6~g}}<extra>" + hover(partial_label) + "</extra>",
             showlegend=True,
         )
     date_axis(figure, dates)
