@@ -174,17 +174,31 @@ def add_hidden(
         notes: What hovering tells.
         look: Colours of the theme.
     """
+    words = [[people(None) if cell and len(columns) <= WIDEST_TOLD else "" for cell in line] for line in hidden]
+    add_pale(figure, [[0 if cell else None for cell in line] for line in hidden], words, rows, columns, notes, look)
+    figure.data[-1].update(textfont={"size": 10, "color": look.quiet})
+
+
+def add_pale(
+    figure: go.Figure,
+    values: Sequence[Sequence[float | None]],
+    words: Sequence[Sequence[str]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    notes: Sequence[Sequence[str]],
+    look: Look,
+) -> None:
+    """Lay empty-coloured cells with words over a grid of the same rows and columns, where `values` is not None."""
     figure.add_heatmap(
-        z=[[0 if cell else None for cell in line] for line in hidden],
+        z=values,
         x=[hover(word) for word in columns],
         y=[hover(word) for word in rows],
         colorscale=[[0, look.panel], [1, look.panel]],
         showscale=False,
         xgap=1.5,
         ygap=1.5,
-        text=[[hover(people(None)) if cell and len(columns) <= WIDEST_TOLD else "" for cell in line] for line in hidden],
+        text=[[hover(word) for word in line] for line in words],
         texttemplate="%{text}",
-        textfont={"size": 10, "color": look.quiet},
         customdata=[[hover(note) for note in line] for line in notes],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
