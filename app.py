@@ -1,4 +1,7 @@
-"""Routes and frame of the dashboard, and the one catch of errors: `streamlit run app.py`."""
+"""Routes and frame of the dashboard, and the one catch of errors: `streamlit run app.py`.
+
+The server reads this file once as it starts, for `app`; every run of a page reads it again, for `main`.
+"""
 
 import logging
 import uuid
@@ -6,9 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import CoreError
-from pages.parts import controls, state
-from pages.parts.text import _, plain, said
+from pages.parts.warming import warmed
 
 _log = logging.getLogger("shopper_atlas")
 PAGES = Path(__file__).resolve().parent / "pages"
@@ -17,6 +18,10 @@ ASSETS = PAGES / "assets"
 
 def main() -> None:
     """Draw the frame, then the chosen page; our own errors become a sentence, all others a sentence and a log id."""
+    from core.errors import CoreError
+    from pages.parts import controls, state
+    from pages.parts.text import _, plain, said
+
     st.set_page_config(page_title="Shopper Atlas", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     state.begin()
     state.put("routed", True)
@@ -67,7 +72,12 @@ def main() -> None:
 
 def _data() -> None:
     """Lead `/data` to the first page, whose own address is `/`, with the filters of the address."""
+    from pages.parts import state
+
     st.switch_page(state.flag("first_page"), query_params=st.query_params.to_dict())
 
 
-main()
+if st.runtime.exists():
+    main()
+else:
+    app = st.App(Path(__file__).resolve(), lifespan=warmed)

@@ -57,7 +57,11 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     """Ask for a question of what happened, the part of the log that is looked at, and how it is asked."""
     parser.add_argument("question", choices=tuple(QUESTIONS))
     add_filters(parser)
-    parser.add_argument("--steps", help="funnel: kinds of events, each with a category and brand if wanted: view:Shoes,cart,purchase")
+    parser.add_argument(
+        "--steps",
+        metavar="KIND:CATEGORY:BRAND:ITEM:FROM-TO,…",
+        help="funnel: kinds of events, each with a category, brand, item and prices if wanted: view:Shoes,cart::::10-20,purchase",
+    )
     parser.add_argument("--order", choices=("ordered", "strict", "any"), help="funnel: of the steps")
     parser.add_argument(
         "--window", type=float, metavar="DAYS", help="funnel: from the first step to the last; positions, dwell: to the outcome"

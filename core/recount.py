@@ -31,8 +31,8 @@ FROM events WINDOW t AS (PARTITION BY user_id ORDER BY event_time)
 LOCAL = "timezone($zone, timezone('UTC', event_time))"
 
 FUNNEL = """
-WITH a AS (SELECT DISTINCT user_id, event_time AS t1 FROM events WHERE event_type = $step_1),
-second AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_2),
+WITH a AS (SELECT DISTINCT user_id, event_time AS t1 FROM events WHERE event_type = $step_1{first}),
+second AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_2{second}),
 third AS (SELECT DISTINCT user_id, event_time FROM events WHERE event_type = $step_3),
 b AS (
     SELECT a.user_id, t1, min(e.event_time) AS t2 FROM a
@@ -175,6 +175,7 @@ SQL = {
     "overview.events": "SELECT count(*) FROM events",
     "overview.users": "SELECT count(*) FROM (SELECT user_id FROM events GROUP BY user_id)",
     "overview.buyers": "SELECT count(*) FROM (SELECT user_id FROM events WHERE event_type = 'purchase' GROUP BY user_id)",
+    "overview.repeat_buyers": f"SELECT count(*) FROM (SELECT user_id FROM ({ORDERS}) GROUP BY user_id HAVING count(*) > 1)",
     "overview.sessions": f"SELECT sum(starts) FROM ({STARTS})",
     "overview.buying_sessions": f"""
         SELECT count(*) FROM (
@@ -187,14 +188,15 @@ SQL = {
         SELECT event_type::VARCHAR AS event_type, count(*) AS events, count(DISTINCT user_id) AS users,
                count(*) / (SELECT count(*) FROM events) AS share
         FROM events GROUP BY 1""",
-    "overview.repeat_buyers": f"""
-        SELECT count(*) FROM (SELECT user_id FROM (SELECT DISTINCT user_id, o, owner FROM ({ORDERS})) GROUP BY 1 HAVING count(*) >= 2)""",
     "overview.trend": TREND,
     **{f"overview.products_{level}": PRODUCTS.format(level=name) for level, name in LEVELS.items()},
     **{f"overview.standing_out_{level}": APART.format(products=PRODUCTS.format(level=name)) for level, name in LEVELS.items()},
     "overview.hours": f"""
         SELECT isodow({LOCAL}) AS weekday, date_part('hour', {LOCAL}) AS hour, count(*) AS events FROM events GROUP BY 1, 2""",
-    "behaviour.funnel": FUNNEL,
+    "behaviour.funnel": FUNNEL.format(first="", second=""),
+    "behaviour.funnel_narrowed": FUNNEL.format(
+        first=" AND item_id IN (SELECT item_id FROM items WHERE price >= $narrowed_price)", second=" AND item_id = $narrowed_item"
+    ),
     "behaviour.retention_weeks": RETENTION.format(grain="week", days=7),
     "behaviour.retention_days": RETENTION.format(grain="day", days=1),
     **{f"overview.changed_{name}": CHANGED.format(two=TWO_PERIODS, parts=parts) for name, parts in PARTS.items()},

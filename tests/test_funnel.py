@@ -31,7 +31,10 @@ EVENTS = [
     act("d", 1, "view"), act("d", 1.5, "remove_from_cart"), act("d", 2, "cart"), act("d", 8, "purchase"),
     act("e", 3, "search"),
 ]  # fmt: skip
-ITEMS = [{"item_id": "1", "category": "Shoes", "brand": "X"}, {"item_id": "2", "category": "Bags", "brand": "Y"}]
+ITEMS = [
+    {"item_id": "1", "category": "Shoes", "brand": "X", "price": "10"},
+    {"item_id": "2", "category": "Bags", "brand": "Y", "price": "20.5"},
+]
 USERS = {"a": {"region": "north"}, "b": {"region": "south"}, "c": {"region": "north"}, "d": {"region": "south"}, "e": {"region": "north"}}
 
 
@@ -65,6 +68,21 @@ def test_a_step_may_name_a_category_and_a_brand(log: Log) -> None:
     steps = (Step("view", category="Bags"), Step("cart", category="Shoes", brand="X"))
     assert users(log, Funnel(steps)) == [1, 1]
     assert users(log, Funnel((Step("view", brand="Y"), Step("purchase", category="Bags")))) == [1, 0]
+
+
+def test_a_step_may_name_an_item_and_prices_with_both_ends(log: Log) -> None:
+    by_item, by_price = (Step("view", item="2"), Step("cart", item="1")), (Step("view", price_from=20.5), Step("cart", price_to=10))
+    assert (
+        users(log, Funnel(by_item))
+        == users(log, Funnel(by_price))
+        == users(log, Funnel((Step("view", brand="Y"), Step("cart", brand="X"))))
+    )
+    assert users(log, Funnel((Step("view", price_from=10, price_to=20.5), Step("cart")))) == users(
+        log, Funnel((Step("view"), Step("cart")))
+    )
+    assert users(log, Funnel((Step("view", price_from=11, price_to=20), Step("cart")))) == []
+    with pytest.raises(RuleError, match="prices from 20 to 10"):
+        users(log, Funnel((Step("view", price_from=20, price_to=10), Step("cart"))))
 
 
 def test_rates_are_overall_and_from_the_step_before_with_their_intervals(log: Log) -> None:

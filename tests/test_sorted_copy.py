@@ -59,7 +59,7 @@ def random_events(rng: np.random.Generator, n: int = 260) -> list[dict[str, Any]
     return [*found, {"user_id": "once", "item_id": "1", "event_type": "view", "event_time": at(25)}]
 
 
-ITEMS = [{"item_id": str(n), "category": ["Shoes", "Bags", None][n % 3], "brand": ["X", "Y"][n % 2]} for n in range(1, 7)]
+ITEMS = [{"item_id": str(n), "category": ["Shoes", "Bags", None][n % 3], "brand": ["X", "Y"][n % 2], "price": str(n)} for n in range(1, 7)]
 USERS = {name: {"region": "north" if name in "abc" else "south"} for name in "abcdefghi"}
 
 
@@ -139,7 +139,8 @@ def test_funnels_are_the_same_on_the_sorted_copy(order: str, seed: int, make: Ca
     segments = pa.table({"user_id": ["a", "b", "c"], "segment_id": [1, 1, 2]})
     plain = (Step("view"), Step("cart"), Step("purchase"))
     named = (Step("view", category="Shoes"), Step("view", brand="Y"), Step("purchase"))
-    for steps in (plain, named):
+    narrow = (Step("view", price_from=2, price_to=5), Step("cart", item="3"), Step("purchase", category="Shoes", price_to=6))
+    for steps in (plain, named, narrow):
         for days, excluded in ((0.02, ()), (1.0, ("search",)), (400.0, ("click", "search")[2 - seed :])):
             asked = Funnel(steps, order, timedelta(days=days), excluded)
             same(log, lambda where, q=asked: funnel.times_to_convert(where, q))

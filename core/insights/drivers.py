@@ -15,6 +15,7 @@ from core.insights.chosen import chosen
 from core.insights.overview import last_instant
 from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
 from core.insights.statement import Answer
+from core.messages import say
 from core.metrics import wilson
 from core.store import Log
 
@@ -45,6 +46,13 @@ SELECT d.driver, count(*) AS did, count(*) FILTER (p.does) AS did_does, total.us
 FROM did d JOIN people p USING (user_id) CROSS JOIN total GROUP BY d.driver, total.users, total.doers
 ORDER BY d.driver
 """
+DRIVER_WORDS = {
+    "days_2": say("came on 2 days or more"),
+    "items_3": say("3 different items or more"),
+    "items_10": say("10 different items or more"),
+    "events_10": say("10 acts or more"),
+}
+"""What is told of drivers that are no kind of event."""
 
 
 @dataclass(frozen=True)

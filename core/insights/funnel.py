@@ -17,7 +17,7 @@ from core.errors import RuleError
 from core.insights.chosen import Chosen, chosen
 from core.insights.scope import EVERYTHING, Scope, answer, described, rows_of
 from core.insights.statement import Answer, ask
-from core.insights.walked import Asked, Walks, walk
+from core.insights.walked import Asked, Walks, goods_of, walk
 from core.metrics import wilson
 from core.schema import EVENT_TYPES
 from core.store import Log, identifier
@@ -32,15 +32,18 @@ TIME_EDGES = (60, 300, 1800, 3600, 6 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 14 
 _STEPS_SQL = """
 WITH RECURSIVE steps AS (
     SELECT unnest(range(1, len($types::VARCHAR[]) + 1)) AS step, unnest($types::VARCHAR[]) AS event_type,
-           unnest($categories::VARCHAR[]) AS category, unnest($brands::VARCHAR[]) AS brand
+           unnest($categories::VARCHAR[]) AS category, unnest($brands::VARCHAR[]) AS brand, unnest($items::VARCHAR[]) AS item,
+           unnest($prices_from::DOUBLE[]) AS price_from, unnest($prices_to::DOUBLE[]) AS price_to, unnest($narrowed::BOOLEAN[]) AS narrowed
 ), wanted AS (
     SELECT s.step, s.event_type, c.item_id FROM steps s
     JOIN catalogue c ON (s.category IS NULL OR c.category = s.category) AND (s.brand IS NULL OR c.brand = s.brand)
-    WHERE s.category IS NOT NULL OR s.brand IS NOT NULL
+        AND (s.item IS NULL OR c.item_id = s.item)
+        AND (s.price_from IS NULL OR c.price >= s.price_from) AND (s.price_to IS NULL OR c.price <= s.price_to)
+    WHERE s.narrowed
 )"""
 _MATCHED_SQL = """, matched AS NOT MATERIALIZED (
     SELECT h.user_id, h.event_time, h.item_id, s.step FROM history h JOIN steps s ON h.event_type::VARCHAR = s.event_type
-    WHERE s.category IS NULL AND s.brand IS NULL
+    WHERE NOT s.narrowed
     UNION ALL
     SELECT h.user_id, h.event_time, h.item_id, w.step
     FROM history h JOIN wanted w ON h.event_type::VARCHAR = w.event_type AND h.item_id = w.item_id
@@ -67,7 +70,7 @@ _STRICT_SQL = """, goers AS (
     FROM history SEMI JOIN goers USING (user_id)
 ), acts AS MATERIALIZED (
     SELECT p.user_id, p.event_time, p.place, s.step FROM placed p JOIN steps s USING (event_type)
-    WHERE s.category IS NULL AND s.brand IS NULL
+    WHERE NOT s.narrowed
     UNION ALL
     SELECT p.user_id, p.event_time, p.place, w.step FROM placed p JOIN wanted w USING (event_type, item_id)
 ), chains AS (
@@ -146,6 +149,7 @@ FROM bars b LEFT JOIN timed t USING (bar) GROUP BY b.bar ORDER BY b.bar
 MEMBERS_SQL = """
 SELECT user_id FROM runs WHERE step = $step OR (step > $step AND NOT $stopped) ORDER BY user_id
 """
+WANTED_SQL = "SELECT step::INTEGER AS step, item_id FROM wanted"
 _WALKED_SQL = ", counted AS (FROM walked)"
 WALKED_COUNTS_SQL = """, whole AS (
     SELECT seconds FROM runs WHERE step = len($types::VARCHAR[])
@@ -175,11 +179,21 @@ _WALKED_CATEGORY_SQL = """SELECT b."user" AS user_id, min(c.category) AS name
 
 @dataclass(frozen=True)
 class Step:
-    """One step: a kind of event, of any item or of those of a category and brand."""
+    """One step: a kind of event, of any item or of those that all choices hold for."""
 
     event_type: str
     category: str | None = None
     brand: str | None = None
+    item: str | None = None
+    price_from: float | None = None
+    """Inclusive, as the catalogue has it; an item without a price is not of the step."""
+    price_to: float | None = None
+    """Inclusive."""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether only some items are of the step."""
+        return self != Step(self.event_type)
 
 
 @dataclass(frozen=True)
@@ -201,7 +215,8 @@ def check(funnel: Funnel) -> None:
     """Refuse a question that has no answer.
 
     Raises:
-        RuleError: Fewer than two or more than MOST_STEPS steps, an unknown kind or order, an empty window, equal steps in any order.
+        RuleError: Fewer than two or more than MOST_STEPS steps, an unknown kind or order, an empty window, equal steps in any order, or
+            prices from above to.
     """
     kinds = [step.event_type for step in funnel.steps]
     if not 2 <= len(kinds) <= MOST_STEPS:
@@ -213,6 +228,12 @@ def check(funnel: Funnel) -> None:
         raise RuleError("Steps are taken in the order {orders}; got {order!r}.", orders=" or ".join(ORDERS), order=funnel.order)
     if funnel.window <= timedelta(0):
         raise RuleError("The window of a funnel is longer than nothing; give a number of days above 0.")
+    for number, step in enumerate(funnel.steps, start=1):
+        if step.price_from is not None and step.price_to is not None and step.price_from > step.price_to:
+            raise RuleError(
+                "Step {n} asks for prices from {low:g} to {high:g}, which no item has; turn them round.",
+                n=number, low=step.price_from, high=step.price_to,
+            )  # fmt: skip
     if funnel.order == "any" and len(set(funnel.steps)) < len(funnel.steps):
         raise RuleError("In any order each step is asked for once, but two steps are equal; change one, or keep the order.")
     if clash := sorted(set(kinds) & set(funnel.excluded)):
@@ -293,14 +314,16 @@ def _walked(log: Log, acts: Chosen, funnel: Funnel, sql: str, shown: str, segmen
 
 def _walks(log: Log, acts: Chosen, funnel: Funnel) -> Walks:
     """The runs of a funnel on the sorted copy, kept for the next question about it unless it is about a list of shoppers."""
-    steps = tuple((step.event_type, step.category, step.brand) for step in funnel.steps)
     window = round(funnel.window / timedelta(microseconds=1))
-    asked = Asked(steps, funnel.order, window, funnel.excluded, with_beginnings=funnel.breakdown == "category")
-    key = None if funnel.scope.members is not None else (log, acts.events.record["seal"], funnel.scope, asked)
+    kinds = tuple(step.event_type for step in funnel.steps)
+    asked = Asked(kinds, funnel.order, window, funnel.excluded, with_beginnings=funnel.breakdown == "category")
+    key = None if funnel.scope.members is not None else (log, acts.events.record["seal"], funnel.scope, funnel.steps, asked)
     if key is not None and (kept := _kept_walks.get(key)) is not None:
         return kept
     with log.history() as connection:
-        found = walk(connection, acts, asked)
+        narrowed = [number for number, step in enumerate(funnel.steps, start=1) if step.is_narrowed]
+        goods = goods_of(acts, narrowed, ask(connection, _STEPS_SQL + WANTED_SQL, _values(funnel)).table) if narrowed else {}
+    found = walk(acts, asked, goods)
     if key is not None:
         _kept_walks[key] = found
         for oldest in list(_kept_walks)[:-MOST_WALKS]:
@@ -308,7 +331,7 @@ def _walks(log: Log, acts: Chosen, funnel: Funnel) -> Walks:
     return found
 
 
-_kept_walks: dict[tuple[Log, str, Scope, Asked], Walks] = {}
+_kept_walks: dict[tuple[Log, str, Scope, tuple[Step, ...], Asked], Walks] = {}
 
 
 def _shown(funnel: Funnel, sql: str, **more: object) -> str:
@@ -336,6 +359,10 @@ def _values(funnel: Funnel) -> dict[str, object]:
         "types": [step.event_type for step in funnel.steps],
         "categories": [step.category for step in funnel.steps],
         "brands": [step.brand for step in funnel.steps],
+        "items": [step.item for step in funnel.steps],
+        "prices_from": [step.price_from for step in funnel.steps],
+        "prices_to": [step.price_to for step in funnel.steps],
+        "narrowed": [step.is_narrowed for step in funnel.steps],
         "window": round(funnel.window / timedelta(microseconds=1)),
         "excluded": list(funnel.excluded),
         "any_order": funnel.order == "any",

@@ -55,58 +55,42 @@ REPEAT_SQL = """, firsts AS (
 SELECT cohort, count(*) AS buyers, count(*) FILTER (again) AS again, (SELECT count(*) FROM firsts) AS all_buyers
 FROM followed GROUP BY GROUPING SETS ((), (cohort)) HAVING count(*) > 0 ORDER BY cohort NULLS FIRST
 """
-PAIRS_SQL = """
+_PAIRS_SQL = """
 WITH lines AS (
     SELECT DISTINCT h.user_id, h.order_id, CASE WHEN h.order_id IS NULL THEN h.event_time END AS instant,
            CASE $level WHEN 'category' THEN c.category ELSE h.item_id END AS thing
     FROM history h LEFT JOIN catalogue c ON c.item_id = h.item_id WHERE h.event_type = 'purchase' AND h.item_id IS NOT NULL
 ), named AS (
-    SELECT dense_rank() OVER (ORDER BY user_id, order_id, instant) AS basket, thing FROM lines WHERE thing IS NOT NULL
+    SELECT {named}dense_rank() OVER (ORDER BY user_id, order_id, instant) AS basket, thing FROM lines WHERE thing IS NOT NULL
 ), things AS (
-    SELECT thing, count(*) AS orders FROM named GROUP BY thing ORDER BY orders DESC, thing LIMIT $most_things
+    SELECT thing, count(*) AS orders{counted} FROM named GROUP BY thing ORDER BY orders DESC, thing LIMIT $most_things
 ), kept AS (
-    SELECT n.basket, n.thing FROM named n SEMI JOIN things t ON t.thing = n.thing
+    SELECT {kept}n.basket, n.thing FROM named n SEMI JOIN things t ON t.thing = n.thing
 ), pairs AS (
-    SELECT a.thing AS first_thing, b.thing AS second_thing, count(*) AS orders
+    SELECT a.thing AS first_thing, b.thing AS second_thing, count(*) AS orders{paired}
     FROM kept a JOIN kept b ON a.basket = b.basket AND a.thing < b.thing GROUP BY ALL HAVING count(*) >= $least
 ), total AS (
-    SELECT count(DISTINCT basket) AS orders FROM named
+    SELECT count(DISTINCT basket) AS orders{counted} FROM named
 ), directed AS (
-    SELECT first_thing AS thing, second_thing AS with_thing, orders FROM pairs
-    UNION ALL SELECT second_thing, first_thing, orders FROM pairs
+    SELECT first_thing AS thing, second_thing AS with_thing, orders{directed} FROM pairs
+    UNION ALL SELECT second_thing, first_thing, orders{directed} FROM pairs
 )
 SELECT d.thing, d.with_thing, d.orders, a.orders AS thing_orders, b.orders AS with_orders, total.orders AS all_orders,
-       d.orders / total.orders AS support, d.orders / a.orders AS confidence, d.orders * total.orders / (a.orders * b.orders) AS lift
+       d.orders / total.orders AS support, d.orders / a.orders AS confidence, d.orders * total.orders / (a.orders * b.orders) AS lift{told}
 FROM directed d JOIN things a ON a.thing = d.thing JOIN things b ON b.thing = d.with_thing CROSS JOIN total
 ORDER BY lift DESC, d.orders DESC, d.thing, d.with_thing
 """
-PAIRS_OF_PEOPLE_SQL = """
-WITH lines AS (
-    SELECT DISTINCT h.user_id, h.order_id, CASE WHEN h.order_id IS NULL THEN h.event_time END AS instant,
-           CASE $level WHEN 'category' THEN c.category ELSE h.item_id END AS thing
-    FROM history h LEFT JOIN catalogue c ON c.item_id = h.item_id WHERE h.event_type = 'purchase' AND h.item_id IS NOT NULL
-), named AS (
-    SELECT user_id, dense_rank() OVER (ORDER BY user_id, order_id, instant) AS basket, thing FROM lines WHERE thing IS NOT NULL
-), things AS (
-    SELECT thing, count(*) AS orders, count(DISTINCT user_id) AS users FROM named GROUP BY thing
-    ORDER BY orders DESC, thing LIMIT $most_things
-), kept AS (
-    SELECT n.user_id, n.basket, n.thing FROM named n SEMI JOIN things t ON t.thing = n.thing
-), pairs AS (
-    SELECT a.thing AS first_thing, b.thing AS second_thing, count(*) AS orders, count(DISTINCT a.user_id) AS users
-    FROM kept a JOIN kept b ON a.basket = b.basket AND a.thing < b.thing GROUP BY ALL HAVING count(*) >= $least
-), total AS (
-    SELECT count(DISTINCT basket) AS orders, count(DISTINCT user_id) AS users FROM named
-), directed AS (
-    SELECT first_thing AS thing, second_thing AS with_thing, orders, users FROM pairs
-    UNION ALL SELECT second_thing, first_thing, orders, users FROM pairs
-)
-SELECT d.thing, d.with_thing, d.orders, a.orders AS thing_orders, b.orders AS with_orders, total.orders AS all_orders,
-       d.orders / total.orders AS support, d.orders / a.orders AS confidence, d.orders * total.orders / (a.orders * b.orders) AS lift,
-       d.users, a.users AS thing_users, b.users AS with_users, total.users AS all_users
-FROM directed d JOIN things a ON a.thing = d.thing JOIN things b ON b.thing = d.with_thing CROSS JOIN total
-ORDER BY lift DESC, d.orders DESC, d.thing, d.with_thing
-"""
+_PEOPLE = {
+    "named": "user_id, ",
+    "kept": "n.user_id, ",
+    "counted": ", count(DISTINCT user_id) AS users",
+    "paired": ", count(DISTINCT a.user_id) AS users",
+    "directed": ", users",
+    "told": ",\n       d.users, a.users AS thing_users, b.users AS with_users, total.users AS all_users",
+}
+PAIRS_SQL = _PAIRS_SQL.format(**dict.fromkeys(_PEOPLE, ""))
+PAIRS_OF_PEOPLE_SQL = _PAIRS_SQL.format(**_PEOPLE)
+"""Also the shoppers behind each count of orders."""
 
 
 @dataclass(frozen=True)

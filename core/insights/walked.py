@@ -1,23 +1,24 @@
 """Who gets how far in a funnel, on the sorted copy of a log: the same rows as the statement gives (tests compare them on random logs)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from core.insights.chosen import Array, Chosen, by_block, changes, item_labels, joined
-from core.store import Connection
+from core.insights.chosen import Array, Chosen, by_block, changes, joined, numbers_of
 
-Labels = dict[str, tuple[dict[str, int], Array]]
-"""Places of the labels of a column of the catalogue, and the place of the label of each item."""
+Goods = dict[int, Array]
+"""Number of a step, from 1 → whether each item is of it, and last, for acts without one, no."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """A funnel as far as counting needs it."""
 
-    steps: tuple[tuple[str, str | None, str | None], ...]
-    """Kind, category, brand of each."""
+    steps: tuple[str, ...]
+    """Kind of each."""
     order: str
     window: int
     """Microseconds."""
@@ -70,30 +71,41 @@ class _Best:
         self.anchor[user], self.reached[user] = anchor[first], reached[first]
 
 
-def walk(connection: Connection, acts: Chosen, asked: Asked) -> Walks:
+def goods_of(acts: Chosen, steps: Sequence[int], wanted: pa.Table) -> Goods:
+    """The items of those steps that are of some only.
+
+    Args:
+        acts: The acts of the scope.
+        steps: Numbers of those steps, from 1.
+        wanted: step, item_id.
+    """
+    ids = acts.events.items()
+    goods: Goods = {}
+    for step in steps:
+        goods[step] = np.zeros(len(ids) + 1, dtype=bool)
+        goods[step][numbers_of(ids, wanted.filter(pc.equal(wanted["step"], step))["item_id"])] = True
+    return goods
+
+
+def walk(acts: Chosen, asked: Asked, goods: Goods) -> Walks:
     """Find the furthest step of every shopper who began.
 
     Args:
-        connection: Has the view `catalogue`.
         acts: The acts of the scope.
         asked: The funnel.
+        goods: Items of the steps that are of some only.
     """
-    labels: Labels = {}
-    for column, place in (("category", 1), ("brand", 2)):
-        if any(step[place] is not None for step in asked.steps):
-            names, of_items = item_labels(connection, acts, column)
-            labels[column] = ({name: code for code, name in enumerate(names)}, of_items)
-    columns = joined(by_block(lambda block: _walked(block, labels, asked), acts))
+    columns = joined(by_block(lambda block: _walked(block, goods, asked), acts))
     user, step, anchor, reached, item, beginner = columns
     return Walks(user, step, anchor, reached, pa.table({"item_id": acts.events.items().take(pa.array(item)), "user": beginner}))
 
 
-def _walked(acts: Chosen, labels: Labels, asked: Asked) -> tuple[Array, ...]:
+def _walked(acts: Chosen, goods: Goods, asked: Asked) -> tuple[Array, ...]:
     """Shopper, step, anchor, reached of those who began; item and shopper of the acts that may have begun the counted runs."""
     number, time = acts.column("user"), acts.column("time")
     base = number[0] if len(number) else 0
     user = number - base
-    matched = _matched(acts, labels, asked)
+    matched = _matched(acts, goods, asked)
     n = int(user[-1]) + 1 if len(user) else 0
     best = _Best(np.zeros(n, np.uint8), np.zeros(n, np.int64), np.zeros(n, np.int64))
     begun = matched[0] if asked.order != "any" else _together(matched, len(user))
@@ -118,17 +130,13 @@ def _walked(acts: Chosen, labels: Labels, asked: Asked) -> tuple[Array, ...]:
     return users + base, best.step[users], best.anchor[users], best.reached[users], item[known], number[at_anchor][known]
 
 
-def _matched(acts: Chosen, labels: Labels, asked: Asked) -> list[Array]:
+def _matched(acts: Chosen, goods: Goods, asked: Asked) -> list[Array]:
     """Places of the acts of each step, in order."""
     kind = acts.column("kind")
     found = []
-    for name, *wanted in asked.steps:
+    for step, name in enumerate(asked.steps, start=1):
         places = np.flatnonzero(kind == acts.code(name))
-        for column, value in zip(("category", "brand"), wanted, strict=True):
-            if value is not None:
-                codes, of_items = labels[column]
-                places = places[of_items[acts.column("item")[places]] == codes.get(value, -2)]
-        found.append(places)
+        found.append(places[goods[step][acts.column("item")[places]]] if step in goods else places)
     return found
 
 

@@ -60,6 +60,8 @@ BRANDS_SQL = """
 SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
 GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
 """
+ITEMS_SQL = "SELECT item_id FROM catalogue WHERE list_contains($items::VARCHAR[], item_id)"
+ANY_SQL = "SELECT EXISTS (SELECT item_id FROM catalogue) AS items, EXISTS (SELECT item_id FROM catalogue WHERE price IS NOT NULL) AS prices"
 TITLES_SQL = "SELECT item_id, title FROM catalogue WHERE title IS NOT NULL AND list_contains($items::VARCHAR[], item_id)"
 
 
@@ -126,6 +128,27 @@ def brand_names(screen: Screen) -> list[str]:
     """Brands of the catalogue, most events first, at most 300."""
     with screen.log.history() as connection:
         return [str(name) for name in ask(connection, BRANDS_SQL, {}).table["brand"].to_pylist()]
+
+
+def items_there(screen: Screen, item_ids: list[str]) -> list[str]:
+    """Those of some ids that are items of the log or its catalogue."""
+    with screen.log.history() as connection:
+        return [str(item) for item in ask(connection, ITEMS_SQL, {"items": item_ids}).table["item_id"].to_pylist()]
+
+
+def has_items(screen: Screen) -> bool:
+    """Whether the log or its catalogue has items."""
+    return _any(screen, "items")
+
+
+def has_prices(screen: Screen) -> bool:
+    """Whether any item has a price."""
+    return _any(screen, "prices")
+
+
+def _any(screen: Screen, column: str) -> bool:
+    with screen.log.history() as connection:
+        return bool(ask(connection, ANY_SQL, {}).table[column][0].as_py())
 
 
 def titles(screen: Screen, item_ids: list[str]) -> dict[str, str]:

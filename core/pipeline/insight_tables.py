@@ -1,6 +1,7 @@
 """Questions of the Behaviour and Overview pages from the command line: the same rows and the same statements."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -28,6 +29,7 @@ from core.windows import parse_time
 Options = Mapping[str, Any]
 NOTHING = say("No event of the part that is looked at answers this; ask of another part or another act.")
 NOTHING_APART = say("Nothing stands out beyond chance; that takes views or clicks, and things that are bought at different rates.")
+_PRICES = re.compile(r"(?:(?P<low>\d*\.?\d+)?-(?P<high>\d*\.?\d+)?)?")
 
 
 def insight(home: Home, dataset: Dataset, question: str, options: Options, out: Path | None = None) -> Result:
@@ -97,12 +99,19 @@ def _products(screen: Screen, filters: Filters, options: Options, *, apart: bool
     return ask(screen, filters, screens.period_of(screen, options.get("days")), options.get("level", "category"))
 
 
+def _step_of(text: str) -> Step:
+    """A step as it is written: kind, and after colons a category, a brand, an item and prices from-to, each empty or left out."""
+    kind, category, brand, item, prices, *more = [*text.split(":"), *[""] * 4]
+    bounds = _PRICES.fullmatch(prices)
+    if any(more) or bounds is None:
+        raise RuleError("{text!r} is no step; write kind:category:brand:item:from-to, such as view:Shoes or cart::::10-20.", text=text)
+    low, high = (float(bound) if bound else None for bound in (bounds["low"], bounds["high"]))
+    return Step(kind, category or None, brand or None, item or None, low, high)
+
+
 def _funnel_of(options: Options) -> Funnel:
-    steps = tuple(
-        Step(kind, *(category or None for category in rest)) for kind, *rest in (s.split(":", 2) for s in _words(options["steps"]))
-    )
     return Funnel(
-        steps,
+        tuple(_step_of(text) for text in _words(options["steps"])),
         options.get("order", "ordered"),
         timedelta(days=options.get("window", 7.0)),
         tuple(_words(options.get("exclude"))),

@@ -15,19 +15,18 @@ from core.metrics import wilson
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Filters, Funnel, Retention, Rfm, Step
 from core.pipeline.cells import hidden_below
+from core.pipeline.report_journeys import drivers, paths, value
+from core.pipeline.report_runs import map_, propensity
+from core.pipeline.report_words import KIND_WORDS, NO_PURCHASES, NOTHING
 from core.pipeline.screens import Screen
 from core.report.record import Chart, Column, Exhibit, Section, shown
-from core.schema import EVENT_TYPES
 from core.small_cells import told_count
 
 FOLLOW_UP_DAYS = 90
-KIND_WORDS = {kind: kind_name(kind) for kind in EVENT_TYPES}
 WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
 STEPS = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
 """Kinds that the funnel takes, the first of each that the log has: as the page begins with."""
 MOST_BARS = 12
-NO_PURCHASES = say("This log has no purchases, so nothing can be told of buyers; a column of the kind of event would bring it.")
-NOTHING = say("Nothing is left in the part of the log that is looked at.")
 
 
 def overview(screen: Screen, filters: Filters, period: Period) -> Section:
@@ -52,6 +51,7 @@ def overview(screen: Screen, filters: Filters, period: Period) -> Section:
                 ("users", say("Shoppers")),
                 ("sessions", say("Sessions")),
                 ("buyers", say("Buyers")),
+                ("repeat_buyers", say("Buyers with two orders or more")),
                 ("buying_sessions", say("Sessions with a purchase")),
                 ("orders", say("Orders")),
                 ("revenue", say("Revenue")),
@@ -145,10 +145,10 @@ def _tiles(row: dict[str, Any], then: dict[str, Any] | None, k: int) -> tuple[tu
         (say("Sessions"), count("sessions"), change("sessions")),
         (say("Conversion of shoppers"), *rate("buyers", "users")),
         (say("Conversion of sessions"), *rate("buying_sessions", "sessions")),
-        (say("Events"), count("events"), change("events")),
         (say("Orders"), count("orders"), change("orders")),
         (say("Revenue"), shown(row["revenue"], "amount"), change("revenue")),
         (say("Average order value"), shown(spent, "amount"), None),
+        (say("Repeat rate"), *rate("repeat_buyers", "buyers")),
     )
 
 
@@ -387,6 +387,11 @@ SECTIONS: dict[str, Callable[[Screen, Filters, Period], Section]] = {
     "retention": retention,
     "buyers": buyers,
     "orders": orders,
+    "paths": paths,
+    "drivers": drivers,
+    "value": value,
+    "map": map_,
+    "propensity": propensity,
 }
 """Name on the command line and in the page → what makes it."""
 

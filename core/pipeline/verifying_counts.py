@@ -11,6 +11,7 @@ from core.insights.changes import what_changed
 from core.insights.funnel import Funnel, Step
 from core.insights.overview import Period
 from core.insights.retention import Retention
+from core.insights.statement import ask
 from core.pipeline import behaviour
 from core.pipeline.screens import Screen
 from core.store import Log
@@ -19,6 +20,12 @@ Figure = dict[str, Any]
 """{"id", "page", "value"}; a value is a number, or a table as {"columns", "rows"}."""
 USUAL = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
 """Kinds that the funnel takes, the first of each that the log has; two purchases where there is nothing else."""
+NARROWED_SQL = """
+SELECT (SELECT median(price) FROM catalogue)::DOUBLE AS price,
+       (SELECT item_id FROM history WHERE event_type::VARCHAR = $kind AND item_id IS NOT NULL GROUP BY item_id
+        ORDER BY count(*) DESC, item_id LIMIT 1) AS item
+"""
+"""What the steps of a second funnel are narrowed to: the upper half of prices, and the item most often taken in its second step."""
 WINDOW_DAYS = 7
 CHANGED_DAYS = 7
 
@@ -28,6 +35,8 @@ def settings(screen: Screen, log: Log) -> dict[str, Any]:
     steps = [*_steps(screen), None, None]
     told: dict[str, Any] = {f"step_{number}": steps[number - 1] for number in (1, 2, 3)}
     told |= {"window_days": WINDOW_DAYS, "end": overview.last_instant(log).isoformat(sep=" ")}
+    if (narrowed := _narrowed(screen, log)) is not None:
+        told |= {"narrowed_price": narrowed[0].price_from, "narrowed_item": narrowed[1].item}
     if (periods := _periods(screen, log)) is not None:
         instants = {"before": periods[0].since, "since": periods[1].since, "until": periods[1].until}
         told |= {f"changed_{name}": instant.isoformat(sep=" ") for name, instant in instants.items()}
@@ -88,8 +97,12 @@ def _changed(screen: Screen, log: Log) -> list[Figure]:
 
 
 def _behaviour(screen: Screen, log: Log) -> list[Figure]:
-    asked = Funnel(tuple(Step(kind) for kind in _steps(screen)), window=timedelta(days=WINDOW_DAYS))
-    found = [rows_of("behaviour", "funnel", funnel.count_steps(log, asked).table.select(["step", "users", "overall", "from_previous"]))]
+    found = []
+    for name, steps in (("funnel", tuple(Step(kind) for kind in _steps(screen))), ("funnel_narrowed", _narrowed(screen, log))):
+        if steps is not None:
+            answer = funnel.count_steps(log, Funnel(steps, window=timedelta(days=WINDOW_DAYS)))
+            if answer.table.num_rows:
+                found.append(rows_of("behaviour", name, answer.table.select(["step", "users", "overall", "from_previous"])))
     for grain in ("week", "day"):
         table = retention.retention(log, Retention(grain=grain, zone=screen.zone)).table
         cohort = pc.fill_null(table["cohort"].cast(pa.string()), "mean")
@@ -102,6 +115,16 @@ def _steps(screen: Screen) -> list[str]:
     kinds = behaviour.facts(screen).table["event_type"].to_pylist()
     usual = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in USUAL) if kind]
     return usual if len(usual) > 1 else [kinds[0], kinds[0]]
+
+
+def _narrowed(screen: Screen, log: Log) -> tuple[Step, ...] | None:
+    """The usual steps, the first of expensive items and the second of one item; None without prices or items."""
+    first, second, *rest = _steps(screen)
+    with log.history() as connection:
+        found = ask(connection, NARROWED_SQL, {"kind": second}).table.to_pylist()[0]
+    if found["price"] is None or found["item"] is None:
+        return None
+    return Step(first, price_from=found["price"]), Step(second, item=found["item"]), *(Step(kind) for kind in rest)
 
 
 def _periods(screen: Screen, log: Log) -> tuple[Period, Period] | None:

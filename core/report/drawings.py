@@ -9,7 +9,7 @@ from reportlab.graphics.shapes import Drawing, Line, PolyLine, Rect, String
 from reportlab.lib.colors import Color, HexColor, linearlyInterpolatedColor, white
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
-from core.report.charts import cut
+from core.report.charts import PALETTE, cut
 from core.report.record import Chart, Tell, shown
 
 BLUE, INK, QUIET, LINE = HexColor("#2479AA"), HexColor("#17212B"), HexColor("#6B7885"), HexColor("#D8DFE6")
@@ -33,11 +33,13 @@ def face(text: str) -> str:
 
 def drawing_of(chart: Chart, tell: Tell, width: float) -> Drawing:
     """Draw a chart, `width` points wide."""
-    if chart.kind != "line" and len(chart.labels) > MOST_ROWS:  # the newest, where rows are periods; the table and the ZIP hold all
+    if (
+        chart.kind in ("bars", "grid") and len(chart.labels) > MOST_ROWS
+    ):  # the newest, where rows are periods; the table and the ZIP hold all
         names = ("labels", "values", "low", "high", "hollow")
         chart = replace(chart, **{name: getattr(chart, name)[-MOST_ROWS:] for name in names})
     said = replace(chart, labels=tuple(map(tell, chart.labels)), columns=tuple(map(tell, chart.columns)))
-    return {"bars": _bars, "line": _line, "grid": _grid}[chart.kind](said, tell(chart.axis), width)
+    return {"bars": _bars, "line": _line, "grid": _grid, "points": _points}[chart.kind](said, tell(chart.axis), width)
 
 
 def _text(drawing: Drawing, x: float, y: float, text: str, *, colour: Color = QUIET, size: float = 7.5, anchor: str = "start") -> None:
@@ -128,6 +130,24 @@ def _grid(chart: Chart, axis: str, width: float) -> Drawing:
     for number, name in enumerate(chart.columns):
         _text(drawing, left + cell * (number + 0.5), 16, name, size=6.5, anchor="middle")
     _text(drawing, left, 4, axis, size=7)
+    return drawing
+
+
+def _points(chart: Chart, axis: str, width: float) -> Drawing:
+    """Points at one scale for both axes, the names of their groups beside them."""
+    labels = [cut(label) for label in chart.labels]
+    side, height = _widest(labels) + 24, 300.0
+    drawing = Drawing(width, height)
+    lows, highs = ([pick(value[axis_] for value in chart.values) for axis_ in (0, 1)] for pick in (min, max))
+    scale = min((width - side - 10) / (highs[0] - lows[0] or 1), (height - 10) / (highs[1] - lows[1] or 1))
+    for x, y, group in chart.values:
+        colour = HexColor(PALETTE[group % len(PALETTE)])
+        drawing.add(Dot(5 + scale * (x - lows[0]), 5 + scale * (y - lows[1]), 1.1, fillColor=colour, strokeColor=None))
+    _text(drawing, width - side, height - 10, axis)
+    for place, label in enumerate(labels):
+        y = height - 24 - _step(len(labels), 13.0) * place
+        drawing.add(Dot(width - side + 4, y + 2.5, 2.6, fillColor=HexColor(PALETTE[place % len(PALETTE)]), strokeColor=None))
+        _text(drawing, width - side + 12, y, label, colour=INK)
     return drawing
 
 

@@ -89,10 +89,12 @@ def _exhibit(exhibit: Exhibit, tell: Tell) -> str:
         for row in printed(exhibit, tell)
     )
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-    more = left_out(exhibit)
+    more = left_out(exhibit) if exhibit.columns else ""
     notes = "".join(f'<p class="quiet">{escape(tell(note))}</p>' for note in (*exhibit.notes, *([more] if more else [])))
     source = f'<p class="id"><code>{exhibit.id}</code> · <a href="#sql-{exhibit.id}">SQL</a></p>' if exhibit.sql else ""
     numbers = f"<details><summary>{escape(tell(say('Table')))}</summary><div class=wrap>{table}</div></details>" if chart else table
+    if not exhibit.columns:  # a picture whose values nobody reads one by one
+        numbers = ""
     return (
         f'<article id="{exhibit.id}"><h3>{escape(tell(exhibit.title))}</h3>{chart}<p class="quiet">{escape(tell(exhibit.definition))}</p>'
         f"{numbers}{notes}{source}</article>"

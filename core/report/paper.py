@@ -124,9 +124,8 @@ def _section(section: Section, tell: Tell) -> list[Flowable]:
     if section.tiles:
         parts += [_tiles(section, tell), Spacer(1, 4)]
     parts += [_p(tell(note), _BODY) for note in section.notes]
-    for exhibit in section.exhibits:
-        parts += _exhibit(exhibit, tell)
-    return parts
+    figures = [part for exhibit in section.exhibits for part in _exhibit(exhibit, tell)]
+    return [KeepTogether([*parts, *figures[:1]]), *figures[1:]]  # a heading never stands alone at the foot of a page
 
 
 def _tiles(section: Section, tell: Tell) -> Table:
@@ -156,7 +155,7 @@ def _exhibit(exhibit: Exhibit, tell: Tell) -> list[Flowable]:
     head.append(_p(f"{tell(exhibit.definition)} ({exhibit.id})" if exhibit.sql else tell(exhibit.definition), _QUIET))
     more = left_out(exhibit)
     notes = [_p(tell(note), _QUIET) for note in (*exhibit.notes, *([more] if more else []))]
-    if exhibit.chart and exhibit.chart.kind == "grid":  # its cells hold the values
+    if exhibit.chart and exhibit.chart.kind in ("grid", "points"):  # the cells hold the values, and nobody reads points one by one
         return [KeepTogether(head), *(_p(tell(note), _QUIET) for note in exhibit.notes)]
     return [KeepTogether([*head, Spacer(1, 4)]), _table(exhibit, tell), *notes]
 

@@ -31,13 +31,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture as plain values: bars from left to right, a line over periods, or a grid."""
+    """A picture as plain values: bars from left to right, a line over periods, a grid, or points in groups."""
 
-    kind: Literal["bars", "line", "grid"]
+    kind: Literal["bars", "line", "grid", "points"]
     labels: tuple[str, ...]
-    """Of bars, periods, or rows of the grid."""
+    """Of bars, periods, rows of the grid, or groups of points."""
     values: tuple[Any, ...]
-    """A number or None each; rows of numbers for a grid."""
+    """A number or None each; rows of numbers for a grid; for points x, y and the place of the group."""
     axis: Message
     form: Form = "whole"
     columns: tuple[str, ...] = ()

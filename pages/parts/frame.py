@@ -167,9 +167,15 @@ def made_from(here: Screen, kind: str) -> str:
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
     """Draw a figure, which the pointer can save as a picture, with its table and, when it comes from one statement, that statement."""
-    picture = {"format": "png", "scale": 2, "filename": downloads.file_name(name, "png").removesuffix(".png")}
-    st.plotly_chart(figure, theme=None, config={**PLOTLY, "toImageButtonOptions": picture}, key=f"chart-{name}", alt=alt)
+    st.plotly_chart(figure, theme=None, config=picture_config(name), key=f"chart-{name}", alt=alt)
     take_away(answer, name)
+
+
+def picture_config(name: str) -> dict[str, Any]:
+    """Options of a figure: a button that appears on it saves it as a picture, with the filters in force in its name."""
+    picture = {"format": "png", "scale": 2, "filename": downloads.file_name(name, "png").removesuffix(".png")}
+    words = {"Download plot as a PNG": _("Save as picture (PNG)"), "Download plot": _("Save as picture (PNG)")}
+    return PLOTLY | {"toImageButtonOptions": picture, "locale": "screen", "locales": {"screen": {"dictionary": words, "format": {}}}}
 
 
 def map_config() -> dict[str, Any]:

@@ -15,6 +15,11 @@ SECTION_WORDS = {
     "retention": "Retention",
     "buyers": "Buyers",
     "orders": "Orders",
+    "paths": "Paths",
+    "drivers": "Drivers",
+    "value": "Expected value",
+    "map": "Map and segments",
+    "propensity": "Purchase chances",
 }
 FILE_WORDS = {"report.html": "Page (HTML)", "report.pdf": "Paper (PDF)", "report.zip": "Tables and SQL (ZIP)"}
 MIMES = {"report.html": "text/html", "report.pdf": "application/pdf", "report.zip": "application/zip"}

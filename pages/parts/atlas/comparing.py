@@ -132,7 +132,13 @@ def _traits(comparison: Comparison, left: str, right: str, key: str) -> None:
         words, [row["left_share"] for row in shown], [row["right_share"] for row in shown], notes, (left, right),
         _("share of the side's shoppers"), state.look(),
     )  # fmt: skip
-    st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key=f"chart-contrast-{key}", alt=_("Traits that tell the two sides apart"))
+    st.plotly_chart(
+        figure,
+        theme=None,
+        config=frame.picture_config("contrast"),
+        key=f"chart-contrast-{key}",
+        alt=_("Traits that tell the two sides apart"),
+    )
     st.caption(_("Each trait is judged on its own at 95%: of a hundred that differ in nothing, a few seem to."))
     found = comparison.traits
     frame.take_away(

@@ -36,7 +36,13 @@ def periods(here: Screen, levels: Levels) -> None:
         st.caption(_("The pictures by period are not drawn while small cells are hidden: each of their fields holds few shoppers."))
     else:
         figure = charts.panels(found.panels, found.everyone, titles, _("share active"), state.look())
-        st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-periods", alt=_("Maps of active shoppers, one for each period"))
+        st.plotly_chart(
+            figure,
+            theme=None,
+            config=frame.picture_config("periods"),
+            key="chart-periods",
+            alt=_("Maps of active shoppers, one for each period"),
+        )
     groups = levels.groups(fine=fine)
     names = {group.id: group.name for group in groups}
     table: pd.DataFrame = found.shares.assign(segment=[names.get(i, "–") for i in found.shares["segment_id"]])

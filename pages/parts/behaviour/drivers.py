@@ -3,20 +3,14 @@
 import pandas as pd
 import streamlit as st
 
+from core.insights.drivers import DRIVER_WORDS
 from core.pipeline import behaviour
 from core.pipeline.behaviour import Drivers, Filters
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.behaviour.kinds import kinds_of
-from pages.parts.text import _, interval, number, people, percent
+from pages.parts.text import _, interval, number, people, percent, said
 from pages.parts.words import event_word
-
-DRIVER_WORDS = {
-    "days_2": "came on 2 days or more",
-    "items_3": "3 different items or more",
-    "items_10": "10 different items or more",
-    "events_10": "10 acts or more",
-}
 
 
 def draw(here: Screen, filters: Filters) -> None:
@@ -42,7 +36,7 @@ def draw(here: Screen, filters: Filters) -> None:
             )
         )
         return
-    labels = [_(DRIVER_WORDS[row["driver"]]) if row["driver"] in DRIVER_WORDS else event_word(row["driver"]) for row in rows]
+    labels = [said(DRIVER_WORDS[row["driver"]]) if row["driver"] in DRIVER_WORDS else event_word(row["driver"]) for row in rows]
     notes = [f"{number(row['odds_ratio'], 2)} {interval(row['low'], row['high'])} · {people(row['did'])}" for row in rows]
     figure = charts.points(
         labels,

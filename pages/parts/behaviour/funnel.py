@@ -71,10 +71,12 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
             chosen.append(
                 cell.selectbox(_("Step {n}", n=place + 1), kinds, kinds.index(kind), format_func=event_word, key=f"step{place + 1}")
             )
-        with st.expander(_("Categories and brands of steps, exclusions, breakdown")):
+        with st.expander(_("Items and prices of steps, exclusions, breakdown")):
             names = state.ask(outcomes.category_names, here)
             categories = _of_steps(count, names, _("Step {n} in category"), "stepcategory")
             brands = _of_steps(count, state.ask(behaviour.brand_names, here), _("Step {n} of brand"), "stepbrand")
+            items = _items_of_steps(here, count)
+            lows, highs = _prices_of_steps(here, count)
             left, right = st.columns(2)
             excluded = left.multiselect(
                 _("Without shoppers who meanwhile did"),
@@ -90,7 +92,7 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
                 *state.ask(outcomes.attributes, here),
             ]
             breakdown = right.selectbox(_("Break down by"), parts, format_func=_part_word, key="breakdown")
-    steps = tuple(starmap(Step, zip(chosen, categories, brands, strict=True)))
+    steps = tuple(starmap(Step, zip(chosen, categories, brands, items, lows, highs, strict=True)))
     return Funnel(steps, str(order), timedelta(days=float(days)), tuple(excluded), str(breakdown or ""))
 
 
@@ -100,6 +102,32 @@ def _of_steps(count: int, names: list[str], label: str, key: str) -> list[str | 
         cell.selectbox(label.format(n=place), names, None, key=f"{key}{place}", placeholder=_("any"), disabled=not names)
         for place, cell in enumerate(st.columns(count), start=1)
     ]
+
+
+def _items_of_steps(here: Screen, count: int) -> list[str | None]:
+    """Let the id of one item be typed for each step, or none; an id that the log does not have is said to be unknown."""
+    known = state.ask(behaviour.has_items, here)
+    texts = [
+        cell.text_input(_("Step {n} of item", n=place), key=f"stepitem{place}", placeholder=_("id of an item"), disabled=not known).strip()
+        for place, cell in enumerate(st.columns(count), start=1)
+    ]
+    asked = [text for text in texts if text]
+    missing = sorted(set(asked) - set(state.ask(behaviour.items_there, here, asked))) if asked else []
+    if missing:
+        st.caption(_("No such item in this log: {items}.", items=", ".join(map(plain, missing))))
+    return [text or None for text in texts]
+
+
+def _prices_of_steps(here: Screen, count: int) -> tuple[list[float | None], list[float | None]]:
+    """Let a range of prices be chosen for each step; open where nothing is chosen."""
+    known = state.ask(behaviour.has_prices, here)
+    bounds: list[tuple[float | None, float | None]] = []
+    for place, cell in enumerate(st.columns(count), start=1):
+        left, right = cell.columns(2)
+        low = left.number_input(_("Step {n}, price from", n=place), 0.0, value=None, key=f"steplow{place}", disabled=not known)
+        high = right.number_input(_("to"), 0.0, value=None, key=f"stephigh{place}", disabled=not known)
+        bounds.append((low, high))
+    return [low for low, _high in bounds], [high for _low, high in bounds]
 
 
 def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: Any) -> None:
@@ -116,7 +144,13 @@ def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: A
     ]
     figure = charts.steps(labels, [row["users"] for row in rows], lost, notes, (_("took this step"), _("stopped before it")), state.look())
     st.plotly_chart(
-        figure, theme=None, config=frame.PLOTLY, key="chart-funnel", on_select=_clicked, selection_mode="points", alt=_("Funnel")
+        figure,
+        theme=None,
+        config=frame.picture_config("funnel"),
+        key="chart-funnel",
+        on_select=_clicked,
+        selection_mode="points",
+        alt=_("Funnel"),
     )
     st.caption(_("Click a bar to see its shoppers below, or choose the step there."))
     shown = pd.DataFrame(
@@ -258,7 +292,14 @@ def _clicked() -> None:
 def _step_word(step: Step) -> str:
     word = event_word(step.event_type)
     word = word if step.category is None else _("{act} in {category}", act=word, category=step.category)
-    return word if step.brand is None else _("{act} of {brand}", act=word, brand=step.brand)
+    word = word if step.brand is None else _("{act} of {brand}", act=word, brand=step.brand)
+    word = word if step.item is None else _("{act} of item {item}", act=word, item=step.item)
+    low, high = step.price_from, step.price_to
+    if low is not None and high is not None:
+        return _("{act} at {low:g} to {high:g}", act=word, low=low, high=high)
+    if low is not None:
+        return _("{act} at {low:g} or more", act=word, low=low)
+    return word if high is None else _("{act} at {high:g} or less", act=word, high=high)
 
 
 def _part_word(part: str) -> str:

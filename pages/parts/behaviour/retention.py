@@ -82,7 +82,7 @@ def _mean(mean: pd.DataFrame, share: str, grain: str) -> None:
         state.look(),
     )
     figure.update_xaxes(tickformat=".0%", rangemode="tozero")
-    st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-retention-mean", alt=_("Retention"))
+    st.plotly_chart(figure, theme=None, config=frame.picture_config("retention-mean"), key="chart-retention-mean", alt=_("Retention"))
 
 
 def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
@@ -98,7 +98,7 @@ def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
     labels = [f"{pd.Timestamp(name):%Y-%m-%d} · {people(cells[name, 0].users)}" for name in names]
     figure = charts.shares_grid(labels, [str(number) for number in range(last + 1)], values, notes, _("kept"), state.look(), pale=pale)
     st.subheader(_("Cohorts"))
-    st.plotly_chart(figure, theme=None, config=frame.PLOTLY, key="chart-retention", alt=_("Cohorts"))
+    st.plotly_chart(figure, theme=None, config=frame.picture_config("retention"), key="chart-retention", alt=_("Cohorts"))
 
 
 def _note(cell: Any, share: str, part: str, grain: str) -> str:

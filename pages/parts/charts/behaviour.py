@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Look, add_hidden, empty_figure
+from pages.parts.charts.look import PALETTE, Look, add_hidden, add_pale, empty_figure
 from pages.parts.text import hover, is_missing, people
 
 
@@ -115,20 +115,9 @@ def shares_grid(
         },
     )
     if pale:
-        figure.add_heatmap(
-            z=[[value if pale[i][j] else None for j, value in enumerate(line)] for i, line in enumerate(values)],
-            x=[hover(word) for word in columns],
-            y=[hover(word) for word in rows],
-            colorscale=[[0, look.panel], [1, look.panel]],
-            showscale=False,
-            xgap=1.5,
-            ygap=1.5,
-            text=[[word if pale[i][j] else "" for j, word in enumerate(line)] for i, line in enumerate(written)],
-            texttemplate="%{text}",
-            customdata=[[hover(note) for note in line] for line in notes],
-            hovertemplate="%{customdata}<extra></extra>",
-            hoverongaps=False,
-        )
+        unsure = [[value if pale[i][j] else None for j, value in enumerate(line)] for i, line in enumerate(values)]
+        words = [[word if pale[i][j] else "" for j, word in enumerate(line)] for i, line in enumerate(written)]
+        add_pale(figure, unsure, words, rows, columns, notes, look)
     if any(map(any, hidden)):
         add_hidden(figure, hidden, rows, columns, notes, look)
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", tickfont={"color": look.ink})

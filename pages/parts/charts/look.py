@@ -6,24 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.report.charts import PALETTE as PALETTE
 from pages.parts.text import hover, people
 
-PALETTE = (
-    "#2479AA",
-    "#E76D00",
-    "#187900",
-    "#9286F3",
-    "#B64992",
-    "#499EAA",
-    "#C23D0C",
-    "#927961",
-    "#6D9E31",
-    "#8661DB",
-    "#B68679",
-    "#866161",
-)
-"""Twelve marks of at least 3:1 on white and on the dark ground, chosen greedily for distance in normal, red-blind,
-green-blind and blue-blind sight; the first eight are the safest."""
 RAMP_LIGHT = ((0.0, "#D5E4EE"), (0.35, "#7FB2D0"), (0.7, "#2479AA"), (1.0, "#0B3A57"))
 RAMP_DARK = ((0.0, "#1F3342"), (0.35, "#2B6C95"), (0.7, "#67B3DE"), (1.0, "#E3F4FF"))
 SCATTER_LIGHT = ((0.0, "#8FA3B3"), (0.25, "#5D9FC2"), (0.6, "#2479AA"), (1.0, "#0B3A57"))
@@ -189,17 +174,31 @@ def add_hidden(
         notes: What hovering tells.
         look: Colours of the theme.
     """
+    words = [[people(None) if cell and len(columns) <= WIDEST_TOLD else "" for cell in line] for line in hidden]
+    add_pale(figure, [[0 if cell else None for cell in line] for line in hidden], words, rows, columns, notes, look)
+    figure.data[-1].update(textfont={"size": 10, "color": look.quiet})
+
+
+def add_pale(
+    figure: go.Figure,
+    values: Sequence[Sequence[float | None]],
+    words: Sequence[Sequence[str]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    notes: Sequence[Sequence[str]],
+    look: Look,
+) -> None:
+    """Lay empty-coloured cells with words over a grid of the same rows and columns, where `values` is not None."""
     figure.add_heatmap(
-        z=[[0 if cell else None for cell in line] for line in hidden],
+        z=values,
         x=[hover(word) for word in columns],
         y=[hover(word) for word in rows],
         colorscale=[[0, look.panel], [1, look.panel]],
         showscale=False,
         xgap=1.5,
         ygap=1.5,
-        text=[[hover(people(None)) if cell and len(columns) <= WIDEST_TOLD else "" for cell in line] for line in hidden],
+        text=[[hover(word) for word in line] for line in words],
         texttemplate="%{text}",
-        textfont={"size": 10, "color": look.quiet},
         customdata=[[hover(note) for note in line] for line in notes],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
