@@ -18,12 +18,12 @@ from core.insights.chosen import (
     decimals,
     has_by,
     item_labels,
-    micros,
     money,
     sums_by,
     whole_days,
 )
 from core.store import NONE, Log
+from core.windows import micros
 
 MINUTE = 60_000_000
 MONDAY = 3
