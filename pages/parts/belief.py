@@ -72,10 +72,7 @@ def groups(here: Screen) -> None:
     shown = table.assign(
         group=[names.get(int(group), group) if by == calibrating.SEGMENT and group.isdigit() else group for group in table["group"]],
         band=[f"{number(100 * low, 1)} – {number(100 * high, 1)} %" for low, high in zip(table["low"], table["high"], strict=True)],
-        verdict=[
-            "–" if gap != gap else _("as foretold") if abs(gap) < FAR else _("more than foretold") if gap > 0 else _("less than foretold")
-            for gap in table["gap"]
-        ],
+        verdict=["–" if pd.isna(gap) else _verdict(gap) for gap in table["gap"]],
     )
     shown["group"] = [_("unknown") if group == calibrating.UNKNOWN else group for group in shown["group"]]
     frame.table(
