@@ -129,6 +129,9 @@ def by_category(known: Known, options: PropensityOptions, n: int) -> None:
     if "log_loss_difference" in metrics:
         gap = metrics["log_loss_difference"]
         print(f"  winner, log loss against {gap['against']} {gap['value']:+.5f} [{gap['low']:+.5f}, {gap['high']:+.5f}]")
+    for key, of in (("range", "groups of pairs of like chance"), ("range_categories", "categories")):
+        held = metrics[key]
+        print(f"  ranges: stated {held['stated']:.2f}, measured {held['measured']:.2f} of {held['groups']:.0f} {of}")
     print("  calibration", {name: c["method"] for name, c in metrics["calibration"].items()}, "models", metrics["models"])
 
 

@@ -28,6 +28,11 @@ class Windows:
     """The cutoff people are scored at: the end of the log (or the asked-for cutoff)."""
 
 
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 of an instant in UTC."""
+    return (instant - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+
+
 def parse_time(text: str) -> datetime:
     """Read an ISO date or time as naive UTC: `2017-12-01`, `2017-12-01T06:00:00Z`, `2017-12-01 06:00+08:00`.
 

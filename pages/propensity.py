@@ -5,7 +5,7 @@ import streamlit as st
 from core.pipeline import screens
 from pages.parts import downloads, frame
 from pages.parts.backtest import past_windows
-from pages.parts.belief import groups, spending
+from pages.parts.belief import groups, ranges, spending
 from pages.parts.category_chances import by_category
 from pages.parts.chances import cards, depth_choice, distribution, model_table, plots, training, why
 from pages.parts.damage import worse_logs
@@ -24,6 +24,7 @@ if here:
             st.markdown("- " + plain(sentence))
         cards(manifest)
         plots(here)
+        ranges((manifest.get("metrics") or {}).get("range") or {})
         groups(here)
         depth_choice(here)
         profit(here, manifest)

@@ -92,7 +92,7 @@ def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | Non
         save_background(people, draft.path, np.random.default_rng(0))
         save_held(people, kept, [name for name in AGES if name in people.columns], draft.path)
         with log.history() as connection:
-            write_table(draft.path / "item_levels.parquet", price_levels(connection, END))
+            write_table(draft.path / "item_levels.parquet", price_levels(connection))
         draft.record["windows"] = {"train": [at(14), at(21)], "test": TEST, "use": END, "horizon_days": 7.0, "plan": "full"}
         test = matrix_at(dataset, TEST, winner)
         happened = act_labels(log, TEST, HORIZON, "purchase")["label"].to_pylist()

@@ -12,6 +12,7 @@ import pytest
 from core.__main__ import main
 from core.artifacts import read_json, read_table
 from core.errors import NotFoundError
+from core.pipeline import knowing
 from core.pipeline.explaining_categories import chances_of, open_categories, why_category
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
@@ -187,6 +188,25 @@ def test_acts_of_a_cutoff_hold_nothing_from_after_it(tmp_path: Path) -> None:
         assert np.array_equal(getattr(whole.acts, name), getattr(cut.acts, name)), name
     newest = max(row["event_time"] for row in rows if row["user_id"] == whole.user_ids[0] and row["event_time"] < at(30))
     assert np.expm1(whole.acts.numbers[0, -1, 1]) == pytest.approx((at(30) - newest) / timedelta(days=1), rel=1e-4)
+
+
+def test_of_many_shoppers_the_same_few_are_learned_from_and_all_are_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knowing, "MOST_LEARNED", 15)
+    publish(tmp_path, events(20, 40), 20)
+    home = Home(tmp_path)
+    known = Known(home, home.dataset("tiny"), home.dataset("tiny").log(at(40)), HORIZON, PredictOptions(horizon=HORIZON), COUNTS, silent)
+    assert len(known.matrix_at(at(40)).user_ids) == 20
+    assert [str(sentence) for sentence in known.said] == [
+        "Learned from and judged on 15 of 20 shoppers, drawn at random; everyone is scored."
+    ]
+    for day in (20, 30):
+        drawn = known.matrix_at(at(day))
+        assert len(drawn.user_ids) == 15 and drawn.user_ids == known.labels_at(at(day))["user_id"].to_pylist()
+        assert known.revenue_at(at(day))["user_id"].to_pylist() == known.matrix_at(at(20)).user_ids
+    monkeypatch.setattr(knowing, "MOST_LEARNED", 20)
+    everyone = Known(home, home.dataset("tiny"), home.dataset("tiny").log(at(40)), HORIZON, known.options, COUNTS, silent).matrix_at(at(20))
+    rows = [everyone.user_ids.index(user) for user in known.matrix_at(at(20)).user_ids]
+    assert np.array_equal(everyone.values[rows], known.matrix_at(at(20)).values, equal_nan=True)
 
 
 def test_a_chance_by_category_is_explained_as_the_batch_scored_it(run: tuple[Path, dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,16 @@ import torch
 from core.artifacts import read_arrays, read_table
 from core.errors import GateError
 from core.metrics import CLIP, auc, log_loss
+from core.predictor import reasons
 from core.predictor.calibration import Calibrator, choose_calibration, coverage, fit_calibrator, fit_ranges
 from core.predictor.drift import Drift, drift_of, fit_shift, learn_drift
 from core.predictor.matrix import Matrix, fit_scaling, matrix_of, stack, user_folds
-from core.predictor.models import fit_models
+from core.predictor.models import Model, fit_models
 from core.predictor.network import fit_network, logit_loss
 from core.predictor.options import BoostingOptions, NetworkOptions, PropensityOptions
 from core.predictor.plan import make_plan
 from core.predictor.propensity import fit_propensity
+from core.predictor.reasons import list_reasons
 from core.predictor.result import PropensityResult, save_result
 from core.store import Log
 from tests.worlds import at
@@ -90,6 +93,24 @@ def test_the_models_find_what_matters(fitted: PropensityResult) -> None:
         assert fitted.metrics["models"][name]["log_loss"]["value"] < fitted.metrics["base_log_loss"]
     strongest = fitted.reasons.filter(pa.compute.equal(fitted.reasons["place"], 1))["feature"].to_pylist()
     assert set(strongest) <= {"carts_28d", "days_since_event"} or np.mean([f in ("carts_28d", "days_since_event") for f in strongest]) > 0.9
+
+
+def test_reasons_of_many_shoppers_are_written_in_parts(fitted: PropensityResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fitted.kept is not None
+    people, model, parts = World().matrix_at(at(60)), fitted.kept.model, 0
+    whole = list_reasons(model, people, 1.0, 5)
+
+    class Counted:
+        def contributions(self, matrix: Matrix) -> Any:
+            nonlocal parts
+            parts += 1
+            return model.contributions(matrix)
+
+    monkeypatch.setattr(reasons, "ROWS", 150)
+    split = list_reasons(cast(Model, Counted()), people, 1.0, 5)
+    assert parts == 4
+    assert split.drop_columns(["contribution"]).equals(whole.drop_columns(["contribution"]))
+    assert split["contribution"].to_numpy() == pytest.approx(whole["contribution"].to_numpy(), abs=2e-6)
 
 
 def test_figures_equal_those_computed_from_the_exported_table(fitted: PropensityResult) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import CutoffError, GateError
 from core.metrics import auc
+from core.predictor.calibration import coverage_of
 from core.predictor.categories import CategoryResult, fit_category_propensity
 from core.predictor.category_judging import MacroAuc
 from core.predictor.category_keeping import baskets_of, load_categories, of_category, save_categories
@@ -85,6 +86,19 @@ def test_tastes_are_found_and_sums_near_what_happened(fitted: CategoryResult) ->
     assert fitted.metrics["macro_auc"][fitted.metrics["winner"]]["value"] > 0.75
     for row in fitted.by_category.to_pylist():
         assert row["expected"] == pytest.approx(row["positives"], rel=0.2)
+
+
+def test_ranges_are_measured_on_the_window_after_the_one_they_were_learned_on(fitted: CategoryResult) -> None:
+    pairs, categories = fitted.metrics["range"], fitted.metrics["range_categories"]
+    assert (pairs["stated"], pairs["groups"], categories["groups"]) == (0.9, 18, 3)
+    assert pairs["measured"] >= 0.85 and categories["measured"] == 1.0  # each window of this world is drawn from the same chances
+
+
+def test_a_range_holds_for_a_group_whose_rate_lies_inside_and_not_for_one_beyond() -> None:
+    labels, chances = np.repeat([1.0, 0.0, 1.0, 0.0], [300, 700, 600, 400]), np.full(2000, 0.3)
+    low, high, parts = np.full(2000, 0.25), np.full(2000, 0.35), [np.arange(1000), np.arange(1000, 2000)]
+    assert coverage_of(labels, chances, low, high, parts)["measured"] == 0.5
+    assert coverage_of(labels, chances, low, np.full(2000, 0.6), parts)["measured"] == 1.0
 
 
 def test_the_same_seed_gives_the_same_chances(fitted: CategoryResult) -> None:

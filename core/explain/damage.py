@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from core.store import Connection
+from core.store import CELLS_OF_HISTORY_SQL, Connection
 
 KINDS = ("drop", "jitter", "swap")
 STEPS = {"drop": (0.1, 0.3, 0.5), "jitter": (1.0, 3.0, 7.0), "swap": (0.1, 0.3, 0.5)}
@@ -51,6 +51,7 @@ def keep_shoppers(connection: Connection, user_ids: list[str]) -> None:
     connection.execute(KEEP_SQL)
     connection.unregister("chosen_users")
     connection.execute(VIEW_SQL["sound"])
+    connection.execute(CELLS_OF_HISTORY_SQL)
 
 
 def damage_history(connection: Connection, kind: str, strength: float, cutoff: datetime, seed: int) -> None:

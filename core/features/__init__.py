@@ -1,4 +1,4 @@
-"""Counted features of every user as of a cutoff, and the labels that models learn from; all of it computed in DuckDB."""
+"""Counted features of every user as of a cutoff, and the labels that models learn from."""
 
 from core.features.catalogue import FEATURES, Feature
 from core.features.categories import category_counts, category_labels, item_categories, one_category_labels, top_categories

@@ -1,29 +1,46 @@
-"""The feature table: one row per user, computed in DuckDB from the views of one cutoff."""
+"""The feature table: one row per user, counted on the acts before a cutoff."""
 
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from core.features.catalogue import FEATURES
+from core.features.activity import activity
+from core.features.acts import Shoppers, read_acts
+from core.features.buying import buying
+from core.features.catalogue import FEATURES, Feature
+from core.features.tastes import Goods, tastes
 from core.store import Connection, fetch
-
-_TABLES = ("user_days", "orders", "user_items", "item_levels")
-_BLOCKS = ("activity", "rhythm", "buying", "tastes")
-
 
 LEVELS = pa.schema([("item_id", pa.string()), ("level", pa.decimal128(12, 6))])
 """Columns of item price levels: ln(price of an item / median price of its category), for items with a price."""
+LEVELS_SQL = """
+WITH touched AS (
+    SELECT item_id, sum(price) AS price_sum, count(price) AS price_count
+    FROM history_cells
+    WHERE item_id IS NOT NULL AND event_type NOT IN ('impression', 'search', 'refund', 'other')
+    GROUP BY item_id),
+item_prices AS (
+    SELECT touched.item_id::VARCHAR AS item_id, category,
+           coalesce(price::DOUBLE, price_sum::DOUBLE / nullif(price_count, 0)) AS price
+    FROM touched LEFT JOIN catalogue ON catalogue.item_id = touched.item_id::VARCHAR),
+usual AS (SELECT category, median(price) AS price FROM item_prices WHERE price > 0 GROUP BY category)
+SELECT item_prices.item_id, round(ln(item_prices.price / usual.price), 6)::DECIMAL(12, 6) AS level
+FROM item_prices JOIN usual ON item_prices.category IS NOT DISTINCT FROM usual.category
+WHERE item_prices.price > 0
+ORDER BY item_prices.item_id
+"""
+"""Medians over all items that anyone had touched, so one shopper's own history does not say how dear an item is. Levels are decimals, whose
+sums depend on no order."""
 
 
 def compute_features(connection: Connection, cutoff: datetime, levels: pa.Table | None = None) -> pa.Table:
     """Count what each user did before the cutoff.
 
     Needs only user, act and time; items, categories, prices, dwell, positions and sessions add to it where the log
-    has them. Sums are exact (decimals and integers), so the result does not depend on row order or threads.
+    has them. Sums are exact (whole numbers), so the result does not depend on row order or threads. What the figures
+    mean is spelled as SQL in tests/features_in_sql, and a test compares all of them.
 
     Args:
         connection: From `Log.history(cutoff)`.
@@ -35,30 +52,25 @@ def compute_features(connection: Connection, cutoff: datetime, levels: pa.Table 
         user_id (VARCHAR, ascending, everyone with an event in history) and one column for each of FEATURES: int64 for
         counts, float64 for the rest; NULL only where FEATURES says that a value can be empty.
     """
-    _make_tables(connection, cutoff, levels)
-    blocks = [fetch(connection, *_statement(name, cutoff)) for name in _BLOCKS]
-    found = {name: block.column(name) for block in blocks for name in block.column_names}
-    columns = {"user_id": found["user_id"].cast(pa.string())}
-    for feature in FEATURES:
-        values = found[feature.name].cast(pa.float64(), safe=False)
-        if feature.is_count:
-            values = pc.fill_null(values, 0.0)
-            if feature.unit not in ("money", "units"):
-                values = values.cast(pa.int64())
-        columns[feature.name] = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    for name in _TABLES:
-        connection.execute(f"DROP TABLE IF EXISTS {name}")
-    return pa.table(columns)
+    goods = Goods.of(
+        fetch(connection, "SELECT item_id, category, brand FROM catalogue"), price_levels(connection) if levels is None else levels
+    )
+    shoppers = Shoppers.of(connection)
+    columns = {feature.name: np.empty(len(shoppers.names), _kind(feature)) for feature in FEATURES}
+    done = 0
+    for acts in read_acts(connection, cutoff, shoppers):
+        places = goods.rows(acts.item_ids)
+        for block in acts.blocks():
+            counted = activity(block) | buying(block) | tastes(block, goods, places)
+            for name, values in columns.items():
+                values[done : done + block.users] = counted[name]
+            done += block.users
+    return pa.table({"user_id": shoppers.names} | {name: pa.array(values, from_pandas=True) for name, values in columns.items()})
 
 
-def price_levels(connection: Connection, cutoff: datetime) -> pa.Table:
+def price_levels(connection: Connection) -> pa.Table:
     """LEVELS of all items with a price, as of the connection's cutoff, by item_id."""
-    for name in ("user_items", "item_levels"):
-        connection.execute(*_statement(name, cutoff))
-    levels = fetch(connection, "SELECT item_id, level FROM item_levels ORDER BY item_id").cast(LEVELS)
-    for name in ("user_items", "item_levels"):
-        connection.execute(f"DROP TABLE IF EXISTS {name}")
-    return levels
+    return fetch(connection, LEVELS_SQL).cast(LEVELS)
 
 
 def nothing_known(columns: list[str]) -> npt.NDArray[np.float64]:
@@ -67,17 +79,5 @@ def nothing_known(columns: list[str]) -> npt.NDArray[np.float64]:
     return np.array([0.0 if name in counts else np.nan for name in columns])
 
 
-def _make_tables(connection: Connection, cutoff: datetime, levels: pa.Table | None) -> None:
-    for name in _TABLES:
-        if name == "item_levels" and levels is not None:
-            connection.register("known_levels", levels)
-            connection.execute("CREATE OR REPLACE TEMP TABLE item_levels AS SELECT item_id, level FROM known_levels")
-            connection.unregister("known_levels")
-        else:
-            connection.execute(*_statement(name, cutoff))
-
-
-def _statement(name: str, cutoff: datetime) -> tuple[str, dict[str, object] | None]:
-    """A statement and its values; DuckDB refuses values that a statement does not name."""
-    sql = Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
-    return sql, {"cutoff": cutoff} if "$cutoff" in sql else None
+def _kind(feature: Feature) -> type[np.generic]:
+    return np.int64 if feature.is_count and feature.unit not in ("money", "units") else np.float64

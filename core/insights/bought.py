@@ -9,10 +9,11 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import DAY, Array, Chosen, changes, chosen, days_of, decimals, micros, sums_by
+from core.insights.chosen import DAY, Array, Chosen, changes, chosen, days_of, decimals, sums_by
 from core.insights.scope import Scope, answer, described
 from core.insights.statement import Answer, ask
 from core.store import NO_REVENUE, NONE, Log
+from core.windows import micros
 
 HISTORY_SQL = """
 CREATE OR REPLACE TEMP VIEW history AS SELECT *, 'purchase'::event_type AS event_type FROM purchases

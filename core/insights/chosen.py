@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 
 from core.insights.scope import Scope
 from core.store import NO_REVENUE, REVENUE_UNIT, THREADS, Connection, Log, SortedEvents, fetch, identifier, sorted_events
+from core.windows import micros
 
 MOST_SCOPES = 4
 Array = npt.NDArray[Any]
@@ -156,11 +156,6 @@ def _places(log: Log, scope: Scope, events: SortedEvents) -> Array | None:
     if scope.members is not None:
         tests.append(_of_users(events, scope.members))
     return np.logical_and.reduce(tests) if tests else None
-
-
-def micros(instant: datetime) -> int:
-    """Microseconds since 1970 of an instant in UTC."""
-    return (instant - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
 def numbers_of(ids: pa.ChunkedArray, wanted: pa.ChunkedArray) -> Array:

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.insights.chosen import Array, Chosen, added, as_double, by_block, changes, has_by, item_labels, micros, sums_by
+from core.insights.chosen import Array, Chosen, added, as_double, by_block, changes, has_by, item_labels, sums_by
 from core.store import Log
+from core.windows import micros
 
 PartOf = Callable[[Chosen, Array, Array], Array]
 """Acts, places in the two periods, whether each is the first of its shopper in its period → place of the part for each such first one."""

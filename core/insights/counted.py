@@ -15,12 +15,12 @@ from core.insights.chosen import (
     by_block,
     changes,
     clock_of,
-    micros,
     money,
     sums_by,
     whole_days,
 )
 from core.store import Log
+from core.windows import micros
 
 MINUTE = 60_000_000
 MONDAY = 3

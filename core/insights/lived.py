@@ -5,8 +5,9 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from core.insights.chosen import DAY, Array, Chosen, added, by_block, changes, joined, micros, whole_days
+from core.insights.chosen import DAY, Array, Chosen, added, by_block, changes, joined, whole_days
 from core.store import NONE
+from core.windows import micros
 
 STAGES = ("active", "away", "new", "slipping", "unseen")
 """In the order of their names."""

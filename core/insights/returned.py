@@ -19,12 +19,12 @@ from core.insights.chosen import (
     has_by,
     joined,
     local,
-    micros,
     sums_by,
     whole_days,
 )
 from core.insights.counted import MONDAY
 from core.store import Log
+from core.windows import micros
 
 
 @dataclass(frozen=True)

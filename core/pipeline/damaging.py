@@ -63,7 +63,7 @@ def measure_robustness(home: Home, dataset: Dataset, *, run_id: str | None = Non
     users, labels = truth["user_id"].to_pylist(), truth["label"].to_numpy().astype(np.float64)
     curve, groups = [], []
     with log.history(test) as connection:
-        levels = price_levels(connection, test)
+        levels = price_levels(connection)
         keep_shoppers(connection, users)
         matrix = _seen(connection, test, users, kept, vectors, levels, texts.half_life)
         sound, partitions = kept.propensities(matrix), _partitions(matrix)

@@ -24,8 +24,16 @@ if TYPE_CHECKING:
     from core.predictor.matrix import Matrix
 
 
+MOST_LEARNED = 200_000
+"""Shoppers of whom windows before the use of a model are kept: models learn from 120,000 rows, and what all windows of a million shoppers
+take would be 7 GB."""
+
+
 class Known:
-    """Matrices and labels by cutoff, each computed once; only eligible shoppers when a look-back was asked for."""
+    """Matrices and labels by cutoff, each computed once; only eligible shoppers when a look-back was asked for.
+
+    Above MOST_LEARNED shoppers, cutoffs before the end of the log have so many of them, drawn once and the same at each.
+    """
 
     def __init__(
         self,
@@ -45,6 +53,7 @@ class Known:
         """What a reader of the run should know."""
         self._progress = part_of(progress, 0.5, 1.0)
         self._matrices: dict[datetime, Matrix] = {}
+        self._learned = self._draw(options.seed)
         self._attributes: Attributes | None = None
         if options.look_back_days is not None:
             self.said.append(
@@ -53,6 +62,18 @@ class Known:
                     days=options.look_back_days,
                 )
             )
+
+    def _draw(self, seed: int) -> pa.Array | None:
+        """Who is learned from and judged, where those are not all."""
+        with self.log.history() as connection:
+            everyone = fetch(connection, "SELECT DISTINCT user_id::VARCHAR AS user_id FROM history_cells ORDER BY user_id")["user_id"]
+        if len(everyone) <= MOST_LEARNED:
+            return None
+        self.said.append(
+            say("Learned from and judged on {n} of {all} shoppers, drawn at random; everyone is scored.", n=MOST_LEARNED, all=len(everyone))
+        )
+        chosen = np.random.default_rng(seed).choice(len(everyone), MOST_LEARNED, replace=False)
+        return everyone.take(pa.array(np.sort(chosen))).combine_chunks()
 
     @property
     def is_purchase_only(self) -> bool:
@@ -70,6 +91,7 @@ class Known:
             with self.log.history(at) as connection:
                 counts = compute_features(connection, at)
             matrix = matrix_of(counts, self.texts(at))
+            del counts
             if set(self.profile.blocks) - {"counts", "text"}:
                 # what learns, learns at the first training cutoff, which is asked for first, and reads the later ones
                 found = self.blocks.further(at, self._progress)
@@ -78,6 +100,8 @@ class Known:
                 matrix = replace(matrix, acts=self._acts(at))
             if self.options.attributes:
                 matrix = self._attributes_known().added_to(matrix)
+            if self._learned is not None and at < self.log.until:
+                matrix = matrix.rows(np.asarray(pc.is_in(pa.array(matrix.user_ids, pa.string()), value_set=self._learned)))
             if self.options.look_back_days is not None:
                 silent = matrix.values[:, matrix.columns.index("days_since_event")]
                 matrix = matrix.rows(silent <= self.options.look_back_days)
@@ -115,6 +139,8 @@ class Known:
         return self._attributes
 
     def _eligible(self, at: datetime, table: pa.Table) -> pa.Table:
+        if self._learned is not None and at < self.log.until:
+            table = table.filter(pc.is_in(table["user_id"], value_set=self._learned))
         if self.options.look_back_days is None:
             return table
         return table.filter(pc.is_in(table["user_id"], pa.array(self.matrix_at(at).user_ids, pa.string())))

@@ -98,7 +98,7 @@ def predict(
             if result.kept is not None:
                 save_held(people, result.kept, known.attribute_columns, draft.path)
             with log.history() as connection:
-                write_table(draft.path / "item_levels.parquet", price_levels(connection, log.until))
+                write_table(draft.path / "item_levels.parquet", price_levels(connection))
             draft.record["warnings"] += [
                 say("Chances rest on no {block}: {why}.", block=BLOCK_WORDS[name], why=why) for name, why in known.blocks.missing.items()
             ]

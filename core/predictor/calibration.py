@@ -197,11 +197,17 @@ def _beyond_chance(centre: Floats, labels: Floats) -> float:
 def coverage(labels: Floats, propensities: Floats, low: Floats, high: Floats, groups: int = MOST_GROUPS) -> dict[str, float]:
     """Share of equal-count groups whose rate lies in their mean range, widened by the chance of the group's own labels."""
     groups = int(np.clip(len(labels) // GROUP_ROWS, 1, groups))
+    parts = np.array_split(np.argsort(propensities, kind="stable"), groups)
+    return coverage_of(labels, propensities, low, high, parts)
+
+
+def coverage_of(labels: Floats, propensities: Floats, low: Floats, high: Floats, parts: Sequence[Indices]) -> dict[str, float]:
+    """The same of given groups, each a list of rows: `stated`, `measured` (0-1) and `groups`."""
     held = []
-    for part in np.array_split(np.argsort(propensities, kind="stable"), groups):
+    for part in parts:
         chance = float(propensities[part].mean())
         noise = 1.6448536269514722**2 * chance * (1 - chance) / len(part)
         gap = float(labels[part].mean()) - chance
         half = (float(high[part].mean()) - chance) if gap > 0 else (chance - float(low[part].mean()))
         held.append(abs(gap) <= np.sqrt(half**2 + noise))
-    return {"stated": 0.9, "measured": float(np.mean(held)), "groups": float(groups)}
+    return {"stated": RangeTable.level, "measured": float(np.mean(held)), "groups": float(len(held))}

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from core.errors import GateError
 from core.messages import Message, say
 from core.metrics import log_loss
-from core.predictor.calibration import Calibrator, RangeTable, choose_calibration, fit_calibrator, fit_ranges
+from core.predictor.calibration import Calibrator, RangeTable, choose_calibration, coverage, coverage_of, fit_calibrator, fit_ranges
 from core.predictor.category_judging import category_verdict, judge_categories
 from core.predictor.category_keeping import KeptCategories
 from core.predictor.category_models import MEANS, TEXT_COLUMN, FittedCategories, fit_category_models
@@ -116,6 +116,7 @@ def fit_category_propensity(
         folds = np.repeat(user_folds(held.user_ids, 5, rng), len(names))
         choices = {name: choose_calibration(logits, held_labels, folds) for name, logits in fitted.logits(held, contenders).items()}
         winner = min(contenders, key=lambda name: (log_loss(held_labels, choices[name].cross_fitted), contenders.index(name)))
+        told = _ranges(held_labels, expit(fitted.logits(held, [winner])[winner]))
         del held
         progress(0.5, say("judging categories on the test window"))
         test, labels = labelled(windows.test, judges)
@@ -123,6 +124,7 @@ def fit_category_propensity(
         metrics, table = judge_categories(test, labels, chances, winner, rng)
         metrics["validation"] = {name: log_loss(held_labels, choice.cross_fitted) for name, choice in choices.items()}
         metrics["calibration"] = {name: choice.calibrator.card() for name, choice in choices.items()}
+        metrics |= _coverage(labels, chances[winner], told, len(names))
         metrics["windows"] = {"train": list(windows.train), "calibrate": windows.calibrate, "test": windows.test, "use": windows.use}
         metrics["models"] = fitted.card()
         progress(0.6, say("fitting categories again with the newest windows"))
@@ -144,6 +146,23 @@ def fit_category_propensity(
 def _ranges(labels: Floats, chances: Floats) -> RangeTable:
     """Of the test window: how its level moved is one more window beside what is thought beforehand."""
     return fit_ranges(labels, chances, drift_of_one(fit_shift(logit(chances), labels)))
+
+
+def _coverage(labels: Floats, chances: Floats, ranges: RangeTable, width: int) -> dict[str, dict[str, float]]:
+    """How often ranges held on the test window that knew only the window before it: of pairs of like chance, and of categories.
+
+    Args:
+        labels: 0/1 of all pairs, by user and category (U × C).
+        chances: Of the same.
+        ranges: Learned on the calibration window as those in use are on the test window.
+        width: C.
+    """
+    low, high = ranges.around(chances, np.zeros(len(chances)))
+    categories = [np.arange(place, len(chances), width) for place in range(width)]
+    return {
+        "range": coverage(labels, chances, low, high),
+        "range_categories": coverage_of(labels, chances, low, high, categories),
+    }
 
 
 def _few(users: int, seed: int) -> Indices:

@@ -185,7 +185,7 @@ def write_verdict(
         else:
             sentences.append(say("The profile text does not help on this log: with it, {model} is {difference} in log loss.", **told))
     else:
-        sentences.append(say("The log has no item texts, so the propensity rests on counts."))
+        sentences.append(say("No texts of items were looked at, so the propensity rests on counts."))
     if sequence:
         record["sequence"] = compare(labels, chances[sequence[0]], chances[sequence[1]]) | {"model": sequence[0], "without": sequence[1]}
         told = {"model": NAMES[sequence[0]], "difference": describe_difference(record["sequence"]), "without": NAMES[sequence[1]]}

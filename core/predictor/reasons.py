@@ -6,6 +6,10 @@ import pyarrow as pa
 from core.predictor.matrix import Matrix
 from core.predictor.models import Model
 
+ROWS = 32_768
+"""Shoppers that are explained together, at least: what a blend of models needs beside its inputs is eight times as much as these.
+More than `baselines.MANY_ROWS`, so that all parts of many shoppers are explained alike."""
+
 
 def list_reasons(model: Model, matrix: Matrix, slope: float, per_user: int) -> pa.Table:
     """List each user's strongest contributions.
@@ -20,6 +24,11 @@ def list_reasons(model: Model, matrix: Matrix, slope: float, per_user: int) -> p
         user_id (ascending), place (from 1, by size, ties by feature), feature, contribution (log-odds against the usual
         shopper of the training windows), value (of the counted feature; NULL when empty or for the text profile).
     """
+    parts = np.array_split(np.arange(len(matrix.user_ids)), max(1, len(matrix.user_ids) // ROWS))
+    return pa.concat_tables([_reasons_of(model, matrix if len(parts) == 1 else matrix.rows(rows), slope, per_user) for rows in parts])
+
+
+def _reasons_of(model: Model, matrix: Matrix, slope: float, per_user: int) -> pa.Table:
     names, shares = model.contributions(matrix)
     order = np.argsort(np.asarray(names), kind="stable")
     names, shares = [names[i] for i in order], np.round(shares[:, order] * slope, 6)

@@ -9,12 +9,13 @@ from core.store.costs import Began, code_commit, peak_memory_mb
 from core.store.damage import storage_error
 from core.store.dataset import CURRENT, Dataset
 from core.store.home import Home
-from core.store.log import Log
+from core.store.log import CELLS_OF_HISTORY_SQL, Log
 from core.store.publishing import RunDraft
 from core.store.sorting import FACTS_SQL, NO_REVENUE, NONE, REVENUE_UNIT, SortedEvents, drop_old_copies, sort_events, sorted_events
 from core.store.tables import EVENT_TYPES_SQL, EVENTS_FILE, NEVER_NULL, TABLES_SQL, events_sql, session_name
 
 __all__ = [
+    "CELLS_OF_HISTORY_SQL",
     "CURRENT",
     "EVENTS_FILE",
     "EVENT_TYPES_SQL",

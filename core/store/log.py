@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import CutoffError
 from core.store.connection import Connection, reading
+from core.store.tables import cells_sql
 
 CATALOGUE_SQL = """
 CREATE OR REPLACE TEMP VIEW catalogue AS
@@ -22,6 +23,10 @@ FROM main.items
 WHERE in_catalogue OR first_seen < TIMESTAMP '{cutoff}';
 """
 HISTORY_SQL = "CREATE OR REPLACE TEMP VIEW history AS SELECT * FROM main.events WHERE event_time < TIMESTAMP '{cutoff}'"
+CELLS_SQL = "CREATE OR REPLACE TEMP VIEW history_cells AS {select} WHERE event_time < TIMESTAMP '{cutoff}'"
+CELLS_OF_HISTORY_SQL = "CREATE OR REPLACE TEMP VIEW history_cells AS SELECT * EXCLUDE (session_id), session_id AS session FROM history"
+"""The same of a connection's own view `history`, whose ids are texts."""
+STORED_SQL = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'event_cells' AND NOT internal"
 FUTURE_SQL = """
 CREATE OR REPLACE TEMP VIEW future AS SELECT * FROM main.events
 WHERE event_time >= TIMESTAMP '{cutoff}' AND event_time < TIMESTAMP '{end}'
@@ -34,7 +39,8 @@ class Log:
 
     Stages see time through this class alone: `history` holds what was known before a cutoff, `label_window` adds the
     view `future` with the events of the label window. Views: `history`, `catalogue` (item_id, in_catalogue, title,
-    category, brand, price, description, image), `users` (table; demographics, may hold only user_id).
+    category, brand, price, description, image), `history_cells` (`history` with ids as they are stored, see `cells_sql`),
+    `users` (table; demographics, may hold only user_id).
     """
 
     path: Path
@@ -92,4 +98,7 @@ class Log:
         with reading(self.path) as connection:
             connection.execute(HISTORY_SQL.format(cutoff=cutoff.isoformat(" ")))
             connection.execute(CATALOGUE_SQL.format(cutoff=cutoff.isoformat(" ")))
+            stored = {str(name): str(kind) for name, kind in connection.execute(STORED_SQL).fetchall()}
+            cells = CELLS_SQL.format(select=cells_sql(stored), cutoff=cutoff.isoformat(" ")) if stored else CELLS_OF_HISTORY_SQL
+            connection.execute(cells)  # a version of an earlier release has a table of texts alone
             yield connection

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store.connection import Connection
+from core.store.log import CELLS_OF_HISTORY_SQL
 
 CATALOGUE_FIELDS = pa.schema(
     [
@@ -39,7 +40,9 @@ SELECT chosen.user_id, acts.* EXCLUDE (user_id, player) FROM acts JOIN chosen US
 
 @contextmanager
 def small_log(events: pa.Table, catalogue: pa.Table, chosen: pa.Table | None = None) -> Iterator[Connection]:
-    """Open a log in memory whose views `history` and `catalogue` hold what is given; what lies after the cutoff must not be.
+    """Open a log in memory whose views `history`, `history_cells` and `catalogue` hold what is given.
+
+    Nothing that is given may lie after the cutoff.
 
     Args:
         events: Columns of schema.EVENTS as far as they are known; with `chosen` also `player`.
@@ -60,6 +63,7 @@ def small_log(events: pa.Table, catalogue: pa.Table, chosen: pa.Table | None = N
                 connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM given")  # noqa: S608 - one of three names
                 connection.unregister("given")
         connection.execute(HISTORY_SQL if chosen is None else CHOSEN_SQL)
+        connection.execute(CELLS_OF_HISTORY_SQL)
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:

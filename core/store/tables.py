@@ -56,6 +56,21 @@ def events_sql(stored: Mapping[str, str], *, numbered: bool) -> str:
     return f"SELECT {', '.join(columns)} FROM event_cells"  # noqa: S608 - fixed names only
 
 
+def cells_sql(stored: Mapping[str, str]) -> str:
+    """Return the SELECT of the events with their ids as `event_cells` stores them: whole numbers are grouped at a third of the cost.
+
+    Columns as in `events`, but `user_id` and `item_id` may be BIGINT, and `session` stands for `session_id`: equal within a session
+    of a user, INTEGER or VARCHAR, NULL where there is none.
+
+    Args:
+        stored: The columns of `event_cells`, with their types.
+    """
+    columns = [name if name in stored else f"CAST(NULL AS {EVENT_TYPES_SQL[name]}) AS {name}" for name in EVENTS if name != "session_id"]
+    numbered, given = "session" in stored, "session_id" in stored
+    session = "session" if numbered and not given else session_name(numbered=numbered, given=given)
+    return f"SELECT {', '.join(columns)}, {session} AS session FROM main.event_cells"  # noqa: S608 - fixed names only
+
+
 TABLES_SQL = """
 CREATE TYPE event_type AS ENUM ('impression', 'view', 'click', 'search', 'favourite', 'share', 'cart',
     'remove_from_cart', 'purchase', 'refund', 'other');

@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import calibrating, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, frame, state
-from pages.parts.text import _, amount, counted, number, plain, said
+from pages.parts.text import _, amount, counted, number, percent, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word
 
@@ -21,6 +21,33 @@ SPENDING_WORDS = {
     "gamma": "Chance × Gamma spending",
     "tweedie": "One Tweedie regression",
 }
+
+
+def ranges(figures: dict[str, Any], by_category: dict[str, Any] | None = None) -> None:
+    """Say what the range of a chance states, and how often it held in the test window; nothing where that was not measured.
+
+    Args:
+        figures: stated, measured, groups: of shoppers, or of pairs of shopper and category, of like chance.
+        by_category: The same of categories taken whole.
+    """
+    if not figures:
+        return
+    held, of = round(figures["measured"] * figures["groups"]), round(figures["groups"])
+    if by_category is None:
+        told = _("In the test window it held in {held} of {of} groups of shoppers of like chance.", held=held, of=of)
+    else:
+        told = _(
+            "In the test window it held in {held} of {of} groups of pairs of like chance, and for {whole} of {all} categories taken whole.",
+            held=held,
+            of=of,
+            whole=round(by_category["measured"] * by_category["groups"]),
+            all=round(by_category["groups"]),
+        )
+    stated = _(
+        "A range states: of those with this chance, the share that acts will lie inside {stated} of the time.",
+        stated=percent(figures["stated"], 0),
+    )
+    st.caption(f"{stated} {told}")
 
 
 def groups(here: Screen) -> None:
@@ -45,10 +72,7 @@ def groups(here: Screen) -> None:
     shown = table.assign(
         group=[names.get(int(group), group) if by == calibrating.SEGMENT and group.isdigit() else group for group in table["group"]],
         band=[f"{number(100 * low, 1)} – {number(100 * high, 1)} %" for low, high in zip(table["low"], table["high"], strict=True)],
-        verdict=[
-            "–" if gap != gap else _("as foretold") if abs(gap) < FAR else _("more than foretold") if gap > 0 else _("less than foretold")
-            for gap in table["gap"]
-        ],
+        verdict=["–" if pd.isna(gap) else _verdict(gap) for gap in table["gap"]],
     )
     shown["group"] = [_("unknown") if group == calibrating.UNKNOWN else group for group in shown["group"]]
     frame.table(

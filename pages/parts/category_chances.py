@@ -9,6 +9,7 @@ from core.errors import CoreError
 from core.pipeline import outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
+from pages.parts.belief import ranges
 from pages.parts.text import _, chance, counted, number, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import category_model_word
@@ -25,6 +26,7 @@ def by_category(here: Screen, manifest: dict[str, Any]) -> None:
     for sentence in (manifest.get("category_verdict") or {}).get("sentences", []):
         st.markdown("- " + plain(said(sentence)))
     _models(manifest.get("category_metrics") or {})
+    _ranges(manifest.get("category_metrics") or {})
     count = st.column_config.NumberColumn
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -69,6 +71,12 @@ def by_category(here: Screen, manifest: dict[str, Any]) -> None:
             key="category-top",
         )
         frame.take_away(top, "category-shoppers")
+
+
+def _ranges(metrics: dict[str, Any]) -> None:
+    """How often ranges held; runs of earlier releases did not measure it."""
+    if "range" in metrics:
+        ranges(metrics["range"], metrics["range_categories"])
 
 
 def _models(metrics: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def card(here: Screen, found: Portrait) -> None:
                 _("Purchase chance"),
                 chance(score["propensity"]) if score else "–",
                 "  \n".join(part for part in (note or _("not computed yet"), frame.made_from(here, "propensity")) if part),
-                _("Calibrated chance within the horizon; the range is its 95% interval."),
+                _("Calibrated chance within the horizon; nine times in ten, the share of shoppers alike who act lies in the range."),
             ),
             (
                 _("Last purchase"),
