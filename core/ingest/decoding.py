@@ -41,6 +41,8 @@ _LIKELY = (
 _WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ€£°«»–—‘’“”„…·•®©™²³¿¡´ª º§½¼¾×")
 """The signs of cp1252 that western European words, prices and measures are written with."""
 _WORD = re.compile(r"[^\W\d_]+")
+_ODD = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
+"""A field with a sign that is not ASCII, such as €12: an example where no word has one."""
 _FOREIGN = re.compile(rb"(?:[A-Za-z ]*[\x80-\xff]+[A-Za-z@-~\x80-\xff ]*)+")
 
 
@@ -237,8 +239,9 @@ def _foreign_encoding(head: bytes, pieces: list[bytes]) -> tuple[str, str]:
     if name is None and _mostly_utf8(text):
         return "utf-8", ""
     name = name or _encoding_of(text)
-    words = _WORD.findall(text.decode(name, errors="replace"))
-    return name, max((word[:40] for word in words[:2000] if not word.isascii()), key=len, default="")
+    read = text.decode(name, errors="replace")
+    words = [word[:40] for word in _WORD.findall(read)[:2000] if not word.isascii()] or [found[:40] for found in _ODD.findall(read)[:2000]]
+    return name, max(words, key=len, default="")
 
 
 def _is_utf8(text: bytes) -> bool:
