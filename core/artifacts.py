@@ -27,12 +27,16 @@ Array = npt.NDArray[Any]
 
 
 def sha256_of(path: Path, tick: Callable[[float], None] = lambda share: None) -> str:
-    """Return the hex sha256 of a file, read in blocks of 1 MiB; `tick` is told the share of its bytes."""
-    digest, size = hashlib.sha256(), max(1, path.stat().st_size)
+    """Return the hex sha256 of a file, read in blocks of 1 MiB; `tick` is told the share of its bytes.
+
+    Of a file that grows the bytes are taken that it had at first: who follows it may follow it for ever.
+    """
+    digest, size, done = hashlib.sha256(), path.stat().st_size, 0
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(min(1 << 20, size - done)):
             digest.update(block)
-            tick(min(1.0, stream.tell() / size))
+            done += len(block)
+            tick(done / size)
     return digest.hexdigest()
 
 

@@ -90,7 +90,7 @@ def _watch(place: str, only: str | None = None) -> None:
 def _progress(job: Job, place: str) -> None:
     with st.container(border=True):
         stage = _(STAGES[job.stage]) if job.stage in STAGES else job.stage
-        waits = job.state == "queued"
+        waits = job.state == "queued" and bool(job.message)  # one that only starts has said nothing yet
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
                 f"**{plain(said(job.title))}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting"))),
