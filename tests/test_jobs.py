@@ -1,5 +1,6 @@
 """Jobs tell their state whatever happens to them: done, failed, cancelled, killed; and one heavy job goes at a time."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from core.artifacts import read_json, write_json
 from core.errors import BusyError, CancelledError, EmptyLogError, NotFoundError
-from core.jobs import Job, cancel_job, list_jobs, read_job, start_job, working
+from core.jobs import KEPT_JOBS, Job, cancel_job, list_jobs, read_job, start_job, working
 from core.jobs.reporter import Reporter
 from core.store import Home
 
@@ -203,3 +204,47 @@ def test_progress_never_goes_back() -> None:
         reporter(0.1, "reading texts again")
 
     assert [line[:6] for line in said] == ["[ 50%]", "[ 80%]", "[ 80%]", "[100%]"]
+
+
+def test_queued_jobs_run_in_the_order_they_were_started(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    other = holder(home)
+    try:
+        names = [start_job(home, ["map", "--dataset", f"none_{i}"], f"Map {i}") for i in range(3)]
+        until = time.monotonic() + 60
+        while not all("waiting" in read_job(home, name).message for name in names) and time.monotonic() < until:
+            time.sleep(0.05)
+        told = subprocess.run(
+            [sys.executable, "-m", "core", "run", "--dataset", "d", "--home", str(tmp_path), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (told.returncode, json.loads(told.stdout)["kind"]) == (2, "BusyError")
+        assert [read_job(home, name).state for name in names] == ["queued"] * 3
+    finally:
+        other.kill()
+        other.wait()
+    ended = [(lambda job: job.started + job.seconds)(wait_until_over(home, name)) for name in names]
+    assert ended == sorted(ended)
+    assert [job.job_id for job in list_jobs(home)] == names[::-1]
+
+
+def test_hundreds_of_old_jobs_are_listed_at_once_and_pruned(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for number in range(500):
+        folder = tmp_path / "jobs" / f"20240101-{number:06d}-abcdef"
+        folder.mkdir(parents=True)
+        record = {"title": "Old", "argv": ["map"], "state": "done", "started": float(number), "heartbeat": float(number)}
+        (folder / "status.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "jobs" / "20240101-000499-abcdef" / "status.json").write_bytes(b"{")
+    began = time.monotonic()
+    jobs = list_jobs(home)
+    assert time.monotonic() - began < 2
+    assert len(jobs) == 500
+    assert "damaged" in next(job.error or "" for job in jobs if job.state == "failed")
+    job_id = start_job(home, ["jobs"], "List")
+    assert len(list_jobs(home)) == KEPT_JOBS
+    assert wait_until_over(home, job_id).state == "done"
+    assert (tmp_path / "jobs" / "20240101-000499-abcdef").exists()
+    assert not (tmp_path / "jobs" / "20240101-000000-abcdef").exists()

@@ -16,7 +16,7 @@ from core.jobs.cancelling import GRACE_SECONDS
 from core.messages import say, with_messages
 
 HEARTBEAT_SECONDS = 0.5
-ECHO_SECONDS = 1.2
+ECHO_SECONDS = 1.0
 """A terminal hears a sentence of the same form no more often than that, and nothing at all no longer than that and a heartbeat."""
 
 
