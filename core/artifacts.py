@@ -9,7 +9,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +26,33 @@ MANIFEST = "manifest.json"
 Array = npt.NDArray[Any]
 
 
-def sha256_of(path: Path) -> str:
-    """Return the hex sha256 of a file, read in blocks of 1 MiB."""
-    digest = hashlib.sha256()
+def sha256_of(path: Path, tick: Callable[[float], None] = lambda share: None) -> str:
+    """Return the hex sha256 of a file, read in blocks of 1 MiB; `tick` is told the share of its bytes.
+
+    Of a file that grows the bytes are taken that it had at first: who follows it may follow it for ever.
+    """
+    digest, size, done = hashlib.sha256(), path.stat().st_size, 0
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(min(1 << 20, size - done)):
             digest.update(block)
+            done += len(block)
+            tick(done / size)
     return digest.hexdigest()
 
 
-def write_json(path: Path, record: Any) -> None:
+def write_json(path: Path, record: Any, *, lasting: bool = True) -> None:
     """Write a record by temporary file and rename, so that a reader never sees half of it.
 
-    NaN and infinities become null: JSON has no word for them.
+    NaN and infinities become null: JSON has no word for them. What need not outlast a power cut is written without waiting
+    for the disk, which takes seconds while large files are being written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace") as stream:  # a file name may hold bytes that are no text
             json.dump(_finite(record), stream, ensure_ascii=False, indent=1, sort_keys=True, default=_plain, allow_nan=False)
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)  # a full disk leaves half a file

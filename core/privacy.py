@@ -31,9 +31,13 @@ _DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{
 _PHONE_NAME = re.compile(r"(phone|mobile|telephone|msisdn|whatsapp|手机|电话)|(^|_)tel($|_)", re.IGNORECASE)
 _CARD_NAME = re.compile(r"card_?(number|no|num)|credit_?card|(^|_)pan($|_)|卡号", re.IGNORECASE)
 _PERSON_NAME = re.compile(
-    r"(first|last|full|sur|given|family|customer)_?name$|^(address|street|postal_address|passport\w*|ssn|id_card\w*|姓名|地址|身份证号?)$",
+    r"(first|last|full|sur|given|family|customer|client|contact|buyer|recipient|billing|shipping|delivery)[_ -]?name$"
+    r"|^((billing|shipping|delivery|postal|home|street)[_ -]?)?(address|street)[_ -]?(line)?[_ -]?\d?$"
+    r"|^(vorname|nachname|prénom|nom de famille|apellidos?|passport\w*|ssn|id_card\w*)$"
+    r"|姓名$|^(收货|收件|联系|通讯|家庭)?地址$|^(收货|收件|联系)人$|^身份证号?码?$",
     re.IGNORECASE,
 )
+"""Names of columns that hold names, addresses or papers of people, whatever their values look like."""
 CARD_STARTS = ("3", "4", "5", "6", "2")
 """First digits of payment cards in use (ISO/IEC 7812)."""
 

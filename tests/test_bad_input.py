@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.__main__ import main
-from core.jobs import KEPT_JOBS, cancel_job, list_jobs, read_job, start_job
+from core.jobs import cancel_job, read_job, start_job
 from core.store import Home
-from tests.test_jobs import holder, wait_until_over
+from tests.test_jobs import wait_until_over
 
 Cli = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -423,47 +423,3 @@ def test_a_cancel_from_a_terminal_ends_even_a_worker_that_does_not_listen(
     assert cli("jobs", "--cancel", job_id)[0] == 0
     worker.wait(timeout=5)
     assert read_job(home, job_id).state == "cancelled"
-
-
-def test_queued_jobs_run_in_the_order_they_were_started(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    other = holder(home)
-    try:
-        names = [start_job(home, ["map", "--dataset", f"none_{i}"], f"Map {i}") for i in range(3)]
-        until = time.monotonic() + 60
-        while not all("waiting" in read_job(home, name).message for name in names) and time.monotonic() < until:
-            time.sleep(0.05)
-        told = subprocess.run(
-            [sys.executable, "-m", "core", "run", "--dataset", "d", "--home", str(tmp_path), "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (told.returncode, json.loads(told.stdout)["kind"]) == (2, "BusyError")
-        assert [read_job(home, name).state for name in names] == ["queued"] * 3
-    finally:
-        other.kill()
-        other.wait()
-    ended = [(lambda job: job.started + job.seconds)(wait_until_over(home, name)) for name in names]
-    assert ended == sorted(ended)
-    assert [job.job_id for job in list_jobs(home)] == names[::-1]
-
-
-def test_hundreds_of_old_jobs_are_listed_at_once_and_pruned(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    for number in range(500):
-        folder = tmp_path / "jobs" / f"20240101-{number:06d}-abcdef"
-        folder.mkdir(parents=True)
-        record = {"title": "Old", "argv": ["map"], "state": "done", "started": float(number), "heartbeat": float(number)}
-        (folder / "status.json").write_text(json.dumps(record), encoding="utf-8")
-    (tmp_path / "jobs" / "20240101-000499-abcdef" / "status.json").write_bytes(b"{")
-    began = time.monotonic()
-    jobs = list_jobs(home)
-    assert time.monotonic() - began < 2
-    assert len(jobs) == 500
-    assert "damaged" in next(job.error or "" for job in jobs if job.state == "failed")
-    job_id = start_job(home, ["jobs"], "List")
-    assert len(list_jobs(home)) == KEPT_JOBS
-    assert wait_until_over(home, job_id).state == "done"
-    assert (tmp_path / "jobs" / "20240101-000499-abcdef").exists()
-    assert not (tmp_path / "jobs" / "20240101-000000-abcdef").exists()

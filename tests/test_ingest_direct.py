@@ -133,19 +133,3 @@ def test_the_measure_does_not_depend_on_where_blocks_end(tmp_path: Path, monkeyp
             assert parts is not None and whole is not None and parts.sound == whole.sound
             if whole.sound:
                 assert parts == whole
-
-
-def test_progress_keeps_moving_and_a_cancel_interrupts_a_long_statement() -> None:
-    from core.errors import CancelledError
-    from core.ingest.watching import execute_watched
-
-    seen: list[float] = []
-
-    def tick(share: float) -> None:
-        seen.append(share)
-        if len(seen) == 2:
-            raise CancelledError("cancelled")
-
-    with duckdb.connect() as connection, pytest.raises(CancelledError):
-        execute_watched(connection, "SELECT count(*) FROM range(10000000) a, range(1000000) b WHERE hash(a.range, b.range) = 1", None, tick)
-    assert len(seen) == 2 and sorted(seen) == seen

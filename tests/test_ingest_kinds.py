@@ -1,35 +1,19 @@
-"""One small log in every kind of file that is read, and every way in which such a file may be broken, hostile or no log."""
+"""One small log in every kind of file that is read: the same events, whatever its name, packing and encoding."""
 
-import gzip
 import json
-import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import openpyxl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from core.errors import CoreError, EmptyLogError, FileError, MappingError, StorageError
-from core.ingest import scratch
-from core.ingest.ingest import IngestRequest, ingest_log
+from core.errors import FileError
 from core.ingest.looking import count_words
 from core.ingest.reading import inspect_file
 from core.store import Dataset
-
-NAMES = ("user_id", "item_id", "event_type", "event_time", "price")
-ROWS = [(f"u{i % 4}", f"{i:03d}", "view", f"2024-03-01 10:{i:02d}:00", "1.5") for i in range(12)]
-CSV = "\n".join(map(",".join, [NAMES, *ROWS])) + "\n"
-HEADER = ",".join(NAMES) + "\n"
-OBJECTS = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
-LINES = "\n".join(map(json.dumps, OBJECTS)) + "\n"
-TYPED = [(user, item, kind, datetime.fromisoformat(time), float(price)) for user, item, kind, time, price in ROWS]
-FILES = Path(__file__).parent / "files"
+from tests.kinds import CSV, KINDS, LINES, NAMES, OBJECTS, TYPED, every_kind, put, workbook, zipped
 
 Ingest = Callable[..., dict[str, Any]]
 
@@ -46,20 +30,6 @@ def ingest(ingest: Ingest, dataset: Dataset) -> Ingest:
     return run
 
 
-@pytest.fixture
-def refused(dataset: Dataset) -> Callable[..., str]:
-    """Try to ingest and return the sentence of the refusal; nothing is published and nothing stays."""
-
-    def run(path: Path, kind: type[CoreError] = FileError, **more: Any) -> str:
-        with pytest.raises(kind) as caught:
-            ingest_log(dataset, IngestRequest((path,), **more))
-        assert not dataset.versions()
-        assert not list(dataset.path.rglob(".*"))
-        return str(caught.value)
-
-    return run
-
-
 def query(dataset: Dataset, sql: str) -> list[tuple[Any, ...]]:
     with dataset.log().history() as connection:
         return connection.execute(sql).fetchall()
@@ -69,94 +39,6 @@ def kept(dataset: Dataset) -> list[tuple[Any, ...]]:
     return query(
         dataset, "SELECT user_id, item_id, event_type, event_time, CAST(price AS DOUBLE) FROM main.events ORDER BY event_time, item_id"
     )
-
-
-def zipped(path: Path, members: dict[str, str | bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def workbook(path: Path, sheets: dict[str, list[Any]]) -> Path:
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for name, rows in sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(list(row))
-    book.save(path)
-    return path
-
-
-def ods(path: Path) -> Path:
-    cells = "".join(
-        "<table:table-row>"
-        + "".join(f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>' for value in row)
-        + "</table:table-row>"
-        for row in [NAMES, *ROWS]
-    )
-    spaces = "".join(f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text"))
-    content = (
-        f'<?xml version="1.0"?><office:document-content{spaces}><office:body><office:spreadsheet><table:table table:name="Log">'
-        f"{cells}</table:table></office:spreadsheet></office:body></office:document-content>"
-    )
-    kind = "application/vnd.oasis.opendocument.spreadsheet"
-    manifest = (
-        '<?xml version="1.0"?><manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
-        f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{kind}"/></manifest:manifest>'
-    )
-    return zipped(path, {"mimetype": kind, "META-INF/manifest.xml": manifest, "content.xml": content})
-
-
-def parquet(path: Path) -> Path:
-    pq.write_table(pa.table(dict(zip(NAMES, zip(*TYPED, strict=True), strict=True))), path)
-    return path
-
-
-def put(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def every_kind(folder: Path) -> dict[str, Path]:
-    """The same log in every kind; the names say nothing true."""
-    texts: dict[str, str | bytes] = {
-        "csv": CSV,
-        "csv.gz": gzip.compress(CSV.encode()),
-        "csv.zst": zstandard.compress(CSV.encode()),
-        "csv.zst of two frames": zstandard.compress(CSV[:200].encode()) + zstandard.compress(CSV[200:].encode()),
-        "jsonl": LINES,
-        "jsonl without a last line end": LINES.rstrip(),
-        "jsonl.gz": gzip.compress(LINES.encode()),
-        "jsonl.zst": zstandard.compress(LINES.encode()),
-        "json array": json.dumps(OBJECTS),
-        "json array, indented": json.dumps(OBJECTS, indent=2),
-        "json array in UTF-16": json.dumps(OBJECTS).encode("utf-16"),
-        "json.gz": gzip.compress(json.dumps(OBJECTS).encode()),
-        "json object": json.dumps({"meta": {"shop": "x", "codes": [1, 2]}, "data": {"events": OBJECTS}, "count": 12}, indent=1),
-        "json objects in a row": "\n".join(json.dumps(o, indent=1) for o in OBJECTS),
-    }
-    found = {kind: put(folder / f"{place}.dat", content) for place, (kind, content) in enumerate(texts.items())}
-    found["parquet"] = parquet(folder / "p.csv")
-    found["xlsx"] = workbook(folder / "x.csv", {"Log": [NAMES, *TYPED]})
-    found["xls"] = put(folder / "old.csv", (FILES / "tiny.xls").read_bytes())
-    found["ods"] = ods(folder / "o.json")
-    found["zip of csv"] = zipped(folder / "z.csv", {"log.csv": CSV})
-    found["zip of two csv"] = zipped(
-        folder / "z2.csv", {"log/1.csv": CSV[: CSV.index("u0,004")], "log/2.csv": HEADER + CSV[CSV.index("u0,004") :]}
-    )
-    found["zip of jsonl"] = zipped(folder / "z3.csv", {"log.jsonl": LINES, "__MACOSX/._log.jsonl": b"\0\5", "ReadMe.txt": "hello"})
-    found["zip of xlsx"] = zipped(folder / "z4.csv", {"log.xlsx": found["xlsx"].read_bytes()})
-    found["zip of parquet"] = zipped(folder / "z5.csv", {"log.parquet": found["parquet"].read_bytes()})
-    return found
-
-
-KINDS = [
-    *("csv", "csv.gz", "csv.zst", "csv.zst of two frames", "jsonl", "jsonl without a last line end", "jsonl.gz", "jsonl.zst"),
-    *("json array", "json array, indented", "json array in UTF-16", "json.gz", "json object", "json objects in a row"),
-    *("parquet", "xlsx", "xls", "ods", "zip of csv", "zip of two csv", "zip of jsonl", "zip of xlsx", "zip of parquet"),
-]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -336,150 +218,6 @@ def test_an_encoding_that_nobody_named_is_guessed_and_told(
     [told] = [warning for warning in record["warnings"] if "is not UTF-8" in warning]
     assert record["sources"][0]["encoding"] in told
     assert any(word in told for title in titles for word in title.split())
-
-
-def bomb(kind: str, path: Path) -> Path:
-    block, times = b"u1,a,view,2024-03-01 10:00:00,1\n" * 32768, 160
-    if kind == "gz":
-        with gzip.open(path, "wb", compresslevel=9) as out:
-            for _ in range(times):
-                out.write(block)
-    elif kind == "zst":
-        with path.open("wb") as raw, zstandard.ZstdCompressor(level=9).stream_writer(raw) as packed:
-            for _ in range(times):
-                packed.write(block)
-    elif kind == "zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive, archive.open("log.csv", "w") as member:
-            for _ in range(times):
-                member.write(block)
-    else:
-        workbook(path, {"Log": [NAMES, *TYPED]})
-        with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        sheet = members["xl/worksheets/sheet1.xml"]
-        members["xl/worksheets/sheet1.xml"] = sheet.replace(
-            b"</sheetData>", b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
-        )
-        zipped(path, dict(members))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("kind", "sentence"),
-    [("gz", "unpacks to more than"), ("zst", "unpacks to more than"), ("zip", "unpacks to more than"), ("xlsx", "memory")],
-)
-def test_a_bomb_is_refused(refused: Callable[..., str], tmp_path: Path, kind: str, sentence: str) -> None:
-    assert sentence in refused(bomb(kind, tmp_path / "log.bin"))
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["csv.gz", "csv.zst", "json array", "json object", "json.gz", "jsonl", "parquet", "xlsx", "xls", "ods", "zip of csv", "zip of xlsx"],
-)
-def test_a_file_cut_in_the_middle_is_refused(refused: Callable[..., str], tmp_path: Path, kind: str) -> None:
-    whole = every_kind(tmp_path)[kind].read_bytes()
-    told = refused(put(tmp_path / "cut.bin", whole[: len(whole) * 2 // 3 + 7]))
-    assert any(word in told for word in ("cut", "damaged")), told
-
-
-@pytest.mark.parametrize("kind", ["csv", "csv.zst", "jsonl", "json array", "parquet", "xlsx", "zip of csv"])
-@pytest.mark.parametrize("what", ["changed", "vanished"])
-def test_a_file_that_grows_or_vanishes_while_it_is_read_is_refused(dataset: Dataset, tmp_path: Path, kind: str, what: str) -> None:
-    path = every_kind(tmp_path)[kind]
-
-    def meddle(share: float, text: str) -> None:
-        if share >= 0.05 and path.exists():
-            if what == "vanished":
-                path.unlink()
-            else:
-                with path.open("ab") as stream:
-                    stream.write(b"u1,")
-
-    with pytest.raises(FileError, match=what):
-        ingest_log(dataset, IngestRequest((path,)), meddle)
-    assert not dataset.versions()
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (gzip.compress(b"", mtime=0), "is empty"),
-        (zstandard.compress(b" \n"), "is empty"),
-        (gzip.compress(gzip.compress(CSV.encode()), mtime=0), "packs another archive"),
-        (zstandard.compress(b"PAR1...PAR1"), "packs another archive"),
-        (b"PK\x05\x06" + b"\0" * 18, "archive without a table"),
-        (b"<html><table></table></html>", "an XML or HTML document"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "cannot be read as a workbook"),
-        (b"[]", "holds no rows"),
-        (b"[1, 2, 3]", "No line of"),
-        (b'[["u1", "a"], ["u2", "b"]]', "holds lists"),
-        (b'{"user_id": ["u1"], "item_id": ["a"]}', "column by column"),
-        (json.dumps({"views": OBJECTS, "buys": OBJECTS}).encode(), "two lists of objects, 'views' and 'buys'"),
-        ((json.dumps(OBJECTS)[:-1] + "}").encode(), "no valid JSON near line 1"),
-        ((json.dumps(OBJECTS) + "x").encode(), "no valid JSON near line 1"),
-        (b"[" * 100_000, "holds lists"),
-        (b'{"a": ' * 100_000, "nested too deeply"),
-        (('{"a": "' + "x" * (3 << 20) + '"}\n').encode() * 2, "longer than 2 MiB"),
-        (json.dumps([{f"c{i}": 1 for i in range(2500)}]).encode(), "2500 columns"),
-        ((",".join(f"c{i}" for i in range(2500)) + "\n" + ",".join(["1"] * 2500) + "\n").encode() * 3, "2500 columns"),
-        ((CSV + "u1," + "x" * (3 << 20) + ",view,2024-03-01 10:00:00,1\n").encode(), "longer than 2 MiB"),
-    ],
-)
-def test_what_is_no_log_is_refused_in_a_sentence(refused: Callable[..., str], tmp_path: Path, content: bytes, sentence: str) -> None:
-    assert sentence in refused(put(tmp_path / "log.csv", content), CoreError)
-
-
-@pytest.mark.parametrize(
-    ("members", "sentence"),
-    [
-        ({"../log.csv": CSV}, "leads out of the archive"),
-        ({"a/../../log.csv": CSV}, "leads out of the archive"),
-        ({"/etc/log.csv": CSV}, "leads out of the archive"),
-        ({"C:\\log.csv": CSV}, "leads out of the archive"),
-        ({"log.csv.gz": gzip.compress(CSV.encode())}, "holds another archive, log.csv.gz"),
-        ({"events.csv": CSV, "items.csv": "item_id,title\n1,a\n2,b\n"}, "events.csv (user_id, item_id"),
-        ({"README.md": "hello"}, "archive without a table"),
-        ({"log.csv": b""}, "log.csv is empty"),
-        ({f"{i}.csv": CSV for i in range(1001)}, "1001 files"),
-    ],
-)
-def test_an_archive_that_is_odd_is_refused(
-    refused: Callable[..., str], tmp_path: Path, members: dict[str, str | bytes], sentence: str
-) -> None:
-    assert sentence in refused(zipped(tmp_path / "log.zip", members))
-    assert not list(tmp_path.parent.glob("log.csv"))
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "words"),
-    [
-        (
-            "session_id,pages,minutes,bounced,revenue\n" + "".join(f"s{i},{i},{i / 7:.2f},0,1\n" for i in range(40)),
-            MappingError,
-            ["event_time"],
-        ),
-        (",price,quantity,age\nprice,1.0,0.2,0.1\nquantity,0.2,1.0,-0.3\nage,0.1,-0.3,1.0\n", MappingError, ["user_id", "event_time"]),
-        (
-            "user_id,item_id,event_time\n" + "".join(f"u{i},,2024-03-01 10:{i:02d}:00\n" for i in range(40)),
-            EmptyLogError,
-            ["“No item id”: 40"],
-        ),
-    ],
-)
-def test_a_table_that_is_no_log_is_told_what_is_missing(
-    refused: Callable[..., str], tmp_path: Path, text: str, kind: type[CoreError], words: list[str]
-) -> None:
-    told = refused(put(tmp_path / "log.csv", text), kind)
-    assert all(word in told for word in words), told
-
-
-@pytest.mark.parametrize("kind", ["csv", "json array", "zip of csv"])
-def test_a_disk_without_room_is_told_before_anything_is_written(
-    refused: Callable[..., str], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = every_kind(tmp_path)[kind]
-    monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _place: SimpleNamespace(free=300))
-    assert "MiB free" in refused(path, StorageError)
 
 
 def test_a_catalogue_may_be_json_and_users_a_sheet(ingest: Ingest, dataset: Dataset, tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 """Jobs tell their state whatever happens to them: done, failed, cancelled, killed; and one heavy job goes at a time."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from core.artifacts import read_json, write_json
 from core.errors import BusyError, CancelledError, EmptyLogError, NotFoundError
-from core.jobs import Job, cancel_job, list_jobs, read_job, start_job, working
+from core.jobs import KEPT_JOBS, Job, cancel_job, list_jobs, read_job, start_job, working
 from core.jobs.reporter import Reporter
 from core.store import Home
 
@@ -129,6 +132,69 @@ def test_an_unknown_job_or_a_path_is_refused(tmp_path: Path) -> None:
             read_job(Home(tmp_path), name)
 
 
+def test_a_silent_step_says_how_long_it_takes() -> None:
+    said: list[str] = []
+    now = 100.0
+    reporter = Reporter(None, said.append, clock=lambda: now)
+
+    reporter.show_life()
+    with reporter.stage("ingest", 0.0, 1.0):
+        reporter(0.5, "sorting")
+        for second in (100.5, 101.0, 101.5, 102.0, 102.5, 103.0):
+            now = second
+            reporter.show_life()
+        now = 103.5
+        reporter(0.6, "sorting")
+        now = 106.0
+        reporter(0.7, "sorting")
+        now = 108.0
+        reporter.show_life()
+    now = 200.0
+    reporter.show_life()
+
+    assert said == [
+        "[  0%] ingest: starting",
+        "[ 50%] ingest: sorting",
+        "[ 50%] ingest: sorting (2 s)",
+        "[ 50%] ingest: sorting (3 s)",
+        "[ 70%] ingest: sorting",
+        "[ 70%] ingest: sorting (8 s)",
+        "[100%] ingest: finished",
+    ]
+
+
+def test_a_job_that_computes_without_a_word_still_moves(tmp_path: Path) -> None:
+    home, folder = Home(tmp_path), tmp_path / "jobs" / "j"
+    folder.mkdir(parents=True)
+    write_json(folder / "status.json", {"title": "t", "argv": [], "state": "queued", "started": time.time(), "heartbeat": time.time()})
+    lines: list[str] = []
+    with working(home, "j", heavy=False, echo=lines.append) as report, report.stage("ingest", 0.0, 1.0):
+        report(0.3, "sorting")
+        seen = [read_job(home, "j").step_seconds]
+        until = time.monotonic() + 60
+        while not any("sorting (" in line for line in lines) and time.monotonic() < until:
+            time.sleep(0.05)
+        seen.append(read_job(home, "j").step_seconds)
+    assert any(line.startswith("[ 30%] ingest: sorting (") for line in lines)
+    assert seen[1] > seen[0]
+
+
+def test_a_disk_that_is_slow_to_confirm_does_not_hold_progress_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("core.artifacts.os.fsync", synced.append)
+    write_json(tmp_path / "status.json", {})
+    assert len(synced) == 1
+    reporter = Reporter(tmp_path, lambda line: None)
+    reporter(0.5, "sorting")
+    threading.Thread(target=reporter.beat, args=(1e9,), daemon=True).start()
+    until = time.monotonic() + 60
+    while read_json(tmp_path / "status.json").get("message") != "sorting" and time.monotonic() < until:
+        time.sleep(0.05)
+    reporter.close()
+    assert read_json(tmp_path / "status.json")["message"] == "sorting"
+    assert len(synced) == 1
+
+
 def test_progress_never_goes_back() -> None:
     said: list[str] = []
     reporter = Reporter(None, said.append)
@@ -138,3 +204,47 @@ def test_progress_never_goes_back() -> None:
         reporter(0.1, "reading texts again")
 
     assert [line[:6] for line in said] == ["[ 50%]", "[ 80%]", "[ 80%]", "[100%]"]
+
+
+def test_queued_jobs_run_in_the_order_they_were_started(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    other = holder(home)
+    try:
+        names = [start_job(home, ["map", "--dataset", f"none_{i}"], f"Map {i}") for i in range(3)]
+        until = time.monotonic() + 60
+        while not all("waiting" in read_job(home, name).message for name in names) and time.monotonic() < until:
+            time.sleep(0.05)
+        told = subprocess.run(
+            [sys.executable, "-m", "core", "run", "--dataset", "d", "--home", str(tmp_path), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (told.returncode, json.loads(told.stdout)["kind"]) == (2, "BusyError")
+        assert [read_job(home, name).state for name in names] == ["queued"] * 3
+    finally:
+        other.kill()
+        other.wait()
+    ended = [(lambda job: job.started + job.seconds)(wait_until_over(home, name)) for name in names]
+    assert ended == sorted(ended)
+    assert [job.job_id for job in list_jobs(home)] == names[::-1]
+
+
+def test_hundreds_of_old_jobs_are_listed_at_once_and_pruned(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for number in range(500):
+        folder = tmp_path / "jobs" / f"20240101-{number:06d}-abcdef"
+        folder.mkdir(parents=True)
+        record = {"title": "Old", "argv": ["map"], "state": "done", "started": float(number), "heartbeat": float(number)}
+        (folder / "status.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "jobs" / "20240101-000499-abcdef" / "status.json").write_bytes(b"{")
+    began = time.monotonic()
+    jobs = list_jobs(home)
+    assert time.monotonic() - began < 2
+    assert len(jobs) == 500
+    assert "damaged" in next(job.error or "" for job in jobs if job.state == "failed")
+    job_id = start_job(home, ["jobs"], "List")
+    assert len(list_jobs(home)) == KEPT_JOBS
+    assert wait_until_over(home, job_id).state == "done"
+    assert (tmp_path / "jobs" / "20240101-000499-abcdef").exists()
+    assert not (tmp_path / "jobs" / "20240101-000000-abcdef").exists()

@@ -1,6 +1,7 @@
 """The import form of the Data page: what it asks, what it refuses, and what the page shows afterwards."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.artifacts import write_json
 from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.store import Home
@@ -197,3 +199,31 @@ def test_relative_days_are_named_on_every_page(tmp_path: Path, monkeypatch: pyte
     ingest_log(Home(tmp_path / "home").dataset("shop", create=True), IngestRequest(events=(log,)))
     for page in PAGES:
         assert "relative days, no calendar dates" in words(open_page(page, tmp_path / "home", monkeypatch)), page
+
+
+@pytest.mark.parametrize(
+    "more, shown, hidden",
+    [
+        ({"state": "queued"}, "starting", "another job"),
+        ({"state": "queued", "message": "waiting for another job to finish"}, "waiting for another job to finish", "starting"),
+        (
+            {"state": "running", "stage": "ingest", "share": 0.7, "message": "sorting", "step_started": -9},
+            "sorting · for 9 s",
+            "another job",
+        ),
+        ({"state": "running", "stage": "ingest", "share": 0.7, "message": "sorting", "step_started": 0}, "sorting", "sorting ·"),
+    ],
+)
+def test_a_job_says_what_it_does_and_a_long_step_how_long(
+    more: dict[str, Any], shown: str, hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr("core.jobs.job.time.time", lambda: now)
+    monkeypatch.setattr("core.jobs.job.is_alive", lambda status: True)
+    folder = tmp_path / "jobs" / "20240101-000000-abcdef"
+    folder.mkdir(parents=True)
+    known = {"title": "Importing shop", "argv": ["ingest"], "started": now - 20, "heartbeat": now, "pid": os.getpid()}
+    times = {"step_started": now + more["step_started"]} if "step_started" in more else {}
+    write_json(folder / "status.json", known | more | times)
+    page = words(open_page("data", tmp_path, monkeypatch))
+    assert "Importing shop" in page and shown in page and hidden not in page

@@ -47,6 +47,21 @@ def test_columns_of_mails_phones_cards_and_addresses_are_found_and_masked() -> N
     assert all("example" not in f.example and "1111" not in f.example for f in found)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Billing Name", "Shipping Name", "First Name", "customer_name", "lastName", "Shipping Address1", "billing_street", "Nachname",
+     "收货人", "客户姓名", "收货地址"],
+)  # fmt: skip
+def test_names_and_addresses_of_people_are_known_by_their_columns(name: str) -> None:
+    (found,) = detect_personal_columns({name: ["x y", "z"]})
+    assert (found.column, found.kind) == (name, "person")
+
+
+@pytest.mark.parametrize("name", ["Lineitem name", "product_name", "filename", "event_name", "page_address", "Street View", "商品名称"])
+def test_names_of_things_are_no_names_of_people(name: str) -> None:
+    assert not detect_personal_columns({name: ["x y", "z"]})
+
+
 def test_ids_times_prices_and_titles_are_not_taken_for_personal_data() -> None:
     assert not detect_personal_columns(
         {

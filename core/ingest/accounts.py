@@ -265,7 +265,7 @@ def _doubts_of(source: Source) -> Iterator[Message]:
         yield say(
             "{file} has no header; guessed from values: {guesses}. Name the columns in the mapping if that is wrong.",
             file=file,
-            guesses=", ".join(f"{guess.canonical} = {guess.source[0]}" for guess in source.mapping.guesses),
+            guesses=", ".join(f"{guess.canonical} = {'+'.join(guess.source)}" for guess in source.mapping.guesses),
         )
     used = {piece for pieces in source.mapping.columns.values() for piece in pieces}
     if left := [column for column in source.preview.columns if column not in used]:

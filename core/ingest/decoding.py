@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,8 @@ _LIKELY = (
 _WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ€£°«»–—‘’“”„…·•®©™²³¿¡´ª º§½¼¾×")
 """The signs of cp1252 that western European words, prices and measures are written with."""
 _WORD = re.compile(r"[^\W\d_]+")
+_ODD = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
+"""A field with a sign that is not ASCII, such as €12: an example where no word has one."""
 _FOREIGN = re.compile(rb"(?:[A-Za-z ]*[\x80-\xff]+[A-Za-z@-~\x80-\xff ]*)+")
 
 
@@ -65,8 +67,8 @@ class Scan:
     """When the encoding is a guess: a word of the file whose letters depend on it."""
 
 
-def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
-    """Yield a file's bytes, unpacked when its kind says that it is packed (.gz or .zst).
+def raw_blocks(path: Path, kind: str) -> Iterator[tuple[bytes, float]]:
+    """Yield a file's bytes, unpacked when its kind says that it is packed (.gz or .zst), with the share of the file that was read.
 
     Raises:
         FileError: The archive is damaged, cut, or unpacks to too much.
@@ -79,13 +81,13 @@ def raw_blocks(path: Path, kind: str) -> Iterator[bytes]:
                 done += len(block)
                 if done > size:  # who follows a file that grows may follow it for ever
                     raise changed(path.name)
-                yield block
+                yield block, done / size
         return
     try:
-        for block in _zstd_blocks(path) if kind.endswith(".zst") else _gzip_blocks(path):
+        for block, taken in _zstd_blocks(path) if kind.endswith(".zst") else _gzip_blocks(path):
             done += len(block)
             check_ratio(path.name, done, size)
-            yield block
+            yield block, min(1.0, taken / size)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise damaged(path, error) from error
 
@@ -106,13 +108,13 @@ def check_ratio(name: str, unpacked: int, size: int) -> None:
         )
 
 
-def _gzip_blocks(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as stream:
+def _gzip_blocks(path: Path) -> Iterator[tuple[bytes, int]]:
+    with path.open("rb") as packed, gzip.open(packed, "rb") as stream:
         while block := stream.read(BLOCK):
-            yield block
+            yield block, packed.tell()
 
 
-def _zstd_blocks(path: Path) -> Iterator[bytes]:
+def _zstd_blocks(path: Path) -> Iterator[tuple[bytes, int]]:
     """Unpack frame by frame in small bites: the library's own reader ends at a cut file as if it were whole."""
     with path.open("rb") as stream:
         frame, began, held = zstandard.ZstdDecompressor().decompressobj(), False, bytearray()
@@ -124,21 +126,22 @@ def _zstd_blocks(path: Path) -> Iterator[bytes]:
                 if frame.eof:
                     frame, began = zstandard.ZstdDecompressor().decompressobj(), False
             if len(held) >= BLOCK:
-                yield bytes(held)
+                yield bytes(held), stream.tell()
                 held.clear()
         if began:
             raise EOFError("the last frame is not complete")
         if held:
-            yield bytes(held)
+            yield bytes(held), stream.tell()
 
 
-def scan_text(path: Path, kind: str, encoding: str | None = None, *, in_lines: bool = True) -> Scan:
+def scan_text(path: Path, kind: str, encoding: str | None, tick: Callable[[float], None], *, in_lines: bool = True) -> Scan:
     """Read a text file once: checksum, encoding, line ends and samples.
 
     Args:
         path: The file.
         kind: What `file_kind` said.
         encoding: What a person said, or None.
+        tick: Told the share.
         in_lines: Whether a first line without end is an error; without it the sample is the head as it stands.
 
     Raises:
@@ -155,7 +158,8 @@ def scan_text(path: Path, kind: str, encoding: str | None = None, *, in_lines: b
     newlines, unpacked = 0, 0
     head = b""
     pieces: list[bytes] = []
-    for place, block in enumerate(raw_blocks(path, kind)):
+    for place, (block, share) in enumerate(raw_blocks(path, kind)):
+        tick(share)
         unpacked += len(block)
         if not is_packed:
             digest.update(block)
@@ -195,12 +199,10 @@ def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes
     Raises:
         FileError: The bytes are no text in that encoding.
     """
-    size = max(path.stat().st_size, 1)
     plain = encoding in ("utf-8", "utf-8-sig", "utf_8", "ascii")
     decoder = codecs.getincrementaldecoder("utf-8" if plain else encoding)(errors="replace")
-    done, first, held = 0, True, b""
-    for raw in raw_blocks(path, kind):
-        done += len(raw)
+    first, held = True, b""
+    for raw, share in raw_blocks(path, kind):
         block = decoder.decode(raw).encode("utf-8")
         if first and block.startswith(codecs.BOM_UTF8):
             block = block[3:]
@@ -213,7 +215,7 @@ def decoded_blocks(path: Path, kind: str, encoding: str) -> Iterator[tuple[bytes
             block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\0" in block:
             block = block.replace(b"\0", b"\xef\xbf\xbd")
-        yield block, min(1.0, done / size)
+        yield block, share
     rest = held.replace(b"\r", b"\n") + decoder.decode(b"", final=True).encode("utf-8")
     if rest:
         yield rest, 1.0
@@ -237,8 +239,9 @@ def _foreign_encoding(head: bytes, pieces: list[bytes]) -> tuple[str, str]:
     if name is None and _mostly_utf8(text):
         return "utf-8", ""
     name = name or _encoding_of(text)
-    words = _WORD.findall(text.decode(name, errors="replace"))
-    return name, max((word[:40] for word in words[:2000] if not word.isascii()), key=len, default="")
+    read = text.decode(name, errors="replace")
+    words = [word[:40] for word in _WORD.findall(read)[:2000] if not word.isascii()] or [found[:40] for found in _ODD.findall(read)[:2000]]
+    return name, max(words, key=len, default="")
 
 
 def _is_utf8(text: bytes) -> bool:

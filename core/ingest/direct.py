@@ -69,10 +69,8 @@ def measure(preview: FilePreview, tick: Tick = lambda share: None) -> Measure | 
         return None
     sign = delimiter.encode()
     found, last = Measure(), b"\n"
-    done = 0
-    for place, raw in enumerate(raw_blocks(preview.path, preview.kind)):
-        done += len(raw)
-        tick(min(1.0, done / max(1, preview.bytes)))
+    for place, (raw, share) in enumerate(raw_blocks(preview.path, preview.kind)):
+        tick(share)
         block = raw.removeprefix(b"\xef\xbb\xbf") if place == 0 else raw
         if place == 0 and preview.has_header:
             found.marked -= block.startswith(MARKS)

@@ -76,7 +76,7 @@ def _complete(preview: FilePreview, role: Role, given: RoleMapping) -> RoleMappi
     elif preview.has_header or given.header is not None:
         found = guess_names(role, given, free, values, len(preview.sample))
     else:
-        found = guess_values(role, given, free, values)
+        found = guess_values(role, given, free, preview)
     found = [guess for guess in found if guess.canonical not in given.left_out]
     columns = dict(given.columns)
     for guess in found:

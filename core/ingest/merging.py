@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from core.ingest.watching import Tick, execute_watched
+from core.ingest.watching import Tick, execute_watched, part_of, store_arrow
 from core.store import Connection, scalar
 
 _PART_ROWS = 20_000_000
@@ -12,7 +12,7 @@ _PART_ROWS = 20_000_000
 
 def merge_duplicates(connection: Connection, seconds: float, tick: Tick) -> None:
     """Merge rows equal in all columns into the first; with `seconds`, also repeats of one act so soon after the one before."""
-    connection.register("twice", pa.table({"act": _find_repeats(connection)}))
+    store_arrow(connection, "twice", pa.table({"act": _find_repeats(connection, part_of(tick, 0, 2))}))
     execute_watched(
         connection,
         """
@@ -28,9 +28,9 @@ def merge_duplicates(connection: Connection, seconds: float, tick: Tick) -> None
         FROM numbered JOIN file_names ON index = file WHERE place > 1
         """,
         None,
-        tick,
+        part_of(tick, 1, 2),
     )
-    connection.unregister("twice")
+    connection.execute("DROP TABLE twice")
     if seconds > 0:
         execute_watched(
             connection,
@@ -45,11 +45,11 @@ def merge_duplicates(connection: Connection, seconds: float, tick: Tick) -> None
             FROM spaced WHERE gap <= to_microseconds(CAST($seconds * 1000000 AS BIGINT))
             """,
             {"seconds": seconds},
-            tick,
+            part_of(tick, 1, 2),
         )
 
 
-def _find_repeats(connection: Connection) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def _find_repeats(connection: Connection, tick: Tick) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """Return what good rows hash to that share their digest and time with another: sorting the hashes costs a fifth of grouping them."""
     parts = -(-int(scalar(connection, "SELECT count(*) FROM rows")) // _PART_ROWS)
     found = [np.empty(0, dtype=np.uint64)]
@@ -59,8 +59,10 @@ def _find_repeats(connection: Connection) -> np.ndarray[tuple[int], np.dtype[np.
             " WHERE $parts = 1 OR act % CAST($parts AS UBIGINT) = $part",  # beside a signed number it would be taken in 128 bits
             params={"parts": parts, "part": part},
         ).fetchnumpy()["act"]
+        tick((part + 0.5) / parts)
         hashes = np.sort(np.asarray(hashes, dtype=np.uint64))
         found.append(np.unique(hashes[1:][hashes[1:] == hashes[:-1]]))
+        tick((part + 1) / parts)
     return np.concatenate(found)
 
 

@@ -1,6 +1,6 @@
 """Fill the tables of a version from cleaned acts: events with sessions, catalogue, users, quarantine, rollups."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +12,9 @@ from core.ingest.sessions import number_sessions
 from core.ingest.watching import Tick, execute_watched, part_of
 from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store import EVENT_TYPES_SQL, NEVER_NULL, Connection, events_sql, identifier, scalar, session_name
+
+BATCH_ROWS = 100_000
+"""Numbers of sessions handed to DuckDB at once; how many it took tells how many events are written."""
 
 
 def order_events(
@@ -73,14 +76,26 @@ def write_events(connection: Connection, gap_minutes: int, tick: Tick) -> None:
     nulls = "".join(f", CAST(NULL AS {kind}) AS {name}" for name, kind in EVENT_TYPES_SQL.items() if name not in types)
     connection.execute(f"CREATE VIEW stored AS SELECT *{nulls} FROM final.event_cells")  # noqa: S608 - fixed names only
     picked = ", ".join("CAST(event_type AS final.event_type)" if name == "event_type" else name for name in kept)
-    source = "ordered_cells"
-    if numbered:
-        sessions = number_sessions(connection, gap_minutes, part_of(tick, 0, 2))
-        connection.register("numbered", pa.table({"session": sessions}))
-        picked, source = f"{picked}, session", "ordered_cells POSITIONAL JOIN numbered"
-    execute_watched(connection, f"INSERT INTO final.event_cells SELECT {picked} FROM {source}", None, part_of(tick, 1, 2))  # noqa: S608 - fixed names only
-    if numbered:
-        connection.unregister("numbered")
+    writing = part_of(tick, 1, 2)
+    if not numbered:
+        execute_watched(connection, f"INSERT INTO final.event_cells SELECT {picked} FROM ordered_cells", None, writing)  # noqa: S608 - fixed names only
+        return
+    sessions, taken = number_sessions(connection, gap_minutes, part_of(tick, 0, 2)), 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal taken
+        for taken in range(0, len(sessions), BATCH_ROWS):
+            yield pa.record_batch([pa.array(sessions[taken : taken + BATCH_ROWS])], names=["session"])
+
+    connection.register("numbered", pa.RecordBatchReader.from_batches(pa.schema([("session", pa.int32())]), batches()))
+    execute_watched(
+        connection,
+        f"INSERT INTO final.event_cells SELECT {picked}, session FROM ordered_cells POSITIONAL JOIN numbered",  # noqa: S608 - fixed names only
+        None,
+        writing,
+        lambda: taken / len(sessions),
+    )
+    connection.unregister("numbered")
 
 
 def write_sessions(connection: Connection, tick: Tick) -> None:

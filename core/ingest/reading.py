@@ -1,6 +1,6 @@
 """Look at a file before it is read: kind, checksum, encoding, dialect, columns and a sample."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from core.ingest.scratch import Scratch, scratch_below
 from core.ingest.sheets import read_sheets, sheet_checksum
 from core.ingest.text_table import MAX_COLUMNS, Row, TextTable, too_wide, write_texts
 from core.ingest.unpacking import unpack_zip
+from core.ingest.watching import Tick, part_of
 from core.messages import Message, say
 
 LOOK_ROWS = 20_000
@@ -30,7 +31,7 @@ def inspect_files(
     header: tuple[str, ...] | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
-    tick: Callable[[float], None] = lambda share: None,
+    tick: Tick = lambda share: None,
     most: int | None = None,
 ) -> tuple[FilePreview, ...]:
     """Look at a file once, front to back; an archive or workbook may hold several tables of the same columns.
@@ -81,16 +82,16 @@ def _inspect(
     header: tuple[str, ...] | None,
     delimiter: str | None,
     encoding: str | None,
-    tick: Callable[[float], None],
+    tick: Tick,
     most: int | None,
 ) -> list[FilePreview]:
     if kind == "parquet":
-        return [inspect_parquet(path)]
+        return [inspect_parquet(path, tick)]
     if kind == "workbook":
         return _inspect_workbook(path, scratch, header, most)
     if kind.startswith("json"):
         return [_inspect_json(path, kind, scratch, encoding, tick, most)]
-    return [_inspect_text(path, kind, header, delimiter, encoding)]
+    return [_inspect_text(path, kind, header, delimiter, encoding, tick)]
 
 
 def _inspect_archive(
@@ -100,7 +101,7 @@ def _inspect_archive(
     header: tuple[str, ...] | None,
     delimiter: str | None,
     encoding: str | None,
-    tick: Callable[[float], None],
+    tick: Tick,
     most: int | None,
 ) -> list[FilePreview]:
     members, beside = unpack_zip(path, scratch, lambda share: tick(0.5 * share))
@@ -160,13 +161,11 @@ def _inspect_workbook(path: Path, scratch: Scratch, header: tuple[str, ...] | No
     return previews
 
 
-def _inspect_json(
-    path: Path, kind: str, scratch: Scratch, encoding: str | None, tick: Callable[[float], None], most: int | None
-) -> FilePreview:
-    scan = scan_text(path, kind, encoding, in_lines=False)
+def _inspect_json(path: Path, kind: str, scratch: Scratch, encoding: str | None, tick: Tick, most: int | None) -> FilePreview:
+    scan = scan_text(path, kind, encoding, part_of(tick, 0, 10), in_lines=False)
     layout = find_layout(scan.sample, complete=scan.unpacked <= SAMPLE)
     scratch.check_room(scan.unpacked // 2, path.name)
-    spread = _Spread(read_json_rows(path, kind, scan.encoding, layout, tick))
+    spread = _Spread(read_json_rows(path, kind, scan.encoding, layout, lambda share: tick(0.1 + 0.9 * share)))
     table = write_texts(spread, path.name, scratch, SAMPLE_ROWS, most)
     if not table.rows + table.broken:
         raise FileError("{file} holds no rows; export it again.", file=path.name)
@@ -235,8 +234,10 @@ def _listed(columns: list[str]) -> str:
     return ", ".join(columns[:12]) + (" …" if len(columns) > 12 else "")
 
 
-def _inspect_text(path: Path, kind: str, header: tuple[str, ...] | None, delimiter: str | None, encoding: str | None) -> FilePreview:
-    scan = scan_text(path, kind, encoding)
+def _inspect_text(
+    path: Path, kind: str, header: tuple[str, ...] | None, delimiter: str | None, encoding: str | None, tick: Tick
+) -> FilePreview:
+    scan = scan_text(path, kind, encoding, tick)
     dialect = find_dialect(path.name, scan.sample, scan.spread, delimiter, header)
     if dialect.columns > MAX_COLUMNS:
         raise too_wide(path.name, dialect.columns)

@@ -10,10 +10,13 @@ from core.artifacts import sha256_of
 from core.errors import FileError
 from core.ingest.preview import SAMPLE_ROWS, FilePreview, one_column
 from core.ingest.text_table import MAX_COLUMNS, too_wide
+from core.ingest.watching import Tick
 
 
-def inspect_parquet(path: Path) -> FilePreview:
+def inspect_parquet(path: Path, tick: Tick) -> FilePreview:
     """Look at a Parquet file; columns inside structures become columns of their own, rows of the first, middle and last group the sample.
+
+    `tick` is told the share of its bytes, all of which are read for the checksum.
 
     Raises:
         FileError: It is damaged, has no rows, or one column.
@@ -47,7 +50,7 @@ def inspect_parquet(path: Path) -> FilePreview:
         path=path,
         kind="parquet",
         bytes=path.stat().st_size,
-        sha256=sha256_of(path),
+        sha256=sha256_of(path, tick),
         delimiter=None,
         encoding=None,
         has_header=True,

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.ingest.ids import numbers_of, parts_by_user
-from core.ingest.watching import Tick, execute_watched, part_of
+from core.ingest.watching import Tick, execute_watched, part_of, store_arrow
 from core.store import Connection
 
 _PART_ROWS = 8_000_000
@@ -14,7 +14,7 @@ _PART_ROWS = 8_000_000
 
 def write_item_totals(connection: Connection, tick: Tick) -> None:
     """Make final.item_totals of the view `stored`."""
-    connection.register("visitors", _count_users(connection, part_of(tick, 0, 2)))
+    store_arrow(connection, "visitors", _count_users(connection, part_of(tick, 0, 2)))
     execute_watched(
         connection,
         """
@@ -33,7 +33,7 @@ def write_item_totals(connection: Connection, tick: Tick) -> None:
         None,
         part_of(tick, 1, 2),
     )
-    connection.unregister("visitors")
+    connection.execute("DROP TABLE visitors")
 
 
 def _count_users(connection: Connection, tick: Tick, part_rows: int = _PART_ROWS) -> pa.Table:

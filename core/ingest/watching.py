@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 
-from core.store import Connection
+import pyarrow as pa
+
+from core.store import Connection, identifier
 
 Tick = Callable[[float], None]
 
@@ -18,7 +20,13 @@ def part_of(tick: Tick, place: int, parts: int) -> Tick:
     return lambda share: tick((place + share) / parts)
 
 
-def execute_watched(connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None, tick: Tick) -> None:
+def execute_watched(
+    connection: Connection,
+    statement: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None,
+    tick: Tick,
+    share: Callable[[], float] | None = None,
+) -> None:
     """Execute a statement in a thread and tell its share; what `tick` raises, such as a cancel, interrupts the statement.
 
     Args:
@@ -26,6 +34,7 @@ def execute_watched(connection: Connection, statement: str, parameters: Sequence
         statement: One statement.
         parameters: Its bound values.
         tick: Told a share from 0 to 1 about twice a second; shares never go back.
+        share: Tells how far the statement is, where DuckDB cannot: of one that scans an Arrow table it says nothing.
 
     Raises:
         duckdb.Error: The statement failed.
@@ -40,9 +49,16 @@ def execute_watched(connection: Connection, statement: str, parameters: Sequence
             except NotYet:
                 if future.done():
                     raise
-            told = max(told, min(1.0, max(0.0, connection.query_progress() / 100)))
+            told = max(told, min(1.0, share() if share else connection.query_progress() / 100))
             try:
                 tick(told)
             except BaseException:  # a cancel is no Exception; the statement must end with it, and it goes on
                 connection.interrupt()
                 raise
+
+
+def store_arrow(connection: Connection, name: str, table: pa.Table) -> None:
+    """Make a table of the staging of a small Arrow table: a statement that scans Arrow itself cannot say how far it is."""
+    connection.register("arrow_rows", table)
+    connection.execute(f"CREATE TABLE {identifier(name)} AS FROM arrow_rows")
+    connection.unregister("arrow_rows")

@@ -35,6 +35,8 @@ class Job:
     started: float
     """Seconds since the epoch."""
     seconds: float
+    step_seconds: float
+    """How long the step that the message names has taken."""
     eta_seconds: float | None
     memory_mb: float
     result: dict[str, Any] | None
@@ -82,6 +84,7 @@ def read_job(home: Home, job_id: str) -> Job:
         message=status.get("message", ""),
         started=status["started"],
         seconds=seconds,
+        step_seconds=max(0.0, ended - status.get("step_started", ended)),
         eta_seconds=seconds * (1 - share) / share if state == "running" and share > 0.02 else None,
         memory_mb=float(status.get("memory_mb", 0.0)),
         result=result,

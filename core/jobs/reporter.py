@@ -15,9 +15,9 @@ from core.errors import CancelledError
 from core.jobs.cancelling import GRACE_SECONDS
 from core.messages import say, with_messages
 
-HEARTBEAT_SECONDS = 1.0
-ECHO_SECONDS = 1.4
-"""A terminal hears a sentence of the same form no more often than that."""
+HEARTBEAT_SECONDS = 0.5
+ECHO_SECONDS = 1.0
+"""A terminal hears a sentence of the same form no more often than that, and nothing at all no longer than that and a heartbeat."""
 
 
 class Reporter:
@@ -26,13 +26,14 @@ class Reporter:
     Calling it is a `Progress`. Stages of a chain report 0-1 each; `stage` maps them onto the whole, which never goes back.
     """
 
-    def __init__(self, folder: Path | None, echo: Callable[[str], None]) -> None:
-        self._folder, self._echo = folder, echo
+    def __init__(self, folder: Path | None, echo: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._echo, self._clock = folder, echo, clock
         self._status: dict[str, Any] = read_json(folder / "status.json") if folder else {}
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._stage, self._begin, self._end = "", 0.0, 1.0
-        self._said = ("", 0.0)
         self._reached = 0.0
+        self._kind, self._since = "", 0.0
+        self._line, self._echoed = "", 0.0
         self.peak_mb = 0.0
         self._closed = threading.Event()
 
@@ -41,12 +42,25 @@ class Reporter:
             raise CancelledError("The job was cancelled; the last good result stays.")
         total = self._begin + (self._end - self._begin) * min(max(share, 0.0), 1.0)
         total = self._reached = max(total, self._reached)  # texts read again for an older cutoff do not undo what is done
+        kind, now = getattr(message, "template", message), self._clock()
         with self._lock:
+            is_new = kind != self._kind
+            if is_new:
+                self._kind, self._since = kind, now
+                self._status["step_started"] = time.time()
             self._status |= {"share": total, "message": message, "stage": self._stage}
-        kind = getattr(message, "template", message)
-        if kind != self._said[0] or time.time() - self._said[1] > ECHO_SECONDS or share >= 1:
-            self._echo(f"[{total:4.0%}] {self._stage}: {message}")
-            self._said = (kind, time.time())
+            self._line = f"[{total:4.0%}] {self._stage}: {message}"
+            if is_new or now - self._echoed > ECHO_SECONDS or share >= 1:
+                self._echo(self._line)
+                self._echoed = now
+
+    def show_life(self) -> None:
+        """Say how long the present step has taken, when the terminal has heard nothing for a while."""
+        now = self._clock()
+        with self._lock:
+            if self._line and now - self._echoed > ECHO_SECONDS:
+                self._echo(f"{self._line} ({now - self._since:.0f} s)")
+                self._echoed = now
 
     @contextmanager
     def stage(self, name: str, begin: float, end: float) -> Iterator["Reporter"]:
@@ -59,18 +73,19 @@ class Reporter:
             self(1.0, say("finished"))
         finally:
             self._stage, self._begin, self._end = previous
+            self._line = ""  # what is over takes no longer
 
     def set(self, **values: Any) -> None:
         """Write values into the status at once."""
         with self._lock:
             self._status |= values
-            self._write()
+        self._write(lasting=True)
 
     def close(self) -> None:
         self._closed.set()
 
     def beat(self, memory_limit_mb: float) -> None:
-        """Run in a thread: heartbeat, memory, and the end of a worker that holds too much memory."""
+        """Run in a thread: heartbeat, memory, signs of life, and the end of a worker that holds too much memory."""
         process, cancelled = psutil.Process(), 0.0
         while not self._closed.wait(HEARTBEAT_SECONDS):
             if self._folder and (self._folder / "cancel").exists():
@@ -82,7 +97,9 @@ class Reporter:
             self.peak_mb = max(self.peak_mb, memory)
             with self._lock:
                 self._status["memory_mb"] = memory
-                self._write()
+            self._write(lasting=False)
+            with suppress(OSError, ValueError):  # a terminal that is gone ends the work by its next sentence
+                self.show_life()
             if memory > memory_limit_mb:
                 self.set(
                     state="failed",
@@ -96,7 +113,10 @@ class Reporter:
                 )
                 os._exit(1)
 
-    def _write(self) -> None:
+    def _write(self, *, lasting: bool) -> None:
         if self._folder:
-            with suppress(OSError):  # a full disk must not end the work that may free it; a removed folder nobody reads
-                write_json(self._folder / "status.json", with_messages({**self._status, "heartbeat": time.time()}))
+            with self._writing:  # one after the other, or an older state might replace a newer one
+                with self._lock:
+                    record = {**self._status, "heartbeat": time.time()}
+                with suppress(OSError):  # a full disk must not end the work that may free it; a removed folder nobody reads
+                    write_json(self._folder / "status.json", with_messages(record), lasting=lasting)

@@ -351,7 +351,7 @@ def _by_hand(preview: FilePreview, role: Role) -> tuple[tuple[str, Guess], ...]:
     if role == "events":
         taken = {guess.source[0] for guess in found.values()}
         free = [column for column in preview.columns if column not in taken]
-        by_values = guess_values(role, RoleMapping(), free, {column: preview.values(column) for column in preview.columns})
+        by_values = guess_values(role, RoleMapping(), free, preview)
         believed = [
             guess for guess in by_values if not (preview.has_header and guess.canonical.endswith("_id")) or _like_ids(preview, guess)
         ]

@@ -14,6 +14,8 @@ from pages.parts.text import _, duration, plain, said
 
 RECENT_SECONDS = 1800
 """A failure or a cancel stays on screen this long, or until it is dismissed."""
+SLOW_SECONDS = 2.0
+"""A step that takes longer says how long: its share may stand still."""
 STAGES = {
     "ingest": "reading and cleaning the log",
     "sort": "sorting the log by shopper",
@@ -88,7 +90,7 @@ def _watch(place: str, only: str | None = None) -> None:
 def _progress(job: Job, place: str) -> None:
     with st.container(border=True):
         stage = _(STAGES[job.stage]) if job.stage in STAGES else job.stage
-        waits = job.state == "queued"
+        waits = job.state == "queued" and bool(job.message)  # one that only starts has said nothing yet
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
                 f"**{plain(said(job.title))}** · " + (_("waiting for another job to finish") if waits else plain(stage or _("starting"))),
@@ -108,7 +110,8 @@ def _progress(job: Job, place: str) -> None:
         ]
         st.progress(min(max(job.share, 0.0), 1.0), text=" · ".join(part for part in parts if part))
         if job.message and job.message not in ("starting", "finished"):
-            st.caption(plain(said(job.message)))
+            took = " · " + _("for {time}", time=duration(job.step_seconds)) if job.step_seconds >= SLOW_SECONDS else ""
+            st.caption(plain(said(job.message)) + took)
 
 
 def _ended(job: Job, dismissed: set[str]) -> None:

@@ -187,7 +187,7 @@ def _events_form(look: intake.Look, path: Path, chosen: dict[str, list[str]], sa
     known = dict(saved.part.get("event_types") or {}) if saved else {}
     if "event_type" not in chosen:
         settled = saved.part.get("default_event_type") if saved else None
-        default = settled or look.default_event_type or "purchase"
+        default = settled or look.default_event_type or "view"  # as an import takes it when nothing says what happened
         kind = st.selectbox(
             _("Every row is a …"), list(EVENT_TYPES), index=EVENT_TYPES.index(default), format_func=event_word, key=f"default-{path.name}"
         )
