@@ -14,11 +14,12 @@ from sklearn.metrics import adjusted_rand_score
 
 from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
 from core.atlas.layout import align, nearest
+from core.atlas.leanings import Leanings
 from core.atlas.names import is_junk, make_distinct, name_segments, spell, tidy
 from core.atlas.quality import picture_quality
 from core.atlas.segments import SegmentOptions, find_segments, merge_small, number_segments
 from core.atlas.space import SpaceOptions, Vectors, neighbours, profile_space
-from core.atlas.traits import Trait, lift_interval
+from core.atlas.traits import Trait, count_carriers, lift_interval
 from core.schema import SEGMENTS
 from core.store import Log
 from tests.worlds import at, publish_world
@@ -83,6 +84,19 @@ def test_the_interval_of_a_lift_narrows_with_users_and_is_a_point_when_everyone_
     few, many = lift_interval(8, 10, 4, 20), lift_interval(800, 1000, 400, 2000)
     assert few[0] < many[0] < 2.0 < many[1] < few[1]
     assert lift_interval(10, 10, 20, 20) == pytest.approx((1.0, 1.0))
+
+
+def test_a_counted_feature_of_the_very_users_of_an_earlier_trait_is_told_once() -> None:
+    away = np.arange(12.0)  # users 9, 10 and 11 are the top quarter
+    users, places = np.array([9, 10, 11, 0, 1, 2], np.int32), np.array([0, 0, 0, 1, 1, 1], np.int32)
+    leanings = Leanings(users, places, ["recency", "brand"], ["high", "b"])
+    features = {"days_since_event": away, "views_7d": away[::-1], "carts_7d": away[::-1] * 3, "clicks_7d": np.roll(away, -1)}
+    counts = pa.table({"user_id": [f"u{n:02d}" for n in range(12)]} | features)
+    carriers = count_carriers(leanings, counts, np.repeat([0, 1], 6), 2)
+    # days_since_event repeats recency, carts_7d repeats views_7d; a brand of just those who view much is another thing to say.
+    assert [(kind, code, numbers.tolist()) for kind, code, numbers in carriers] == [
+        ("recency", "high", [0, 3]), ("brand", "b", [3, 0]), ("feature", "views_7d", [3, 0]), ("feature", "clicks_7d", [0, 3]),
+    ]  # fmt: skip
 
 
 def test_planted_segments_are_found_however_unequal() -> None:

@@ -4,11 +4,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from core.atlas.traits import Trait
+from core.atlas.traits import LEVELS, Trait
 
 TASTES = ("category", "brand", "item")
 HABITS = ("cadence", "hours", "days", "event")
-LEVELS = ("spend", "price", "orders", "recency", "activity")
 
 WORDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("cadence", "once"): ("One visit", "came on one day only"),

@@ -21,6 +21,9 @@ PER_KIND = 10
 PER_FEATURE_KIND = 4
 """Counted features repeat one another (7, 14, 28 days …) and what the named kinds already say."""
 
+LEVELS = ("spend", "price", "orders", "recency", "activity")
+"""Kinds of traits that are a top or bottom quarter by a habit."""
+
 Carriers = Sequence[tuple[str, str, npt.NDArray[np.int64]]]
 """(kind, code, users with the trait in each group) of each trait."""
 
@@ -51,12 +54,14 @@ def count_carriers(leanings: Leanings, counts: pa.Table | None, index: npt.NDArr
 
     Args:
         leanings: What users lean to.
-        counts: Counted features, one row per user in the same order; each column's top quarter is a trait of kind `feature`.
+        counts: Counted features, one row per user in the same order; each column's top quarter is a trait of kind `feature`,
+            unless an earlier trait has the very same users. In a log of purchases alone, days since the last act and since the
+            last purchase are one thing, and a named trait says it already.
         index: (U,) group of each user, -1 for none.
         groups: Number of groups.
     """
     told = list(zip(leanings.kinds, leanings.codes, leanings.carriers(index, groups), strict=True))
-    return told if counts is None else [*told, *_feature_bands(counts, index, groups)]
+    return told if counts is None else [*told, *_feature_bands(counts, index, groups, leanings)]
 
 
 def find_traits(carriers: Carriers, ids: Sequence[int], sizes: Sequence[int], least: int) -> list[Trait]:
@@ -86,18 +91,34 @@ def find_traits(carriers: Carriers, ids: Sequence[int], sizes: Sequence[int], le
     return kept
 
 
-def _feature_bands(counts: pa.Table, index: npt.NDArray[np.int64], groups: int) -> Carriers:
+def _feature_bands(counts: pa.Table, index: npt.NDArray[np.int64], groups: int, leanings: Leanings) -> Carriers:
     bands = []
     inside = index >= 0
+    told = _by_size(leanings, inside)
     for column in counts.schema:
         if column.name == "user_id" or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             continue
         values = counts[column.name].cast(pa.float64()).to_numpy(zero_copy_only=False)
         known = np.isfinite(values)
         if known.sum() >= 4:
-            high = known & inside & (values > np.quantile(values[known], 0.75))
-            bands.append(("feature", column.name, np.bincount(index[high], minlength=groups)))
+            high = np.flatnonzero(known & inside & (values > np.quantile(values[known], 0.75)))
+            alike = told.setdefault(len(high), [])
+            if not any(np.array_equal(high, users) for users in alike):
+                alike.append(high)
+                bands.append(("feature", column.name, np.bincount(index[high], minlength=groups)))
     return bands
+
+
+def _by_size(leanings: Leanings, inside: npt.NDArray[np.bool_]) -> dict[int, list[npt.NDArray[np.int64]]]:
+    """Users of each level (most orders, longest away …), by how many they are: what counted features are likely to repeat."""
+    ends = np.searchsorted(leanings.traits, np.arange(len(leanings.kinds) + 1))
+    found: dict[int, list[npt.NDArray[np.int64]]] = {}
+    for place, kind in enumerate(leanings.kinds):
+        if kind in LEVELS:
+            users = leanings.users[ends[place] : ends[place + 1]].astype(np.int64)
+            users = users[inside[users]]
+            found.setdefault(len(users), []).append(users)
+    return found
 
 
 def _compare(kind: str, code: str, carriers: npt.NDArray[np.int64], ids: Sequence[int], sizes: Sequence[int], least: int) -> list[Trait]:

@@ -9,7 +9,7 @@ import pandas as pd
 from core.pipeline import shoppers
 from core.pipeline.screens import Screen
 from pages.parts import state
-from pages.parts.text import _, is_missing, language, people, percent
+from pages.parts.text import _, is_missing, people, percent
 from pages.parts.words import feature_word
 
 WHOLE_NAMES_WORDS = {"mixed": "Mixed shoppers", "all": "All shoppers", "rest": "The others"}
@@ -91,7 +91,7 @@ def trait_word(kind: str, code: str, words: str) -> str:
     if (kind, code) in shoppers.TRAIT_WORDS:
         return _(shoppers.TRAIT_WORDS[kind, code][0])
     if kind == "feature":
-        return words if language() == "en" else _("High: {feature}", feature=feature_word(code))
+        return _("High: {feature}", feature=_inside(feature_word(code)))
     number = words.rsplit(" ", 1)[-1]
     if kind in NUMBERED_WORDS and words == NUMBERED_WORDS[kind].format(code=number):
         return _(NUMBERED_WORDS[kind], code=number)
@@ -107,8 +107,7 @@ def trait_sentence(part: Mapping[str, Any]) -> str:
     elif kind == "item":
         act = _("choose {item} again and again", item=words)
     elif kind == "feature":
-        name = code.replace("_", " ") if language() == "en" else feature_word(code)
-        act = _("are in the top quarter by {feature}", feature=name)
+        act = _("are in the top quarter by {feature}", feature=_inside(feature_word(code)))
     else:
         act = _("favour {kind}", kind=words)
     return _(
@@ -144,6 +143,11 @@ def traits_shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _short(trait: Mapping[str, Any]) -> str:
     return f"{trait_word(trait['kind'], trait['code'], trait['trait'])} {trait['lift']:.1f}× (n={trait['n']:,})"
+
+
+def _inside(phrase: str) -> str:
+    """A phrase as it stands inside a sentence."""
+    return phrase[:1].lower() + phrase[1:]
 
 
 def _number(name: str, found: str) -> str:

@@ -86,15 +86,17 @@ def _figures(comparison: Comparison, left: str, right: str, key: str) -> None:
     ]
     for row in comparison.figures.to_dict("records"):
         form = FORMS.get(row["measure"], lambda value: number(value, 2 if abs(value or 0) < 100 else 1))
-        gap = percent if form in (percent, chance) else form
+        is_share = form in (percent, chance)
+        gap = _hundredths if is_share else form
+        told = [_signed(row[name], gap) for name in ("difference", "difference_low", "difference_high")]
+        apart = f"{told[0]} [{told[1]}, {told[2]}]"
         clear = row["difference_low"] > 0 or row["difference_high"] < 0
         rows.append(
             {
                 "measure": _(MEASURE_WORDS[row["measure"]]),
                 "left": f"{form(row['left'])} [{form(row['left_low'])}, {form(row['left_high'])}]",
                 "right": f"{form(row['right'])} [{form(row['right_low'])}, {form(row['right_high'])}]",
-                "difference": f"{_signed(row['difference'], gap)} [{_signed(row['difference_low'], gap)}, "
-                f"{_signed(row['difference_high'], gap)}]" + ("" if clear else f" {_('(not clear)')}"),
+                "difference": (_("{points} points", points=apart) if is_share else apart) + ("" if clear else f" {_('(not clear)')}"),
             }
         )
     frame.table(
@@ -152,6 +154,11 @@ def _traits(comparison: Comparison, left: str, right: str, key: str) -> None:
 def plain_header(name: str) -> str:
     """A name as the heading of a column: short."""
     return name if len(name) <= 40 else f"{name[:39]}…"
+
+
+def _hundredths(value: float | None) -> str:
+    """A difference of two shares in percentage points."""
+    return number(None if value is None else 100 * value, 1)
 
 
 def _signed(value: float, form: Callable[[float | None], str]) -> str:

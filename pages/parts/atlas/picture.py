@@ -66,7 +66,7 @@ class Colouring:
 
 def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     """Draw the map; returns who lies inside the lasso (U,), or None when nothing is drawn around."""
-    left, middle, right = st.columns([4, 4, 3], vertical_alignment="center")
+    left, middle, right = st.columns([4, 4, 3])
     with left:
         colouring = _colouring(here, everyone, levels)
     with middle:
@@ -77,6 +77,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     within = everyone.framed(*zoom) if zoom else None
     rows = everyone.drawn(within)
     with right:
+        st.space("small")  # beside the boxes, not beside their labels
         webgl = len(rows) > PLAIN_POINTS and not st.toggle(
             _("Draw without the graphics card"),
             key="map-plain",

@@ -58,6 +58,12 @@ def segment_table(levels: Levels) -> None:
         ),
     }
     order = [name for name in columns if name == "interval" or (name in shown and shown[name].notna().any())]
+    if (
+        pd.to_numeric(shown["buyer_rate"], errors="coerce").min() == 1
+    ):  # a log of purchases alone: everybody converts, and names need the room
+        order = [name for name in order if name not in ("buyer_rate", "interval")]
+        columns["name"]["width"] += 95
+        columns["traits"]["width"] += 100
     frame.table(shown, column_order=order, column_config=columns, key="segments", height=600, counts=("size",))
     frame.take_away(rows.drop(columns=["name_parts"], errors="ignore"), "subsegments" if fine else "segments")
 

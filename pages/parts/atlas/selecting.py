@@ -75,7 +75,8 @@ def selection(here: Screen, everyone: Places, levels: Levels, drawn: Chosen | No
         expected = _(", {buyers} expected to act", buyers=number(float(chances.sum()), 1)) if len(chances) else ""
         st.markdown(
             _("**{n} shoppers selected**{expected}", n=counted(number_inside), expected="" if is_short(number_inside) else expected)
-            + f" · {part_of(number_inside, len(everyone.x))}"
+            + " · "
+            + _("{share} of all shoppers", share=part_of(number_inside, len(everyone.x)))
         )
         if is_short(number_inside):
             st.caption(plain(said(list_too_short(small_cells()))))

@@ -16,7 +16,7 @@ SCATTER_DARK = ((0.0, "#5B6C7B"), (0.25, "#3F86B3"), (0.6, "#7CC0E8"), (1.0, "#F
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Roboto, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', Arial, sans-serif"
 
 LEGEND_LETTERS = 38
-"""Longer names would take the room of the picture; hovering tells them whole."""
+"""Longer names would take the room of the picture."""
 DAY, MONTH = 86_400_000, "M1"
 DATE_TICKS = [
     {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%Y-%m-%d"},
@@ -61,12 +61,13 @@ class Group:
 
     def legend(self) -> dict[str, object]:
         """How it stands in a legend: cut at LEGEND_LETTERS, under its family."""
-        name = {"name": hover(_cut(self.part or self.name))}
-        return name | ({"legendgroup": self.family, "legendgrouptitle": {"text": hover(_cut(self.family))}} if self.family else {})
+        name = {"name": hover(cut(self.part or self.name))}
+        return name | ({"legendgroup": self.family, "legendgrouptitle": {"text": hover(cut(self.family))}} if self.family else {})
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= LEGEND_LETTERS else f"{name[: LEGEND_LETTERS - 1]}…"
+def cut(name: str, most: int = LEGEND_LETTERS) -> str:
+    """A name as a legend or an axis has room for it; hovering tells it whole."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up")

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.parts.charts.look import Group, Look, empty_figure
+from pages.parts.charts.look import Group, Look, cut, empty_figure
 from pages.parts.text import hover
 
 MISSING_NAME = "–"
@@ -64,7 +64,14 @@ def scatter_values(frame: pd.DataFrame, label: str, look: Look, words: Sequence[
             "colorscale": list(look.scatter),
             "cmin": low,
             "cmax": high if high > low else low + 1,
-            "colorbar": {"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 12, "tickformat": form},
+            "colorbar": {
+                **_bar(label, look),
+                "thickness": 12,
+                "tickformat": form,
+                "len": 0.9,  # the buttons of the figure stand above it
+                "y": 0,
+                "yanchor": "bottom",
+            },
         },
     )
     return figure
@@ -162,18 +169,18 @@ def panels(
             "colorscale": list(look.ramp),
             "cmin": 0,
             "cmax": most,
-            "colorbar": {
-                "title": {"text": hover(label), "side": "right"},
-                "outlinewidth": 0,
-                "thickness": 10,
-                "tickformat": ".0%",
-                "tickfont": {"color": look.quiet},
-            },
+            "colorbar": {**_bar(label, look), "thickness": 10, "tickformat": ".0%"},
         },
         margin={"t": 34},
     )  # fmt: skip
     figure.update_annotations(font={"size": 12, "color": look.ink})
     return figure
+
+
+def _bar(label: str, look: Look) -> dict[str, Any]:
+    """The scale of a colour, lettered as axes are."""
+    font = {"color": look.quiet, "size": 12}
+    return {"title": {"text": hover(cut(label)), "side": "right", "font": font}, "tickfont": font, "outlinewidth": 0}
 
 
 def marker_size(points: int) -> float:

@@ -7,8 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, date_axis, empty_figure
+from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, cut, date_axis, empty_figure
 from pages.parts.text import hover, people, small_cells
+
+BAR_LETTERS = 50
+"""Longer words beside a bar would take its room; hovering tells them whole."""
 
 
 def trend(frame: pd.DataFrame, measure: str, label: str, partial_label: str, look: Look, *, is_share: bool = False) -> go.Figure:
@@ -144,7 +147,11 @@ def bars(
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
     )
     figure.update_yaxes(
-        tickvals=places, ticktext=[hover(name) for name in labels], autorange="reversed", showgrid=False, tickfont={"color": look.ink}
+        tickvals=places,
+        ticktext=[hover(cut(name, BAR_LETTERS)) for name in labels],
+        autorange="reversed",
+        showgrid=False,
+        tickfont={"color": look.ink},
     )
     figure.update_xaxes(title_text=hover(axis), showgrid=True)
     if small_cells() and not any(values):
@@ -316,7 +323,7 @@ def shares(frame: pd.DataFrame, groups: Sequence[Group], periods: Sequence[str],
             + hover(group.name)
             + "</extra>",
         )
-    figure.update_xaxes(type="category")
+    figure.update_xaxes(type="category", tickfont={"size": 11})  # twelve months stand side by side
     figure.update_yaxes(title_text=hover(axis), tickformat=".0%", rangemode="tozero")
     figure.update_layout(legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "xanchor": "left"})
     return figure
