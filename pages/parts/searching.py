@@ -11,8 +11,8 @@ from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, number, plain, said, whole
 
-EXAMPLES = 6
-"""Queries of the log that are offered as examples."""
+LONGEST_EXAMPLE = 40
+"""Characters of an example that its button shows."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ def ask_for(here: Screen) -> Wanted | None:
     k = cells[3].number_input(_("Matches"), 5, searching.MOST_ROWS, 20, 5, key="search-k")
     with st.container(horizontal=True):
         st.button(_("Draw a shopper at random"), key="search-random", on_click=_draw, args=(here,), disabled=hides)
-        asked = state.ask(searching.asked, here)
-        for place, example in enumerate([] if asked is None else asked["query"].head(EXAMPLES)):
-            st.button(plain(example), key=f"search-example-{place}", type="tertiary", on_click=_pick, args=(example,))
+        for place, example in enumerate(state.ask(searching.examples, here)):
+            short = example if len(example) <= LONGEST_EXAMPLE else f"{example[: LONGEST_EXAMPLE - 1]}…"
+            st.button(plain(short), key=f"search-example-{place}", type="tertiary", on_click=_pick, args=(example,))
     user_id = _shopper(here, typed.strip()) if typed.strip() and not hides else None
     return Wanted(query, user_id, float(strength), int(k)) if query.strip() else None
 
@@ -76,11 +76,29 @@ def matches(here: Screen, wanted: Wanted) -> None:
     frame.take_away(_shown(found.rows).drop(columns=["item"]), "search")
 
 
+def most_wanted(here: Screen) -> None:
+    """Draw what is wanted most, while nothing is searched for: the page shows what there is to find."""
+    rows: pd.DataFrame = state.ask(searching.most_wanted, here, 20, repr(offering.in_force(here)))
+    st.subheader(_("Most wanted items"))
+    if not state.ask(searching.examples, here):
+        st.info(
+            _("The catalogue has no titles, categories or descriptions, so no words can be found; read the log again with a file of items.")
+        )
+    shown = rows.assign(item=rows["title"].fillna(rows["item_id"]), price=[number(price, 2) for price in rows["price"]])
+    frame.table(
+        shown,
+        column_order=["item", *(name for name in ("category", "brand", "price") if rows[name].notna().any())],
+        height=420,
+        key="most-wanted",
+        column_config={"item": _("Item"), "category": _("Category"), "brand": _("Brand"), "price": _("Unit price")},
+    )
+
+
 def asked_queries(here: Screen) -> None:
     """Draw what the shoppers of the log searched for, and which of it finds nothing."""
     table: pd.DataFrame | None = state.ask(searching.asked, here)
     if table is None:
-        st.caption(_("The log holds no search queries, so there are no top queries to show."))
+        st.caption(_("The log holds no search queries, so the examples are words of its catalogue."))
         return
     st.subheader(_("What shoppers searched for"))
     only = st.toggle(_("Only queries that find nothing or were misspelled"), key="search-only-empty")
