@@ -10,6 +10,7 @@ from core.pipeline import offering, searching, shoppers
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, number, plain, said, whole
+from pages.parts.words import item_names
 
 LONGEST_EXAMPLE = 40
 """Characters of an example that its button shows."""
@@ -61,10 +62,10 @@ def matches(here: Screen, wanted: Wanted) -> None:
         left, right = st.columns([2, 3], gap="large")
         with left:
             st.subheader(_("Everybody's order"))
-            _table(plain_order, ["plain_place", "item", "category"], "search-plain")
+            _table(plain_order, ["plain_place", "item", "category"], "search-plain", lines=3)
         with right:
             st.subheader(_("In the order of shopper {id}", id=plain(found.user_id)))
-            _table(_shown(found.rows), ["place", "moved", "item", "why"], "search-personal")
+            _table(_shown(found.rows), ["place", "moved", "item", "why"], "search-personal", lines=3)
             moved = int((found.rows["moved"] != 0).sum())
             st.caption(
                 _(
@@ -84,7 +85,7 @@ def most_wanted(here: Screen) -> None:
         st.info(
             _("The catalogue has no titles, categories or descriptions, so no words can be found; read the log again with a file of items.")
         )
-    shown = rows.assign(item=rows["title"].fillna(rows["item_id"]), price=[number(price, 2) for price in rows["price"]])
+    shown = rows.assign(item=item_names(rows), price=[number(price, 2) for price in rows["price"]])
     frame.table(
         shown,
         column_order=["item", *(name for name in ("category", "brand", "price") if rows[name].notna().any())],
@@ -124,24 +125,25 @@ def asked_queries(here: Screen) -> None:
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(item=rows["title"].fillna(rows["item_id"]), why=[said(why) for why in rows["why"]])
+    return rows.assign(item=item_names(rows), why=[said(why) for why in rows["why"]])
 
 
-def _table(rows: pd.DataFrame, columns: list[str], key: str) -> None:
+def _table(rows: pd.DataFrame, columns: list[str], key: str, lines: int = 1) -> None:
     moved = [f"▲ {n}" if n > 0 else f"▼ {-n}" if n < 0 else "" for n in rows["moved"]]
     frame.table(
         rows.assign(moved=moved, price=[number(price, 2) for price in rows["price"]]),
         column_order=[name for name in columns if name in ("moved", "why") or rows[name].notna().any()],
         height=700,
+        lines=lines,
         key=key,
         column_config={
             "plain_place": st.column_config.NumberColumn(_("Place"), width="small"),
             "place": st.column_config.NumberColumn(_("Place"), width="small"),
             "moved": st.column_config.TextColumn(_("Moved"), width="small"),
-            "item": st.column_config.TextColumn(_("Item"), width="medium"),
+            "item": st.column_config.TextColumn(_("Item"), width=150 if lines > 1 else "medium"),
             "category": _("Category"),
             "price": _("Unit price"),
-            "why": st.column_config.TextColumn(_("Why here"), width="large"),
+            "why": st.column_config.TextColumn(_("Why here"), width=280 if lines > 1 else "large"),
         },
     )
 
