@@ -76,8 +76,8 @@ class People:
     def known(self, user_ids: Sequence[str]) -> int:
         """How many of some distinct ids have an act before the cutoff."""
         everyone = self.events.users()
-        found = pc.index_in(pa.array(user_ids, pa.string()).cast(everyone.type), value_set=everyone).drop_null().to_numpy()
-        return len(found) if self.is_complete else int((self._first()[found] < _micros(self.cutoff)).sum())
+        found: Chosen = pc.is_in(everyone, value_set=pa.array(user_ids, pa.string()).cast(everyone.type)).to_numpy()
+        return int(np.count_nonzero(found if self.is_complete else found & (self._first() < _micros(self.cutoff))))
 
     def choose(self, connection: Connection, compiled: Compiled) -> Chosen:
         """Find who fits a checked rule (U,); see `rules.compile_rule`, whose statement finds the same.
