@@ -10,7 +10,7 @@ import pytest
 
 from core.__main__ import main
 from core.offers.rules import rules_from
-from core.pipeline import offering, outcomes, screens, searching
+from core.pipeline import choosing, offering, outcomes, screens, searching
 from core.pipeline.exporting import EVENT_TABLES, export_tables
 from core.store import Home
 from tests.page_worlds import publish_runs
@@ -96,7 +96,7 @@ def test_no_search_brief_report_segment_preview_or_audience_names_it(
     assert not set(offering.preview(held, "u001", loose).table["item_id"]) & set(BARRED)
     segment = outcomes.recommendations_of_segment(held, 0, 4, loose)
     assert len(segment) and not set(segment["item_id"]) & set(BARRED)
-    lists = outcomes.rule_tables(held)["recommendations"]
+    lists = choosing.rule_tables(held)["recommendations"]
     assert lists.num_rows and not set(lists["item_id"].to_pylist()) & set(BARRED)
 
 

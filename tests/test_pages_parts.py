@@ -238,6 +238,12 @@ def test_numbers_are_written_for_people() -> None:
     assert whole(None) == "–" and percent(float("nan")) == "–"
 
 
+def test_items_of_one_title_are_told_apart_by_their_ids() -> None:
+    rows = pd.DataFrame({"item_id": ["1", "2", "3", "4"], "title": ["Juice", "Soup", None, "Juice"]})
+    assert words.item_names(rows) == ["Juice · 1", "Soup", "3", "Juice · 4"]
+    assert words.item_names(rows.head(0)) == []
+
+
 def test_a_sentence_without_translation_stays_english() -> None:
     set_language("zh")
     assert _("never translated {n}", n=1) == "never translated 1"

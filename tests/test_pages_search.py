@@ -56,3 +56,14 @@ def test_a_hostile_query_is_shown_as_it_stands_and_harms_nothing(query: str, tin
     app.text_input(key="search-user").set_value(query).run()
     assert not app.exception and not app.error
     assert "![x](" not in words(app) and "<script>" not in words(app)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_log_without_queries_offers_words_of_its_catalogue_and_shows_what_is_wanted(
+    lang: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("search", tiny, monkeypatch, lang)
+    assert len(app.dataframe[0].value) == 6  # the whole catalogue, before anything is searched for
+    app.button(key="search-example-0").click().run()
+    assert not app.exception and app.text_input(key="search-query").value.startswith("C")
+    assert 0 < len(app.dataframe[0].value) < 6

@@ -59,6 +59,22 @@ def test_measures_equal_a_second_way_to_count_on_random_lists() -> None:
     assert gini(exposure) == pytest.approx(apart)
 
 
+RECTOOLS = {
+    5: (0.07938647001146999, 0.22180555555555556, 0.05780772622439288, 0.3333333333333333, 0.11956592854858898),
+    10: (0.12773418710918713, 0.24200396825396825, 0.06874310312703168, 0.49166666666666664, 0.1268856348028266),
+    20: (0.23694111444111446, 0.25537692205455365, 0.08436438451027092, 0.6666666666666666, 0.17152492677293463),
+}
+"""Means that RecTools 0.19.0 gives for the lists below at each k: Recall, MRR, MAP, HitRate, NDCG(divide_by_achievable=True)."""
+
+
+@pytest.mark.parametrize("k", sorted(RECTOOLS))
+def test_measures_equal_those_of_rectools_on_the_same_lists(k: int) -> None:
+    lists = [[f"i{(user * 7 + place * (user % 5 + 3)) % 97}" for place in range(25)] for user in range(120)]
+    truth = [{f"i{(user * user + 3 * n * (user % 4 + 1)) % 97}" for n in range(1 + user % 13)} for user in range(120)]
+    found = [float(measure(truth, lists, k).mean()) for measure in (recall_at_k, mrr_at_k, map_at_k, hit_at_k, ndcg_at_k)]
+    assert found == pytest.approx(RECTOOLS[k], rel=1e-12)
+
+
 def test_a_trial_is_as_large_as_the_book_says_and_grows_as_the_lift_shrinks() -> None:
     rows = plan_trial(0.5)
     sizes = {row["lift"]: row["users"] for row in rows}

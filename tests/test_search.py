@@ -206,6 +206,23 @@ def test_a_log_without_queries_has_no_list_of_them(tmp_path: Path) -> None:
     assert searching.asked(screens.open_screen(Home(tmp_path), "tiny")) is None
 
 
+def test_examples_are_queries_of_the_log_or_words_of_its_most_wanted_items(screen: screens.Screen, tmp_path: Path) -> None:
+    assert searching.examples(screen) == ["dres", "lamp"]
+    publish_world(tmp_path, [event for event in EVENTS if event["event_type"] == "purchase"], items=ITEMS)
+    held = screens.open_screen(Home(tmp_path), "tiny")
+    wanted, found = searching.most_wanted(held), searching.examples(held)
+    assert found and set(found) <= {*wanted["category"].dropna(), *wanted["title"].dropna()}
+    assert all(len(searching.search(held, example).rows) for example in found)
+
+
+def test_a_catalogue_without_words_has_no_examples_but_wanted_items(tmp_path: Path) -> None:
+    acts = [{key: value for key, value in event.items() if key != "query"} for event in EVENTS if event.get("item_id")]
+    publish_world(tmp_path, acts)
+    held = screens.open_screen(Home(tmp_path), "tiny")
+    assert searching.examples(held) == []
+    assert len(searching.most_wanted(held, 2)) == 2
+
+
 def test_items_are_found_by_meaning_with_the_model_that_encoded_them(tmp_path: Path) -> None:
     from core.pipeline.options import ProfileOptions
     from core.pipeline.work import profile

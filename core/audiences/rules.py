@@ -25,6 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from core.audiences.checks import Bind, short
+from core.audiences.conditions import Always, Condition, Joined, Not
 from core.audiences.leaves import LEAVES, Scope
 from core.errors import RuleError
 from core.messages import say
@@ -55,6 +56,8 @@ class Compiled:
 
     sql: str
     parameters: dict[str, object]
+    condition: Condition
+    """What the statement asks for; its tests name the parameters."""
 
 
 def scope_of(connection: Connection, tables: Tables, cutoff: datetime) -> Scope:
@@ -98,8 +101,8 @@ def compile_rule(rule: Rule, scope: Scope, *, in_order: bool = True) -> Compiled
 
     condition = _condition(rule, scope, bind, "rule", 0, [0])
     everyone = "counts" if "counts" in scope.tables else "history"
-    sql = f"SELECT DISTINCT u.user_id FROM {everyone} AS u WHERE {condition}"  # noqa: S608 - fixed words and $p names only
-    return Compiled(f"{sql} ORDER BY u.user_id" if in_order else sql, parameters)
+    sql = f"SELECT DISTINCT u.user_id FROM {everyone} AS u WHERE {condition.sql}"  # noqa: S608 - fixed words and $p names only
+    return Compiled(f"{sql} ORDER BY u.user_id" if in_order else sql, parameters, condition)
 
 
 def resolve(rule: Any, saved: Mapping[str, Rule], inside: tuple[str, ...] = ()) -> Any:
@@ -159,7 +162,7 @@ def rule_sql(rule: Rule, scope: Scope) -> str:
     written = _Literals()
     condition = _condition(rule, scope, written, "rule", 0, [0])
     everyone = "counts" if "counts" in scope.tables else "history"
-    return f"SELECT DISTINCT u.user_id FROM {everyone} AS u\nWHERE {condition}\nORDER BY u.user_id"  # noqa: S608 - literals are quoted
+    return f"SELECT DISTINCT u.user_id FROM {everyone} AS u\nWHERE {condition.sql}\nORDER BY u.user_id"  # noqa: S608 - literals are quoted
 
 
 class _Literals:
@@ -175,7 +178,7 @@ class _Literals:
         return "'" + str(value).replace("'", "''") + "'"
 
 
-def _condition(rule: object, scope: Scope, bind: Bind, place: str, depth: int, parts: list[int]) -> str:
+def _condition(rule: object, scope: Scope, bind: Bind, place: str, depth: int, parts: list[int]) -> Condition:
     parts[0] += 1
     if depth > DEEPEST or parts[0] > MOST_PARTS:
         raise RuleError(
@@ -194,11 +197,11 @@ def _condition(rule: object, scope: Scope, bind: Bind, place: str, depth: int, p
         if not isinstance(content, list):
             raise RuleError("{place}: needs a list of rules; got {value}.", place=place, value=short(content))
         if not content:
-            return "TRUE" if kind == "all" else "FALSE"
+            return Always(kind == "all")
         inner = [_condition(part, scope, bind, f"{place}[{number}]", depth + 1, parts) for number, part in enumerate(content, start=1)]
-        return "(" + (" AND " if kind == "all" else " OR ").join(inner) + ")"
+        return Joined(kind == "all", tuple(inner))
     if kind == "not":
-        return f"NOT {_condition(content, scope, bind, place, depth + 1, parts)}"
+        return Not(_condition(content, scope, bind, place, depth + 1, parts))
     if kind == "audience":
         if not isinstance(content, Mapping) or set(content) != {"name", "rule"}:
             raise RuleError("{place}: the saved audience {value} was not put in; save it first.", place=place, value=short(content))

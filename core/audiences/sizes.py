@@ -1,5 +1,6 @@
 """How large an audience is, how many of it will buy, and what contacting it is worth."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil, fsum, sqrt
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.audiences.counted import People
+from core.audiences.leaves import Scope
 from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, listed_users, scope_of
 from core.errors import RuleError
 from core.messages import Message, say
@@ -130,8 +133,7 @@ def members(
     Raises:
         RuleError: The rule is malformed, or the holdout is no share.
     """
-    if not 0 <= holdout_share < 1:
-        raise RuleError("The holdout is a share from 0 to below 1; got {share}.", share=str(holdout_share))
+    _check_share(holdout_share)
     registered = _register(connection, tables)
     try:
         scope = scope_of(connection, tables, cutoff)
@@ -186,12 +188,49 @@ def size_audience(
     size = summarise(
         listed, consent_column(frozenset(columns["column_name"].to_pylist())), value or Value(), calibration_error, holdout_share
     )
+    known = "SELECT count(DISTINCT user_id) FROM history WHERE list_contains($ids, user_id)"
+    return _with_unknown(size, rule, lambda ids: int(scalar(connection, known, {"ids": ids})))
+
+
+def size_among(
+    connection: Connection,
+    people: People,
+    rule: Rule,
+    scope: Scope,
+    *,
+    holdout_share: float = 0.1,
+    holdout_salt: str = "holdout",
+    value: Value | None = None,
+    calibration_error: float = 0.0,
+) -> AudienceSize:
+    """Size an audience as `size_audience` does, on arrays that are kept between two rules.
+
+    Args:
+        connection: The log as of the cutoff of the people.
+        people: Among whom the rule chooses.
+        rule: See `rules`.
+        scope: What the rule may name; its tables are those of the people.
+        holdout_share: Share of users kept back to measure the effect, 0 to below 1.
+        holdout_salt: Name of the test.
+        value: Cost of a contact and margin of a buyer.
+        calibration_error: Expected calibration error of the purchase chances.
+
+    Raises:
+        RuleError: The rule is malformed, or the holdout is no share.
+    """
+    _check_share(holdout_share)
+    inside = people.choose(connection, compile_rule(rule, scope))
+    consent = consent_column(scope.attributes)
+    consents = people.consents(connection, consent, CONSENT_WORDS)[inside] if consent else np.ones(int(inside.sum()), dtype=bool)
+    holdout = people.draws(connection, holdout_salt)[inside] < _draws_below(holdout_share)
+    size = _summarise(people.chances()[inside], holdout, consents, consent, value or Value(), calibration_error, holdout_share)
+    return _with_unknown(size, rule, people.known)
+
+
+def _with_unknown(size: AudienceSize, rule: Rule, known: Callable[[list[str]], int]) -> AudienceSize:
+    """Add how many of the ids that a rule lists the log does not know."""
     asked = listed_users(rule)
-    if not asked:
-        return size
-    there = scalar(connection, "SELECT count(DISTINCT user_id) FROM history WHERE list_contains($ids, user_id)", {"ids": sorted(asked)})
-    missing = len(asked) - int(there)
-    if not missing:
+    if not asked or not (missing := len(asked) - known(sorted(asked))):
         return size
     told = say("{missing:,} of the {listed:,} ids listed in the rule are not in the log.", missing=missing, listed=len(asked))
     return replace(size, unknown_ids=missing, warnings=(*size.warnings, told))
@@ -200,6 +239,18 @@ def size_audience(
 def summarise(listed: pa.Table, consent: str | None, value: Value, calibration_error: float, holdout_share: float) -> AudienceSize:
     """Figures of listed members; see `size_audience`."""
     chances, holdout, consents = (listed[name].to_numpy() for name in ("propensity", "holdout", "consents"))
+    return _summarise(chances, holdout, consents, consent, value, calibration_error, holdout_share)
+
+
+def _summarise(
+    chances: npt.NDArray[np.float64],
+    holdout: npt.NDArray[np.bool_],
+    consents: npt.NDArray[np.bool_],
+    consent: str | None,
+    value: Value,
+    calibration_error: float,
+    holdout_share: float,
+) -> AudienceSize:
     exported = chances[~holdout & consents]
     everyone, sent = _part(chances, value, calibration_error), _part(exported, value, calibration_error)
     held = int((holdout & consents).sum())
@@ -237,9 +288,19 @@ def _register(connection: Connection, tables: Tables) -> list[str]:
     return list(tables)
 
 
+def _check_share(holdout: float) -> None:
+    if not 0 <= holdout < 1:
+        raise RuleError("The holdout is a share from 0 to below 1; got {share}.", share=str(holdout))
+
+
+def _draws_below(share: float) -> int:
+    """First 52 bits below which a SHA-256 lies with chance `share`."""
+    return int(share * 2**52)
+
+
 def _threshold(share: float) -> str:
-    """Hex digits below which a SHA-256 lies with chance `share`."""
-    return f"{int(share * 2**52):013x}" if share > 0 else ""
+    """The same as hex digits."""
+    return f"{_draws_below(share):013x}" if share > 0 else ""
 
 
 def _part(chances: npt.NDArray[np.float64], value: Value, calibration_error: float) -> Part:

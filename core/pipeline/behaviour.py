@@ -28,7 +28,7 @@ from core.insights.retention import Retention
 from core.insights.rfm import Rfm
 from core.insights.scope import Scope
 from core.insights.statement import Answer, ask, fill
-from core.pipeline import outcomes, screens
+from core.pipeline import choosing, outcomes, screens
 from core.pipeline.cells import told, told_change, told_forecast, told_list
 from core.pipeline.screens import Screen
 from core.small_cells import marked
@@ -105,7 +105,7 @@ def scope(screen: Screen, filters: Filters) -> Scope:
             raise NotFoundError(
                 "Dataset {dataset!r} has no audience {audience!r}; choose another.", dataset=screen.name, audience=filters.audience
             )
-        tables = outcomes.rule_tables(screen)
+        tables = choosing.rule_tables(screen)
         with screen.log.history() as connection:
             inside = members(connection, tables, rule, cutoff=screen.log.until, holdout_share=0.0, holdout_salt="").select(["user_id"])
             for name, table in tables.items():

@@ -9,37 +9,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.audiences.exports import ExportOptions, export_audience
 from core.audiences.hidden import told_size
 from core.audiences.platforms import PLATFORMS
-from core.audiences.rules import resolve, rule_sql, scope_of
-from core.audiences.sizes import AudienceSize, Value, size_audience
+from core.audiences.rules import resolve, rule_sql
+from core.audiences.sizes import AudienceSize, Value, size_among, size_audience
 from core.audiences.words import Vocabulary, rule_sentence
 from core.errors import RuleError
-from core.features import stages
 from core.insights.profit import taken_at
 from core.messages import Message
 from core.offers.rules import RuleSet
-from core.pipeline import offering, screens, shoppers
+from core.pipeline import choosing, offering, screens, shoppers
 from core.pipeline.cells import enough
 from core.pipeline.map_cells import REASONS, of_segment, told_frame
 from core.pipeline.places import places
 from core.pipeline.screens import Screen
-from core.schema import RFM_GROUPS, STAGES, slug
+from core.schema import slug
 from core.store import Dataset, fetch
 
-RULE_TABLES = {
-    "counts": ("profiles", "counts"),
-    "scores": ("propensity", "scores"),
-    "segments": ("atlas", "users"),
-    "categories": ("propensity", "categories"),
-    "recommendations": ("recommendations", "recommendations"),
-}
-GROUP_COLUMNS = ("days_since_purchase", "orders_all", "revenue_all", "tenure_days", "days_since_event", "active_gap_median_days")
-"""Counted features that tell RFM group and stage of life."""
 KEPT_SIZES = 50
 """Sizes of a saved audience that are remembered."""
 
@@ -155,37 +144,6 @@ def category_names(screen: Screen) -> list[str]:
     return [str(name) for name in table["category"].to_pylist()]
 
 
-def rule_tables(screen: Screen) -> dict[str, pa.Table]:
-    """Tables that audience rules may use, as far as their stages have run."""
-    found = {name: screens.run_table(screen, kind, file) for name, (kind, file) in RULE_TABLES.items()}
-    tables = {name: table for name, table in found.items() if table is not None}
-    if "recommendations" in tables and (barred := offering.barred_now(screen)):
-        tables["recommendations"] = offering.allowed_table(tables["recommendations"], barred)
-    if "counts" in tables and set(GROUP_COLUMNS) <= set(tables["counts"].column_names):
-        tables["groups"] = _groups(tables["counts"])
-    return tables
-
-
-def _groups(counts: pa.Table) -> pa.Table:
-    """RFM group and stage of life of every shopper: user_id, rfm, stage."""
-    values = {name: counts[name].to_numpy().astype(np.float64) for name in GROUP_COLUMNS}
-    recency, orders, revenue, tenure, silent, gap = (values[name] for name in GROUP_COLUMNS)
-    rfm = np.array(RFM_GROUPS)[stages.rfm_groups(recency, orders, revenue)]
-    life = np.array(STAGES)[stages.life_stages(tenure, silent, gap)]
-    return pa.table({"user_id": counts["user_id"], "rfm": pa.array(rfm, pa.string()), "stage": pa.array(life, pa.string())})
-
-
-def rule_scope(screen: Screen) -> frozenset[str]:
-    """Names of the tables that rules may use now, and `attributes` when the users table has any."""
-    return frozenset(rule_tables(screen)) | ({"attributes"} if user_columns(screen) else frozenset())
-
-
-def user_columns(screen: Screen) -> list[str]:
-    """Attribute columns of the users table, by name."""
-    with screen.log.history() as connection:
-        return sorted(set(fetch(connection, "SELECT * FROM users LIMIT 0").column_names) - {"user_id"})
-
-
 def feature_names(screen: Screen) -> list[str]:
     """Counted features that a rule may compare, by name."""
     return sorted(set(screens.run_columns(screen, "profiles", "counts")) - {"user_id"})
@@ -248,20 +206,14 @@ def size(
         RuleError: The rule is malformed or asks for something this dataset does not have.
     """
     rule = resolved(screen, rule)
-    tables, words = rule_tables(screen), vocabulary(screen, segment_names)
+    options: dict[str, Any] = {"holdout_share": holdout, "value": Value(cost, margin), "calibration_error": calibration_error(screen)}
     with screen.log.history() as connection:
-        found = size_audience(
-            connection,
-            tables,
-            rule,
-            cutoff=screen.log.until,
-            holdout_share=holdout,
-            value=Value(cost, margin),
-            calibration_error=calibration_error(screen),
-        )
-        for name, table in tables.items():
-            connection.register(name, table)
-        scope = scope_of(connection, tables, screen.log.until)
+        scope, people = choosing.scope(screen, connection), choosing.people(screen)
+        if people is None:
+            found = size_audience(connection, choosing.rule_tables(screen), rule, cutoff=screen.log.until, **options)
+        else:
+            found = size_among(connection, people, rule, scope, **options)
+    words = vocabulary(screen, segment_names)
     return Audience(told_size(found, screen.small_cells), rule_sentence(rule, words), rule_sql(rule, scope))
 
 
@@ -292,7 +244,7 @@ def export_to(screen: Screen, name: str, rule: Any, path: Path, chosen: ExportOp
     with screen.log.history() as connection:
         manifest = export_audience(
             connection,
-            rule_tables(screen),
+            choosing.rule_tables(screen),
             resolved(screen, rule),
             path,
             cutoff=screen.log.until,

@@ -17,7 +17,7 @@ from core.audiences.overlap import overlap_matrix
 from core.audiences.sizes import members
 from core.errors import FileError, GateError, NotFoundError
 from core.messages import say
-from core.pipeline import outcomes, screens, shoppers
+from core.pipeline import choosing, outcomes, screens, shoppers
 from core.pipeline.cells import enough
 from core.pipeline.map_cells import told_frame
 from core.pipeline.screens import Screen
@@ -183,7 +183,7 @@ def next_actions(screen: Screen) -> pd.DataFrame:
         are NaN without profiles.
     """
     saved = {row["stage"]: row for row in screen.dataset.saved(ACTIONS) or [] if row.get("stage") in STAGES}
-    tables = outcomes.rule_tables(screen)
+    tables = choosing.rule_tables(screen)
     groups = tables["groups"].to_pandas() if "groups" in tables else None
     if groups is not None and "scores" in tables:
         groups = groups.merge(tables["scores"].select(["user_id", "propensity"]).to_pandas(), on="user_id", how="left")
@@ -229,6 +229,6 @@ def _sound(screen: Screen) -> list[dict[str, Any]]:
 def _listed(screen: Screen, rule: Any) -> pd.DataFrame:
     with screen.log.history() as connection:
         found: pd.DataFrame = members(
-            connection, outcomes.rule_tables(screen), outcomes.resolved(screen, rule), cutoff=screen.log.until, holdout_share=0.0
+            connection, choosing.rule_tables(screen), outcomes.resolved(screen, rule), cutoff=screen.log.until, holdout_share=0.0
         ).to_pandas()
     return found

@@ -33,6 +33,8 @@ from core.store import Connection, Home, Log, fetch, scalar
 MOST_ROWS = 100
 """Longest list of matches."""
 QUERIES = Cells(labels=("query", "items", "corrected", "last"), people=("users",), acts={"searches": "users"})
+MOST_LOOKED = 500
+"""Most wanted items among which examples are looked for."""
 MOST_COUNTED, LEAST_SHOPPERS = MOST_MATCHES, asked_stage.LEAST_SHOPPERS
 Floats = npt.NDArray[np.float64]
 
@@ -140,6 +142,28 @@ def asked(screen: Screen) -> pd.DataFrame | None:
     with here.log.history() as connection:
         found: pd.DataFrame = asked_stage.asked_queries(connection, _index(here)).to_pandas()
     return told_frame(screen, QUERIES, found[found["users"] >= screen.small_cells].reset_index(drop=True))
+
+
+def most_wanted(screen: Screen, k: int = 20, _rules: str = "") -> pd.DataFrame:
+    """Return the items that most shoppers wanted, without those that the rules in force bar: item_id, title, category, brand, price."""
+    items = _index(reading(screen)).items
+    allowed = items.filter(pc.invert(pc.is_in(items["item_id"], pa.array(sorted(barred_now(screen)), pa.string()))))
+    found: pd.DataFrame = allowed.slice(0, k).drop_columns(["users"]).to_pandas()
+    return found
+
+
+def examples(screen: Screen, most: int = 6, _rules: str = "") -> list[str]:
+    """Return queries to begin with: the most frequent of the log's shoppers, else categories and titles that are wanted most.
+
+    Empty when the catalogue has no words either.
+    """
+    table = asked(screen)
+    if table is not None and len(table):
+        return list(table["query"].head(most))
+    wanted = most_wanted(screen, MOST_LOOKED)
+    named = [list(dict.fromkeys(wanted[column].dropna())) for column in ("category", "title")]
+    kinds, titles = named[0][: most - min(len(named[1]), most // 2)], named[1]
+    return list(dict.fromkeys([*kinds, *titles]))[:most]
 
 
 def search_record(found: Found) -> dict[str, Any]:

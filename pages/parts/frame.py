@@ -22,6 +22,8 @@ PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar
 DATE_HYPHEN = re.compile(r"(?<=\d)-(?=\d)")
 ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
+LINE_HEIGHT = 22
+"""Pixels of a further line of text in a row."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
 STAGE_WORDS = {
     "profiles": "Shopper profiles have not been computed for this data set yet.",
@@ -265,9 +267,10 @@ def table(
     key: str,
     height: int | Literal["auto"] = "auto",
     counts: tuple[str, ...] = (),
+    lines: int = 1,
     **more: Any,
 ) -> None:
-    """Draw a table, no higher than its rows.
+    """Draw a table, no higher than its rows, each of which has room for so many lines of text.
 
     Columns of the format `percent` hold shares and are shown with one decimal; cells of `counts` that are hidden say so.
     """
@@ -281,13 +284,19 @@ def table(
         if isinstance(column, dict) and (column.get("type_config") or {}).get("format") == "percent" and name in shown:
             shown[name] = 100 * pd.to_numeric(shown[name])
             columns[name] = {**column, "type_config": {**column["type_config"], "format": "%.1f%%"}}
-    shown_height = height if height == "auto" else fitting(len(shown), height)
+    shown_height = height if height == "auto" else fitting(len(shown), height, lines)
+    more |= {"row_height": row_height(lines)} if lines > 1 else {}
     st.dataframe(shown, hide_index=True, column_config=columns, key=key, height=shown_height, placeholder="–", **more)
 
 
-def fitting(rows: int, most: int) -> int:
+def row_height(lines: int) -> int:
+    """Pixels of a row with room for so many lines of text."""
+    return ROW_HEIGHT + (lines - 1) * LINE_HEIGHT
+
+
+def fitting(rows: int, most: int, lines: int = 1) -> int:
     """The height of a table of so many rows below its heading, at most `most` pixels."""
-    return min(most, ROW_HEIGHT * (rows + 1) + 2)
+    return min(most, ROW_HEIGHT + row_height(lines) * rows + 2)
 
 
 def notes(warnings: list[str], heading: str = "") -> None:

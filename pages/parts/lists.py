@@ -14,7 +14,7 @@ from pages.parts.portrait import search
 from pages.parts.preview import adjusted, last_change, preview
 from pages.parts.text import _, number, people, plain, said
 from pages.parts.traits import segment_names_shown
-from pages.parts.words import source_word
+from pages.parts.words import item_names, source_word
 
 MEASURES = {
     "ndcg@10": "nDCG@10",
@@ -47,6 +47,7 @@ def lists(here: Screen, rules: RuleSet, manifest: dict[str, Any]) -> None:
     if kind == "segment":
         _segment_list(here, adjusted(rules, list(manifest.get("sources") or [])))
     elif (user_id := search(here)) is not None:
+        st.subheader(_("List of shopper {id}", id=plain(user_id)))
         try:
             preview(here, user_id, rules)
         except NotFoundError as error:
@@ -113,7 +114,7 @@ def _segment_list(here: Screen, rules: RuleSet) -> None:
     names = segment_names_shown(here)
     chosen = st.selectbox(_("Segment"), list(names), format_func=names.__getitem__, key="list-segment")
     table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen), 10, rules, last_change(here))
-    shown = table.assign(item=table["title"].fillna(table["item_id"]))
+    shown = table.assign(item=item_names(table))
     st.caption(_("Items that stand most often among the first ten of the segment's shoppers."))
     frame.table(
         shown,

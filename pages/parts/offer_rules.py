@@ -43,6 +43,7 @@ def choose_rules(here: Screen) -> RuleSet:
 
 def all_lists(here: Screen, rules: RuleSet) -> None:
     """Write everyone's lists under the rules."""
+    st.subheader(_("File of all lists"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         k = int(st.number_input(_("Items for each shopper"), 1, 50, 10, key="lists-k", width=200))
         form = str(st.selectbox(_("Form"), ["csv", "parquet"], key="lists-form", width=160))

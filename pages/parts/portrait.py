@@ -13,7 +13,7 @@ from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
 from pages.parts.text import _, amount, chance, day, number, percent, plain, short, whole
 from pages.parts.traits import segment_names_shown, segments_shown, subsegments_shown
-from pages.parts.words import band_word, feature_word, reasons_shown
+from pages.parts.words import band_word, feature_word, item_names, reasons_shown
 
 LEAST_EVENTS = 3
 
@@ -120,7 +120,7 @@ def next_items(here: Screen, found: Portrait) -> None:
         return
     _of_version(here, "recommendations")
     table = found.recommendations.head(10)
-    table = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
+    table = table.assign(item=item_names(table), reason=reasons_of(here, table))
     frame.table(
         table,
         column_order=["rank", "item", "reason"],

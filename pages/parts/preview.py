@@ -12,7 +12,7 @@ from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.portrait import reasons_of
 from pages.parts.text import _, amount, chance, is_missing, number, plain, said
-from pages.parts.words import source_word
+from pages.parts.words import item_names, source_word
 
 CARDS = 10
 COLUMNS = 5
@@ -108,7 +108,7 @@ def _addresses_wanted(here: Screen) -> bool:
 
 def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
     reasons, addresses = reasons_of(here, table), _addresses_wanted(here)
-    rows = table.to_dict("records")
+    rows, names = table.to_dict("records"), item_names(table)
     for start in range(0, len(rows), COLUMNS):
         for cell, place in zip(st.columns(COLUMNS), range(start, min(start + COLUMNS, len(rows))), strict=False):
             row = rows[place]
@@ -119,7 +119,7 @@ def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
                 picture = None if is_missing(row["image"]) else showing.picture_of(here, row["image"], addresses=addresses)
                 if picture is not None:
                     st.image(picture, width="stretch")
-                st.markdown(f"**{plain(row['item_id'] if is_missing(row['title']) else row['title'])}**")
+                st.markdown(f"**{plain(names[place])}**")
                 facts = [plain(row["category"])] if not is_missing(row["category"]) else []
                 facts += [amount(row["price"])] if not is_missing(row["price"]) else []
                 if facts:
@@ -132,7 +132,7 @@ def _cards(here: Screen, table: pd.DataFrame, before: list[str]) -> None:
 
 
 def _table(here: Screen, table: pd.DataFrame, sources: list[str]) -> None:
-    shown = table.assign(item=table["title"].fillna(table["item_id"]), reason=reasons_of(here, table))
+    shown = table.assign(item=item_names(table), reason=reasons_of(here, table))
     if "chance" in shown:
         shown["chance"] = [chance(value) for value in shown["chance"]]
     columns = {
@@ -196,7 +196,7 @@ def _side_by_side(here: Screen, user_id: str, rules: RuleSet, sources: list[str]
     both = set(lists[0]["item_id"]) & set(lists[1]["item_id"])
     for cell, table in zip(cells, lists, strict=True):
         with cell:
-            shown = table.assign(item=table["title"].fillna(table["item_id"]), both=[item in both for item in table["item_id"]])
+            shown = table.assign(item=item_names(table), both=[item in both for item in table["item_id"]])
             frame.table(
                 shown,
                 column_order=["rank", "item", "both"],

@@ -10,9 +10,10 @@ from core.pipeline import offering, searching, shoppers
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, number, plain, said, whole
+from pages.parts.words import item_names
 
-EXAMPLES = 6
-"""Queries of the log that are offered as examples."""
+LONGEST_EXAMPLE = 40
+"""Characters of an example that its button shows."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ def ask_for(here: Screen) -> Wanted | None:
     k = cells[3].number_input(_("Matches"), 5, searching.MOST_ROWS, 20, 5, key="search-k")
     with st.container(horizontal=True):
         st.button(_("Draw a shopper at random"), key="search-random", on_click=_draw, args=(here,), disabled=hides)
-        asked = state.ask(searching.asked, here)
-        for place, example in enumerate([] if asked is None else asked["query"].head(EXAMPLES)):
-            st.button(plain(example), key=f"search-example-{place}", type="tertiary", on_click=_pick, args=(example,))
+        for place, example in enumerate(state.ask(searching.examples, here)):
+            short = example if len(example) <= LONGEST_EXAMPLE else f"{example[: LONGEST_EXAMPLE - 1]}…"
+            st.button(plain(short), key=f"search-example-{place}", type="tertiary", on_click=_pick, args=(example,))
     user_id = _shopper(here, typed.strip()) if typed.strip() and not hides else None
     return Wanted(query, user_id, float(strength), int(k)) if query.strip() else None
 
@@ -61,10 +62,10 @@ def matches(here: Screen, wanted: Wanted) -> None:
         left, right = st.columns([2, 3], gap="large")
         with left:
             st.subheader(_("Everybody's order"))
-            _table(plain_order, ["plain_place", "item", "category"], "search-plain")
+            _table(plain_order, ["plain_place", "item", "category"], "search-plain", lines=3)
         with right:
             st.subheader(_("In the order of shopper {id}", id=plain(found.user_id)))
-            _table(_shown(found.rows), ["place", "moved", "item", "why"], "search-personal")
+            _table(_shown(found.rows), ["place", "moved", "item", "why"], "search-personal", lines=3)
             moved = int((found.rows["moved"] != 0).sum())
             st.caption(
                 _(
@@ -76,11 +77,29 @@ def matches(here: Screen, wanted: Wanted) -> None:
     frame.take_away(_shown(found.rows).drop(columns=["item"]), "search")
 
 
+def most_wanted(here: Screen) -> None:
+    """Draw what is wanted most, while nothing is searched for: the page shows what there is to find."""
+    rows: pd.DataFrame = state.ask(searching.most_wanted, here, 20, repr(offering.in_force(here)))
+    st.subheader(_("Most wanted items"))
+    if not state.ask(searching.examples, here):
+        st.info(
+            _("The catalogue has no titles, categories or descriptions, so no words can be found; read the log again with a file of items.")
+        )
+    shown = rows.assign(item=item_names(rows), price=[number(price, 2) for price in rows["price"]])
+    frame.table(
+        shown,
+        column_order=["item", *(name for name in ("category", "brand", "price") if rows[name].notna().any())],
+        height=420,
+        key="most-wanted",
+        column_config={"item": _("Item"), "category": _("Category"), "brand": _("Brand"), "price": _("Unit price")},
+    )
+
+
 def asked_queries(here: Screen) -> None:
     """Draw what the shoppers of the log searched for, and which of it finds nothing."""
     table: pd.DataFrame | None = state.ask(searching.asked, here)
     if table is None:
-        st.caption(_("The log holds no search queries, so there are no top queries to show."))
+        st.caption(_("The log holds no search queries, so the examples are words of its catalogue."))
         return
     st.subheader(_("What shoppers searched for"))
     only = st.toggle(_("Only queries that find nothing or were misspelled"), key="search-only-empty")
@@ -106,24 +125,25 @@ def asked_queries(here: Screen) -> None:
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(item=rows["title"].fillna(rows["item_id"]), why=[said(why) for why in rows["why"]])
+    return rows.assign(item=item_names(rows), why=[said(why) for why in rows["why"]])
 
 
-def _table(rows: pd.DataFrame, columns: list[str], key: str) -> None:
+def _table(rows: pd.DataFrame, columns: list[str], key: str, lines: int = 1) -> None:
     moved = [f"▲ {n}" if n > 0 else f"▼ {-n}" if n < 0 else "" for n in rows["moved"]]
     frame.table(
         rows.assign(moved=moved, price=[number(price, 2) for price in rows["price"]]),
         column_order=[name for name in columns if name in ("moved", "why") or rows[name].notna().any()],
         height=700,
+        lines=lines,
         key=key,
         column_config={
             "plain_place": st.column_config.NumberColumn(_("Place"), width="small"),
             "place": st.column_config.NumberColumn(_("Place"), width="small"),
             "moved": st.column_config.TextColumn(_("Moved"), width="small"),
-            "item": st.column_config.TextColumn(_("Item"), width="medium"),
+            "item": st.column_config.TextColumn(_("Item"), width=150 if lines > 1 else "medium"),
             "category": _("Category"),
             "price": _("Unit price"),
-            "why": st.column_config.TextColumn(_("Why here"), width="large"),
+            "why": st.column_config.TextColumn(_("Why here"), width=280 if lines > 1 else "large"),
         },
     )
 

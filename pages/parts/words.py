@@ -1,5 +1,7 @@
 """Screen words of the codes that core tables carry; each is a msgid of the catalogues."""
 
+import pandas as pd
+
 from core.pipeline.intake import RULES
 from core.pipeline.quality import rule_name
 from core.pipeline.shoppers import feature_words
@@ -25,6 +27,14 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def event_word(kind: str) -> str:
     """The word of a kind of event in the chosen language."""
     return _(EVENT_WORDS[kind]) if kind in EVENT_WORDS else kind
+
+
+def item_names(rows: pd.DataFrame) -> list[str]:
+    """What the items of a list are called: their title, with the id where a title stands for several or is missing."""
+    titles, known = rows["title"], rows["title"].notna()
+    shared = known & titles.duplicated(keep=False)
+    told = zip(titles, rows["item_id"], known, shared, strict=True)
+    return [str(item) if not has else f"{title} · {item}" if several else str(title) for title, item, has, several in told]
 
 
 def weekday_words() -> list[str]:

@@ -8,6 +8,7 @@ from core.pipeline import matching, offering, outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, chance, counted, day, number, percent, plain, said
+from pages.parts.words import item_names
 
 ACT_WORDS = {"acts": "Viewed, saved or bought", "purchases": "Bought"}
 LONGEST_SAVED = 1_000
@@ -120,7 +121,7 @@ def _shoppers(found: matching.Matched) -> None:
         )
         frame.take_away(rows, "ad-shoppers")
     with right:
-        near = found.near.assign(item=found.near["title"].fillna(found.near["item_id"]))
+        near = found.near.assign(item=item_names(found.near))
         frame.table(
             near,
             height=360,

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import CoreError
-from core.pipeline import outcomes, planning
+from core.pipeline import choosing, outcomes, planning
 from core.pipeline.screens import Screen
 from core.schema import EVENT_TYPES, RFM_GROUPS, STAGES
 from pages.parts import state
@@ -21,7 +21,7 @@ SIGNS = (">=", "<=", "=", "!=")
 
 def available(here: Screen) -> dict[str, str]:
     """Return the kinds of conditions that this dataset can answer now, with their words."""
-    there = state.ask(outcomes.rule_scope, here)
+    there = state.ask(choosing.rule_scope, here)
     needs = {
         "segment": "segments",
         "chance": "scores",

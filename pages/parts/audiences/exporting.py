@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import CoreError
-from core.pipeline import outcomes, targeting
+from core.pipeline import choosing, outcomes, targeting
 from core.pipeline.screens import Screen
 from pages.parts import state
 from pages.parts.text import _, counted, plain, said
@@ -113,7 +113,7 @@ def download(here: Screen) -> None:
 
 def _contacts(here: Screen, form: str) -> tuple[dict[str, str], str]:
     """Choose the attribute columns that hold what the platform matches by."""
-    columns = state.ask(outcomes.user_columns, here)
+    columns = state.ask(choosing.user_columns, here)
     fields = targeting.contact_fields(form)
     guessed = targeting.guess_contacts(columns)
     chosen: dict[str, str] = {}

@@ -1,0 +1,115 @@
+"""What audience rules choose by: the tables of the stages that have run, and the people of a large log kept in memory."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.audiences.counted import People, people_of
+from core.audiences.leaves import Scope
+from core.audiences.rules import TABLE_COLUMNS, scope_of
+from core.features import stages
+from core.pipeline import offering, screens
+from core.pipeline.screens import Screen
+from core.schema import RFM_GROUPS, STAGES
+from core.store import Connection, fetch, sorted_events
+
+RULE_TABLES = {
+    "counts": ("profiles", "counts"),
+    "scores": ("propensity", "scores"),
+    "segments": ("atlas", "users"),
+    "categories": ("propensity", "categories"),
+    "recommendations": ("recommendations", "recommendations"),
+}
+NARROW = {"scores": ("user_id", "propensity"), "segments": ("user_id", "segment_id", "subsegment_id")}
+"""What rules read of tables that hold more."""
+GROUP_COLUMNS = ("days_since_purchase", "orders_all", "revenue_all", "tenure_days", "days_since_event", "active_gap_median_days")
+"""Counted features that tell RFM group and stage of life."""
+PEOPLE_KEPT = 2
+"""Readings of a dataset whose people stay in memory: some 150 bytes for each shopper."""
+
+
+def rule_tables(screen: Screen) -> dict[str, pa.Table]:
+    """Tables that audience rules may use, as far as their stages have run."""
+    return {name: _read(screen, name) for name in _schemas(screen)}
+
+
+def scope(screen: Screen, connection: Connection) -> Scope:
+    """Find out what rules may name, without reading a table.
+
+    Args:
+        screen: What to read.
+        connection: Its log.
+
+    Raises:
+        RuleError: A table lacks its columns.
+    """
+    return scope_of(connection, {name: schema.empty_table() for name, schema in _schemas(screen).items()}, screen.log.until)
+
+
+def rule_scope(screen: Screen) -> frozenset[str]:
+    """Names of the tables that rules may use now, and `attributes` when the users table has any."""
+    return frozenset(_schemas(screen)) | ({"attributes"} if user_columns(screen) else frozenset())
+
+
+def user_columns(screen: Screen) -> list[str]:
+    """Attribute columns of the users table, by name."""
+    with screen.log.history() as connection:
+        return sorted(set(fetch(connection, "SELECT * FROM users LIMIT 0").column_names) - {"user_id"})
+
+
+def people(screen: Screen) -> People | None:
+    """Return the people of a log that has its sorted copy, among whom sizes are counted; None without one."""
+    copy = sorted_events(screen.log.sorted_path)
+    return None if copy is None else _people(screen, str(copy.record["seal"]))
+
+
+@lru_cache(maxsize=PEOPLE_KEPT)
+def _people(screen: Screen, _seal: str) -> People | None:
+    copy = sorted_events(screen.log.sorted_path)
+    if copy is None:
+        return None
+
+    def read(table: str, columns: Sequence[str]) -> pa.Table:
+        return _read(screen, table, list(columns))
+
+    return people_of(copy, screen.log.until, frozenset(_schemas(screen)), read)
+
+
+def _schemas(screen: Screen) -> dict[str, pa.Schema]:
+    """Columns of the tables that there are, by name."""
+    found: dict[str, pa.Schema] = {}
+    for name, (kind, file) in RULE_TABLES.items():
+        run = screen.run_id(kind)
+        path = screen.dataset.run_path(kind, run) / f"{file}.parquet" if run else None
+        if path is not None and path.is_file():
+            found[name] = pq.read_schema(path)
+    if "counts" in found and set(GROUP_COLUMNS) <= set(found["counts"].names):
+        found["groups"] = pa.schema([(column, pa.string()) for column in TABLE_COLUMNS["groups"]])
+    return found
+
+
+def _read(screen: Screen, name: str, columns: list[str] | None = None) -> pa.Table:
+    """Read columns of a table that there is; all when none is named."""
+    if name == "groups":
+        return _groups(_read(screen, "counts", ["user_id", *GROUP_COLUMNS]))
+    kind, file = RULE_TABLES[name]
+    if not columns and name in NARROW:
+        columns = [column for column in screens.run_columns(screen, kind, file) if column in NARROW[name]]
+    table = screens.run_table(screen, kind, file, columns or None)
+    assert table is not None
+    if name == "recommendations" and (barred := offering.barred_now(screen)):
+        return offering.allowed_table(table, barred)
+    return table
+
+
+def _groups(counts: pa.Table) -> pa.Table:
+    """RFM group and stage of life of every shopper: user_id, rfm, stage."""
+    values: dict[str, Any] = {name: counts[name].to_numpy().astype(np.float64) for name in GROUP_COLUMNS}
+    recency, orders, revenue, tenure, silent, gap = (values[name] for name in GROUP_COLUMNS)
+    rfm = np.array(RFM_GROUPS)[stages.rfm_groups(recency, orders, revenue)]
+    life = np.array(STAGES)[stages.life_stages(tenure, silent, gap)]
+    return pa.table({"user_id": counts["user_id"], "rfm": pa.array(rfm, pa.string()), "stage": pa.array(life, pa.string())})
