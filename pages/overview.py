@@ -7,7 +7,7 @@ from core.pipeline import behaviour, screens
 from pages.parts import charts, controls, frame, goods, jobs, state, what_changed
 from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
-from pages.parts.overview import GRAIN_WORDS, figure_tiles, grains, measures, usual_grain
+from pages.parts.overview import GRAIN_WORDS, absent, figure_tiles, grains, measures, usual_grain
 from pages.parts.text import _, people
 from pages.parts.words import event_word, weekday_words
 
@@ -24,6 +24,7 @@ if here:
     usual = usual_grain(period)
     course = state.ask(behaviour.trend, here, chosen, period, usual)
     figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None, course, usual)
+    absent(here, now)
     frame.take_away(now, "figures")
 
     what_changed.draw(here, chosen, before, period)

@@ -14,6 +14,7 @@ from core.insights.statement import Answer
 from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, jobs, state
+from pages.parts.charts.spark import WIDTH as SPARK_WIDTH
 from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
@@ -230,7 +231,7 @@ def tiles(key: str, figures: list[tuple[str, str, str | None, str | None]], spar
             with st.container(border=True, height="stretch"):
                 st.metric(label, plain(value), help=explanation)
                 if sparks and sparks[place]:
-                    st.html(sparks[place])
+                    st.image(sparks[place], width=SPARK_WIDTH)
                 if note:
                     st.caption(note)
 

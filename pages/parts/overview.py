@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import streamlit as st
+
 from core.insights.statement import Answer
 from core.metrics import wilson
 from core.pipeline.behaviour import Period
+from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
+from pages.parts.behaviour.kinds import kinds_of
 from pages.parts.text import MISSING, _, amount, people, percent, short_people
 
 MOST_HOURS, MOST_DAYS, MOST_WEEKS = 3, 62, 730
@@ -36,6 +40,19 @@ def measures(answer: Answer) -> dict[str, str]:
         "orders": _("Orders"),
     }
     return words if answer.table["revenue"][0].as_py() is None else {**words, "revenue": _("Revenue")}
+
+
+def absent(here: Screen, now: Answer) -> None:
+    """Say why figures are missing, and which column would bring them."""
+    if "purchase" not in kinds_of(here):
+        st.caption(
+            _(
+                "This log has no purchases, so nothing is told of conversion, orders and revenue; a column that tells what happened "
+                "would bring them."
+            )
+        )
+    elif now.table["revenue"][0].as_py() is None and now.table["orders"][0].as_py():
+        st.caption(_("This log has no prices, so there is no revenue. A column of prices or of line values would bring it."))
 
 
 def figure_tiles(now: Answer, before: Answer | None, trend: Answer, grain: str) -> None:
@@ -129,6 +146,8 @@ def _rate_tile(
     part, base = (row[name] for name in names)
     if part is None or base is None:
         return label, MISSING, _("hidden with its counts"), explanation
+    if not base:
+        return label, MISSING, None, explanation
     low, high = wilson(part, base)
     note = _("{part} of {base}, 95% interval {low} – {high}", part=people(part), base=people(base), low=percent(low), high=percent(high))
     then, now = _ratio(old, *names) if old else None, _ratio(row, *names)

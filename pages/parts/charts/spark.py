@@ -1,6 +1,5 @@
-"""A line without axes, as a picture in the page: it stands in a tile and loads no plotting library."""
+"""A line without axes, as a small picture: it stands in a tile and loads no plotting library."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
@@ -11,7 +10,7 @@ WIDTH, HEIGHT, EDGE = 160, 28, 3
 
 
 def spark(values: Sequence[float | None], alt: str, look: Look) -> str:
-    """HTML that draws the course of a figure from its lowest to its highest value; "" where there are fewer than three values.
+    """The course of a figure as SVG, from its lowest to its highest value; "" where there are fewer than three values.
 
     Args:
         values: Period by period; None leaves a gap in time, over which the line goes on.
@@ -26,10 +25,8 @@ def spark(values: Sequence[float | None], alt: str, look: Look) -> str:
     points = [(EDGE + step * place, HEIGHT - EDGE - size * (value - low)) for place, value in known]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"><polyline '
-        f'points="{line}" fill="none" stroke="{look.accent}" stroke-width="1.5" stroke-linejoin="round"/>'
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{look.accent}"/></svg>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        f'<title>{escape(alt)}</title><polyline points="{line}" fill="none" stroke="{look.accent}" stroke-width="1.5" '
+        f'stroke-linejoin="round"/><circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{look.accent}"/></svg>'
     )
-    picture = b64encode(svg.encode()).decode()
-    return f'<img src="data:image/svg+xml;base64,{picture}" alt="{escape(alt)}" width="{WIDTH}" height="{HEIGHT}">'
