@@ -7,7 +7,7 @@ from core.pipeline import behaviour, screens
 from pages.parts import charts, controls, frame, jobs, products, state, what_changed, what_to_do
 from pages.parts.behaviour.kinds import all_hidden
 from pages.parts.filters import filters
-from pages.parts.overview import SHARES, figure_tiles, measures, steps, usual_step
+from pages.parts.overview import SHARES, absent, figure_tiles, measures, steps, usual_step
 from pages.parts.text import _, people
 from pages.parts.words import event_word, weekday_words
 
@@ -24,6 +24,7 @@ if here:
     usual = usual_step(here, period)
     course = state.ask(behaviour.trend, here, chosen, period, usual)
     figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None, course.table)
+    absent(here, now)
     frame.take_away(now, "figures")
 
     what_changed.draw(here, chosen, before, period)

@@ -182,3 +182,42 @@ def test_a_statement_runs_as_it_is_shown_and_gives_the_same_rows(ask: str, make_
 
 def test_values_are_quoted_when_they_are_written_into_a_statement() -> None:
     assert fill("SELECT * FROM history WHERE user_id = $text", {"text": "o'neil"}) == "SELECT * FROM events WHERE user_id = 'o''neil'"
+
+
+def test_buyers_with_a_second_order_are_the_repeat_buyers(make_log: Make) -> None:
+    later = {**EVENTS[1], "event_time": at(1)}
+    log = make_log([*EVENTS, later, {**later, "user_id": "b"}], items=ITEMS)
+    row = overview.figures(log, overview.whole_log(log)).table.to_pylist()[0]
+    assert (row["buyers"], row["repeat_buyers"], row["orders"]) == (2, 1, 3)
+    days = overview.trend(log, overview.whole_log(log), "day").table.to_pylist()
+    assert [day["repeat_buyers"] for day in days] == [0, 0, 0, 0], "no day has two orders of one buyer"
+    assert [day["sessions"] for day in days] == [2, 2, 0, 2]
+
+
+def test_a_trend_has_hours_and_months(make_log: Make) -> None:
+    log = make_log([EVENTS[0], {**EVENTS[4], "event_time": at(33)}])
+    hours, months = (overview.trend(log, overview.whole_log(log), grain).table for grain in ("hour", "month"))
+    assert hours.num_rows == 33 * 24 + 1 and sum(hours["events"].to_pylist()) == 2
+    assert [(f"{row['period']:%Y-%m-%d}", row["events"], row["partial"]) for row in months.to_pylist()] == [
+        ("2024-03-01", 1, False),
+        ("2024-04-01", 1, True),
+    ]
+
+
+def test_items_stand_out_when_their_interval_lies_on_one_side_of_all(make_log: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "LEAST_RANKED", 5)
+    events = [
+        {"user_id": f"u{n}", "item_id": item, "event_type": "view", "event_time": at(n)}
+        for item, people in (("seen", 60), ("usual", 40), ("loved", 12))
+        for n in range(people)
+    ]
+    bought = [("usual", n) for n in range(10)] + [("loved", n) for n in range(11)]
+    events += [{"user_id": f"u{n}", "item_id": item, "event_type": "purchase", "event_time": at(n + 0.1)} for item, n in bought]
+    log = make_log(events)
+    rows = overview.notable_items(log, overview.whole_log(log)).table.to_pylist()
+    assert [(row["list"], row["item"], row["users"], row["buyers"]) for row in rows] == [
+        ("unsold", "seen", 60, 0),
+        ("winner", "loved", 12, 11),
+    ]
+    assert rows[0]["all_rate"] == pytest.approx(21 / 112)
+    assert (rows[1]["low"], rows[1]["high"]) == pytest.approx(wilson(11, 12), abs=1e-6)

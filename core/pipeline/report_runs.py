@@ -67,8 +67,8 @@ def _picture(screen: Screen, rows: list[dict[str, Any]]) -> Exhibit:
         say("The map"),
         say("Shoppers near each other are alike; distances far apart, areas and axes mean nothing."),
         (),
-        pa.table({name: [point[number] for point in known] for number, name in enumerate(("x", "y", "segment"))}),
-        "",
+        pa.table({"x": [x for x, _y, _place in known], "y": [y for _x, y, _place in known]}),
+        "SELECT x, y, segment_id FROM segments ORDER BY user_id",
         Chart("points", tuple(row["name"] for row in rows), tuple(known), say("Segment")),
         notes=(drawn,),
     )

@@ -22,8 +22,7 @@ def report_zip(report: Report, tell: Tell) -> bytes:
         for section in report.sections:
             for exhibit in section.exhibits:
                 _put(archive, f"{exhibit.id}.csv", csv_bytes(exhibit.table))
-                if exhibit.sql:
-                    _put(archive, f"{exhibit.id}.sql", exhibit.sql.encode())
+                _put(archive, f"{exhibit.id}.sql", exhibit.sql.encode())
                 listed.append(
                     {"id": exhibit.id, "title": tell(exhibit.title), "definition": tell(exhibit.definition), "rows": exhibit.table.num_rows}
                 )

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
+import streamlit as st
 
 from core.insights.overview import usual_grain
 from core.insights.statement import Answer
@@ -11,6 +12,7 @@ from core.metrics import wilson
 from core.pipeline.behaviour import Period
 from core.pipeline.screens import Screen
 from pages.parts import frame
+from pages.parts.behaviour.kinds import kinds_of
 from pages.parts.frame import Tile
 from pages.parts.text import MISSING, _, amount, people, percent, short_people
 
@@ -56,6 +58,19 @@ def usual_step(here: Screen, period: Period) -> str:
     return usual if usual in steps(here, period) else "day"
 
 
+def absent(here: Screen, now: Answer) -> None:
+    """Say why figures are missing, and which column would bring them."""
+    if "purchase" not in kinds_of(here):
+        st.caption(
+            _(
+                "This log has no purchases, so nothing is told of conversion, orders and revenue; a column that tells what happened "
+                "would bring them."
+            )
+        )
+    elif now.table["revenue"][0].as_py() is None and now.table["orders"][0].as_py():
+        st.caption(_("This log has no prices, so there is no revenue. A column of prices or of line values would bring it."))
+
+
 def figure_tiles(now: Answer, before: Answer | None, trend: pa.Table) -> None:
     """Eight tiles: how many, how often they buy, how much; each with what it is counted from, its change and its course.
 
@@ -83,7 +98,7 @@ def figure_tiles(now: Answer, before: Answer | None, trend: pa.Table) -> None:
         return Tile(
             label,
             percent(row[part] / row[base]) if row[base] else MISSING,
-            _interval(row[part], row[base]),
+            _interval(row[part], row[base]) if row[base] else None,
             explanation,
             _points(_share(row, part, base), _share(old, part, base)),
             percent(_share(old, part, base)),
