@@ -51,8 +51,8 @@ def _panel(here: Screen) -> None:
     spent = exact_text(sharing.epsilon_spent(state.home(), here.name))
     st.caption(
         _(
-            "Shoppers and buyers by group, with noise that hides whether any one shopper is in the log (differential privacy). "
-            "Epsilons of all files add up; shared of this data set so far: {spent}.",
+            "Shoppers and buyers of the whole log by group, whatever is filtered above, with noise that hides whether any one "
+            "shopper is in the log (differential privacy). Epsilons of all files add up; shared of this data set so far: {spent}.",
             spent=plain(spent),
         )
     )
