@@ -6,6 +6,7 @@ from core.pipeline import reporting
 from pages.parts import controls, frame, jobs, state
 from pages.parts.filters import filters
 from pages.parts.report import SECTION_WORDS, arguments, kept
+from pages.parts.sharing import sharing_panel
 from pages.parts.text import _
 
 here = frame.begin(_("Report"), _("What do you want to take away: as a page that works without a network, on paper, and as tables?"))
@@ -31,3 +32,4 @@ if here:
         st.subheader(_("Reports"))
     for name in names:
         kept(here, name)
+    sharing_panel(here)

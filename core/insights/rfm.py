@@ -20,7 +20,7 @@ FREQUENCIES = ("orders", "days")
 BACK_DAYS = 28
 """Moves between stages are told over so many days."""
 
-_BUYERS_SQL = """
+BUYERS_SQL = """
 WITH buyers AS (
     SELECT user_id, (epoch_us($end::TIMESTAMP) - epoch_us(max(event_time))) // 86400000000 AS recency_days,
            CASE $frequency WHEN 'days' THEN count(DISTINCT (event_time AT TIME ZONE 'UTC' AT TIME ZONE $zone)::DATE)
@@ -29,12 +29,13 @@ WITH buyers AS (
     FROM history WHERE event_type = 'purchase' GROUP BY user_id
 )"""
 _BOUGHT_SQL = "WITH buyers AS (SELECT *, paid::DOUBLE AS money FROM buyer_rows)"
-_SCORED_SQL = """, cuts AS (
+_CUTS_SQL = """, cuts AS (
     SELECT quantile_cont(-recency_days, [0.2, 0.4, 0.6, 0.8]) AS recency_cuts,
            quantile_cont(frequency, [0.2, 0.4, 0.6, 0.8]) AS frequency_cuts,
            quantile_cont(money, [0.2, 0.4, 0.6, 0.8]) AS money_cuts, bool_or(money <> 0) AS has_money
     FROM buyers
-), scored AS (
+)"""
+SCORED_SQL = """, scored AS (
     SELECT b.*, 1 + (-b.recency_days > recency_cuts[1])::INTEGER + (-b.recency_days > recency_cuts[2])::INTEGER
                + (-b.recency_days > recency_cuts[3])::INTEGER + (-b.recency_days > recency_cuts[4])::INTEGER AS r,
            1 + (b.frequency > frequency_cuts[1])::INTEGER + (b.frequency > frequency_cuts[2])::INTEGER
@@ -69,10 +70,9 @@ MEMBERS_SQL = """
 SELECT user_id, r::INTEGER AS r, f::INTEGER AS f, m::INTEGER AS m, recency_days, frequency, money
 FROM placed WHERE rfm_group = $rfm_group ORDER BY user_id
 """
-STAGES_SQL = """
-WITH instants AS (
-    SELECT 'now' AS name, $end::TIMESTAMP AS instant UNION ALL SELECT 'before', $earlier::TIMESTAMP
-), days AS (
+_INSTANTS_SQL = """
+WITH instants AS (SELECT 'now' AS name, $end::TIMESTAMP AS instant UNION ALL SELECT 'before', $earlier::TIMESTAMP)"""
+LIVES_SQL = """, days AS (
     SELECT i.name, i.instant, h.user_id, epoch_us(h.event_time) // 86400000000 AS day, min(h.event_time) AS first_time,
            max(h.event_time) AS last_time
     FROM history h JOIN instants i ON h.event_time < i.instant GROUP BY ALL
@@ -82,19 +82,21 @@ WITH instants AS (
     SELECT name, user_id, (epoch_us(instant) - epoch_us(min(first_time))) / 86400000000.0 AS tenure_days,
            (epoch_us(instant) - epoch_us(max(last_time))) / 86400000000.0 AS silent_days, median(gap) AS gap
     FROM gaps GROUP BY name, instant, user_id
-), usual AS (
-    SELECT name, coalesce(median(gap), 28) AS gap FROM people GROUP BY name
-), staged AS (
+)"""
+_USUAL_SQL = ", usual AS (SELECT name, coalesce(median(gap), 28) AS gap FROM people GROUP BY name)"
+STAGED_SQL = """, staged AS (
     SELECT p.name, p.user_id, CASE WHEN silent_days > 4 * greatest(coalesce(p.gap, u.gap), 3.5) THEN 'away'
                                    WHEN tenure_days <= 28 THEN 'new'
                                    WHEN silent_days > 2 * greatest(coalesce(p.gap, u.gap), 3.5) THEN 'slipping' ELSE 'active' END AS stage
     FROM people p JOIN usual u USING (name)
-)
+)"""
+_MOVES_SQL = """
 SELECT coalesce(b.stage, 'unseen') AS before, n.stage AS now, count(*) AS users
 FROM (SELECT user_id, stage FROM staged WHERE name = 'now') n
 LEFT JOIN (SELECT user_id, stage FROM staged WHERE name = 'before') b USING (user_id)
 GROUP BY ALL ORDER BY before, now
 """
+STAGES_SQL = _INSTANTS_SQL + LIVES_SQL + _USUAL_SQL + STAGED_SQL + _MOVES_SQL
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,12 @@ def rfm_members(log: Log, asked: Rfm, rfm_group: str) -> Answer:
 def _scored(log: Log, asked: Rfm, sql: str, **more: object) -> Answer:
     """Ask of the scored buyers; on the sorted copy they are counted on it, under their numbers."""
     values = {**_values(log, asked), **more}
-    whole = _BUYERS_SQL + _SCORED_SQL + sql
+    whole = BUYERS_SQL + _CUTS_SQL + SCORED_SQL + sql
     if (acts := chosen(log, asked.scope)) is None:
         return answer(log, whole, values, asked.scope)
     with log.history() as connection:
         connection.register("buyer_rows", buyers(log, acts, asked.scope.until or last_instant(log), asked.frequency, asked.zone))
-        table = ask(connection, _BOUGHT_SQL + _SCORED_SQL + sql, values).table
+        table = ask(connection, _BOUGHT_SQL + _CUTS_SQL + SCORED_SQL + sql, values).table
     if "user_id" in table.column_names:
         table = table.set_column(0, "user_id", acts.events.users().take(table["user_id"]))
     return Answer(table, described(whole, values, asked.scope))

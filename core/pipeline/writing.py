@@ -1,7 +1,7 @@
 """One table as a Parquet or CSV file, beside its place and renamed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,19 +15,24 @@ from core.small_cells import HIDDEN
 BATCH_ROWS = 200_000
 
 
-def write_rows(path: Path, table: pa.Table) -> None:
+def write_rows(path: Path, table: pa.Table, head: Sequence[str] = ()) -> None:
     """Write one table as .parquet or .csv (byte order mark, guarded cells), beside its place and renamed.
+
+    Args:
+        path: The file.
+        table: Its rows.
+        head: Lines of a CSV file above the names of its columns.
 
     Raises:
         StorageError: The file cannot be written.
     """
     try:
-        write_batches(path, path.suffix.removeprefix("."), table.schema, iter(table.to_batches(BATCH_ROWS)))
+        write_batches(path, path.suffix.removeprefix("."), table.schema, iter(table.to_batches(BATCH_ROWS)), head)
     except OSError as error:
         raise StorageError("{path} cannot be written ({error}). Free space or choose another place.", path=path, error=error) from error
 
 
-def write_batches(target: Path, form: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+def write_batches(target: Path, form: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], head: Sequence[str] = ()) -> int:
     """Write batches as `parquet` or `csv` and return their rows."""
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     rows = 0
@@ -40,7 +45,7 @@ def write_batches(target: Path, form: str, schema: pa.Schema, batches: Iterator[
                     rows += batch.num_rows
         else:
             with partial.open("wb") as stream:
-                stream.write(b"\xef\xbb\xbf")
+                stream.write("\ufeff".encode() + "".join(f"{line}\n" for line in head).encode())
                 guarded = pa.schema([pa.field(f.name, pa.string() if _is_text(f.type) else f.type) for f in schema])
                 with pacsv.CSVWriter(stream, guarded) as writer:
                     for batch in batches:

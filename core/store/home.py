@@ -106,3 +106,21 @@ class Home:
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}, ensure_ascii=False, default=str)
         with (self.path / "audit.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+    def audit_trail(self) -> list[dict[str, Any]]:
+        """Return the lines of the audit trail, oldest first.
+
+        Raises:
+            StorageError: A line cannot be read; whoever adds something up over the trail must not pass it over.
+        """
+        path = self.path / "audit.jsonl"
+        entries = []
+        for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if not isinstance(entry, dict):
+                raise StorageError("Line {number} of {path} cannot be read; restore the audit trail.", number=number, path=path)
+            entries.append(entry)
+        return entries
