@@ -50,9 +50,13 @@ def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
             auc, gain = float(row["auc"] or 0), float(row["gain"] or 0)
             row |= {"low": auc - 0.01, "high": auc + 0.01, "gain_low": gain - 0.01, "gain_high": gain + 0.01}
         write_table(draft.path / "tuning.parquet", pa.Table.from_pylist(rows))
+        parts, ranks = ["attention.self.query", "output.dense"] * 2, [3, 1, 4, 8]
+        layers = {"method": ["adalora"] * 4, "layer": list("abcd"), "depth": pa.array([0, 0, 1, 1], pa.int32())}
+        write_table(draft.path / "ranks.parquet", pa.table({**layers, "part": parts, "rank": pa.array(ranks, pa.int32())}))
         draft.record |= {
             "act": "purchase",
             "kept": "lora",
+            "rank_budget": {"adalora": 16},
             "learned": 600,
             "judged": 600,
             "judged_at": "2024-03-13T00:00:00",
