@@ -142,6 +142,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         columns = [{**told, "name": "a*b", "of": "items", "values": ["x", "y"]},
                    {**told, "name": "age", "of": "users", "values": [], "mean": 40.0, "std": 9.0}]  # fmt: skip
         draft.record["facts"] = {"columns": columns, "left_out": {"sku": "many"}, "values": 4, "asks_of_people": True, "cpu_seconds": 0.1}
+        draft.record["ids"] = {"items": 255, "known": 1200, "other_share": 0.25, "values": 256, "cpu_seconds": 0.1}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
         kinds = ["equal", "equal", "without text", "chosen"]
