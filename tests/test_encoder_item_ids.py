@@ -57,7 +57,10 @@ def test_the_most_touched_items_stand_alone_and_the_rest_is_others(make_log: Mak
 
 def test_newer_acts_count_more(make_log: MakeLog) -> None:
     log = make_log([*shelf(4, 100), act("new", "a", 110), act("new", "b", 10)])
-    assert told(fitted(log, 105), log, 120)["new"][0] > told(fitted(log, 105), log, 120)["new"][1] > 0
+    ids = fitted(log, 105)
+    assert ids.items == ["b", "a", "c"], "one more shopper touched b"
+    old, recent = told(ids, log, 120)["new"][:2]
+    assert recent > old > 0
 
 
 def test_a_shopper_and_an_item_that_come_later_are_told_without_error(make_log: MakeLog) -> None:
@@ -77,7 +80,7 @@ def test_items_are_chosen_and_shoppers_told_by_what_lies_before_the_cutoff(make_
 
 def test_a_log_whose_items_nobody_shares_says_so(make_log: MakeLog) -> None:
     with pytest.raises(GateError, match="0 items were touched by 3 shoppers or more; 3 are needed"):
-        fitted(make_log([act(f"u{n}", f"own{n}", 1) for n in range(9)]), 1.5)
+        fitted(make_log([*(act(f"u{n}", f"own{n}", 1) for n in range(9)), act("u0", None, 9, "search")]), 5)
 
 
 @pytest.mark.parametrize("block", REFUSED)
