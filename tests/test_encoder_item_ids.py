@@ -121,6 +121,7 @@ def test_the_ablation_shows_the_block_on_and_off(home: Home) -> None:
     assert alone["auc"] > 0.7, "the shelf tells buyers from lookers"
 
 
+@pytest.mark.slow
 def test_a_shopper_who_comes_after_training_gets_a_chance_that_looks_at_items(home: Home) -> None:
     dataset = home.dataset("shop")
     found = predict(home, dataset, options=PredictOptions(horizon=at(5) - at(0)), profile=CHOSEN)
