@@ -31,6 +31,7 @@ from core.arguments import (
     positive,
     profile_options,
     read_file,
+    relations_of,
     rule_of,
     strength,
 )
@@ -178,6 +179,7 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
             profile=profile_options(arguments, home),
             out=out,
             rules=read_file(arguments.rules) if arguments.rules else None,
+            relations=relations_of(arguments),
             progress=report,
         )
 
@@ -305,6 +307,9 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--source", default="blend", help="blend, or one source alone")
     recommend.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     recommend.add_argument("--rules", metavar="FILE", help="a merchant's rules for the lists of --out (docs/offer-rules.md)")
+    recommend.add_argument(
+        "--relations", metavar="FILE", help="what goes with what (docs/relations.md), kept for later lists; none lifts those that are kept"
+    )
     run = add("run", _run, "Everything, in order: ingest (with --events), profiles, map, propensity, recommendations.", heavy=True)
     add_files(run, required=False)
     measured, foretold = add_measuring_verbs(add)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import FileError, RuleError
-from core.pipeline.encoding import options_in_use
+from core.pipeline.encoding import check_blocks, options_in_use
 from core.pipeline.insight_tables import QUESTIONS
 from core.pipeline.options import AudienceOptions, IngestOptions, ProfileOptions
 from core.pipeline.tuning import kept_model
@@ -156,6 +156,20 @@ def rule_of(arguments: argparse.Namespace) -> Any:
         raise RuleError("The rule is not JSON ({error}); see docs/audience-rules.md for the form.", error=error) from error
 
 
+def relations_of(arguments: argparse.Namespace) -> bytes | None:
+    """Return the file of relations between items; empty for `none`, None where nobody asked.
+
+    Raises:
+        FileError: The file cannot be read.
+        RuleError: It is empty.
+    """
+    if arguments.relations is None or arguments.relations == "none":
+        return None if arguments.relations is None else b""
+    if not (data := read_file(arguments.relations)):
+        raise RuleError("The file of relations is empty; write --relations none to lift those that are kept.")
+    return data
+
+
 def read_file(path: str) -> bytes:
     """Read a file whole.
 
@@ -196,6 +210,7 @@ def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions
         asked["model"] = kept_model(home.dataset(arguments.dataset))
     if arguments.blocks is not None:
         asked["blocks"] = tuple(arguments.blocks.split(","))
+        check_blocks(asked["blocks"])
     return replace(in_use, device=arguments.device, retrain=arguments.retrain, **asked)
 
 

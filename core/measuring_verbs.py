@@ -35,6 +35,7 @@ def add_measuring_verbs(add: Callable[..., argparse.ArgumentParser]) -> tuple[li
     tune.add_argument("--shoppers", type=positive, default=600, help="drawn to learn from, and as many to judge")
     tune.add_argument("--tokens", type=positive, default=32, help="of a history told as a text")
     tune.add_argument("--epochs", type=positive, default=2)
+    tune.add_argument("--rank", type=positive, default=8, help="of LoRA in each layer, and of AdaLoRA in the mean over layers")
     compress = add("compress", _compress, "Make smaller forms of the text model: size, speed and what they still say.", heavy=True)
     compress.add_argument("--texts", type=positive, default=2000, help="drawn from the catalogue: half teach, half judge")
     transfer = add("transfer", _transfer, "Foretell who acts by what another dataset taught: with no, few and all labels.", heavy=True)
@@ -82,7 +83,7 @@ def _blocks(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resu
 def _tune(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.tuning import tune_texts
 
-    asked = {name: getattr(arguments, name) for name in ("act", "labels", "keep", "shoppers", "tokens", "epochs")}
+    asked = {name: getattr(arguments, name) for name in ("act", "labels", "keep", "shoppers", "tokens", "epochs", "rank")}
     return _measured("tune", tune_texts, arguments, home, report, horizon=horizon_of(arguments), **asked)
 
 

@@ -5,7 +5,7 @@ from pages.parts import frame
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.encoding import encoding_form
 from pages.parts.foresight import foresight_table
-from pages.parts.item_cards import facts_card, image_card
+from pages.parts.item_cards import facts_card, ids_card, image_card
 from pages.parts.learning import by_number_of_labels, few_labels, questions
 from pages.parts.model_tables import forms_table, transfer_table, tuning_table
 from pages.parts.models import feature_matrix
@@ -29,6 +29,7 @@ if here and profiles:
     narrative_card(profiles)
     image_card(profiles)
     facts_card(profiles)
+    ids_card(profiles)
     blocks_table(here)
     by_number_of_labels(here)
     few_labels(here)

@@ -50,9 +50,13 @@ def publish_measurements(target: Dataset, inputs: dict[str, Any]) -> None:
             auc, gain = float(row["auc"] or 0), float(row["gain"] or 0)
             row |= {"low": auc - 0.01, "high": auc + 0.01, "gain_low": gain - 0.01, "gain_high": gain + 0.01}
         write_table(draft.path / "tuning.parquet", pa.Table.from_pylist(rows))
+        parts, ranks = ["attention.self.query", "output.dense"] * 2, [3, 1, 4, 8]
+        layers = {"method": ["adalora"] * 4, "layer": list("abcd"), "depth": pa.array([0, 0, 1, 1], pa.int32())}
+        write_table(draft.path / "ranks.parquet", pa.table({**layers, "part": parts, "rank": pa.array(ranks, pa.int32())}))
         draft.record |= {
             "act": "purchase",
             "kept": "lora",
+            "rank_budget": {"adalora": 16},
             "learned": 600,
             "judged": 600,
             "judged_at": "2024-03-13T00:00:00",
@@ -138,6 +142,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         columns = [{**told, "name": "a*b", "of": "items", "values": ["x", "y"]},
                    {**told, "name": "age", "of": "users", "values": [], "mean": 40.0, "std": 9.0}]  # fmt: skip
         draft.record["facts"] = {"columns": columns, "left_out": {"sku": "many"}, "values": 4, "asks_of_people": True, "cpu_seconds": 0.1}
+        draft.record["ids"] = {"items": 255, "known": 1200, "other_share": 0.25, "values": 256, "cpu_seconds": 0.1}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
         names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
         kinds = ["equal", "equal", "without text", "chosen"]

@@ -88,6 +88,17 @@ def test_each_way_trains_its_own_weights_and_gives_the_same_twice(encoder: TextE
     assert (method == "head") == bool(np.allclose(one.scores, head.scores, atol=1e-6))
 
 
+def test_adalora_moves_rank_between_layers_and_ends_with_its_budget(encoder: TextEncoder) -> None:
+    (texts, labels), (test_texts, _) = sentences(160, 0), sentences(8, 1)
+    even, moved = (
+        tune(encoder, Task(texts, labels, test_texts), way, TuningOptions(epochs=2, rank=3)).ranks for way in ("lora", "adalora")
+    )
+    assert list(even) == list(moved) and len(even) == 12  # two layers of six matrices
+    assert set(even.values()) == {3} and sum(moved.values()) == 36 == sum(even.values())
+    assert len(set(moved.values())) > 1 and max(moved.values()) <= 6
+    assert tune(encoder, Task(texts, labels, test_texts), "full", TuningOptions(epochs=1)).ranks == {}
+
+
 def test_tuning_learns_what_a_linear_head_cannot(encoder: TextEncoder) -> None:
     (texts, labels), (test_texts, test_labels) = sentences(300, 0), sentences(200, 1)
     areas = {}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.artifacts import read_table
 from core.errors import GateError, ModelError, NotFoundError
 from core.pipeline.options import ProfileOptions
 from core.pipeline.profiling import profile
@@ -64,6 +65,10 @@ def test_tuning_sees_nothing_after_the_cutoff_and_is_found_again(home: Home, opt
     assert whole["rows"] == early["rows"] and whole["losses"] == early["losses"]
     assert [row["method"] for row in whole["rows"]] == ["head", "lora", "adalora", "ia3", "full", "counts"]
     assert all(row["low"] <= row["auc"] <= row["high"] for row in whole["rows"]) and whole["rows"][0]["gain"] == 0
+    ranks = read_table(home.dataset("whole").run_path("tuning", whole["run"]) / "ranks.parquet")
+    assert set(ranks["depth"].to_pylist()) == {0, 1} and "attention.self.query" in ranks["part"].to_pylist()
+    given = ranks.group_by("method").aggregate([("rank", "sum")]).to_pylist()
+    assert {row["method"]: row["rank_sum"] for row in given} == whole["rank_budget"] == {"lora": 96, "adalora": 96}
     again = tune_texts(home, home.dataset("whole"), cutoff=at(28), horizon=WEEK, shoppers=80, epochs=1, options=options)
     assert again["reused"] and again["run"] == whole["run"]
     assert home.dataset("whole").current()["runs"] == {}, "a run as of a cutoff is not put on screen"

@@ -313,6 +313,14 @@ def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Pat
     carried = next(table for table in tables if "labelled" in table)
     assert carried["gain"].tolist() == ["–", "+0.050 [+0.040, +0.060]"] and carried["alone"].tolist()[1] == "0.600"
     assert "Learned from other" in words(app)
+    assert "Items themselves behind the profiles" in words(app)
+    assert "16 of a budget of 16" in words(app) and "4 to each of 4 matrices" in words(app)
+    drawn = next(
+        f
+        for f in (json.loads(chart.proto.spec) for chart in app.get("plotly_chart"))
+        if f["data"][0].get("x") == ["attention.self.query", "output"]
+    )
+    assert drawn["data"][0]["y"] == ["layer 1: 4", "layer 2: 12"]
 
 
 def test_measuring_the_text_model_starts_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

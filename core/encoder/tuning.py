@@ -44,7 +44,7 @@ class TuningOptions:
     epochs: int = 2
     batch: int = 16
     rank: int = 8
-    """Of LoRA's two factors; AdaLoRA begins with twice that and ends with it."""
+    """Of LoRA's two factors in every layer; AdaLoRA begins with twice that and ends with it in the mean over layers, its budget."""
     rate: float | None = None
     """Largest step; None takes that of RATES."""
     temperature: float = 0.05
@@ -67,6 +67,8 @@ class Tuned:
     """Mean loss by epoch."""
     scores: Floats
     """Logits of the test rows (M,)."""
+    ranks: dict[str, int]
+    """Linear layer → rank of what was added to it, in the order of the network; empty for ways that add no factors."""
     network: Any = field(repr=False)
     """The tuned weights, what was added merged into them."""
 
@@ -127,9 +129,9 @@ def _tune(encoder: TextEncoder, task: Task, method: str, options: TuningOptions,
         head = _first_head(encode(network, encoder, tokens), task.labels).to(encoder.device)
     with torch.inference_mode():
         scores = head(encode(network, encoder, test_tokens)).squeeze(1).cpu().numpy().astype(np.float64)
-    trainable = sum(weight.numel() for weight in learned)
+    trainable, ranks = sum(weight.numel() for weight in learned), _ranks(network)
     merged = network.merge_and_unload() if hasattr(network, "merge_and_unload") else network
-    return Tuned(method, trainable, parameters, seconds, losses, scores, merged)
+    return Tuned(method, trainable, parameters, seconds, losses, scores, ranks, merged)
 
 
 Loss = Callable[[Any, npt.NDArray[np.int64]], Tensor]
@@ -192,6 +194,20 @@ def _learn(
             told(step / steps, say("tuning by {method}, step {step} of {steps}", method=method, step=step, steps=steps))
         losses.append(total / rows)
     return losses
+
+
+def _ranks(network: nn.Module) -> dict[str, int]:
+    """Rank that each adapted layer is left with: AdaLoRA's singular values that are not masked, else the height of LoRA's first factor."""
+    found = {}
+    for name, module in network.named_modules():
+        factors = getattr(module, "lora_A", None)
+        if not factors:
+            continue
+        ((adapter, first),) = factors.items()
+        layer = name.removeprefix("base_model.model.")
+        values = getattr(module, "lora_E", {})
+        found[layer] = int((values[adapter] != 0).sum()) if values else int(first.weight.shape[0])
+    return found
 
 
 def save_tuned(folder: Path, encoder: TextEncoder, tuned: Tuned, about: Mapping[str, Any]) -> None:

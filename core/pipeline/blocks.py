@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.encoder.facts import Facts
     from core.encoder.graph import Graph
     from core.encoder.histories import Histories
+    from core.encoder.item_ids import ItemIds
     from core.encoder.items import ItemVectors
     from core.encoder.sequence import SequenceEncoder
 
@@ -32,6 +33,7 @@ BLOCK_WORDS = {
     "narrative": say("histories told as text"),
     "image": say("pictures"),
     "facts": say("facts"),
+    "ids": say("items themselves"),
 }
 """Blocks, as warnings name them."""
 ASKS_OF_PEOPLE = say(
@@ -64,6 +66,7 @@ class BlocksAt:
         self._networks: dict[str, SequenceEncoder] = {}
         self._graph: Graph | None = None
         self._facts: Facts | None = None
+        self._ids: ItemIds | None = None
 
     def __call__(self, at: datetime, progress: Progress = silent) -> tuple[list[str], Blocks]:
         """Everyone in the history, sorted, and a block (U, D) for each name that the log can feed."""
@@ -99,6 +102,8 @@ class BlocksAt:
             blocks |= self._image_block(at)
         if "facts" in self.options.blocks:
             blocks |= self._facts_block(at, learn=is_first)
+        if "ids" in self.options.blocks:
+            blocks |= self._ids_block(at, learn=is_first)
         return blocks
 
     def _sequence(self, at: datetime, progress: Progress = silent, *, learn: bool) -> Blocks:
@@ -158,6 +163,19 @@ class BlocksAt:
                     return {}
                 self.cards["facts"] = self._facts.card()
             return {} if self._facts is None else {"facts": fact_profiles(self._facts, connection)[1]}
+
+    def _ids_block(self, at: datetime, *, learn: bool) -> Blocks:
+        from core.encoder.item_ids import fit_item_ids, item_id_profiles
+
+        with self.log.history(at) as connection:
+            if learn:
+                try:
+                    self._ids = fit_item_ids(connection)
+                except GateError as error:
+                    self.missing["ids"] = error.message
+                    return {}
+                self.cards["ids"] = self._ids.card()
+            return {} if self._ids is None else {"ids": item_id_profiles(self._ids, connection)[1]}
 
     def _image_block(self, at: datetime) -> Blocks:
         found = self.pictures(at) if self.pictures else None

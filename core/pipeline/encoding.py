@@ -18,7 +18,9 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.screens import Screen
 from core.store import Dataset, Home, scalar
 
-PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image", "facts")
+PROFILE_BLOCKS = ("counts", "text", "sequence", "graph", "narrative", "image", "facts", "ids")
+REFUSED = ("user_id", "user_ids", "users", "order_id", "order_ids", "purchase_id", "purchase_ids")
+"""Ids that somebody may ask for as features, and that are none."""
 TEXT_MODELS = (MINILM, E5)
 """Those that come with the installation."""
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -51,8 +53,14 @@ def check_blocks(blocks: tuple[str, ...]) -> None:
     """Make sure that all blocks are known.
 
     Raises:
-        CoreError: One is not.
+        CoreError: One is not, or it is an id of a shopper or an order, which is no feature.
     """
+    if refused := set(blocks) & set(REFUSED):
+        raise CoreError(
+            "{block!r} is no block of a profile: an id of a shopper or an order never comes again in whoever is new, so a model would "
+            "learn by heart what it saw and know nothing of anyone later. The block `ids` tells shoppers by the items they touched.",
+            block=min(refused),
+        )
     if unknown := set(blocks) - set(PROFILE_BLOCKS):
         raise CoreError("There is no profile block {block!r}; choose from {known}.", block=min(unknown), known=", ".join(PROFILE_BLOCKS))
 

@@ -14,7 +14,7 @@ from core.artifacts import read_arrays, read_table, sha256_of
 from core.pipeline.writing import write_rows
 from core.store import Dataset
 
-LEARNED = ("text", "sequence", "graph", "narrative", "image", "facts")
+LEARNED = ("text", "sequence", "graph", "narrative", "image", "facts", "ids")
 """Blocks that are vectors; the counts are the table `features`."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """A fixed time inside the archive, so that the same profiles give the same bytes."""

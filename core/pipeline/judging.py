@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OFFERED = ("counts", "text", "sequence", "graph")
 """Blocks that are judged unless others are named; `narrative` costs a pass of the text model over every history."""
-WEIGHED = (*OFFERED, "narrative", "image", "facts")
+WEIGHED = (*OFFERED, "narrative", "image", "facts", "ids")
 """Blocks that weights are chosen for, as far as they are there."""
 EQUAL = (
     ("counts",),
@@ -39,6 +39,7 @@ EQUAL = (
     ("narrative",),
     ("image",),
     ("facts",),
+    ("ids",),
     ("counts", "text"),
     ("counts", "sequence"),
     ("counts", "untaught"),
@@ -46,6 +47,7 @@ EQUAL = (
     ("counts", "narrative"),
     ("counts", "image"),
     ("counts", "facts"),
+    ("counts", "ids"),
     ("counts", "text", "sequence"),
     ("counts", "text", "graph"),
     ("counts", "text", "sequence", "graph"),

@@ -68,6 +68,8 @@ def profile(
             _add_image(home, dataset, log, options, draft)
         if "facts" in options.blocks:
             _add_facts(log, options, draft)
+        if "ids" in options.blocks:
+            _add_ids(log, draft)
         tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
     return about(dataset, "profiles", draft.run_id)
 
@@ -107,6 +109,24 @@ def _add_facts(log: Log, options: ProfileOptions, draft: RunDraft) -> None:
     draft.record["facts"] = facts.card() | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_facts": empty}
     if draft.record["facts"]["asks_of_people"]:
         draft.record["warnings"].append(ASKS_OF_PEOPLE)
+
+
+def _add_ids(log: Log, draft: RunDraft) -> None:
+    """Keep which of the most touched items each shopper touched; a log too small for it says so."""
+    from core.encoder.item_ids import fit_item_ids, item_id_profiles, save_item_ids
+
+    began = time.process_time()
+    with log.history() as connection:
+        try:
+            ids = fit_item_ids(connection)
+        except GateError as error:
+            draft.record["warnings"].append(say("Profiles hold no items themselves: {why}", why=error.message))
+            return
+        _users, profiles = item_id_profiles(ids, connection)
+    save_item_ids(draft.path, ids)
+    write_arrays(draft.path / "ids.safetensors", {"ids": profiles})
+    empty = int((~profiles.any(axis=1)).sum())
+    draft.record["ids"] = ids.card() | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
 
 
 def _add_image(home: Home, dataset: Dataset, log: Log, options: ProfileOptions, draft: RunDraft) -> None:

@@ -56,7 +56,7 @@ def command_of(dataset: str, kind: str, record: Mapping[str, Any]) -> list[str]:
     words = [VERBS[kind], "--dataset", dataset]
     for name, value in sorted((record.get("config") or {}).items()):
         option = "--" + RENAMED.get(name, name).replace("_", "-")
-        if value is None or value is False or value == [] or name == "candidates":
+        if value is None or value is False or value == [] or name in ("candidates", "relations"):
             continue
         if value is True:
             words.append(option)
@@ -84,6 +84,8 @@ def why_not(kind: str, record: Mapping[str, Any]) -> Message | None:
         return say("It rests on a file of who was treated, which is kept by whoever gave it.")
     if kind == "profiles" and (record.get("update") or {}).get("after"):
         return say("These profiles were carried on from earlier ones, so they rest on more than the data.")
+    if kind == "recommendations" and (record.get("config") or {}).get("relations"):
+        return say("It rests on relations between items that the shop gave, which are kept beside the data.")
     if kind == "recommendations" and (record.get("inputs") or {}).get("profiles"):
         return say("A transformer that was kept with profiles foresaw items for these lists, so they rest on more than the data.")
     return None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.artifacts import write_table
-from core.errors import GateError, ModelError, NotFoundError
+from core.errors import GateError, ModelError, NotFoundError, RuleError
 from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 FEWEST = 20
 """Shoppers of either kind among those sampled to learn, and among those sampled to judge."""
 DRAWS = 300
+MOST_RANK = 64
+"""Far above what any layer of a small encoder was found to want; each one more costs memory in every layer."""
+RANKS = pa.schema([("method", pa.string()), ("layer", pa.string()), ("depth", pa.int32()), ("part", pa.string()), ("rank", pa.int32())])
+"""Columns of what tuning added to each layer."""
 
 
 def tune_texts(
@@ -38,6 +42,7 @@ def tune_texts(
     shoppers: int = 600,
     tokens: int = 32,
     epochs: int = 2,
+    rank: int = 8,
     options: ProfileOptions | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -52,8 +57,10 @@ def tune_texts(
             head is fitted to them afterwards, so that both are judged by the same question.
         keep: The way whose weights stay in the run as a model folder for `profile --model`: one of METHODS but `head`, `best` of them
             where it was judged, or `none`.
+        rank: Of LoRA in every layer; AdaLoRA shares as much in all out among the layers. What each layer ended with is ranks.parquet.
 
     Raises:
+        RuleError: The rank is outside 1..MOST_RANK.
         GateError: Too few of the drawn shoppers act or do not, or no item has a text.
         CutoffError: The log is shorter than two horizons and some history.
     """
@@ -61,11 +68,13 @@ def tune_texts(
     from core.encoder.probe import aucs
     from core.encoder.tuning import METHODS, Task, TuningOptions, save_tuned, tune
 
+    if not 1 <= rank <= MOST_RANK:
+        raise RuleError("The rank is {rank}; choose 1 to {most}.", rank=rank, most=MOST_RANK)
     options, began, log = untuned(options or ProfileOptions()), Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name}
     config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "shoppers": shoppers, "tokens": tokens, "epochs": epochs,
-              "labels": labels, "keep": keep, "model": options.model, "seed": seed}  # fmt: skip
+              "rank": rank, "labels": labels, "keep": keep, "model": options.model, "seed": seed}  # fmt: skip
     if found := dataset.find_run("tuning", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("tuning", found)
@@ -92,7 +101,7 @@ def tune_texts(
     for place, method in enumerate(METHODS):
         share = part_of(progress, place / len(METHODS), (place + 1) / len(METHODS))
         try:
-            way = tune(encoder, task, method, TuningOptions(epochs=epochs, seed=seed), share)
+            way = tune(encoder, task, method, TuningOptions(epochs=epochs, rank=rank, seed=seed), share)
         except ValueError as error:  # peft knows where to put its weights for most, not for all kinds of model
             warnings.append(say("{method} was left out for this model: {why}", method=method, why=str(error).split("\n", 1)[0]))
             continue
@@ -107,6 +116,7 @@ def tune_texts(
     )
     with dataset.new_run("tuning", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "tuning.parquet", table)
+        write_table(draft.path / "ranks.parquet", _rank_rows({way.method: way.ranks for way in tuned}))
         model = None
         if kept is not None:
             # Its way was chosen by who acted until the end of the log, so it may read nothing that is to be judged before that.
@@ -122,11 +132,24 @@ def tune_texts(
             "cut_share": cut / max(1, len(texts)),
             "checkpoint": encoder.checkpoint.name,
             "losses": {way.method: way.losses for way in tuned},
+            "rank_budget": {way.method: rank * len(way.ranks) for way in tuned if way.ranks},
             "kept": kept.method if kept else None,
             "kept_folder": model,
             "warnings": warnings,
         }
     return about_rows(dataset, "tuning", draft.run_id)
+
+
+def _rank_rows(ranks: dict[str, dict[str, int]]) -> pa.Table:
+    """Ranks by layer: method, layer (its name), depth (the first number in its name, NULL without), part (the rest), rank."""
+    rows = []
+    for method, found in ranks.items():
+        for layer, rank in found.items():
+            words = layer.split(".")
+            at = next((place for place, word in enumerate(words) if word.isdecimal()), None)
+            part = ".".join(words if at is None else words[at + 1 :])
+            rows.append({"method": method, "layer": layer, "depth": None if at is None else int(words[at]), "part": part, "rank": rank})
+    return pa.Table.from_pylist(rows, RANKS)
 
 
 def compress_texts(

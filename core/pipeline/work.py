@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from core.artifacts import read_json, read_table, write_table
 from core.errors import CutoffError, EmptyLogError, FileError, GateError, MappingError, NotFoundError, RuleError
 from core.jobs import Reporter, start_job
@@ -26,6 +28,7 @@ from core.pipeline.outcomes import refresh_audiences
 from core.pipeline.pictures import PictureProfiles
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
+from core.pipeline.relating import Relations, keep_relations, kept_relations, read_relations
 from core.pipeline.screens import open_screen
 from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about, fitting_horizon
@@ -103,6 +106,7 @@ def recommend(
     profile: ProfileOptions | None = None,
     out: Path | None = None,
     rules: bytes | None = None,
+    relations: bytes | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Rank items for every shopper and measure every source against what happened.
@@ -115,10 +119,11 @@ def recommend(
         profile: How items are read.
         out: File of the lists, as the rules leave them.
         rules: JSON of a rule set for that file; whatever the set in force bars for everyone goes as well.
+        relations: File of relations between items, kept for later lists too; empty lifts those that are kept, None takes them.
         progress: Told the share.
 
     Raises:
-        RuleError: The rules are malformed, or there is no file or an earlier cutoff to apply them to.
+        RuleError: The rules or the relations are malformed, or there is no file or an earlier cutoff to apply them to.
     """
     from core.recommender.options import RecommendOptions
     from core.recommender.recommend import earliest_cutoff
@@ -132,7 +137,13 @@ def recommend(
         asked = replace(asked, bought="leave_out")  # also where a short list is filled
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
-    settings = RecommendOptions(k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed)
+    if relations is not None:
+        keep_relations(dataset, read_relations(relations) if relations else Relations())
+        home.append_audit({"act": "keep relations", "dataset": dataset.name, "relations": len(kept_relations(dataset).edges)})
+    declared = kept_relations(dataset)
+    settings = RecommendOptions(
+        k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed, relations=declared
+    )
     network = kept_network(dataset, earliest_cutoff(log, settings))
     inputs = {"version": dataset.version_path().name, **({"profiles": network.run} if network else {})}
     config = {
@@ -142,6 +153,7 @@ def recommend(
         "new_only": options.new_only,
         "seed": options.seed,
         "candidates": "kept",
+        **({"relations": declared.digest} if declared.edges else {}),
         "blocks": list(profile.blocks),
         "model": profile.model,
         **({"picture_model": profile.picture_model, "pictures": profile.pictures} if "image" in profile.blocks else {}),
@@ -162,6 +174,8 @@ def recommend(
         ) as draft:
             write_table(draft.path / "recommendations.parquet", result.recommendations)
             write_table(draft.path / "metrics.parquet", result.metrics)
+            if declared.edges:
+                write_table(draft.path / "relations.parquet", pa.Table.from_pylist(declared.record()))
             if result.two_lists is not None:
                 write_table(draft.path / "two_lists.parquet", result.two_lists)
             if result.candidates is not None:

@@ -15,6 +15,7 @@ from core.recommender.interactions import Interactions
 from core.recommender.options import SOURCES, RecommendOptions
 from core.recommender.paths import KINDS, Paths
 from core.recommender.reasons import explain
+from core.recommender.relations import walked
 from core.recommender.sources import FittedSources
 
 MOST_OF_TWO = 20
@@ -126,10 +127,13 @@ def _paths(known: Interactions, fitted: FittedSources, shown: Candidates) -> pa.
         start, kind = paths.best(shown.user, shown.item)
         has = np.flatnonzero(start >= 0)
         goal = shown.item[has]
-        keys = (start[has] * len(KINDS) + kind[has]) * known.shape[1] + goal
+        keys = (start[has] * (len(KINDS) + len(paths.relations)) + kind[has]) * known.shape[1] + goal
         _different, first, told[has] = np.unique(keys, return_index=True, return_inverse=True)
         words = {0: (known.title, known.titles), 1: (known.category, known.categories), 2: (known.brand, known.brands)}
         for item, begin, by in zip(goal[first].tolist(), start[has][first].tolist(), kind[has][first].tolist(), strict=True):
-            steps = [f"{KINDS[n]} = {words[n][1][words[n][0][item]]}" for n in ((2, 1) if by == 3 else (by,))]
+            if by >= len(KINDS):
+                steps = walked(paths.relations[by - len(KINDS)])
+            else:
+                steps = [f"{KINDS[n]} = {words[n][1][words[n][0][item]]}" for n in ((2, 1) if by == 3 else (by,))]
             sentences.append(" > ".join((known.item_ids[begin], *steps, known.item_ids[item])))
     return _named(pa.array(sentences, pa.string()), told)

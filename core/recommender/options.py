@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.errors import CutoffError, RuleError
+from core.recommender.relations import NO_RELATIONS, Relations
 
 SOURCES = ("repeat", "due", "interest", "popularity", "crowd", "category", "item_knn", "ease", "factors", "content", "paths", "sequence")
 """Every source by name, in the order in which screens list them."""
@@ -95,6 +96,8 @@ class RecommendOptions:
     """Users sampled from each training cutoff; 2,000 against 1,500 moved nDCG@10 by less than its interval."""
     max_test_users: int = 5000
     """Users sampled from the test window; the intervals say what that costs."""
+    relations: Relations = NO_RELATIONS
+    """What the shop declares of its items; edges of the graph that `paths` walks."""
     min_train_buyers: int = 30
     """Below this many buyers in a training window nothing is learned and the fixed blend stands."""
 

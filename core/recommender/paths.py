@@ -1,23 +1,30 @@
-"""Paths through the graph of items and what they share: item - brand, category, title, or brand within category - item.
+"""Paths through the graph of items and what they share: item - brand, category, title, or brand within category - item; and
+the relations that a shop declares: item - "accessory of" - item.
 
 A walk of two steps (Fouss et al. 2007, Random-walk computation of similarities between nodes of a graph): from what a user
 took to an attribute, and on to another item by its share of the attribute's demand. Rare attributes say more than common ones.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
+from core.errors import RuleError
 from core.recommender.blocks import NO_OPINION, Floats, Ints, SparseBlock, best_first
 from core.recommender.interactions import Interactions
+from core.recommender.relations import BOTH_WAYS, Relation, Relations
 
 ITEMS_AN_ATTRIBUTE = 60
 """Most wanted items that an attribute leads to."""
 HISTORY = 50
 """Most liked items of a user that paths start from."""
 KINDS = ("title", "category", "brand", "brand and category")
+FEW = 5.0
+"""Demand added to that of an attribute, so that one that few want promises little; a declared relation promises what it says."""
+MOST_LINKS = 5_000_000
+"""Items that relations start from, all together (60 MB)."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,11 @@ class Paths:
     onward: sp.csr_matrix
     """(N, I) share of each item in the attribute's demand."""
     belongs: sp.csr_matrix
-    """(I, N) 1 where the item has the attribute."""
+    """(I, N) 1 where the item has the attribute, or where a relation starts."""
     kind: Ints
-    """Place in KINDS of each attribute (N,)."""
+    """Place in KINDS of each attribute (N,); from len(KINDS) on a relation by its place in `relations`."""
+    relations: tuple[Relation, ...] = ()
+    """Those that lead from an item of the catalogue to one, in the direction in which they are walked: from `to` to `name`."""
 
     def block(self, users: Ints) -> SparseBlock:
         return SparseBlock.of(sp.csr_matrix(self.taste[users] @ self.onward))
@@ -79,8 +88,8 @@ class Paths:
         return keys[two], item[order][two]
 
 
-def fit_paths(known: Interactions, liked: sp.csr_matrix, demand: Floats) -> Paths | None:
-    """Join items by the attributes that at least two of them share; None for a catalogue without any."""
+def fit_paths(known: Interactions, liked: sp.csr_matrix, demand: Floats, declared: Relations) -> Paths | None:
+    """Join items by the attributes that at least two of them share, and by relations; None for a catalogue without either."""
     items = known.shape[1]
     both = np.where(
         (known.brand >= 0) & (known.category >= 0), known.brand.astype(np.int64) * (len(known.categories) + 1) + known.category, -1
@@ -95,20 +104,60 @@ def fit_paths(known: Interactions, liked: sp.csr_matrix, demand: Floats) -> Path
         columns.append(dense + width)
         kinds.append(np.full(len(used), place, np.int64))
         width += len(used)
-    if not width:
+    relations, starts, goals = _declared(known, declared)
+    if not width + len(relations):
         return None
-    row, column, kind = np.concatenate(rows), np.concatenate(columns), np.concatenate(kinds)
+    told = width + np.arange(len(relations), dtype=np.int64)
+    kind = np.concatenate([*kinds, len(KINDS) + told - width])
+    goal, goal_column = (np.concatenate([*shared, *more]) for shared, more in ((rows, goals), (columns, _repeated(told, goals))))
+    row, column = (np.concatenate([*shared, *more]) for shared, more in ((rows, starts), (columns, _repeated(told, starts))))
+    width += len(relations)
     belongs = sp.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(items, width))
     size = np.asarray(belongs.sum(axis=0)).ravel()
     says = np.log(1 + items / size)
+    says[told] *= [relation.weight for relation in relations]
     likes = _shares(_strongest(liked, HISTORY))
     taste = sp.csr_matrix(likes @ belongs @ sp.diags(says.astype(np.float32)), dtype=np.float32)
-    wanted = np.bincount(column, weights=demand[row], minlength=width) + 5.0
-    order = np.lexsort((row, -demand[row], column))
-    first = order[np.arange(len(order)) - np.searchsorted(column[order], column[order]) < ITEMS_AN_ATTRIBUTE]
-    share = (demand[row[first]] / wanted[column[first]]).astype(np.float32)
-    onward = sp.csr_matrix((share, (column[first], row[first])), shape=(width, items))
-    return Paths(likes, taste, onward, belongs, kind)
+    wanted = np.bincount(goal_column, weights=demand[goal], minlength=width) + np.where(kind < len(KINDS), FEW, 0.0)
+    order = np.lexsort((goal, -demand[goal], goal_column))
+    first = order[np.arange(len(order)) - np.searchsorted(goal_column[order], goal_column[order]) < ITEMS_AN_ATTRIBUTE]
+    share = (demand[goal[first]] / wanted[goal_column[first]]).astype(np.float32)
+    onward = sp.csr_matrix((share, (goal_column[first], goal[first])), shape=(width, items))
+    return Paths(likes, taste, onward, belongs, kind, relations)
+
+
+def catalogue_names(known: Interactions) -> dict[str, list[str]]:
+    """Names that relations may use, by kind of node."""
+    return {"item": known.item_ids, "title": known.titles, "category": known.categories, "brand": known.brands}
+
+
+def _declared(known: Interactions, declared: Relations) -> tuple[tuple[Relation, ...], list[Ints], list[Ints]]:
+    """Relations whose ends the catalogue has, as they are walked, with the items that each starts from and leads to."""
+    names = {kind: {name: place for place, name in enumerate(every)} for kind, every in catalogue_names(known).items()}
+    codes = {"title": known.title, "category": known.category, "brand": known.brand}
+
+    @cache
+    def items_of(kind: str, name: str) -> Ints:
+        place = names[kind].get(name)
+        if place is None:
+            return np.zeros(0, np.int64)
+        return np.array([place], np.int64) if kind == "item" else np.flatnonzero(codes[kind] == place).astype(np.int64)
+
+    found = []
+    for edge in declared.edges:
+        for walked in (edge, edge.reverse()) if edge.relation in BOTH_WAYS else (edge,):
+            start, goal = items_of(walked.to_kind, walked.to), items_of(walked.kind, walked.name)
+            if len(start) and len(goal):
+                found.append((walked, start, goal))
+    if (links := sum(len(start) + len(goal) for _, start, goal in found)) > MOST_LINKS:
+        raise RuleError(
+            "The relations join {n} items; at most {most} are walked. Name items or smaller categories.", n=links, most=MOST_LINKS
+        )
+    return tuple(edge for edge, _, _ in found), [start for _, start, _ in found], [goal for _, _, goal in found]
+
+
+def _repeated(columns: Ints, items: list[Ints]) -> list[Ints]:
+    return [np.full(len(part), column, np.int64) for column, part in zip(columns.tolist(), items, strict=True)]
 
 
 def _strongest(matrix: sp.csr_matrix, most: int) -> sp.csr_matrix:

@@ -12,6 +12,7 @@ from core.recommender.candidates import Candidates
 from core.recommender.content import Content
 from core.recommender.interactions import Floats, Interactions, Ints, Pairs
 from core.recommender.options import SOURCES
+from core.recommender.paths import KINDS, Paths
 from core.recommender.sources import FittedSources
 from core.schema import EVENT_TYPES
 
@@ -19,9 +20,19 @@ PAST = {"purchase": "Bought", "cart": "Put in the cart", "favourite": "Saved", "
 TOGETHER = {"purchase": "bought", "cart": "put in the cart", "favourite": "saved", "share": "shared", "click": "clicked", "view": "viewed"}
 TASTE_SHARE = 0.02
 """A kind of item that makes up less of a history is no reason."""
-CODES = ("again", *(f"open_{act}" for act in PAST), "together", "similar", "kind", "popular", "popular_ever", "catalogue")
+RELATED = {
+    "accessory_of": "An accessory of",
+    "part_of": "A part of",
+    "refill_of": "A refill for",
+    "successor_of": "The successor of",
+    "goes_with": "Goes with",
+}
+CODES = (
+    "again", *(f"open_{act}" for act in PAST), *(f"related_{relation}" for relation in RELATED),
+    "together", "similar", "kind", "popular", "popular_ever", "catalogue",
+)  # fmt: skip
 """Every reason by its code."""
-SECOND = ("together", "similar", "kind", "popular", "popular_ever", "catalogue")
+SECOND = (f"related_{next(iter(RELATED))}", "together", "similar", "kind", "popular", "popular_ever", "catalogue")
 """Reasons for what the user had nothing to do with yet, in the order in which equal ranks are settled."""
 PLAIN = {
     "popular_ever": "Popular over the whole history of the log.",
@@ -61,8 +72,8 @@ def explain(known: Interactions, fitted: FittedSources, shown: Candidates, popul
     second[opened] = fitted.interest.last_days[touched_at[opened]]
     rest = np.flatnonzero(code < 0)
     if len(rest):
-        code[rest], first[rest] = _of_sources(known, fitted, shown, rest)
-    named = np.isin(code, [CODES.index("together"), CODES.index("similar")])
+        code[rest], first[rest], second[rest] = _of_sources(known, fitted, shown, rest)
+    named = np.isin(code, [place for place, name in enumerate(CODES) if name in ("together", "similar") or name.startswith("related_")])
     sentences = _Sentences(known, fitted, popular_days)
     dictionary, place = sentences.tell(code, first, second)
     return Reasons(
@@ -72,17 +83,22 @@ def explain(known: Interactions, fitted: FittedSources, shown: Candidates, popul
     )
 
 
-def _of_sources(known: Interactions, fitted: FittedSources, shown: Candidates, rest: Ints) -> tuple[Ints, Ints]:
-    """Codes and their numbers of the pairs that the user had nothing to do with: the source that ranks each best, with evidence."""
+def _of_sources(known: Interactions, fitted: FittedSources, shown: Candidates, rest: Ints) -> tuple[Ints, Ints, Ints]:
+    """Codes and their two numbers of the pairs that the user had nothing to do with: the source that ranks each best, with evidence."""
     item = shown.item[rest]
     ranks = _ranks_of(shown, ("item_knn", "ease", "factors", "content", "category", "popularity"))
     part = Candidates(shown.user[rest], item, shown.again[rest], shown.scores[rest], shown.features[:0])
     partner, strength = _partners(fitted, part)
     alike, cosine = _alike(fitted, part)
+    start, relation, act = _related(known, fitted, part)
+    walked = np.full(len(rest), ABSENT)
+    if len(declared := np.flatnonzero(relation >= 0)):
+        walked[declared] = _ranks_of(shown, ("paths",))["paths"][rest[declared]]
     taste, kind = fitted.tastes[0]
     takers = fitted.recent_buyers[item]
     linked = np.minimum(np.minimum(ranks["item_knn"], ranks["ease"]), ranks["factors"])[rest]
     options = np.column_stack([
+        walked,
         np.where(strength > 0, linked, ABSENT),
         np.where(cosine > 0, ranks["content"][rest], ABSENT),
         np.where(_shares(taste, kind, part) >= TASTE_SHARE, ranks["category"][rest], ABSENT),
@@ -91,9 +107,10 @@ def _of_sources(known: Interactions, fitted: FittedSources, shown: Candidates, r
         np.full(len(rest), UNRANKED),
     ])  # fmt: skip
     chosen = np.argmin(options, axis=1)
-    numbers = np.column_stack([partner, alike, kind[item], takers.astype(np.int64), np.full((len(rest), 2), -1)])
+    numbers = np.column_stack([start, partner, alike, kind[item], takers.astype(np.int64), np.full((len(rest), 2), -1)])
     codes = np.array([CODES.index(name) for name in SECOND], np.int64)
-    return codes[chosen], numbers[np.arange(len(rest)), chosen]
+    related = chosen == 0  # by the kind of relation
+    return codes[chosen] + np.where(related, relation, 0), numbers[np.arange(len(rest)), chosen], np.where(related, act, -1)
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,9 @@ class _Sentences:
             return f"{PAST[self.known.target]} {_times(first)}, last {_ago(second)}."
         if code.startswith("open_"):
             return f"{PAST[code.removeprefix('open_')]}, last {_ago(second)}, and not yet {target}."
+        if code.startswith("related_"):
+            how, act = RELATED[code.removeprefix("related_")], TOGETHER[list(PAST)[second]]
+            return f"{how} {_name(self.known, first)}, which this shopper {act}."
         if code == "together":
             return f"Often {target} with {_name(self.known, first)}."
         if code == "similar":
@@ -203,6 +223,24 @@ def _partners(fitted: FittedSources, shown: Candidates) -> tuple[Ints, Floats]:
     pair = order[at[hit[first]]]
     partner[pair], strength[pair] = history.indices[entry[hit[first]]], values[first]
     return partner, strength
+
+
+def _related(known: Interactions, fitted: FittedSources, shown: Candidates) -> tuple[Ints, Ints, Ints]:
+    """Of pairs whose strongest path is a declared relation: the item that it starts from, the relation by its place in RELATED, and the
+    strongest act of the shopper on that item by its place in PAST; -1 for all others."""
+    none = np.full(len(shown.user), -1, np.int64)
+    paths = fitted.sources.get("paths")
+    if not isinstance(paths, Paths) or not paths.relations:
+        return none, none, none
+    start, kind = paths.best(shown.user, shown.item)
+    has = np.flatnonzero(kind >= len(KINDS))
+    begun = Candidates(shown.user[has], start[has], shown.again[has], shown.scores[has], shown.features[:0])
+    bought = _places(known.bought, max(known.shape[1], 1), begun.user * known.shape[1] + begun.item) >= 0
+    found, relation, act = none.copy(), none.copy(), none.copy()
+    found[has] = start[has]
+    relation[has] = [list(RELATED).index(paths.relations[place].relation) for place in (kind[has] - len(KINDS)).tolist()]
+    act[has] = np.where(bought, list(PAST).index(known.target), _strongest_acts(known, begun))
+    return found, relation, act
 
 
 def _alike(fitted: FittedSources, shown: Candidates) -> tuple[Ints, Floats]:

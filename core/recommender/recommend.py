@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
 from core.errors import CutoffError, EmptyLogError, NotFoundError
-from core.messages import say
+from core.messages import Message, say
 from core.recommender.blend import (
     Examples,
     Policy,
@@ -32,6 +32,8 @@ from core.recommender.guard import choose_policy
 from core.recommender.interactions import Interactions, Labels, read_interactions, read_with_labels, strongest_act
 from core.recommender.listing import block_table, two_lists
 from core.recommender.options import BLEND, Foresight, ItemVectorsLike, NextItems, RecommendOptions, RecommendResult
+from core.recommender.paths import Paths, catalogue_names
+from core.recommender.relations import Relations, tell_unknown
 from core.recommender.sources import FittedSources, fit_sources
 from core.schema import Progress, silent
 from core.store import Log
@@ -285,6 +287,9 @@ def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Pro
     kept = pa.concat_tables(blocks)
     table = kept.filter(pc.less_equal(kept["rank"], options.k))
     record["kept"] = kept.num_rows
+    if options.relations.edges:
+        record["relations"], told = _tell_relations(options.relations, ready.context)
+        record["warnings"] += told
     if table.num_rows < options.k * users:
         held = {"k": options.k, "items": say("1 item") if items == 1 else say("{n} items", n=items)}
         record["warnings"].append(
@@ -293,6 +298,16 @@ def _recommend(log: Log, stock: _Stock, options: RecommendOptions, progress: Pro
             else say("Some lists are shorter than {k}: the catalogue holds {items}.", **held)
         )
     return RecommendResult(table, ready.blend.metrics, _plain(record), kept, two_lists(blocks, options.k))
+
+
+def _tell_relations(declared: Relations, context: Context) -> tuple[dict[str, Any], list[Message]]:
+    """How many relations were given and walk somewhere at the end of the log, which names lead nowhere, and what to know of them."""
+    unknown = declared.unknown(catalogue_names(context.known))
+    paths = context.fitted.sources.get("paths")
+    walked = {*paths.relations} if isinstance(paths, Paths) else set()
+    count = sum(edge in walked or edge.reverse() in walked for edge in declared.edges)
+    timeless = say("Relations carry no time: windows of the past were judged with those of today.")
+    return {"given": len(declared.edges), "walked": count, "unknown": unknown}, [timeless, *tell_unknown(unknown)]
 
 
 def _at(log: Log, cutoff: datetime, target: str, stock: _Stock, options: RecommendOptions) -> tuple[Context, Labels]:

@@ -144,7 +144,7 @@ def fit_sources(
     }
     found: dict[str, Source | None] = {
         "crowd": fit_crowds(known, factors, recent, options.popular_days, options.seed),
-        "paths": fit_paths(known, liked, (recent + 0.1 * buyers + 0.01).astype(np.float32)),
+        "paths": fit_paths(known, liked, (recent + 0.1 * buyers + 0.01).astype(np.float32), options.relations),
         "sequence": fit_next_items(known, next_items) if next_items else None,
     }
     sources |= {name: source for name, source in found.items() if source is not None}

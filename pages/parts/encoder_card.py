@@ -20,6 +20,7 @@ BLOCK_WORDS = {
     "narrative": "histories told as text",
     "image": "pictures",
     "facts": "facts",
+    "ids": "items themselves",
 }
 
 

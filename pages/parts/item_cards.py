@@ -1,4 +1,4 @@
-"""Cards of the blocks that rest on what is told of items: their pictures and their facts."""
+"""Cards of the blocks that rest on items: their pictures, their facts, and which items they are."""
 
 from typing import Any
 
@@ -108,6 +108,33 @@ def facts_card(manifest: dict[str, Any] | None) -> None:
         told.append(_("{n} shoppers touched no item with a fact", n=whole(empty)))
     if told:
         st.caption("; ".join(told))
+
+
+def ids_card(manifest: dict[str, Any] | None) -> None:
+    """Draw the card of the items themselves: how many stand alone, and how much falls to the others."""
+    card = (manifest or {}).get("ids")
+    if not card:
+        return
+    st.subheader(_("Items themselves behind the profiles"))
+    st.caption(
+        _(
+            "A shopper is told by which of the most touched items she touched, newer acts counting more; all other items, and those that "
+            "come later, share one place. Ids of shoppers and orders are no features: they say nothing of anyone new."
+        )
+    )
+    frame.tiles(
+        "ids",
+        [
+            (_("Items that stand alone"), whole(card["items"]), _("of {n} in the history", n=whole(card["known"])), None),
+            (_("Touched among the others"), percent(card["other_share"]), None, _("Share of the weight of all acts.")),
+            (
+                _("Cost"),
+                _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])),
+                _("{n} numbers for a shopper", n=whole(card["values"])),
+                None,
+            ),
+        ],
+    )
 
 
 def _read_as(column: dict[str, Any]) -> str:

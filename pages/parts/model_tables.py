@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.pipeline import screens
 from core.pipeline.screens import Screen
-from pages.parts import frame, jobs, state
+from pages.parts import charts, frame, jobs, state
 from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
 from pages.parts.words import event_word
 
@@ -82,6 +83,43 @@ def tuning_table(here: Screen) -> None:
             )
         )
     _close(manifest, rows, "tuning")
+    _ranks(here, manifest.get("rank_budget") or {})
+
+
+def _ranks(here: Screen, budgets: dict[str, int]) -> None:
+    """Draw the rank that AdaLoRA left to each layer, and say that the ranks sum to what it had to give away."""
+    table = state.ask(screens.run_table, here, "tuning", "ranks")
+    rows = table.to_pandas() if table is not None else pd.DataFrame(columns=["method"])
+    rows = rows[rows["method"] == "adalora"]
+    if not len(rows):
+        return
+    st.markdown(f"**{_('Rank that AdaLoRA left to each layer')}**")
+    grid = rows.assign(depth=rows["depth"].fillna(-1)).pivot_table(index="depth", columns="part", values="rank", aggfunc="sum", sort=False)
+    sums = grid.sum(axis=1)
+    labels = [
+        _("layer {n}: {sum}", n=int(n) + 1, sum=whole(total)) if n >= 0 else _("others: {sum}", sum=whole(total))
+        for n, total in sums.items()
+    ]
+    figure = charts.heat(
+        grid.to_numpy(np.float64),
+        labels,
+        [part.removesuffix(".dense") for part in grid.columns],
+        _("Rank"),
+        state.look(),
+        hover_form="%{y}<br>%{x}<br>%{z}",
+        cell_form="%{z}",
+    )
+    frame.chart(figure, rows, "tuning-ranks", _("Rank that AdaLoRA left to each layer"))
+    st.caption(
+        _(
+            "{sum} of a budget of {budget}, which is what LoRA gives out evenly: {each} to each of {n} matrices. Numbers at the side "
+            "sum a layer.",
+            sum=whole(rows["rank"].sum()),
+            budget=whole(budgets.get("adalora")),
+            each=whole(budgets.get("adalora", 0) / len(rows)),
+            n=whole(len(rows)),
+        )
+    )
 
 
 def forms_table(here: Screen) -> None:

@@ -143,6 +143,7 @@ def _table(here: Screen, table: pd.DataFrame, sources: list[str]) -> None:
         "price": st.column_config.NumberColumn(_("Unit price"), format="%.2f"),
         "score": st.column_config.NumberColumn(_("Score"), format="%.4f"),
         "reason": st.column_config.TextColumn(_("Reason"), width="large"),
+        "path": st.column_config.TextColumn(_("Path through the item graph"), width="large"),
         "is_new": st.column_config.CheckboxColumn(_("New")),
         "chance": st.column_config.TextColumn(_("Chance")),
         **{f"source_{name}": st.column_config.NumberColumn(source_word(name), format="%.3f") for name in sources},

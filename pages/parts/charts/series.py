@@ -170,8 +170,9 @@ def heat(
     look: Look,
     *,
     hover_form: str = "%{y} %{x}:00<br>%{z:,}",
+    cell_form: str | None = None,
 ) -> go.Figure:
-    """A grid of counts or shares, such as weekday × hour; NaN is a hidden one."""
+    """A grid of counts or shares, such as weekday × hour; NaN is a hidden one. With `cell_form` each cell says its figure."""
     figure = empty_figure(look, height=70 + 32 * len(rows))
     figure.add_heatmap(
         z=np.where(np.isnan(grid), None, grid) if (gaps := np.isnan(grid)).any() else grid,
@@ -183,6 +184,7 @@ def heat(
         colorbar={"title": {"text": hover(label), "side": "right"}, "outlinewidth": 0, "thickness": 10, "tickfont": {"color": look.quiet}},
         hovertemplate=f"{hover_form}<extra></extra>",
         hoverongaps=not gaps.any(),
+        texttemplate=cell_form,
     )
     if gaps.any():
         figure.data[0].update(zmin=0, zmax=max(float(np.nan_to_num(grid).max()), 1.0))
