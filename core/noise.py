@@ -4,7 +4,7 @@ P(x) ∝ e^(−rate·|x|) over all whole x. A table of counts that one shopper c
 ε-differentially private when each cell gets its own draw at the rate ε/Δ (A. Ghosh, T. Roughgarden, M. Sundararajan, *Universally
 Utility-Maximizing Privacy Mechanisms*, 2009). Draws follow C. Canonne, G. Kamath, T. Steinke, *The Discrete Gaussian for Differential
 Privacy*, 2020, algorithms 1 and 2: no floating-point number is in them, whose last bits would tell the count (I. Mironov, *On
-Significance of the Least Significant Bits for Differential Privacy*, 2012). Why no library: docs/decisions/0037.
+Significance of the Least Significant Bits for Differential Privacy*, 2012). Why no library: docs/decisions/0039.
 """
 
 from decimal import Decimal, InvalidOperation
