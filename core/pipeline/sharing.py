@@ -17,7 +17,7 @@ from core.errors import RuleError, StorageError
 from core.insights import partitions
 from core.messages import Message, say
 from core.noise import MOST_EPSILON, discrete_laplace, epsilon_of, exact_text, noise_bound
-from core.pipeline import outcomes, screens, shoppers
+from core.pipeline import choosing, outcomes, screens, shoppers
 from core.pipeline.screens import Screen
 from core.pipeline.writing import write_rows
 from core.privacy import detect_personal_columns
@@ -196,7 +196,7 @@ def _exact(screen: Screen, name: str, each: int) -> Shared:
 
 
 def _attribute(screen: Screen, name: str) -> Shared:
-    columns, column = outcomes.user_columns(screen), name.removeprefix(ATTRIBUTE)
+    columns, column = choosing.user_columns(screen), name.removeprefix(ATTRIBUTE)
     if not name.startswith(ATTRIBUTE):
         raise RuleError("There is no table {name!r} to share; there are {known}.", name=name[:60], known=_known())
     if column not in columns:
