@@ -202,22 +202,3 @@ def test_a_trend_has_hours_and_months(make_log: Make) -> None:
         ("2024-03-01", 1, False),
         ("2024-04-01", 1, True),
     ]
-
-
-def test_items_stand_out_when_their_interval_lies_on_one_side_of_all(make_log: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "LEAST_RANKED", 5)
-    events = [
-        {"user_id": f"u{n}", "item_id": item, "event_type": "view", "event_time": at(n)}
-        for item, people in (("seen", 60), ("usual", 40), ("loved", 12))
-        for n in range(people)
-    ]
-    bought = [("usual", n) for n in range(10)] + [("loved", n) for n in range(11)]
-    events += [{"user_id": f"u{n}", "item_id": item, "event_type": "purchase", "event_time": at(n + 0.1)} for item, n in bought]
-    log = make_log(events)
-    rows = overview.notable_items(log, overview.whole_log(log)).table.to_pylist()
-    assert [(row["list"], row["item"], row["users"], row["buyers"]) for row in rows] == [
-        ("unsold", "seen", 60, 0),
-        ("winner", "loved", 12, 11),
-    ]
-    assert rows[0]["all_rate"] == pytest.approx(21 / 112)
-    assert (rows[1]["low"], rows[1]["high"]) == pytest.approx(wilson(11, 12), abs=1e-6)

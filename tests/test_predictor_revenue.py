@@ -61,7 +61,7 @@ def test_figures_are_those_of_the_exported_table(fitted: RevenueResult) -> None:
         assert found["mae"]["value"] == pytest.approx(np.abs(rest).mean())
         assert found["rmse"]["value"] == pytest.approx(np.sqrt((rest**2).mean()))
         assert found["bias"]["value"] == pytest.approx(rest.mean())
-    assert np.std(table["mean"]) == 0
+    assert np.ptp(table["mean"]) == 0
 
 
 def test_everyone_gets_an_amount_that_is_never_negative_and_repeats(fitted: RevenueResult) -> None:

@@ -176,6 +176,15 @@ def test_a_reading_that_ends_early_does_not_see_later_acts_of_the_copy(make: Cal
     same(early, lambda where: paths.links(where, Paths("view", by_category=True)))
 
 
+def test_the_largest_amounts_of_a_log_are_held_exactly(make_log: Make) -> None:
+    paid = {"user_id": "a", "item_id": "1", "event_type": "purchase", "event_time": at(0), "revenue": "99999999999999.9999"}
+    log = make_log([paid])
+    assert log.sorted_path is not None
+    sort_events(log.path, log.sorted_path)
+    copy = sorted_events(log.sorted_path)
+    assert copy is not None and copy.column("revenue").tolist() == [999_999_999_999_999_999]
+
+
 def test_the_copy_may_be_deleted_and_a_damaged_one_is_made_again(make: Callable[[int], Log]) -> None:
     log = make(7)
     copy = sorted_events(log.sorted_path)

@@ -43,7 +43,7 @@ WITH shoppers AS (
     FROM (SELECT DISTINCT coalesce(order_id, user_id || ' ' || event_time::VARCHAR) AS order_key FROM events WHERE event_type = 'purchase')
 )
 SELECT s.number AS "user", epoch_us(e.event_time) AS "time", enum_code(e.event_type)::UTINYINT AS kind,
-       coalesce(t.number, -1)::INTEGER AS item, coalesce((e.revenue * 10000)::BIGINT, -9223372036854775808) AS revenue,
+       coalesce(t.number, -1)::INTEGER AS item, coalesce((e.revenue::DECIMAL(38, 4) * 10000)::BIGINT, -9223372036854775808) AS revenue,
        coalesce(o.number, -1)::INTEGER AS "order"
 FROM events e JOIN shoppers s ON s.user_id = e.user_id LEFT JOIN things t ON t.item_id = e.item_id
 LEFT JOIN orders o ON e.event_type = 'purchase' AND o.order_key = coalesce(e.order_id, e.user_id || ' ' || e.event_time::VARCHAR)
