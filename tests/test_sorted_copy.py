@@ -12,7 +12,7 @@ import pytest
 
 from core.artifacts import read_manifest, seal
 from core.errors import StorageError
-from core.insights import changes, chosen, drivers, funnel, orders, overview, paths, products, retention, rfm
+from core.insights import changes, chosen, counted_products, drivers, funnel, orders, overview, paths, products, retention, rfm
 from core.insights.changes import what_changed
 from core.insights.drivers import Drivers
 from core.insights.funnel import Funnel, Step
@@ -174,6 +174,12 @@ def test_a_reading_that_ends_early_does_not_see_later_acts_of_the_copy(make: Cal
     same(early, lambda where: products.products(where, Period(at(24), at(60)), "item"))
     same(early, lambda where: funnel.count_steps(where, Funnel((Step("view"), Step("cart")))))
     same(early, lambda where: paths.links(where, Paths("view", by_category=True)))
+
+
+@pytest.mark.parametrize("level", products.LEVELS)
+def test_parts_of_very_many_acts_are_counted_alike(level: str, make: Callable[[int], Log], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counted_products, "FIELD", 3)  # no count of a part would fit
+    same(make(5), lambda log: products.products(log, overview.whole_log(log), level))
 
 
 def test_the_largest_amounts_of_a_log_are_held_exactly(make_log: Make) -> None:
