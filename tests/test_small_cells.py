@@ -150,7 +150,7 @@ def asks() -> dict[str, Ask]:
 
 
 NOT_OF_PEOPLE = {"facts": "rows by kind of event, not on screen", "segments": "who is where, not on screen"}
-ELSEWHERE = {"what_changed", "forecast", "funnel_members", "rfm_members"}
+ELSEWHERE = {"what_changed", "judged", "forecast", "funnel_members", "rfm_members"}
 """Tested below."""
 
 

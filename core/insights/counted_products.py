@@ -16,8 +16,8 @@ FIELD = 20
 COUNTS = ("users", "viewers", "carters", "buyers", "viewing_buyers", "views", "carts", "purchases")
 
 
-def products(log: Log, acts: Chosen, since: datetime, until: datetime, level: str) -> pa.Table:
-    """One row per category, brand or item with acts: its name ('' without one), items, COUNTS, revenue as a decimal."""
+def products(log: Log, acts: Chosen, since: datetime, until: datetime, level: str, name: str) -> pa.Table:
+    """One row per category, brand or item with acts: `name` ('' without one), items, COUNTS, revenue as a decimal."""
     names, codes = _names(log, acts, level)
     narrow = np.uint16 if len(names) <= 2**16 else np.uint32  # few bits are sorted by counting
     codes = codes.astype(narrow)
@@ -46,7 +46,6 @@ def products(log: Log, acts: Chosen, since: datetime, until: datetime, level: st
         np.add.at(money[0], paid, revenue)
         money[1, paid] = 1
     kept = np.flatnonzero(counts[0])
-    name = {"category": "category", "brand": "brand", "item": "item_id"}[level]
     columns = {name: names.take(pa.array(kept)), "items": np.bincount(codes[seen], minlength=len(names))[kept]}
     columns |= {what: counts[place, kept] for place, what in enumerate(COUNTS)}
     return pa.table({**columns, "revenue": decimals(money[0, kept], money[1, kept] > 0)})

@@ -108,7 +108,7 @@ def products(log: Log, period: Period, level: str = "category", scope: Scope = E
     values = values_of(period)
     if (acts := chosen(log, scope)) is None:
         return answer(log, begin + end, values, scope)
-    rows = counted_products.products(log, acts, period.since, period.until, level)
+    rows = counted_products.products(log, acts, period.since, period.until, level, NAMES[level])
     return finish(log, rows, end, described(begin + end, values, scope), values)
 
 

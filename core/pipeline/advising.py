@@ -1,5 +1,6 @@
 """What to do: the few things in a log that are large enough, and sure enough, to act on; each with its size, its interval and its n."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import NO_FILTERS, Filters, Period, Rfm
 from core.pipeline.screens import Screen
 
+Ask = Callable[..., Any]
 LEAST = 30
 """Shoppers that every count behind a card needs."""
 KINDS = ("open_carts", "win_back", "low_conversion", "hidden_winner")
@@ -45,29 +47,39 @@ class Advice:
         return self.part / self.base
 
 
-def advice(screen: Screen, filters: Filters, period: Period) -> list[Advice]:
+def plainly(reader: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask a reader without remembering its answer."""
+    return reader(*arguments)
+
+
+def advice(screen: Screen, filters: Filters, period: Period, ask: Ask = plainly) -> list[Advice]:
     """Return the cards of a log, in the order of KINDS; what is below LEAST, or hidden, or not beyond chance makes none.
 
     Open carts and buyers at risk are those at the end of the log; products are judged in the period.
+
+    Args:
+        screen: What to read.
+        filters: The part that is looked at.
+        period: Of the products.
+        ask: Calls a reader of `behaviour`; a screen that remembers answers counts nothing twice.
     """
-    found = [_open_carts(screen, filters), _win_back(screen, filters), *_products(screen, filters, period)]
+    found = [_open_carts(screen, filters, ask), _win_back(screen, filters, ask), *_products(screen, filters, period, ask)]
     return [card for card in found if card is not None]
 
 
 def save_as_audience(screen: Screen, card: Advice, name: str) -> None:
-    """Keep the shoppers of a card (of the whole log: NO_FILTERS) as an audience.
+    """Keep the shoppers of a card that is about people (OF_PEOPLE) and of the whole log (NO_FILTERS) as an audience.
 
     Raises:
         GateError: Small cells are hidden and these are fewer.
-        KeyError: A card that is about things, not shoppers.
     """
-    record = {"name": name, "holdout": 0.1, "cost": 0.0, "margin": 0.0}
     if card.kind == "open_carts":
-        outcomes.save_audience(screen, {**record, "rule": OPEN_CARTS_RULE, "users": card.people})
+        record = {"name": name, "rule": OPEN_CARTS_RULE, "holdout": 0.1, "cost": 0.0, "margin": 0.0, "users": card.people}
+        outcomes.save_audience(screen, record)
         return
-    who = {"win_back": "at_risk"}[card.kind]
-    ids = behaviour.rfm_members(screen, NO_FILTERS, Rfm(zone=screen.zone), who).table["user_id"].to_pylist()
-    behaviour.save_members(screen, name, ids)
+    assert card.kind == "win_back", card.kind
+    members = behaviour.rfm_members(screen, NO_FILTERS, Rfm(zone=screen.zone), "at_risk")
+    behaviour.save_members(screen, name, members.table["user_id"].to_pylist())
 
 
 def _card(kind: str, people: int | None, part: int | None, base: int | None, **more: Any) -> Advice | None:
@@ -76,15 +88,15 @@ def _card(kind: str, people: int | None, part: int | None, base: int | None, **m
     return Advice(kind, people, part, base, *wilson(part, base), more)
 
 
-def _open_carts(screen: Screen, filters: Filters) -> Advice | None:
+def _open_carts(screen: Screen, filters: Filters, ask: Ask) -> Advice | None:
     """Shoppers with an open cart; the share says how many come back by themselves."""
-    row = behaviour.open_carts(screen, filters).table.to_pylist()[0]
+    row = ask(behaviour.open_carts, screen, filters).table.to_pylist()[0]
     return _card("open_carts", row["open_now"], row["came_back"], row["open_before"], days=DAYS)
 
 
-def _win_back(screen: Screen, filters: Filters) -> Advice | None:
+def _win_back(screen: Screen, filters: Filters, ask: Ask) -> Advice | None:
     """Good buyers who have stopped; the share is that of all buyers. More: their revenue, its share, days since they bought (median)."""
-    rows = [row for row in behaviour.rfm_grid(screen, filters, Rfm(zone=screen.zone)).table.to_pylist() if row["r"] is None]
+    rows = [row for row in ask(behaviour.rfm_grid, screen, filters, Rfm(zone=screen.zone)).table.to_pylist() if row["r"] is None]
     gone = next((row for row in rows if row["rfm_group"] == "at_risk"), None)
     if gone is None or any(row["users"] is None for row in rows):
         return None
@@ -100,15 +112,16 @@ def _win_back(screen: Screen, filters: Filters) -> Advice | None:
     )
 
 
-def _products(screen: Screen, filters: Filters, period: Period) -> list[Advice | None]:
-    """What is seen much and bought little, then the opposite: the first category and, when none stands out, item of each."""
+def _products(screen: Screen, filters: Filters, period: Period, ask: Ask) -> list[Advice | None]:
+    """What is seen much and bought little, then the opposite: the first category of each; items are asked where none stands out."""
     found: dict[str, Advice | None] = dict.fromkeys(KINDS[2:])
     for level in LEVELS:
-        for row in behaviour.standing_out(screen, filters, period, level).table.to_pylist():
-            kind = row["standing"]
-            if found[kind] is None and (name := row["category"] if level == "category" else row["title"] or row["item_id"]):
-                viewers, bought = row["viewers"], row["viewing_buyers"]
-                found[kind] = _card(
-                    kind, viewers, bought, viewers, name=name, level=level, overall=row["overall"], short_of=row["short_of"]
-                )
+        if None not in found.values():
+            break
+        for row in ask(behaviour.judged, screen, filters, period, level)[1].table.to_pylist():
+            kind, viewers = row["standing"], row["viewers"]
+            name = row["category"] if level == "category" else row["title"] or row["item_id"]
+            if found[kind] is None and name:
+                more = {"name": name, "level": level, "overall": row["overall"], "short_of": row["short_of"]}
+                found[kind] = _card(kind, viewers, row["viewing_buyers"], viewers, **more)
     return list(found.values())

@@ -178,10 +178,16 @@ def products(screen: Screen, filters: Filters, period: Period, level: str) -> An
     return told(screen, "products", selling.products(screen.log, period, level, scope(screen, filters)))
 
 
+def judged(screen: Screen, filters: Filters, period: Period, level: str) -> tuple[Answer, Answer]:
+    """`products`, and what stands out of them (`core.insights.products.standing_out`), judged by what may be shown; counted once."""
+    every = products(screen, filters, period, level)
+    apart = selling.standing_out(screen.log, every, level)
+    return every, replace(apart, table=marked(apart.table, ("viewers", "viewing_buyers"), screen.small_cells))
+
+
 def standing_out(screen: Screen, filters: Filters, period: Period, level: str) -> Answer:
-    """See `core.insights.products.standing_out`; judged by what may be shown."""
-    found = selling.standing_out(screen.log, products(screen, filters, period, level), level)
-    return replace(found, table=marked(found.table, ("viewers", "viewing_buyers"), screen.small_cells))
+    """The second of `judged`."""
+    return judged(screen, filters, period, level)[1]
 
 
 def hours(screen: Screen, filters: Filters, period: Period, act: str) -> Answer:

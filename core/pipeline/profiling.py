@@ -1,7 +1,10 @@
 """Profiles: the blocks of every shopper as of a cutoff, kept as an immutable run."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
 from core.artifacts import write_arrays, write_table
 from core.errors import GateError
@@ -16,7 +19,9 @@ from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
 from core.schema import Progress, part_of, silent
-from core.store import Began, Dataset, Home, Log, RunDraft
+from core.store import Began, Connection, Dataset, Home, Log, RunDraft
+
+Fitted = TypeVar("Fitted")
 
 
 def profile(
@@ -74,39 +79,47 @@ def profile(
     return about(dataset, "profiles", draft.run_id)
 
 
+def _fitted(
+    log: Log, draft: RunDraft, block: str, fit: Callable[[Connection], Fitted], read: Callable[[Fitted, Connection], Any], without: str
+) -> tuple[Fitted, dict[str, Any]]:
+    """Fit a block to the history and keep what it says of every user; returns it and what it cost, and how many users it says nothing of.
+
+    Raises:
+        GateError: The log is too small for it.
+    """
+    began = time.process_time()
+    with log.history() as connection:
+        fitted = fit(connection)
+        _users, profiles = read(fitted, connection)
+    write_arrays(draft.path / f"{block}.safetensors", {block: profiles})
+    empty = int((~profiles.any(axis=1)).sum())
+    return fitted, {"cpu_seconds": round(time.process_time() - began, 1), without: empty}
+
+
 def _add_graph(log: Log, draft: RunDraft) -> None:
     """Read the graph of the history and keep it with what it says of every user; a log too small for it says so."""
     from core.encoder.graph import fit_graph, graph_profiles, save_graph
 
-    began = time.process_time()
-    with log.history() as connection:
-        try:
-            graph = fit_graph(connection)
-        except GateError as error:
-            draft.record["warnings"].append(say("Profiles hold no graph: {why}", why=error.message))
-            return
-        _users, profiles = graph_profiles(graph, connection)
+    try:
+        graph, cost = _fitted(log, draft, "graph", fit_graph, graph_profiles, "users_without_items")
+    except GateError as error:
+        draft.record["warnings"].append(say("Profiles hold no graph: {why}", why=error.message))
+        return
     save_graph(draft.path, graph)
-    write_arrays(draft.path / "graph.safetensors", {"graph": profiles})
-    empty = int((~profiles.any(axis=1)).sum())
-    draft.record["graph"] = graph.card | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
+    draft.record["graph"] = graph.card | cost
 
 
 def _add_facts(log: Log, options: ProfileOptions, draft: RunDraft) -> None:
     """Keep the facts of the items that each shopper touched and, when asked, of the shopper; a log without facts says so."""
     from core.encoder.facts import fact_profiles, fit_facts
 
-    began = time.process_time()
-    with log.history() as connection:
-        try:
-            facts = fit_facts(connection, with_users=options.user_facts)
-        except GateError as error:
-            draft.record["warnings"].append(say("Profiles hold no facts: {why}", why=error.message))
-            return
-        _users, profiles = fact_profiles(facts, connection)
-    write_arrays(draft.path / "facts.safetensors", {"facts": profiles})
-    empty = int((~profiles.any(axis=1)).sum())
-    draft.record["facts"] = facts.card() | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_facts": empty}
+    try:
+        fit = partial(fit_facts, with_users=options.user_facts)
+        facts, cost = _fitted(log, draft, "facts", fit, fact_profiles, "users_without_facts")
+    except GateError as error:
+        draft.record["warnings"].append(say("Profiles hold no facts: {why}", why=error.message))
+        return
+    draft.record["facts"] = facts.card() | cost
     if draft.record["facts"]["asks_of_people"]:
         draft.record["warnings"].append(ASKS_OF_PEOPLE)
 
@@ -115,18 +128,13 @@ def _add_ids(log: Log, draft: RunDraft) -> None:
     """Keep which of the most touched items each shopper touched; a log too small for it says so."""
     from core.encoder.item_ids import fit_item_ids, item_id_profiles, save_item_ids
 
-    began = time.process_time()
-    with log.history() as connection:
-        try:
-            ids = fit_item_ids(connection)
-        except GateError as error:
-            draft.record["warnings"].append(say("Profiles hold no items themselves: {why}", why=error.message))
-            return
-        _users, profiles = item_id_profiles(ids, connection)
+    try:
+        ids, cost = _fitted(log, draft, "ids", fit_item_ids, item_id_profiles, "users_without_items")
+    except GateError as error:
+        draft.record["warnings"].append(say("Profiles hold no items themselves: {why}", why=error.message))
+        return
     save_item_ids(draft.path, ids)
-    write_arrays(draft.path / "ids.safetensors", {"ids": profiles})
-    empty = int((~profiles.any(axis=1)).sum())
-    draft.record["ids"] = ids.card() | {"cpu_seconds": round(time.process_time() - began, 1), "users_without_items": empty}
+    draft.record["ids"] = ids.card() | cost
 
 
 def _add_image(home: Home, dataset: Dataset, log: Log, options: ProfileOptions, draft: RunDraft) -> None:

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from core.insights.products import NAMES
+from core.insights.statement import Answer
 from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Period
 from core.pipeline.screens import Screen
@@ -14,7 +16,6 @@ from core.small_cells import hidden_cells
 from pages.parts import frame, state
 from pages.parts.text import _, percent
 
-NAMES = {"category": "category", "brand": "brand", "item": "item_id"}
 LEVEL_WORDS = {"category": "Categories", "brand": "Brands", "item": "Items"}
 NAMELESS_WORDS = {"category": "(no category)", "brand": "(no brand)"}
 COUNTS = ("users", "viewers", "carters", "buyers", "viewing_buyers", "views", "carts", "purchases")
@@ -37,7 +38,7 @@ def draw(here: Screen, chosen: Filters, period: Period) -> None:
         )
         or "category"
     )
-    found = state.ask(behaviour.products, here, chosen, period, level)
+    found, apart = state.ask(behaviour.judged, here, chosen, period, level)
     if not any(found.table[NAMES[level]].to_pylist()):
         column = {"category": _("Category"), "brand": _("Brand"), "item": _("Item id")}[level]
         frame.gate(_("No event of the part that is looked at names one; the column “{column}” of the item catalogue would.", column=column))
@@ -48,14 +49,13 @@ def draw(here: Screen, chosen: Filters, period: Period) -> None:
     if found.table.num_rows > MOST_ROWS:
         st.caption(_("The first {n} of {all}; the files hold all.", n=MOST_ROWS, all=f"{found.table.num_rows:,}"))
     frame.take_away(found, f"products-{level}")
-    _standing_out(here, chosen, period, level, is_viewed=_any_people(found.table, "viewers"))
+    _standing_out(apart, level, is_viewed=_any_people(found.table, "viewers"))
 
 
-def _standing_out(here: Screen, chosen: Filters, period: Period, level: str, *, is_viewed: bool) -> None:
+def _standing_out(found: Answer, level: str, *, is_viewed: bool) -> None:
     if not is_viewed:
         st.caption(_("What is viewed much and bought little, or the other way round, can be told of a log with views or clicks."))
         return
-    found = state.ask(behaviour.standing_out, here, chosen, period, level)
     lists = {
         "low_conversion": (
             _("High views, low conversion"),

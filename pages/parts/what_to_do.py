@@ -21,7 +21,7 @@ TITLE_WORDS = {
 def draw(here: Screen, filters: Filters, period: Period) -> None:
     """Draw the cards, or say that there is none."""
     st.subheader(_("What to do"))
-    cards: list[Advice] = state.ask(advising.advice, here, filters, period)
+    cards = advising.advice(here, filters, period, state.ask)
     if not cards:
         st.caption(_("Nothing is large and sure enough to act on: each card needs {n} shoppers and a difference beyond chance.", n=LEAST))
         return
