@@ -184,6 +184,14 @@ def _recommend(arguments: argparse.Namespace, home: Home, report: Reporter) -> R
         )
 
 
+def _lists(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    from core.pipeline.offering import lists
+
+    screen, out = screens.open_screen(home, arguments.dataset), out_path(arguments)
+    assert out is not None  # --out is required
+    return lists(screen, read_file(arguments.rules) if arguments.rules else None, k=arguments.k, new_only=arguments.new_only, out=out)
+
+
 def _search(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     from core.pipeline.searching import search, search_record
 
@@ -319,6 +327,12 @@ def _parser() -> argparse.ArgumentParser:
         verb_parser.add_argument("--horizon", default="auto", help="such as 28d, 7d, 12h; auto fits it to the log's length")
     for verb_parser in (predict, recommend):
         verb_parser.add_argument("--out", metavar="FILE", help="write the table here (.parquet or .csv)")
+
+    lists = add("lists", _lists, "Write everyone's lists of the run on screen to a file, without ranking again.", heavy=False)
+    lists.add_argument("--out", required=True, metavar="FILE", help="write the lists here (.parquet or .csv)")
+    lists.add_argument("--k", type=positive, default=20, help="items of a list, as far as the run has candidates")
+    lists.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
+    lists.add_argument("--rules", metavar="FILE", help="a merchant's rules (docs/offer-rules.md)")
 
     search = add("search", _search, "Find items by words and by meaning, in everybody's order or in a shopper's own.", heavy=False)
     search.add_argument("--query", required=True, metavar="Q")

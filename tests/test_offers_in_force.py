@@ -65,6 +65,23 @@ def test_no_file_of_lists_holds_what_the_rules_in_force_bar(home: Path, held: sc
     assert not set(pq.read_table(tmp_path / "page.parquet")["item_id"].to_pylist()) & set(BARRED)
 
 
+def test_lists_of_the_run_on_screen_are_written_without_ranking_again(home: Path, held: screens.Screen, tmp_path: Path) -> None:
+    runs = held.dataset.runs("recommendations")
+    words = ["lists", "--home", str(home), "--dataset", "tiny", "--k", "2"]
+    assert main([*words, "--out", str(tmp_path / "all.csv")]) == 0
+    assert main([*words, "--new-only", "--out", str(tmp_path / "new.parquet")]) == 0
+    assert held.dataset.runs("recommendations") == runs
+    assert holds((tmp_path / "all.csv").read_text(encoding="utf-8-sig")) == ["i0"]
+    new = pq.read_table(tmp_path / "new.parquet").to_pandas()
+    assert new["rank"].max() == 2
+    with held.log.history() as connection:
+        bought = set(connection.execute("SELECT user_id, item_id FROM history WHERE event_type = 'purchase'").fetchall())
+    pairs = set(zip(new["user_id"], new["item_id"], strict=True))
+    everyone = pq.read_table(held.dataset.run_path("recommendations", str(held.run_id("recommendations"))) / "recommendations.parquet")
+    assert bought & set(zip(everyone["user_id"].to_pylist(), everyone["item_id"].to_pylist(), strict=True))  # else the next could not fail
+    assert not pairs & bought
+
+
 def test_no_exported_table_of_a_run_holds_it_and_ranks_close_up(held: screens.Screen, tmp_path: Path) -> None:
     written = export_tables(held.dataset, tmp_path / "tables")["files"]
     names = set(written) - set(EVENT_TABLES) - {"profiles.npz"}

@@ -61,6 +61,7 @@ class Among:
 class Top:
     """The scored users with the highest chance, ties by user_id."""
 
+    table: str
     percent: float
     sql: str
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.audiences.chances import base_of
 from core.audiences.conditions import Always, Among, Condition, Did, Joined, Leans, Listed, Not, Top
 from core.audiences.rules import Compiled
 from core.schema import INTEREST_TYPES
@@ -100,8 +101,8 @@ class People:
                 return inside
             case Among(table, columns, test):
                 return self._among(connection, table, columns, test, parameters)
-            case Top(percent):
-                return self._top(percent)
+            case Top(table, percent):
+                return self._top(table, percent)
             case Did():
                 return self._did(connection, condition)
             case Leans():
@@ -115,8 +116,9 @@ class People:
         if table == "users":
             return self._fits(connection, table, test, named)
         # Counted features are in the order of the users; the others have many rows a user or some.
-        of_row = table in SMALL or table == "counts"
-        read = self._small(table) if table in SMALL else self.read(table, columns if of_row else ("user_id", *columns))
+        is_small = base_of(table) in SMALL
+        of_row = is_small or table == "counts"
+        read = self._small(table) if is_small else self.read(table, columns if of_row else ("user_id", *columns))
         connection.register(table, read)
         try:
             if of_row:
@@ -153,13 +155,13 @@ class People:
         values = rows["propensity"].to_numpy().astype(np.float64)
         return self._beside("scores", lambda: rows["user_id"], values, missing=np.nan)
 
-    def _top(self, percent: float) -> Chosen:
-        rows = self._small("scores")
+    def _top(self, table: str, percent: float) -> Chosen:
+        rows = self._small(table)
         values = rows["propensity"].to_numpy().astype(np.float64)
-        order = self._once("best first", lambda: _best_first(values, rows["user_id"]))
+        order = self._once(f"best first by {table}", lambda: _best_first(values, rows["user_id"]))
         best = np.zeros(len(values), dtype=bool)
         best[order[: ceil(len(order) * percent / 100)]] = True
-        return self._beside("scores", lambda: rows["user_id"], best, missing=False)
+        return self._beside(table, lambda: rows["user_id"], best, missing=False)
 
     def _did(self, connection: Connection, asked: Did) -> Chosen:
         kinds = self.events.kinds()

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from core.audiences.chances import NAMED, table_of
 from core.audiences.checks import Bind, count, fields_of, known, need_table, number, range_sql, short, text, texts
 from core.audiences.conditions import Among, Condition, Did, Leans, Listed, Top
 from core.errors import RuleError
@@ -46,19 +48,20 @@ def _subsegment(content: object, scope: Scope, bind: Bind, place: str) -> Condit
 
 
 def _propensity(content: object, scope: Scope, bind: Bind, place: str) -> Condition:
-    need_table("scores", scope.tables, place)
-    return Among("scores", ("propensity",), range_sql(content, "propensity", bind, place, {"at_least", "at_most"}))
+    fields = fields_of(content, place, {"at_least", "at_most", *NAMED}, set())
+    table = table_of("propensity", fields, scope.tables, place)
+    return Among(table, ("propensity",), range_sql(_limits(fields), "propensity", bind, place, {"at_least", "at_most"}))
 
 
 def _percentile(content: object, scope: Scope, bind: Bind, place: str) -> Condition:
-    need_table("scores", scope.tables, place)
-    fields = fields_of(content, place, {"top"}, {"top"})
+    fields = fields_of(content, place, {"top", *NAMED}, {"top"})
+    table = table_of("percentile", fields, scope.tables, place)
     top = number(fields["top"], f"{place}.top")
     if not 0 < top <= 100:
         raise RuleError("{place}.top: a share of users in per cent lies above 0 and at most 100; got {top:g}.", place=place, top=top)
     place_of = "row_number() OVER (ORDER BY propensity DESC, user_id) AS place, count(*) OVER () AS scored"
-    ranked = f"SELECT user_id, {place_of} FROM scores WHERE propensity IS NOT NULL"  # noqa: S608 - fixed words only
-    return Top(top, f"u.user_id IN (SELECT user_id FROM ({ranked}) WHERE place <= ceil(scored * {bind(top)} / 100))")  # noqa: S608 - $p names only
+    ranked = f"SELECT user_id, {place_of} FROM {table} WHERE propensity IS NOT NULL"  # noqa: S608 - fixed words only
+    return Top(table, top, f"u.user_id IN (SELECT user_id FROM ({ranked}) WHERE place <= ceil(scored * {bind(top)} / 100))")  # noqa: S608 - $p names only
 
 
 def _feature(content: object, scope: Scope, bind: Bind, place: str) -> Condition:
@@ -120,12 +123,15 @@ def _attribute(content: object, scope: Scope, bind: Bind, place: str) -> Conditi
 
 
 def _category_propensity(content: object, scope: Scope, bind: Bind, place: str) -> Condition:
-    need_table("categories", scope.tables, place)
-    fields = fields_of(content, place, {"category", "at_least", "at_most"}, {"category"})
+    fields = fields_of(content, place, {"category", "at_least", "at_most", *NAMED}, {"category"})
+    table = table_of("category_propensity", fields, scope.tables, place)
     category = bind(text(fields["category"], f"{place}.category"))
-    limits = {name: value for name, value in fields.items() if name != "category"}
-    test = f"category = {category} AND {range_sql(limits, 'propensity', bind, place, {'at_least', 'at_most'})}"
-    return Among("categories", ("category", "propensity"), test)
+    test = f"category = {category} AND {range_sql(_limits(fields), 'propensity', bind, place, {'at_least', 'at_most'})}"
+    return Among(table, ("category", "propensity"), test)
+
+
+def _limits(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: fields[name] for name in ("at_least", "at_most") if name in fields}
 
 
 def _recommended(content: object, scope: Scope, bind: Bind, place: str) -> Condition:

@@ -8,6 +8,7 @@
     {"behaviour": {"event_type": "view", "category": "Shoes", "at_least": 3, "days": 14}}   also brand, item, at_most
     {"attribute": {"column": "age", "in": ["65+"]}}
     {"category_propensity": {"category": "Shoes", "at_least": 0.2}}
+                                                     the last three also with {"act": "cart", "horizon": "7d"}, see `chances`
     {"recommended": {"item": "4711", "rank": 10}}
     {"users": ["17", "23"]}
     {"stage": ["slipping"]} · {"rfm": ["champions", "loyal"]}
@@ -24,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from core.audiences.chances import base_of
 from core.audiences.checks import Bind, short
 from core.audiences.conditions import Always, Condition, Joined, Not
 from core.audiences.leaves import LEAVES, Scope
@@ -35,7 +37,7 @@ Rule = Mapping[str, Any]
 Tables = Mapping[str, pa.Table]
 """Registered by name when a rule runs: `counts` (user_id + features), `scores` (user_id, propensity), `segments` (user_id, segment_id),
 `categories` (user_id, category, propensity), `recommendations` (user_id, rank, item_id), `groups` (user_id, rfm, stage); all but
-the asked-for may lack."""
+the asked-for may lack. Chances of a named act and horizon stand in `scores_cart_7d` and `categories_cart_7d`."""
 
 TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "counts": ("user_id",),
@@ -67,7 +69,7 @@ def scope_of(connection: Connection, tables: Tables, cutoff: datetime) -> Scope:
         RuleError: A table lacks its columns.
     """
     for name, table in tables.items():
-        missing = [c for c in TABLE_COLUMNS.get(name, ("?",)) if c not in table.column_names]
+        missing = [c for c in TABLE_COLUMNS.get(base_of(name), ("?",)) if c not in table.column_names]
         if missing:
             raise RuleError("The table {table!r} cannot be used for rules: it lacks {columns}.", table=name, columns=", ".join(missing))
     features: set[str] = set()

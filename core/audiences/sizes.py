@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.audiences.chances import base_of
 from core.audiences.counted import People
 from core.audiences.leaves import Scope
 from core.audiences.rules import TABLE_COLUMNS, Rule, Tables, compile_rule, listed_users, scope_of
@@ -280,7 +281,7 @@ def as_record(size: AudienceSize) -> dict[str, Any]:
 
 
 def _register(connection: Connection, tables: Tables) -> list[str]:
-    unknown = sorted(set(tables) - set(TABLE_COLUMNS))
+    unknown = sorted(name for name in tables if base_of(name) not in TABLE_COLUMNS)
     if unknown:
         raise RuleError("Rules know the tables {tables}; not {unknown}.", tables=", ".join(TABLE_COLUMNS), unknown=", ".join(unknown))
     for name, table in tables.items():

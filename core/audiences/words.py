@@ -6,6 +6,7 @@ from typing import Any
 
 from core.audiences.rules import Rule
 from core.messages import Message, joined, say
+from core.windows import parse_horizon, say_days
 
 MOST_TOLD = 10
 """Values of a list that are told one by one."""
@@ -21,6 +22,14 @@ _ACTS = {
     "purchase": say("bought"),
     "refund": say("returned"),
     "other": say("did something else with"),
+}
+_CHANCES = {
+    "purchase": say("chance to buy"),
+    "cart": say("chance to put something into the cart"),
+    "favourite": say("chance to save a favourite"),
+    "share": say("chance to share"),
+    "click": say("chance to click"),
+    "view": say("chance to view"),
 }
 STAGE_WORDS = {"new": say("new"), "active": say("active"), "slipping": say("slipping away"), "away": say("gone quiet")}
 RFM_WORDS = {
@@ -81,11 +90,11 @@ def _tell(rule: Rule, vocabulary: Vocabulary, top: bool = False) -> Message:
         case "subsegment":
             return say("are in fine segment {names}", names=_listed([vocabulary.subsegments.get(i, i) for i in content]))
         case "propensity":
-            return _limits(content, say("purchase chance"))
+            return _limits(content, _chance(content))
         case "category_propensity":
-            return _limits(content, say("purchase chance in “{category}”", category=content["category"]))
+            return _limits(content, say("{chance} in “{category}”", chance=_chance(content), category=content["category"]))
         case "percentile":
-            return say("are among the {top:g} % with the highest purchase chance", top=content["top"])
+            return say("are among the {top:g} % with the highest {chance}", top=content["top"], chance=_chance(content))
         case "feature":
             return _feature(content, vocabulary)
         case "behaviour":
@@ -123,6 +132,12 @@ def _listed(values: list[Any]) -> Message:
 
 def _or(told: list[Message]) -> Message:
     return joined(told, "{first} or {second}")
+
+
+def _chance(content: Mapping[str, Any]) -> Message:
+    if "act" not in content:
+        return say("purchase chance")
+    return say("{chance} within {days}", chance=_CHANCES[content["act"]], days=say_days(parse_horizon(content["horizon"])))
 
 
 def _limits(content: Mapping[str, Any], chance: Message) -> Message:

@@ -105,7 +105,8 @@ def scope(screen: Screen, filters: Filters) -> Scope:
             raise NotFoundError(
                 "Dataset {dataset!r} has no audience {audience!r}; choose another.", dataset=screen.name, audience=filters.audience
             )
-        tables = choosing.rule_tables(screen)
+        rule = outcomes.resolved(screen, rule)
+        tables = choosing.rule_tables(screen, rule)
         with screen.log.history() as connection:
             inside = members(connection, tables, rule, cutoff=screen.log.until, holdout_share=0.0, holdout_salt="").select(["user_id"])
             for name, table in tables.items():

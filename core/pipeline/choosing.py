@@ -1,21 +1,27 @@
 """What audience rules choose by: the tables of the stages that have run, and the people of a large log kept in memory."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core import artifacts
+from core.audiences.chances import BASES, asked, base_of, chance_table, short_horizon
 from core.audiences.counted import People, people_of
 from core.audiences.leaves import Scope
 from core.audiences.rules import TABLE_COLUMNS, scope_of
+from core.errors import StorageError
 from core.features import stages
 from core.pipeline import offering, screens
 from core.pipeline.screens import Screen
 from core.schema import RFM_GROUPS, STAGES
 from core.store import Connection, fetch, sorted_events
+from core.windows import parse_horizon
 
 RULE_TABLES = {
     "counts": ("profiles", "counts"),
@@ -32,9 +38,15 @@ PEOPLE_KEPT = 2
 """Readings of a dataset whose people stay in memory: some 150 bytes for each shopper."""
 
 
-def rule_tables(screen: Screen) -> dict[str, pa.Table]:
-    """Tables that audience rules may use, as far as their stages have run."""
-    return {name: _read(screen, name) for name in _schemas(screen)}
+def rule_tables(screen: Screen, rule: Any = None) -> dict[str, pa.Table]:
+    """Tables that audience rules may use, as far as their stages have run; chances of a named act and horizon only where a rule asks.
+
+    Args:
+        screen: What to read.
+        rule: See `core.audiences.rules`, saved audiences put in.
+    """
+    wanted = asked(rule)
+    return {name: _read(screen, name) for name in _schemas(screen) if name in RULE_TABLES or name == "groups" or name in wanted}
 
 
 def scope(screen: Screen, connection: Connection) -> Scope:
@@ -64,11 +76,28 @@ def user_columns(screen: Screen) -> list[str]:
 def people(screen: Screen) -> People | None:
     """Return the people of a log that has its sorted copy, among whom sizes are counted; None without one."""
     copy = sorted_events(screen.log.sorted_path)
-    return None if copy is None else _people(screen, str(copy.record["seal"]))
+    return None if copy is None else _people(screen, str(copy.record["seal"]), tuple(sorted(chance_runs(screen).values())))
+
+
+def chance_runs(screen: Screen) -> dict[tuple[str, str], str]:
+    """Find the newest run for each act and horizon (such as `28d`) that scored everybody as of the end of the pinned version."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for run_id in screen.dataset.runs("propensity"):
+        try:
+            record = screen.dataset.run_manifest("propensity", run_id)
+        except StorageError:  # damaged: it is made again when it is asked for
+            continue
+        config = record.get("config") or {}
+        is_whole = record.get("cutoff") is None and config.get("category") in (None, "all")
+        if not is_whole or (record.get("inputs") or {}).get("version") != screen.version or not config.get("horizon_hours"):
+            continue
+        named = (str(config["act"]), short_horizon(timedelta(hours=float(config["horizon_hours"]))))
+        found[named] = max(found.get(named, ("", "")), (str(record.get("created")), run_id))
+    return {named: run_id for named, (_, run_id) in sorted(found.items())}
 
 
 @lru_cache(maxsize=PEOPLE_KEPT)
-def _people(screen: Screen, _seal: str) -> People | None:
+def _people(screen: Screen, _seal: str, _chances: tuple[str, ...]) -> People | None:
     copy = sorted_events(screen.log.sorted_path)
     if copy is None:
         return None
@@ -87,8 +116,21 @@ def _schemas(screen: Screen) -> dict[str, pa.Schema]:
         path = screen.dataset.run_path(kind, run) / f"{file}.parquet" if run else None
         if path is not None and path.is_file():
             found[name] = pq.read_schema(path)
+    for name, path in _chance_files(screen).items():
+        found[name] = pq.read_schema(path)
     if "counts" in found and set(GROUP_COLUMNS) <= set(found["counts"].names):
         found["groups"] = pa.schema([(column, pa.string()) for column in TABLE_COLUMNS["groups"]])
+    return found
+
+
+def _chance_files(screen: Screen) -> dict[str, Path]:
+    """Files of the chances that rules may name, by the name of their table."""
+    found: dict[str, Path] = {}
+    for (act, horizon), run_id in chance_runs(screen).items():
+        for base in sorted(set(BASES.values())):
+            path = screen.dataset.run_path("propensity", run_id) / f"{base}.parquet"
+            if path.is_file():
+                found[chance_table(base, act, parse_horizon(horizon))] = path
     return found
 
 
@@ -96,6 +138,8 @@ def _read(screen: Screen, name: str, columns: list[str] | None = None) -> pa.Tab
     """Read columns of a table that there is; all when none is named."""
     if name == "groups":
         return _groups(_read(screen, "counts", ["user_id", *GROUP_COLUMNS]))
+    if name not in RULE_TABLES:
+        return artifacts.read_table(_chance_files(screen)[name], columns or list(TABLE_COLUMNS[base_of(name)]))
     kind, file = RULE_TABLES[name]
     if not columns and name in NARROW:
         columns = [column for column in screens.run_columns(screen, kind, file) if column in NARROW[name]]

@@ -286,6 +286,27 @@ def export_lists(screen: Screen, rules: RuleSet, k: int, path: Path) -> dict[str
     return {**result, "out": str(path), "words": manifest["words"], "warnings": warnings}
 
 
+def lists(screen: Screen, rules: bytes | None, *, k: int, new_only: bool, out: Path) -> dict[str, Any]:
+    """Do as `export_lists`, for the command line.
+
+    Args:
+        screen: What to read.
+        rules: JSON of a rule set; None for none but those in force.
+        k: Longest list.
+        new_only: Whether what a shopper bought before is left out, where the rules keep it.
+        out: .csv or .parquet.
+
+    Raises:
+        RuleError: The rules are malformed.
+        NotFoundError: There is no run of recommendations yet.
+        StorageError: The file cannot be written.
+    """
+    asked = read_rules(rules) if rules is not None else RuleSet()
+    if new_only and asked.bought == "keep":
+        asked = replace(asked, bought="leave_out")
+    return {"dataset": screen.name, **export_lists(screen, asked, k, out)}
+
+
 def export(screen: Screen, rules: RuleSet, k: int, form: str) -> tuple[Path, dict[str, Any]]:
     """Do as `export_lists`, into a new file below the dataset's exports; `form` is csv or parquet."""
     folder = screen.dataset.path / "exports"

@@ -210,7 +210,7 @@ def size(
     with screen.log.history() as connection:
         scope, people = choosing.scope(screen, connection), choosing.people(screen)
         if people is None:
-            found = size_audience(connection, choosing.rule_tables(screen), rule, cutoff=screen.log.until, **options)
+            found = size_audience(connection, choosing.rule_tables(screen, rule), rule, cutoff=screen.log.until, **options)
         else:
             found = size_among(connection, people, rule, scope, **options)
     words = vocabulary(screen, segment_names)
@@ -241,11 +241,12 @@ def export_to(screen: Screen, name: str, rule: Any, path: Path, chosen: ExportOp
     options = replace(
         chosen, calibration_error=calibration_error(screen), run_ids=screen.runs, least_users=least, small_cells=screen.small_cells
     )
+    rule = resolved(screen, rule)
     with screen.log.history() as connection:
         manifest = export_audience(
             connection,
-            choosing.rule_tables(screen),
-            resolved(screen, rule),
+            choosing.rule_tables(screen, rule),
+            rule,
             path,
             cutoff=screen.log.until,
             options=options,

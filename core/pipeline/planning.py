@@ -227,8 +227,8 @@ def _sound(screen: Screen) -> list[dict[str, Any]]:
 
 
 def _listed(screen: Screen, rule: Any) -> pd.DataFrame:
+    rule = outcomes.resolved(screen, rule)
     with screen.log.history() as connection:
-        found: pd.DataFrame = members(
-            connection, choosing.rule_tables(screen), outcomes.resolved(screen, rule), cutoff=screen.log.until, holdout_share=0.0
-        ).to_pandas()
+        tables = choosing.rule_tables(screen, rule)
+        found: pd.DataFrame = members(connection, tables, rule, cutoff=screen.log.until, holdout_share=0.0).to_pandas()
     return found

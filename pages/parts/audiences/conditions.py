@@ -5,10 +5,12 @@ from typing import Any
 
 import streamlit as st
 
+from core.audiences.chances import chance_table
 from core.errors import CoreError
 from core.pipeline import choosing, outcomes, planning
 from core.pipeline.screens import Screen
 from core.schema import EVENT_TYPES, RFM_GROUPS, STAGES
+from core.windows import parse_horizon, say_days
 from pages.parts import state
 from pages.parts.atlas.picture import LIFE_WORDS, RFM_WORDS
 from pages.parts.text import _, plain, said, whole
@@ -49,24 +51,27 @@ def segment(here: Screen, key: int) -> Rule | None:
 
 
 def purchase_chance(here: Screen, key: int) -> Rule | None:
-    """Choose a range of the purchase chance, or the best by it."""
+    """Choose a range of a chance, or the best by it."""
+    which = _which_chance(here, key)
     left, right = st.columns(2)
-    low, high = left.slider(_("Purchase chance, percent"), 0, 100, (0, 100), key=f"rule-chance-{key}")
+    low, high = left.slider(_("Chance, percent"), 0, 100, (0, 100), key=f"rule-chance-{key}")
     top = right.slider(_("Among the best … percent by chance"), 1, 100, 100, key=f"rule-top-{key}")
     parts: list[Rule] = []
     if (low, high) != (0, 100):
-        parts.append({"propensity": {**({"at_least": low / 100} if low else {}), **({"at_most": high / 100} if high < 100 else {})}})
+        limits = {**({"at_least": low / 100} if low else {}), **({"at_most": high / 100} if high < 100 else {})}
+        parts.append({"propensity": {**which, **limits}})
     if top < 100:
-        parts.append({"percentile": {"top": top}})
+        parts.append({"percentile": {**which, "top": top}})
     return parts[0] if len(parts) == 1 else {"all": parts} if parts else None
 
 
 def category_chance(here: Screen, key: int) -> Rule | None:
-    """Choose a category and the least chance to buy in it."""
+    """Choose a category and the least chance to buy in it, or to do another act."""
+    which = _which_chance(here, key, "categories")
     left, right = st.columns(2)
     category = _category(here, left, f"rule-category-chance-{key}")
     least = right.number_input(_("Chance of at least … percent"), 0.1, 100.0, 10.0, step=1.0, key=f"rule-category-least-{key}")
-    return {"category_propensity": {"category": category, "at_least": float(least) / 100}} if category else None
+    return {"category_propensity": {**which, "category": category, "at_least": float(least) / 100}} if category else None
 
 
 def behaviour(here: Screen, key: int) -> Rule | None:
@@ -182,6 +187,29 @@ def _groups(kind: str, codes: tuple[str, ...], words: Mapping[str, str], label: 
         label, list(codes), format_func=lambda code: _(words[code]), key=f"rule-{kind}-{key}", placeholder=_("any"), select_all=False
     )
     return {kind: list(chosen)} if chosen else None
+
+
+def _which_chance(here: Screen, key: int, base: str = "scores") -> Rule:
+    """Choose act and horizon where several chances have been computed; nothing is named while the one on screen is meant."""
+    there = state.ask(choosing.rule_scope, here)
+    named = [one for one in state.ask(choosing.chance_runs, here) if chance_table(base, one[0], parse_horizon(one[1])) in there]
+    if len(named) < 2:
+        return {}
+    chosen = st.selectbox(
+        _("Chance of"),
+        [None, *named],
+        format_func=_chance_word,
+        key=f"rule-which-{base}-{key}",
+        help=_("Every act and horizon that was predicted from this version of the log; others are predicted on Propensity."),
+    )
+    return {"act": chosen[0], "horizon": chosen[1]} if chosen else {}
+
+
+def _chance_word(chance: tuple[str, str] | None) -> str:
+    if chance is None:
+        return _("the chance on screen")
+    act, horizon = chance
+    return _("{act} within {days}", act=event_word(act), days=said(say_days(parse_horizon(horizon))))
 
 
 def _category(here: Screen, place: Any, key: str) -> str:
