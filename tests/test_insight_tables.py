@@ -34,6 +34,11 @@ def test_every_question_is_answered_with_its_rows_and_statement(question: str, h
     assert bool(found["warnings"]) == (found["rows"] == 0), "an answer without rows says so"
 
 
+def test_figures_of_an_empty_part_say_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = told(home, capsys, "overview", "--since", "2030-01-01")
+    assert status == 0 and [row["events"] for row in found["table"]] == [0] and "No event of the part" in found["warnings"][0]
+
+
 def test_a_question_below_its_gate_is_refused_with_both_numbers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, found = told(home, capsys, "value")
     assert status == 2 and "500 buyers" in found["error"] and "30 buyers" in found["error"]

@@ -51,7 +51,8 @@ def insight(home: Home, dataset: Dataset, question: str, options: Options, out: 
     filters = filters_of(options)
     found = QUESTIONS[question](screen, filters, {name: value for name, value in options.items() if value is not None})
     table, sql, more = (found.table, found.sql, {}) if isinstance(found, Answer) else found
-    nothing = [] if table.num_rows else [NOTHING_APART if question == "standing-out" else NOTHING]
+    empty = not table.num_rows or (question == "overview" and table["events"][0].as_py() == 0)
+    nothing = [NOTHING_APART if question == "standing-out" else NOTHING] if empty else []
     looked_at = {name: _plain(value) for name, value in asdict(filters).items() if value not in (None, ())}
     if screen.small_cells:
         nothing.append(hidden_below(screen.small_cells))
