@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import write_json
 from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
+from core.jobs.job import Job
 from core.store import Home
 from tests.test_pages import PAGES, open_page, words
 
@@ -126,6 +127,23 @@ def test_a_new_data_set_is_shown_as_soon_as_it_is_there(form: Callable[..., AppT
     assert [field.value for field in app.text_input if field.key == "path-events-1"] == [""], "what was imported is no longer in the form"
     app.selectbox(key="dataset-choice").set_value("old").run()
     assert "**old**" in words(app)
+
+
+def test_a_file_that_is_in_already_makes_no_version_and_the_page_says_so(
+    form: Callable[..., AppTest], started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, spring = Home(tmp_path / "home"), tmp_path / "spring.csv"
+    spring.write_text(HEADER + "u1,a,view,2024-03-01 10:00:00\nu2,b,view,2024-03-02 10:00:00\n", encoding="utf-8")
+    dataset = home.dataset("spring", create=True)
+    first = ingest_log(dataset, IngestRequest(events=(spring,)))
+    again = ingest_log(dataset, IngestRequest(events=(spring,), append=True))
+    assert again["version"] == first["version"] and again["unchanged"] and set(again["added"].values()) == {0}
+    job = Job("20240101-000000-abcdef", "Importing spring", (), "done", "ingest", 1.0, "finished", 0.0, 1.0, 1.0, None, 9.0, again, None)
+    monkeypatch.setattr("pages.parts.importing.list_jobs", lambda _home: [job])
+    app = form(spring.read_text(encoding="utf-8"), "spring.csv")
+    app.button(key="import").click().run()
+    app.run()
+    assert "spring holds these files already" in words(app) and "spring is loaded" not in words(app)
 
 
 def test_rules_that_judged_earlier_rows_otherwise_are_told_beside_the_notes_of_every_import(

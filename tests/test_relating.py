@@ -89,7 +89,7 @@ def test_the_page_lists_unknown_names_keeps_a_file_and_starts_new_lists(tmp_path
     assert unknown.to_dict("records") == [{"kind": "item", "name": NASTY, "rows": 1}]
     app.button(key="relations-keep").click().run()
     assert relating.kept_relations(here.dataset).edges == tuple(rows)
-    assert "1 relations are kept" in words(app) and "made with other relations" in words(app) and "<script>" not in words(app)
+    assert "1 relation is kept" in words(app) and "made with other relations" in words(app) and "<script>" not in words(app)
     app.button(key="relations-recommend").click().run()
     assert started == [["recommend", "--dataset", "tiny"]]
     app.button(key="relations-remove").click().run()

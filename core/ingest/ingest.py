@@ -96,7 +96,9 @@ def _ingest(dataset: Dataset, request: IngestRequest, scratch: Scratch, progress
         warnings.append(say("Columns that were read from the names of folders: {columns}.", columns=", ".join(named)))
     fresh, repeats = _without_repeats(previews, previous, warnings)
     if previous is not None and not fresh and request.items is None and request.users is None and request.facts is None:
-        return {**previous, "version": dataset.current()["version"], "warnings": [*warnings, *previous["warnings"]]}
+        nothing = dict.fromkeys(("rows_read", "rows_kept", "rows_quarantined", "rows_merged"), 0)
+        told = [*warnings, *previous["warnings"]]
+        return {**previous, "version": dataset.current()["version"], "unchanged": True, "added": nothing, "warnings": told}
     events = list(zip(fresh, guess_logs(fresh, given.events), strict=True))
     side: dict[str, tuple[FilePreview, RoleMapping]] = {}
     for role, path, part in (("items", request.items, given.items), ("users", request.users, given.users)):

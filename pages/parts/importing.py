@@ -136,6 +136,9 @@ def _outcome(job: Job) -> None:
     """Say how an import ended, where it was started; the form for the next one stands below."""
     if job.state == "done":
         name = state.flag("import-job")[1]
+        if (job.result or {}).get("unchanged"):
+            st.info(_("Nothing was imported: {name} holds these files already, byte for byte, and stays as it is.", name=plain(name)))
+            return
         st.success(_("{name} is loaded. [Its report stands at the top of this page.](#top)", name=plain(name)))
     elif job.state == "failed":
         st.error(plain(said(job.error or _("It stopped without a word."))))

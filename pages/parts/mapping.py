@@ -167,7 +167,7 @@ def _columns_form(role: str, path: Path, look: intake.Look, saved: intake.SavedM
         joined = " + ".join(source)
         choices = [NONE, *look.columns, *([joined] if len(source) > 1 else [])]
         shown = plain(", ".join(samples[:3]))
-        note = _("sure to {confidence}; for example {values}", confidence=percent(confidence, 0), values=shown)
+        note = _("{confidence} sure; for example {values}", confidence=percent(confidence, 0), values=shown)
         with cell:
             value = st.selectbox(
                 column_word(canonical) + (" *" if canonical in look.needed else ""),

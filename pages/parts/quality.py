@@ -115,10 +115,12 @@ def quarantine(here: Screen) -> None:
     if merged := int(state.ask(screens.manifest, here).get("rows_merged") or 0):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.caption(
-                _("{n} rows only repeat others and were merged; each is listed with the row that it repeats.", n=whole(merged)),
+                _("1 row only repeats another and was merged; it is listed with the row that it repeats.")
+                if merged == 1
+                else _("{n} rows only repeat others and were merged; each is listed with the row that it repeats.", n=whole(merged)),
                 width="stretch",
             )
-            downloads.csv_button(lambda: screens.merged_rows(here), "merged", label=_("All {n} merged rows as CSV", n=whole(merged)))
+            downloads.csv_button(lambda: screens.merged_rows(here), "merged", label=_("Merged rows as CSV"))
     if not total:
         st.caption(_("No row was put aside."))
         return

@@ -27,7 +27,8 @@ def relations(here: Screen, manifest: dict[str, Any]) -> None:
         kept = relating.kept_relations(here.dataset)
         given = _given(here)
         if kept.edges:
-            st.caption(_("{n} relations are kept.", n=whole(len(kept.edges))))
+            n = len(kept.edges)
+            st.caption(_("1 relation is kept.") if n == 1 else _("{n} relations are kept.", n=whole(n)))
             frame.take_away(pd.DataFrame(kept.record()), "relations")
         with st.container(horizontal=True):
             if given is not None and st.button(_("Keep {n} relations", n=whole(len(given.edges))), type="primary", key="relations-keep"):
