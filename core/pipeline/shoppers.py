@@ -1,6 +1,7 @@
 """What the Map and Shopper pages read: places, segments and their traits, one shopper's history, the nearest others."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ def segments(screen: Screen, _names: str = "") -> pd.DataFrame:
     given = segment_names(screen)
     frame["name"] = [given.get(int(segment), name) for segment, name in zip(frame["segment_id"], frame["name"], strict=True)]
     everyone = places(screen)
-    frame["propensity"] = [_mean(everyone.propensity[everyone.segment_ids == segment]) for segment in frame["segment_id"]]
+    chances = _mean_chances(screen, fine=False)
+    frame["propensity"] = [chances.get(int(segment), np.nan) for segment in frame["segment_id"]]
     frame = told_segments(screen, frame, len(everyone.x))
     ordered: pd.DataFrame = frame.sort_values(["size", "segment_id"], ascending=[False, True], kind="stable").reset_index(drop=True)
     return ordered
@@ -91,12 +93,23 @@ def subsegments(screen: Screen, _names: str = "") -> pd.DataFrame:
         for i, found in zip(frame["subsegment_id"], frame["own_name"], strict=True)
     ]
     everyone = places(screen)
-    frame["propensity"] = [_mean(everyone.propensity[everyone.fine_ids == i]) for i in frame["subsegment_id"]]
+    chances = _mean_chances(screen, fine=True)
+    frame["propensity"] = [chances.get(int(i), np.nan) for i in frame["subsegment_id"]]
     frame = told_segments(screen, frame, len(everyone.x))
     order = {int(segment): place for place, segment in enumerate(coarse["segment_id"])}
     frame["_order"] = [order[int(segment)] for segment in frame["segment_id"]]
     ordered: pd.DataFrame = frame.sort_values(["_order", "size", "subsegment_id"], ascending=[True, False, True], kind="stable")
     return ordered.drop(columns="_order").reset_index(drop=True)
+
+
+@lru_cache(maxsize=4)
+def _mean_chances(screen: Screen, *, fine: bool) -> dict[int, float]:
+    """Mean purchase chance of each segment or subsegment of which anybody has one, by its id."""
+    everyone = places(screen)
+    known = ~np.isnan(everyone.propensity)
+    ids, places_of = np.unique((everyone.fine_ids if fine else everyone.segment_ids)[known], return_inverse=True)
+    means = np.bincount(places_of, weights=everyone.propensity[known]) / np.bincount(places_of)
+    return {int(one): float(mean) for one, mean in zip(ids, means, strict=True)}
 
 
 def names_by_segment(table: pd.DataFrame) -> dict[int, str]:
@@ -288,11 +301,6 @@ def standardised(counts: pa.Table) -> npt.NDArray[np.float32]:
     values = np.nan_to_num(counts.drop_columns(["user_id"]).to_pandas().to_numpy(np.float64))
     values = np.sign(values) * np.log1p(np.abs(values))
     return np.asarray((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-9), np.float32)
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
 
 
 def _rows(table: pa.Table | None, user_id: str) -> pd.DataFrame:
