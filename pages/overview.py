@@ -5,11 +5,13 @@ import streamlit as st
 
 from core.pipeline import behaviour, screens
 from pages.parts import charts, controls, frame, jobs, products, state, what_changed, what_to_do
-from pages.parts.behaviour.kinds import all_hidden
+from pages.parts.behaviour.kinds import all_hidden, kinds_of
 from pages.parts.filters import filters
 from pages.parts.overview import SHARES, absent, figure_tiles, measures, steps, usual_step
 from pages.parts.text import _, people
 from pages.parts.words import event_word, weekday_words
+
+DAY = 86_400
 
 here = frame.begin(_("Overview"), _("How is the shop doing, and what changed?"))
 if here:
@@ -23,7 +25,8 @@ if here:
         st.stop()
     usual = usual_step(here, period)
     course = state.ask(behaviour.trend, here, chosen, period, usual)
-    figure_tiles(now, state.ask(behaviour.figures, here, chosen, before) if before else None, course.table)
+    old = state.ask(behaviour.figures, here, chosen, before) if before else None
+    figure_tiles(now, old, course.table, is_bought="purchase" in kinds_of(here))
     absent(here, now)
     frame.take_away(now, "figures")
 
@@ -57,17 +60,21 @@ if here:
         )
         frame.chart(figure, mix, "event-mix", _("Kinds of events"))
     with right:
-        st.subheader(_("Hours of the week"))
+        is_daily = here.log.time_resolution_seconds >= DAY
+        title = _("Days of the week") if is_daily else _("Hours of the week")
+        st.subheader(title)
         act = controls.act(_("Kind of event"), ["all", *[row["event_type"] for row in rows]], "hours-act")
         hours = state.ask(behaviour.hours, here, chosen, period, act)
         grid = np.zeros((7, 24))
         grid[hours.table["weekday"].to_numpy() - 1, hours.table["hour"].to_numpy()] = hours.table["events"].to_numpy(zero_copy_only=False)
-        frame.chart(
-            charts.heat(grid, weekday_words(), [str(hour) for hour in range(24)], _("events"), state.look()),
-            hours,
-            "hours",
-            _("Hours of the week"),
-        )
+        if is_daily:
+            counts = grid.sum(axis=1)
+            figure = charts.bars(weekday_words(), counts.tolist(), [people(n) for n in counts], _("events"), state.look())
+        else:
+            figure = charts.heat(grid, weekday_words(), [str(hour) for hour in range(24)], _("events"), state.look())
+        frame.chart(figure, hours, "hours", title)
+        if is_daily:
+            st.caption(_("The log tells days, no hours."))
 
     products.draw(here, chosen, period)
     with advice:  # asked last, so that nothing above waits for it

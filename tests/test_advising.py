@@ -7,9 +7,9 @@ import pytest
 
 from core.errors import GateError
 from core.metrics import wilson
-from core.pipeline import advising, outcomes, screens
-from core.pipeline.advising import Advice, advice
-from core.pipeline.behaviour import NO_FILTERS, Filters
+from core.pipeline import advising, behaviour, outcomes, screens
+from core.pipeline.advising import LEAST, Advice, advice
+from core.pipeline.behaviour import NO_FILTERS, Filters, Rfm
 from core.pipeline.screens import Screen
 from core.store import Home
 from tests.test_pages_overview import show
@@ -73,6 +73,18 @@ def test_good_buyers_who_stopped_are_the_group_at_risk(tmp_path: Path) -> None:
     Home(tmp_path).save_small_cells(60)
     with pytest.raises(GateError):
         advising.save_as_audience(screens.open_screen(Home(tmp_path), "shop"), card, "Few")
+
+
+def test_buyers_who_are_silent_for_less_than_the_usual_time_between_orders_have_not_stopped(tmp_path: Path) -> None:
+    events = []
+    for n in range(200):  # a third of them order every nine days, half of these not for five days
+        days = (5.0, 14.0, 23.0) if n % 3 == 0 else (END - 1,) if n % 3 == 1 else (END - 7,)
+        shift = 2.0 if n % 2 else 5.0
+        events += [act(f"u{n:03d}", "purchase", day + shift if n % 3 == 0 else day) for day in days]
+    here = opened(tmp_path, events)
+    groups = behaviour.rfm_grid(here, NO_FILTERS, Rfm(zone=here.zone)).table.to_pylist()
+    assert any(row["rfm_group"] == "at_risk" and row["users"] >= LEAST for row in groups)  # else the next could not fail
+    assert "win_back" not in cards(here)
 
 
 def test_products_apart_make_a_card_each_the_category_first(tmp_path: Path) -> None:

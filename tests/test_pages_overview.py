@@ -1,11 +1,14 @@
 """The Overview page: every figure with its change and its course, steps of the trend, tables by category, brand and item."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.ingest.ingest import IngestRequest, ingest_log
+from core.store import Home
 from tests.test_pages import ROOT, go_to, words
 from tests.test_pages_behaviour import shop
 from tests.worlds import at, publish_world
@@ -73,10 +76,24 @@ def test_tables_by_brand_and_item_say_what_is_missing(home: Path, monkeypatch: p
         table = next(frame.value for frame in app.dataframe if "cart_rate" in frame.value)
         assert len(table) == rows and not app.exception
     bought = show(home, monkeypatch, "bought")
-    assert "can be told of a log with views or clicks" in words(bought)
+    assert "can be told of a log with views and purchases" in words(bought) and "conversion says nothing" in words(bought)
     levels = next(widget for widget in bought.get("button_group") if widget.key == "products-level")
     bought = levels.set_value("brand").run()
     assert "the column “Brand” of the item catalogue would" in words(bought) and not bought.exception
+
+
+def test_a_log_of_days_without_purchases_tells_no_conversion_and_no_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "log.csv").write_text(
+        "user_id,item_id,date,event_type,category\n" + "".join(f"u{n % 9},i{n % 4},2024030{1 + n % 7},view,C{n % 4}\n" for n in range(70)),
+        encoding="utf-8",
+    )
+    ingest_log(Home(tmp_path / "home").dataset("looked", create=True), IngestRequest(events=(tmp_path / "log.csv",)))
+    app = show(tmp_path / "home", monkeypatch, "looked")
+    assert not app.exception and [tile.value for tile in app.metric][:2] == ["9", "63"]
+    assert {tile.value for tile in app.metric[2:]} == {"–"}
+    assert "Days of the week" in words(app) and "The log tells days, no hours." in words(app) and "Hours of the week" not in words(app)
+    table = next(frame for frame in app.dataframe if "buyer_rate" in frame.value)
+    assert json.loads(table.proto.columns)["buyer_rate"]["hidden"] and "can be told of a log with views and purchases" in words(app)
 
 
 def test_what_is_looked_at_in_vain_is_listed_by_its_title(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,10 +95,17 @@ def _open_carts(screen: Screen, filters: Filters, ask: Ask) -> Advice | None:
 
 
 def _win_back(screen: Screen, filters: Filters, ask: Ask) -> Advice | None:
-    """Good buyers who have stopped; the share is that of all buyers. More: their revenue, its share, days since they bought (median)."""
+    """Good buyers who have stopped; the share is that of all buyers. More: their revenue, its share, days since they bought (median).
+
+    They have stopped when half of them have been silent for longer than three of four orders take to follow the one before (`usual` days);
+    the group of RFM alone is relative: somebody has always bought longest ago.
+    """
     rows = [row for row in ask(behaviour.rfm_grid, screen, filters, Rfm(zone=screen.zone)).table.to_pylist() if row["r"] is None]
     gone = next((row for row in rows if row["rfm_group"] == "at_risk"), None)
     if gone is None or any(row["users"] is None for row in rows):
+        return None
+    usual = ask(behaviour.order_gaps, screen, filters).table["days_three_quarters"][0].as_py()
+    if usual is None or gone["recency_days"] is None or gone["recency_days"] <= max(usual, 1):
         return None
     spent = None if any(row["money"] is None for row in rows) else sum(row["money"] for row in rows)
     return _card(
@@ -109,6 +116,7 @@ def _win_back(screen: Screen, filters: Filters, ask: Ask) -> Advice | None:
         money=gone["money"] if spent else None,
         money_share=gone["money"] / spent if spent else None,
         days=gone["recency_days"],
+        usual=usual,
     )
 
 

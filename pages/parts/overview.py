@@ -60,7 +60,12 @@ def usual_step(here: Screen, period: Period) -> str:
 
 def absent(here: Screen, now: Answer) -> None:
     """Say why figures are missing, and which column would bring them."""
-    if "purchase" not in kinds_of(here):
+    kinds = kinds_of(here)
+    if set(kinds) <= {"purchase", "refund"} and kinds:
+        st.caption(
+            _("The log holds purchases alone: whoever is in it bought, so conversion says nothing.")
+        )
+    if "purchase" not in kinds:
         st.caption(
             _(
                 "This log has no purchases, so nothing is told of conversion, orders and revenue; a column that tells what happened "
@@ -71,13 +76,14 @@ def absent(here: Screen, now: Answer) -> None:
         st.caption(_("This log has no prices, so there is no revenue. A column of prices or of line values would bring it."))
 
 
-def figure_tiles(now: Answer, before: Answer | None, trend: pa.Table) -> None:
+def figure_tiles(now: Answer, before: Answer | None, trend: pa.Table, *, is_bought: bool) -> None:
     """Eight tiles: how many, how often they buy, how much; each with what it is counted from, its change and its course.
 
     Args:
         now: Figures of the period.
         before: Those of the period before, None without one.
         trend: The same figures by day, week or month.
+        is_bought: Whether the log knows purchases at all; without, nothing is told of conversion, orders and money.
     """
     row = now.table.to_pylist()[0]
     old = before.table.to_pylist()[0] if before else {}
@@ -107,71 +113,71 @@ def figure_tiles(now: Answer, before: Answer | None, trend: pa.Table) -> None:
 
     value = _ratio(row)
     money = row["revenue"] is not None
-    frame.tiles(
-        "figures",
-        [
-            count(
-                _("Shoppers"),
-                "users",
-                _("{n} events", n=people(row["events"])),
-                _("Distinct users with at least one event in the period: {n}.", n=people(row["users"])),
+    tiles = [
+        count(
+            _("Shoppers"),
+            "users",
+            _("{n} events", n=people(row["events"])),
+            _("Distinct users with at least one event in the period: {n}.", n=people(row["users"])),
+        ),
+        count(
+            _("Sessions"),
+            "sessions",
+            _per(row["sessions"], row["users"], _("{n:.1f} for each shopper")),
+            _("Runs of events without a gap of more than 30 minutes: {n}.", n=people(row["sessions"])),
+        ),
+        rate(
+            _("Conversion of shoppers"),
+            "buyer_rate",
+            "buyers",
+            "users",
+            _("Shoppers with a purchase ÷ active shoppers, within the period."),
+        ),
+        rate(
+            _("Conversion of sessions"),
+            "session_rate",
+            "buying_sessions",
+            "sessions",
+            _("Sessions with a purchase ÷ sessions, within the period."),
+        ),
+        count(
+            _("Orders"),
+            "orders",
+            _("{n} buyers", n=people(row["buyers"])),
+            _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=people(row["orders"])),
+        ),
+        Tile(
+            _("Revenue"),
+            amount(row["revenue"]),
+            _no_prices(row) or _("of {n} orders", n=people(row["orders"])),
+            _("Sum of purchases, before refunds, in the log's own currency."),
+            _change(row["revenue"], old.get("revenue")),
+            amount(old.get("revenue")),
+            course("revenue") if money else (),
+        ),
+        Tile(
+            _("Average order value"),
+            amount(value),
+            _no_prices(row) or _("over {n} orders", n=people(row["orders"])),
+            _("Revenue ÷ orders."),
+            _change(value, _ratio(old)),
+            amount(_ratio(old)),
+            course("order_value") if money else (),
+        ),
+        rate(
+            _("Repeat rate"),
+            "repeat_rate",
+            "repeat_buyers",
+            "buyers",
+            _(
+                "Buyers with two orders or more ÷ buyers, within the period; a longer period has more of them. "
+                "The page Behaviour follows each buyer for equally long."
             ),
-            count(
-                _("Sessions"),
-                "sessions",
-                _per(row["sessions"], row["users"], _("{n:.1f} for each shopper")),
-                _("Runs of events without a gap of more than 30 minutes: {n}.", n=people(row["sessions"])),
-            ),
-            rate(
-                _("Conversion of shoppers"),
-                "buyer_rate",
-                "buyers",
-                "users",
-                _("Shoppers with a purchase ÷ active shoppers, within the period."),
-            ),
-            rate(
-                _("Conversion of sessions"),
-                "session_rate",
-                "buying_sessions",
-                "sessions",
-                _("Sessions with a purchase ÷ sessions, within the period."),
-            ),
-            count(
-                _("Orders"),
-                "orders",
-                _("{n} buyers", n=people(row["buyers"])),
-                _("Order ids; without them, purchases of one shopper at one instant: {n}.", n=people(row["orders"])),
-            ),
-            Tile(
-                _("Revenue"),
-                amount(row["revenue"]),
-                _no_prices(row) or _("of {n} orders", n=people(row["orders"])),
-                _("Sum of purchases, before refunds, in the log's own currency."),
-                _change(row["revenue"], old.get("revenue")),
-                amount(old.get("revenue")),
-                course("revenue") if money else (),
-            ),
-            Tile(
-                _("Average order value"),
-                amount(value),
-                _no_prices(row) or _("over {n} orders", n=people(row["orders"])),
-                _("Revenue ÷ orders."),
-                _change(value, _ratio(old)),
-                amount(_ratio(old)),
-                course("order_value") if money else (),
-            ),
-            rate(
-                _("Repeat rate"),
-                "repeat_rate",
-                "repeat_buyers",
-                "buyers",
-                _(
-                    "Buyers with two orders or more ÷ buyers, within the period; a longer period has more of them. "
-                    "The page Behaviour follows each buyer for equally long."
-                ),
-            ),
-        ],
-    )
+        ),
+    ]
+    if not is_bought:
+        tiles = [*tiles[:2], *(Tile(tile.label, MISSING, _("the log has no purchases"), tile.explanation) for tile in tiles[2:])]
+    frame.tiles("figures", tiles)
 
 
 def _interval(part: int, base: int) -> str:

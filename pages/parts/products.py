@@ -14,6 +14,7 @@ from core.pipeline.behaviour import Filters, Period
 from core.pipeline.screens import Screen
 from core.small_cells import hidden_cells
 from pages.parts import frame, state
+from pages.parts.behaviour.kinds import kinds_of
 from pages.parts.text import _, percent
 
 LEVEL_WORDS = {"category": "Categories", "brand": "Brands", "item": "Items"}
@@ -44,17 +45,18 @@ def draw(here: Screen, chosen: Filters, period: Period) -> None:
         frame.gate(_("No event of the part that is looked at names one; the column “{column}” of the item catalogue would.", column=column))
         return
     st.caption(_("Conversion and cart rate are shares of the shoppers who acted on it within the period."))
+    is_bought = "purchase" in kinds_of(here)
     rows = _named(found.table.slice(0, MOST_ROWS), level)
-    frame.table(rows, column_config=_columns(found.table), height=380, key=f"products-{level}", counts=COUNTS)
+    frame.table(rows, column_config=_columns(found.table, is_bought), height=380, key=f"products-{level}", counts=COUNTS)
     if found.table.num_rows > MOST_ROWS:
         st.caption(_("The first {n} of {all}; the files hold all.", n=MOST_ROWS, all=f"{found.table.num_rows:,}"))
     frame.take_away(found, f"products-{level}")
-    _standing_out(apart, level, is_viewed=_any_people(found.table, "viewers"))
+    _standing_out(apart, level, is_judged=is_bought and _any_people(found.table, "viewers"))
 
 
-def _standing_out(found: Answer, level: str, *, is_viewed: bool) -> None:
-    if not is_viewed:
-        st.caption(_("What is viewed much and bought little, or the other way round, can be told of a log with views or clicks."))
+def _standing_out(found: Answer, level: str, *, is_judged: bool) -> None:
+    if not is_judged:
+        st.caption(_("What is viewed much and bought little, or the other way round, can be told of a log with views and purchases."))
         return
     lists = {
         "low_conversion": (
@@ -99,7 +101,7 @@ def _named(table: pa.Table, level: str) -> pd.DataFrame:
     return rows
 
 
-def _columns(table: pa.Table) -> dict[str, Any]:
+def _columns(table: pa.Table, is_bought: bool) -> dict[str, Any]:
     """Headings and formats; columns that the log cannot fill are not shown."""
     number = st.column_config.NumberColumn
     is_item = "item_id" in table.column_names
@@ -121,6 +123,8 @@ def _columns(table: pa.Table) -> dict[str, Any]:
     for name, needed in (("viewers", "viewers"), ("views", "viewers"), ("carters", "carters"), ("cart_rate", "carters")):
         if not _any_people(table, needed):
             columns[name] = None
+    if not is_bought:
+        columns |= dict.fromkeys(("buyers", "purchases", "buyer_rate"))
     for name in ("revenue", "revenue_share"):
         if not any(table[name].to_pylist()):
             columns[name] = None
