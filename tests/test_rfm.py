@@ -35,7 +35,8 @@ def test_equal_values_share_a_score_where_ntile_would_part_them(make_log: Make) 
         + rfm.rfm_members(make_log(EVENTS, dataset="again"), Rfm(), "occasional").table.to_pylist()
     )
     six = [row for row in rows if row["user_id"].startswith("one")]
-    assert len(six) == 6 and len({(row["r"], row["f"], row["m"]) for row in six}) == 1
+    assert len(six) == 6 and {row["r"] for row in six} == {3}, "on three of the four cuts"
+    assert len({(row["r"], row["f"], row["m"]) for row in six}) == 1
     assert {row["recency_days"] for row in six} == {19}, "whole days to the end of the log"
 
 

@@ -23,10 +23,19 @@ def scores(values: Floats, cuts: int = 5) -> Codes:
     return np.where(known, 1 + (np.nan_to_num(values)[:, None] > edges).sum(axis=1), 0)
 
 
+def _middle_scores(values: Floats, cuts: int = 5) -> Codes:
+    """Score as `scores`, but values on several cuts have the middle of the scores between, the better of two."""
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros(len(values), dtype=np.int64)
+    edges, values = np.quantile(values[known], np.arange(1, cuts) / cuts), np.nan_to_num(values)[:, None]
+    return np.where(known, 1 + (1 + (values > edges).sum(axis=1) + (values >= edges).sum(axis=1)) // 2, 0)
+
+
 def rfm_groups(recency_days: Floats, orders: Floats, revenue: Floats) -> Codes:
     """Group shoppers by days since the last purchase (R), orders (F) and revenue (M).
 
-    Each is scored 1 to 5 among buyers, R reversed; F and M are averaged, F alone counts in a log without revenue. From R ≥ 4:
+    Each is scored 1 to 5 among buyers, R reversed (on several cuts at once the middle of their scores); F and M are averaged, F alone counts in a log without revenue. From R ≥ 4:
     champions (F and M ≥ 4), else loyal from 3 on, else recent; R = 3: loyal from 3 on, else occasional; below: at_risk from 3
     on, else asleep.
 
@@ -39,7 +48,7 @@ def rfm_groups(recency_days: Floats, orders: Floats, revenue: Floats) -> Codes:
         (U,) row of RFM_GROUPS.
     """
     buys = np.isfinite(recency_days)
-    recency = scores(np.where(buys, -recency_days, np.nan))
+    recency = _middle_scores(np.where(buys, -recency_days, np.nan))
     frequency = scores(np.where(buys, orders, np.nan))
     money = scores(np.where(buys, np.nan_to_num(revenue), np.nan))
     worth = (frequency + money) / 2 if np.nan_to_num(revenue).any() else frequency.astype(np.float64)

@@ -1,8 +1,10 @@
 """Buyers by recency, frequency and money; and the stages of all shoppers' lives, with the moves between them.
 
 R: whole days from the last purchase to the cutoff. F: orders, or days with a purchase, whichever is named. M: revenue. Each is scored 1
-to 5 among buyers by cut values at its quintiles, so equal values share a score; R is reversed. F and M are averaged (F alone in a log
-without revenue), half points count down on the grid. Groups and stages are those of the counted features.
+to 5 among buyers by cut values at its quintiles, so equal values share a score; R is reversed. Days on which many bought last
+lie on several cuts: their score is the middle of those between (the better of two), or a day on which everybody bought would make all
+of them asleep. F and M are averaged (F alone in a log without revenue), half points count down on the grid. Groups and stages are those
+of the counted features.
 """
 
 from dataclasses import dataclass, field
@@ -36,8 +38,8 @@ _CUTS_SQL = """, cuts AS (
     FROM buyers
 )"""
 SCORED_SQL = """, scored AS (
-    SELECT b.*, 1 + (-b.recency_days > recency_cuts[1])::INTEGER + (-b.recency_days > recency_cuts[2])::INTEGER
-               + (-b.recency_days > recency_cuts[3])::INTEGER + (-b.recency_days > recency_cuts[4])::INTEGER AS r,
+    SELECT b.*, 1 + (1 + len(list_filter(recency_cuts, lambda cut: -b.recency_days > cut))
+                       + len(list_filter(recency_cuts, lambda cut: -b.recency_days >= cut))) // 2 AS r,
            1 + (b.frequency > frequency_cuts[1])::INTEGER + (b.frequency > frequency_cuts[2])::INTEGER
                + (b.frequency > frequency_cuts[3])::INTEGER + (b.frequency > frequency_cuts[4])::INTEGER AS f,
            CASE WHEN has_money THEN 1 + (b.money > money_cuts[1])::INTEGER + (b.money > money_cuts[2])::INTEGER
