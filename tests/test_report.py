@@ -13,6 +13,7 @@ import pytest
 
 from core.artifacts import read_table
 from core.errors import RuleError
+from core.ingest.ingest import IngestRequest, ingest_log
 from core.messages import say
 from core.pipeline import behaviour, reporting, screens
 from core.pipeline.behaviour import NO_FILTERS, Filters
@@ -155,6 +156,22 @@ def test_nothing_left_is_a_sentence_in_every_section(home: Path) -> None:
     of_the_part = [section for section in empty.sections if section.id not in ("map", "propensity")]
     assert all(section.notes and not section.exhibits for section in of_the_part), [s.id for s in of_the_part if s.exhibits]
     assert report_pdf(empty, str).startswith(b"%PDF") and "Nothing is left" in report_html(empty, str)
+
+
+def test_a_log_of_days_without_purchases_tells_no_conversion_and_no_hours(tmp_path: Path) -> None:
+    rows = "".join(f"u{n % 9},i{n % 4},2024030{1 + n % 7},view,C{n % 4}\n" for n in range(70))
+    (tmp_path / "log.csv").write_text("user_id,item_id,date,event_type,category\n" + rows, encoding="utf-8")
+    ingest_log(Home(tmp_path).dataset("looked", create=True), IngestRequest(events=(tmp_path / "log.csv",)))
+    made = gather(screens.open_screen(Home(tmp_path), "looked"), Asked(("overview", "categories"), language="zh"))
+    overview, categories = made.sections
+    assert [figure for _title, figure, _note in overview.tiles][2:] == ["–"] * 6 and overview.notes
+    days = next(exhibit for exhibit in overview.exhibits if exhibit.id == "overview.hours")
+    assert days.chart is not None and days.chart.kind == "bars" and sum(days.chart.values) == 70
+    assert "buyers" not in {column.name for column in categories.exhibits[0].columns}
+    tell = speaker("zh")
+    told = [days.title, days.definition, categories.exhibits[0].title, categories.exhibits[0].definition, *overview.notes]
+    assert not [sentence for sentence in told if tell(sentence) == str(sentence)]
+    assert report_pdf(made, tell).startswith(b"%PDF")
 
 
 def test_a_section_or_language_that_does_not_exist_is_refused(home: Path) -> None:

@@ -35,9 +35,9 @@ def _middle_scores(values: Floats, cuts: int = 5) -> Codes:
 def rfm_groups(recency_days: Floats, orders: Floats, revenue: Floats) -> Codes:
     """Group shoppers by days since the last purchase (R), orders (F) and revenue (M).
 
-    Each is scored 1 to 5 among buyers, R reversed (on several cuts at once the middle of their scores); F and M are averaged, F alone counts in a log without revenue. From R ≥ 4:
-    champions (F and M ≥ 4), else loyal from 3 on, else recent; R = 3: loyal from 3 on, else occasional; below: at_risk from 3
-    on, else asleep.
+    Each is scored 1 to 5 among buyers, R reversed (on several cuts at once the middle of their scores); F and M are averaged, F alone
+    counts in a log without revenue. From R ≥ 4: champions (F and M ≥ 4), else loyal from 3 on, else recent; R = 3: loyal from 3 on,
+    else occasional; below: at_risk from 3 on, else asleep.
 
     Args:
         recency_days: (U,) days from the last purchase to the cutoff, NaN for those who never bought.

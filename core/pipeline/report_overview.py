@@ -4,18 +4,21 @@ from typing import Any
 
 from core.ingest.report_words import kind_name
 from core.insights.overview import Period
+from core.insights.statement import Answer
 from core.messages import Message, say
 from core.metrics import wilson
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Filters
 from core.pipeline.cells import hidden_below
-from core.pipeline.report_words import KIND_WORDS, NOTHING
+from core.pipeline.report_words import KIND_WORDS, NO_PURCHASES, NOTHING
 from core.pipeline.screens import Screen
 from core.report.record import Chart, Column, Exhibit, Section, shown
 from core.small_cells import told_count
 
 WEEKDAYS = (say("Mon"), say("Tue"), say("Wed"), say("Thu"), say("Fri"), say("Sat"), say("Sun"))
 MOST_BARS = 12
+DAY = 86_400
+"""Seconds; a log whose times are days has no hours."""
 
 
 def overview(screen: Screen, filters: Filters, period: Period) -> Section:
@@ -54,9 +57,6 @@ def overview(screen: Screen, filters: Filters, period: Period) -> Section:
     mix = behaviour.event_mix(screen, filters, period)
     kinds = mix.table.to_pylist()
     hours = behaviour.hours(screen, filters, period, "all")
-    grid: list[list[int | None]] = [[0] * 24 for _day in range(7)]
-    for cell in hours.table.to_pylist():
-        grid[cell["weekday"] - 1][cell["hour"]] = cell["events"]
     exhibits = (
         figures,
         Exhibit(
@@ -95,21 +95,38 @@ def overview(screen: Screen, filters: Filters, period: Period) -> Section:
             mix.sql,
             Chart("bars", tuple(kind_name(kind["event_type"]) for kind in kinds), tuple(kind["events"] for kind in kinds), say("Events")),
         ),
-        Exhibit(
-            "overview.hours",
-            say("Hours of the week"),
-            say("Events by weekday and hour, time zone {zone}.", zone=screen.zone),
-            (
-                Column("weekday", say("Weekday"), "text", dict(enumerate(WEEKDAYS, 1))),
-                Column("hour", say("Hour"), "whole"),
-                Column("events", say("Events"), "whole"),
-            ),
-            hours.table,
-            hours.sql,
-            Chart("grid", WEEKDAYS, tuple(map(tuple, grid)), say("Events"), columns=tuple(map(str, range(24)))),
-        ),
+        _hours(screen, hours),
     )
-    return Section("overview", say("Overview"), say("How is the shop doing?"), exhibits, _tiles(row, then, screen.small_cells))
+    is_bought = _is_bought(screen)
+    tiles = _tiles(row, then, screen.small_cells)
+    if not is_bought:
+        tiles = (*tiles[:2], *((title, "–", None) for title, _figure, _note in tiles[2:]))
+    notes = () if is_bought else (NO_PURCHASES,)
+    return Section("overview", say("Overview"), say("How is the shop doing?"), exhibits, tiles, notes=notes)
+
+
+def _is_bought(screen: Screen) -> bool:
+    """Whether the log knows purchases at all."""
+    return "purchase" in behaviour.facts(screen).table["event_type"].to_pylist()
+
+
+def _hours(screen: Screen, hours: Answer) -> Exhibit:
+    """Events by weekday and hour; by weekday alone where the log tells only days."""
+    grid: list[list[int | None]] = [[0] * 24 for _day in range(7)]
+    for cell in hours.table.to_pylist():
+        grid[cell["weekday"] - 1][cell["hour"]] = cell["events"]
+    title, definition = say("Hours of the week"), say("Events by weekday and hour, time zone {zone}.", zone=screen.zone)
+    chart = Chart("grid", WEEKDAYS, tuple(map(tuple, grid)), say("Events"), columns=tuple(map(str, range(24))))
+    if screen.log.time_resolution_seconds >= DAY:
+        title, definition = say("Days of the week"), say("Events by weekday, time zone {zone}; the log tells no hours.", zone=screen.zone)
+        days = tuple(None if None in day else sum(n or 0 for n in day) for day in grid)  # two hours where clocks change
+        chart = Chart("bars", WEEKDAYS, days, say("Events"))
+    columns = (
+        Column("weekday", say("Weekday"), "text", dict(enumerate(WEEKDAYS, 1))),
+        Column("hour", say("Hour"), "whole"),
+        Column("events", say("Events"), "whole"),
+    )
+    return Exhibit("overview.hours", title, definition, columns, hours.table, hours.sql, chart)
 
 
 def _tiles(row: dict[str, Any], then: dict[str, Any] | None, k: int) -> tuple[tuple[Message, str, Message | None], ...]:
@@ -150,15 +167,24 @@ def categories(screen: Screen, filters: Filters, period: Period) -> Section:
         is_hidden = screen.small_cells and answer.table.num_rows
         return Section("categories", title, question, (), notes=(hidden_below(screen.small_cells) if is_hidden else NOTHING,))
     names = {"": say("(no category)")}
+    labels = tuple(names.get(row["category"], row["category"]) for row in rows)
+    columns = (
+        Column("category", say("Category"), "text", names),
+        Column("items", say("Items"), "whole"),
+        Column("users", say("Shoppers"), "whole"),
+    )
+    if not _is_bought(screen):
+        told = say("Shoppers with an act on an item of the category, within the period.")
+        chart = Chart("bars", labels, tuple(row["users"] for row in rows), say("Shoppers"))
+        exhibit = Exhibit("categories.table", say("The largest categories"), told, columns, answer.table, answer.sql, chart)
+        return Section("categories", title, question, (exhibit,))
     limits = [wilson(row["buyers"], row["users"]) for row in rows]
     exhibit = Exhibit(
         "categories.table",
         say("Conversion of the largest categories"),
         say("Conversion is the share of a category's active shoppers who bought in it, within the period; lines are 95% intervals."),
         (
-            Column("category", say("Category"), "text", names),
-            Column("items", say("Items"), "whole"),
-            Column("users", say("Shoppers"), "whole"),
+            *columns,
             Column("purchases", say("Purchases"), "whole"),
             Column("buyers", say("Buyers"), "whole"),
             Column("buyer_rate", say("Conversion"), "percent"),
@@ -169,7 +195,7 @@ def categories(screen: Screen, filters: Filters, period: Period) -> Section:
         answer.sql,
         Chart(
             "bars",
-            tuple(names.get(row["category"], row["category"]) for row in rows),
+            labels,
             tuple(row["buyer_rate"] for row in rows),
             say("Conversion"),
             "percent",

@@ -62,9 +62,7 @@ def absent(here: Screen, now: Answer) -> None:
     """Say why figures are missing, and which column would bring them."""
     kinds = kinds_of(here)
     if set(kinds) <= {"purchase", "refund"} and kinds:
-        st.caption(
-            _("The log holds purchases alone: whoever is in it bought, so conversion says nothing.")
-        )
+        st.caption(_("The log holds purchases alone: whoever is in it bought, so conversion says nothing."))
     if "purchase" not in kinds:
         st.caption(
             _(

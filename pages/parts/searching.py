@@ -137,13 +137,13 @@ def _table(rows: pd.DataFrame, columns: list[str], key: str, lines: int = 1) -> 
         lines=lines,
         key=key,
         column_config={
-            "plain_place": st.column_config.NumberColumn(_("Place"), width="small"),
-            "place": st.column_config.NumberColumn(_("Place"), width="small"),
-            "moved": st.column_config.TextColumn(_("Moved"), width="small"),
-            "item": st.column_config.TextColumn(_("Item"), width=150 if lines > 1 else "medium"),
+            "plain_place": st.column_config.NumberColumn(_("Place"), width=60),
+            "place": st.column_config.NumberColumn(_("Place"), width=60),
+            "moved": st.column_config.TextColumn(_("Moved"), width=60),
+            "item": st.column_config.TextColumn(_("Item"), width=140 if lines > 1 else "medium"),
             "category": _("Category"),
             "price": _("Unit price"),
-            "why": st.column_config.TextColumn(_("Why here"), width=280 if lines > 1 else "large"),
+            "why": st.column_config.TextColumn(_("Why here"), width=255 if lines > 1 else "large"),
         },
     )
 

@@ -78,7 +78,7 @@ def _rfm(here: Screen, filters: Filters) -> None:
                 "users": column.NumberColumn(_("Buyers"), format="localized"),
                 "share": column.NumberColumn(_("Share"), format="percent"),
                 "frequency": column.NumberColumn(_("Orders") if frequency == "orders" else _("Days"), format="localized"),
-                "money": column.NumberColumn(_("Revenue"), format="localized"),
+                "money": column.NumberColumn(_("Revenue"), format="localized") if shown["money"].any() else None,
                 "recency_days": column.NumberColumn(_("Days since, median"), format="%.0f"),
             },
             key="rfm-groups",
