@@ -13,7 +13,7 @@ from pages.parts.profit import profit
 from pages.parts.run_facts import how_made
 from pages.parts.text import _, plain
 from pages.parts.uplift import campaign_effect
-from pages.parts.verdict import sentences
+from pages.parts.verdict import doubts, is_drift, sentences
 
 here = frame.begin(_("Propensity"), _("How likely is each shopper to act, can that be believed, and how deep should one go?"))
 if here:
@@ -22,6 +22,8 @@ if here:
     if manifest:
         for sentence in sentences(manifest):
             st.markdown("- " + plain(sentence))
+        if found := doubts(manifest):
+            st.warning("  \n".join(map(plain, found)))
         cards(manifest)
         plots(here)
         ranges((manifest.get("metrics") or {}).get("range") or {})
@@ -37,7 +39,7 @@ if here:
         worse_logs(here)
         campaign_effect(here)
         how_made(here, manifest)
-        frame.notes(manifest.get("warnings", []))
+        frame.notes([warning for warning in manifest.get("warnings", []) if not is_drift(warning)])
         with st.container(horizontal=True, vertical_alignment="center"):
             downloads.csv_button(lambda: screens.run_table(here, "propensity", "scores"), "scores", label=_("Download all scores"))
             downloads.csv_button(lambda: screens.run_table(here, "propensity", "test"), "test", label=_("Download the test window"))

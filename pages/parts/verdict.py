@@ -85,6 +85,39 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def doubts(manifest: Mapping[str, Any]) -> list[str]:
+    """Say why the chances of a run should not be acted on as they stand, from its test window; empty when nothing speaks against them.
+
+    Args:
+        manifest: The run's manifest: metrics, warnings.
+    """
+    metrics = manifest.get("metrics") or {}
+    shown, base = (metrics.get("models") or {}).get("propensity") or {}, metrics.get("base_log_loss")
+    told = []
+    loss = (shown.get("log_loss") or {}).get("value")
+    if loss is not None and base is not None and loss > base:
+        told.append(
+            _(
+                "In the test window one chance for everybody, the base rate, would have been nearer than these (log loss {base} against "
+                "{loss}).",
+                base=number(base, 2 if small_cells() else 3),
+                loss=number(loss, 3),
+            )
+        )
+    area = shown.get("auc") or {}
+    if (low := area.get("low")) is not None and low <= 0.5:
+        told.append(
+            _("They did not tell shoppers apart (AUC {auc} [{low}, {high}]; 0.5 is guessing).", auc=number(area["value"], 3),
+              low=number(low, 3), high=number(area["high"], 3))
+        )  # fmt: skip
+    return told + [said(warning) for warning in manifest.get("warnings", []) if is_drift(warning)]
+
+
+def is_drift(warning: str) -> bool:
+    """Whether a note of a run says that its test window was unlike the windows before."""
+    return str(warning).startswith("The log drifts")
+
+
 def _where(windows: Mapping[str, Any]) -> str:
     test, days = windows.get("test"), windows.get("horizon_days")
     if test and days:
