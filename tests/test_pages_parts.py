@@ -260,3 +260,11 @@ def test_the_screen_process_loads_no_model_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_a_course_touches_both_edges_and_a_flat_one_lies_in_the_middle() -> None:
+    def heights(values: list[float]) -> list[float]:
+        line = re.findall(r'<polyline points="([^"]+)"', charts.course(values, charts.LIGHT))[0]
+        return [float(point.split(",")[1]) for point in line.split()]
+
+    assert heights([1.0, 3.0, 2.0]) == [41.0, 3.0, 22.0] and set(heights([5.0, 5.0])) == {22.0} and heights([7.0]) == [22.0]

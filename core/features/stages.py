@@ -20,7 +20,7 @@ def scores(values: Floats, cuts: int = 5) -> Codes:
     if not known.any():
         return np.zeros(len(values), dtype=np.int64)
     edges = np.quantile(values[known], np.arange(1, cuts) / cuts)
-    return np.where(known, 1 + (np.nan_to_num(values)[:, None] > edges).sum(axis=1), 0)
+    return np.where(known, 1 + np.searchsorted(edges, values, side="left"), 0)  # edges below the value
 
 
 def _middle_scores(values: Floats, cuts: int = 5) -> Codes:
@@ -28,8 +28,9 @@ def _middle_scores(values: Floats, cuts: int = 5) -> Codes:
     known = np.isfinite(values)
     if not known.any():
         return np.zeros(len(values), dtype=np.int64)
-    edges, values = np.quantile(values[known], np.arange(1, cuts) / cuts), np.nan_to_num(values)[:, None]
-    return np.where(known, 1 + (1 + (values > edges).sum(axis=1) + (values >= edges).sum(axis=1)) // 2, 0)
+    edges = np.quantile(values[known], np.arange(1, cuts) / cuts)
+    below, up_to = (np.searchsorted(edges, values, side=side) for side in ("left", "right"))
+    return np.where(known, 1 + (1 + below + up_to) // 2, 0)
 
 
 def rfm_groups(recency_days: Floats, orders: Floats, revenue: Floats) -> Codes:

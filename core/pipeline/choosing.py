@@ -154,6 +154,6 @@ def _groups(counts: pa.Table) -> pa.Table:
     """RFM group and stage of life of every shopper: user_id, rfm, stage."""
     values: dict[str, Any] = {name: counts[name].to_numpy().astype(np.float64) for name in GROUP_COLUMNS}
     recency, orders, revenue, tenure, silent, gap = (values[name] for name in GROUP_COLUMNS)
-    rfm = np.array(RFM_GROUPS)[stages.rfm_groups(recency, orders, revenue)]
-    life = np.array(STAGES)[stages.life_stages(tenure, silent, gap)]
-    return pa.table({"user_id": counts["user_id"], "rfm": pa.array(rfm, pa.string()), "stage": pa.array(life, pa.string())})
+    rfm = pa.array(RFM_GROUPS).take(pa.array(stages.rfm_groups(recency, orders, revenue)))
+    life = pa.array(STAGES).take(pa.array(stages.life_stages(tenure, silent, gap)))
+    return pa.table({"user_id": counts["user_id"], "rfm": rfm, "stage": life})

@@ -13,7 +13,7 @@ import streamlit as st
 from core.insights.statement import Answer
 from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
-from pages.parts import downloads, jobs, state
+from pages.parts import charts, downloads, jobs, state
 from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
@@ -253,9 +253,9 @@ def tiles(key: str, figures: Sequence[Tile | tuple[str, str, str | None, str | N
                     delta=tile.change,
                     delta_description=_("from {before}", before=plain(tile.before)) if tile.change else None,
                     help=tile.explanation,
-                    chart_data=list(tile.line) or None,
-                    chart_type="area",
                 )
+                if tile.line:
+                    st.image(charts.course(tile.line, state.look()), width="stretch")
                 if tile.note:
                     st.caption(tile.note)
 

@@ -3,6 +3,7 @@
 from pages.parts.charts.behaviour import flow, points, shares_grid, spans, steps
 from pages.parts.charts.belief import gains, histogram, learning, profit, reliability
 from pages.parts.charts.chances import chance_steps
+from pages.parts.charts.course import course
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
 from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
 from pages.parts.charts.room import backtest, by_labels
@@ -21,6 +22,7 @@ __all__ = [
     "by_labels",
     "chance_steps",
     "contrast",
+    "course",
     "days",
     "flow",
     "gains",
