@@ -93,7 +93,8 @@ def test_questions_are_the_same_on_the_sorted_copy(name: str, make: Callable[[in
         same(log, lambda asked, p=period: overview.figures(asked, p, scope))
         for grain in overview.GRAINS:
             same(log, lambda asked, p=period, g=grain: overview.trend(asked, p, g, scope))
-        same(log, lambda asked, p=period: overview.hours(asked, p, "view", scope))
+        for people in (False, True):
+            same(log, lambda asked, p=period, too=people: overview.hours(asked, p, "view", scope, people=too))
         same(log, lambda asked, p=period: overview.event_mix(asked, p, scope))
         for level in products.LEVELS:
             same(log, lambda asked, p=period, of=level: products.products(asked, p, of, scope))
@@ -163,7 +164,8 @@ def test_paths_are_the_same_on_the_sorted_copy(forward: bool, make: Callable[[in
         ("share", False, True, 6, 4),
     ):
         asked = Paths(anchor, forward, depth, top, by_category, collapse)
-        same(log, lambda where, q=asked: paths.links(where, q))
+        for people in (False, True):
+            same(log, lambda where, q=asked, too=people: paths.links(where, q, people=too))
     for scope in list(SCOPES.values())[1::3]:
         same(log, lambda where, s=scope: paths.links(where, Paths("view", scope=s)))
 
@@ -173,7 +175,7 @@ def test_a_reading_that_ends_early_does_not_see_later_acts_of_the_copy(make: Cal
     same(early, lambda where: overview.figures(where, Period(at(24), at(60))))
     same(early, lambda where: products.products(where, Period(at(24), at(60)), "item"))
     same(early, lambda where: funnel.count_steps(where, Funnel((Step("view"), Step("cart")))))
-    same(early, lambda where: paths.links(where, Paths("view", by_category=True)))
+    same(early, lambda where: paths.links(where, Paths("view", by_category=True), people=True))
 
 
 @pytest.mark.parametrize("level", products.LEVELS)

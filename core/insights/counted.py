@@ -166,8 +166,8 @@ def event_mix(acts: Chosen, since: datetime, until: datetime) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, act: str) -> pa.Table:
-    """The rows of `overview.hours`."""
+def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, act: str, *, people: bool = False) -> pa.Table:
+    """The rows of `overview.hours`, with `people` also their users."""
     clock = clock_of(log, zone)
 
     def counted(block: Chosen) -> Array:
@@ -175,13 +175,15 @@ def hours(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str, a
         if act != "all":
             is_act = block.column("kind") == block.code(act)
             inside = is_act if inside is None else inside & is_act
-        (time,) = columns_of(block, inside, "time")
-        hour = clock(time) // (DAY // 24) + 24 * MONDAY
-        return np.bincount(hour % (7 * 24), minlength=7 * 24)
+        time, user = columns_of(block, inside, "time", "user")
+        hour = (clock(time) // (DAY // 24) + 24 * MONDAY) % (7 * 24)
+        n = np.bincount(hour, minlength=7 * 24)
+        return np.stack([n, distinct_by(hour, user, 7 * 24)]) if people else n[None]
 
     n = added(by_block(counted, acts))
-    kept = np.flatnonzero(n)
-    return pa.table({"weekday": pa.array(kept // 24 + 1, pa.int64()), "hour": pa.array(kept % 24, pa.int64()), "events": n[kept]})
+    kept = np.flatnonzero(n[0])
+    rows = {"weekday": pa.array(kept // 24 + 1, pa.int64()), "hour": pa.array(kept % 24, pa.int64())}
+    return pa.table(rows | {name: counts[kept] for name, counts in zip(("events", "users"), n, strict=False)})
 
 
 def session_starts(user: Array, time: Array, gap_minutes: int) -> Array:

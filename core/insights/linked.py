@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from core.insights.chosen import Array, Chosen, by_block, changes, item_labels, joined
-from core.insights.counted import session_starts
+from core.insights.counted import distinct_by, session_starts
 from core.store import Connection
 
 Coded = Callable[[Array, Array], Array]
-SCHEMA = pa.schema([("step", pa.int32()), ("source", pa.string()), ("target", pa.string()), ("sessions", pa.int64())])
+SCHEMA = pa.schema(
+    [("step", pa.int32()), ("source", pa.string()), ("target", pa.string()), ("sessions", pa.int64()), ("users", pa.int64())]
+)
 
 
 def links(
@@ -24,20 +26,22 @@ def links(
     by_category: bool,
     collapse: bool,
     gap_minutes: int,
+    people: bool = False,
 ) -> pa.Table:
-    """The rows of `paths.links`; see `paths.Paths` for what is asked."""
+    """The rows of `paths.links`, with `people` also their users; see `paths.Paths` for what is asked."""
     names, code_of = _named(connection, acts, by_category=by_category)
 
     def stepped(block: Chosen) -> list[Array]:
         return _steps(block, code_of, len(names), anchor, forward=forward, depth=depth, collapse=collapse, gap_minutes=gap_minutes)
 
-    return _counted(joined(by_block(stepped, acts)), names, anchor, top)
+    counted = _counted(joined(by_block(stepped, acts)), names, anchor, top)
+    return counted if people else counted.drop_columns("users")
 
 
 def _steps(
     acts: Chosen, code_of: Coded, over: int, anchor: str, *, forward: bool, depth: int, collapse: bool, gap_minutes: int
 ) -> list[Array]:
-    """The act of each step of the sessions with an anchor, `over` where the session ends and `over` + 1 where it is over already."""
+    """Shoppers of the sessions with an anchor, then the act of each step: `over` where they end, `over` + 1 where they are over already."""
     user, kind, starts = acts.column("user"), acts.column("kind"), acts.starts()
     is_anchor = kind == acts.code(anchor)
     goes = np.logical_or.reduceat(is_anchor, starts[:-1]) if len(user) else is_anchor
@@ -46,11 +50,11 @@ def _steps(
     begins = session_starts(user[places], acts.column("time")[places], gap_minutes)
     code = code_of(kind, acts.column("item")[places])
     kept = begins | changes(code) if collapse else np.ones(len(places), dtype=bool)
-    begins, kind, code = begins[kept], kind[kept], code[kept]
+    begins, kind, code, who = begins[kept], kind[kept], code[kept], user[places[kept]]
     begin, here = _anchors(begins, kind == acts.code(anchor))
     end = np.append(begin[1:], len(code))
     begin, end, here = begin[here >= 0], end[here >= 0], here[here >= 0]
-    steps = [np.zeros(len(here), dtype=np.int64)]
+    steps = [who[here]]
     for step in range(1, depth + 1):
         place = here + step if forward else here - step
         inside = (place < end) if forward else (place >= begin)
@@ -95,15 +99,20 @@ def _counted(steps: list[Array], names: list[str], anchor: str, top: int) -> pa.
     short[frequent] = np.arange(len(frequent))
     short[over], short[over + 1] = ends, none
     rows = []
-    before = None
+    user = steps[0]
+    before = np.zeros(len(user), dtype=np.int64)
     for step, found in enumerate(steps[1:], start=1):
         now = short[found]
-        n = np.bincount((before if before is not None else np.zeros(len(now), np.int64)) * len(told) + now, minlength=1)
+        pairs = before * len(told) + now
+        n = np.bincount(pairs, minlength=1)
+        users = distinct_by(pairs, user, len(n))
         for pair in np.flatnonzero(n):
             source, target = divmod(int(pair), len(told))
             if target != none:
-                rows.append((step, -int(n[pair]), told[source] if step > 1 else anchor, told[target]))
+                rows.append((step, -int(n[pair]), told[source] if step > 1 else anchor, told[target], int(users[pair])))
         before = now
     rows.sort(key=lambda row: (row[0], row[1], row[2].encode(), row[3].encode()))
-    told_rows = [{"step": step, "source": source, "target": target, "sessions": -less} for step, less, source, target in rows]
+    told_rows = [
+        {"step": step, "source": source, "target": target, "sessions": -less, "users": users} for step, less, source, target, users in rows
+    ]
     return pa.Table.from_pylist(told_rows, schema=SCHEMA)

@@ -205,11 +205,11 @@ def event_mix(log: Log, period: Period, scope: Scope = EVERYTHING) -> Answer:
 
 def hours(log: Log, period: Period, act: str = "all", scope: Scope = EVERYTHING, *, people: bool = False) -> Answer:
     """Events by weekday (1 = Monday) and hour of the display zone, with `people` also their users; `act` is a kind of event or `all`."""
-    if people:
-        return _answer(log, HOURS_OF_PEOPLE_SQL, period, scope, act=act)
+    statement = HOURS_OF_PEOPLE_SQL if people else HOURS_SQL
     if (acts := chosen(log, scope)) is None:
-        return _answer(log, HOURS_SQL, period, scope, act=act)
-    return Answer(counted.hours(log, acts, period.since, period.until, period.zone, act), _shown(HOURS_SQL, period, scope, act=act))
+        return _answer(log, statement, period, scope, act=act)
+    rows = counted.hours(log, acts, period.since, period.until, period.zone, act, people=people)
+    return Answer(rows, _shown(statement, period, scope, act=act))
 
 
 def _answer(log: Log, sql: str, period: Period, scope: Scope, **more: object) -> Answer:

@@ -88,16 +88,15 @@ def links(log: Log, asked: Paths, *, people: bool = False) -> Answer:
     """
     values: dict[str, object] = {name: getattr(asked, name) for name in ("anchor", "forward", "depth", "top", "by_category", "collapse")}
     values["gap_minutes"] = asked.gap_minutes
-    if people:
-        return answer(log, LINKS_OF_PEOPLE_SQL, values, asked.scope)
+    statement = LINKS_OF_PEOPLE_SQL if people else LINKS_SQL
     if (acts := chosen(log, asked.scope)) is None:
-        return answer(log, LINKS_SQL, values, asked.scope)
+        return answer(log, statement, values, asked.scope)
     with log.history() as connection:
         table = linked.links(
             connection, acts, asked.anchor, forward=asked.forward, depth=asked.depth, top=asked.top, by_category=asked.by_category,
-            collapse=asked.collapse, gap_minutes=asked.gap_minutes,
+            collapse=asked.collapse, gap_minutes=asked.gap_minutes, people=people,
         )  # fmt: skip
-    return Answer(table, described(LINKS_SQL, values, asked.scope))
+    return Answer(table, described(statement, values, asked.scope))
 
 
 def step_matrix(table: pa.Table) -> pa.Table:
