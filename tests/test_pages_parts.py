@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from core.atlas.names import describe, spell, trait_words
 from core.atlas.traits import Trait
 from core.features.catalogue import FEATURES
 from core.ingest.rules import RULES
+from core.messages import say
 from core.predictor.judge import write_verdict
 from core.recommender.reasons import CODES
 from pages.parts import charts, text, traits, verdict, words
@@ -268,3 +270,23 @@ def test_a_course_touches_both_edges_and_a_flat_one_lies_in_the_middle() -> None
         return [float(point.split(",")[1]) for point in line.split()]
 
     assert heights([1.0, 3.0, 2.0]) == [41.0, 3.0, 22.0] and set(heights([5.0, 5.0])) == {22.0} and heights([7.0]) == [22.0]
+
+
+def test_chances_that_lose_against_one_for_everybody_are_doubted_in_both_languages() -> None:
+    drift = say("The log drifts: in the window from {day} {happened:,.0f} shoppers acted.", day="2024-03-01", happened=20)
+    other = say("Chances rest on no {block}.", block="text")
+
+    def manifest(loss: float, low: float) -> dict[str, Any]:
+        area = {"value": low + 0.02, "low": low, "high": low + 0.04}
+        return {
+            "metrics": {"base_log_loss": 0.25, "models": {"propensity": {"log_loss": {"value": loss}, "auc": area}}},
+            "warnings": [other, drift] if loss > 0.5 else [other],
+        }
+
+    assert verdict.doubts(manifest(0.2, 0.7)) == [] == verdict.doubts({})
+    (guessing,) = verdict.doubts(manifest(0.2, 0.49))
+    assert "AUC 0.510 [0.490, 0.530]" in guessing
+    worse, drifts = verdict.doubts(manifest(0.617, 0.7))
+    assert "log loss 0.250 against 0.617" in worse and drifts.startswith("The log drifts") and not verdict.is_drift(other)
+    set_language("zh")
+    assert all(chinese(sentence) for sentence in verdict.doubts(manifest(0.617, 0.4))[:2])

@@ -19,6 +19,7 @@ from core.insights.shopper import Shares
 from core.messages import Message, joined, say
 from core.metrics import wilson
 from core.schema import INTEREST_TYPES
+from core.windows import say_days
 
 LEAST_ACTS = 3
 """Fewer acts are no habit."""
@@ -164,16 +165,16 @@ def _orders(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Stat
             yield Statement("orders", say("Has not bought yet (events: {n}).", n=len(rows)), tuple(range(len(rows))))
         return
     every = tuple(sorted(place for found in places.values() for place in found))
-    since = _days(until - rows[every[-1]]["event_time"])
+    since = say_days(timedelta(days=_days(until - rows[every[-1]]["event_time"])))
     days = sorted(min(rows[place]["event_time"] for place in found) for found in places.values())
     gaps = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(days)]
     if len(places) == 1:
-        text = say("Has ordered once, {days:.0f} days before the end of the log.", days=since)
+        text = say("Has ordered once, {days} before the end of the log.", days=since)
     elif len(gaps) < LEAST_ACTS:
-        text = say("Has ordered {n} times, last {days:.0f} days before the end of the log.", n=len(places), days=since)
+        text = say("Has ordered {n} times, last {days} before the end of the log.", n=len(places), days=since)
     else:
         text = say(
-            "Has ordered {n} times, about every {gap:.1f} days, last {days:.0f} days before the end of the log.",
+            "Has ordered {n} times, about every {gap:.1f} days, last {days} before the end of the log.",
             n=len(places),
             gap=median(gaps),
             days=since,
@@ -197,12 +198,11 @@ def _rhythm(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Stat
     yield Statement(
         "rhythm",
         say(
-            "Comes about every {gap:.1f} days (median of {n} gaps between {days} active days), "
-            "last {since:.0f} days before the end of the log.",
+            "Comes about every {gap:.1f} days (median of {n} gaps between {days} active days), last {since} before the end of the log.",
             gap=float(median(gaps)),
             n=len(gaps),
             days=len(days),
-            since=_days(until - rows[-1]["event_time"]),
+            since=say_days(timedelta(days=_days(until - rows[-1]["event_time"]))),
         ),
         tuple(range(len(rows))),
     )

@@ -62,7 +62,7 @@ def card(here: Screen, found: Portrait) -> None:
             ),
             (
                 _("Last purchase"),
-                _("{days} days ago", days=whole(found.recency_days)) if found.recency_days is not None else "–",
+                _ago(found.recency_days),
                 day(facts["last_purchase"], here.zone),
                 None,
             ),
@@ -102,7 +102,9 @@ def card(here: Screen, found: Portrait) -> None:
             rows = found.affinity.to_dict("records")
             shown = [f"{percent(r['share'])} · {r['lift']:.1f}× · n={r['n']:,}" for r in rows]
             frame.chart(
-                charts.bars([r["category"] for r in rows], [r["share"] for r in rows], shown, _("share of acts"), state.look()),
+                charts.bars(
+                    [r["category"] for r in rows], [r["share"] for r in rows], shown, _("share of acts"), state.look(), is_share=True
+                ),
                 found.affinity,
                 "affinity",
                 _("Categories"),
@@ -182,7 +184,15 @@ def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:
 
 def short_value(value: object) -> str:
     """A feature's value as people read it."""
-    return number(float(value), 2) if isinstance(value, float) and abs(value) < 1000 else short(float(str(value)))
+    if isinstance(value, float) and abs(value) < 1000:
+        return number(value, 0 if value.is_integer() else 2)
+    return short(float(str(value)))
+
+
+def _ago(days: float | None) -> str:
+    if days is None:
+        return "–"
+    return _("1 day ago") if whole(days) == "1" else _("{days} days ago", days=whole(days))
 
 
 def _segments_before(here: Screen, user_id: str) -> None:

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, cut, date_axis, empty_figure
 from pages.parts.text import hover, people, small_cells
 
+LETTER = 0.018
+"""Share of half a screen's chart that a letter beside a bar takes."""
 BAR_LETTERS = 50
 """Longer words beside a bar would take its room; hovering tells them whole."""
 
@@ -118,6 +120,7 @@ def bars(
     high: Sequence[float] | None = None,
     colours: Sequence[str] | None = None,
     line_at: float | None = None,
+    is_share: bool = False,
 ) -> go.Figure:
     """Horizontal bars, first on top, each with its figure in words; optional intervals and a reference line."""
     figure = empty_figure(look, height=60 + 30 * max(len(labels), 2))
@@ -153,13 +156,24 @@ def bars(
         showgrid=False,
         tickfont={"color": look.ink},
     )
-    figure.update_xaxes(title_text=hover(axis), showgrid=True)
+    figure.update_xaxes(title_text=hover(axis), showgrid=True, tickformat=".0%" if is_share else None)
+    if error is None and (room := _room(values, shown)) > 1:
+        figure.update_xaxes(range=[0, room * max(values)])
     if small_cells() and not any(values):
         figure.update_xaxes(range=[0, 1], showticklabels=False)
     if line_at is not None:
         figure.add_vline(x=line_at, line={"color": look.warn, "dash": "dash", "width": 1.5})
     figure.update_layout(showlegend=False)
     return figure
+
+
+def _room(values: Sequence[float], shown: Sequence[str]) -> float:
+    """How many times the longest bar the axis must be for figures that stand beside bars too short to hold them."""
+    most = max(values, default=0)
+    if most <= 0 or min(values) < 0:
+        return 1.0
+    parts = [(value / most, LETTER * len(text)) for value, text in zip(values, shown, strict=True)]
+    return max((part + text for part, text in parts if part < text), default=1.0)
 
 
 def heat(
