@@ -27,7 +27,7 @@ def test_a_chinese_screen_has_no_words_of_streamlit_or_plotly(address: str, wind
     assert len(dates) >= 3 and all(re.fullmatch(r"\d\d-\d\d(2024)?", text) for text in dates)
 
     page.get_by_role("link", name="地图", exact=True).click()
-    page.locator(".modebar-btn").first.wait_for()
+    page.locator('.modebar-btn[data-title="Fullscreen"]').first.wait_for(state="attached")  # the last to come
     titles = page.eval_on_selector_all(".modebar-btn", "tools => tools.map(tool => tool.dataset.title)")
     assert [title for title in titles if re.search("[a-z]", title)] == ["Fullscreen"], "which the style sheet writes over"
 
