@@ -1,6 +1,8 @@
 """The Overview page: every figure with its change and its course, steps of the trend, tables by category, brand and item."""
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.ingest.ingest import IngestRequest, ingest_log
+from core.pipeline import behaviour
 from core.store import Home
+from pages.parts.warming import ask_first
 from tests.test_pages import ROOT, go_to, words
 from tests.test_pages_behaviour import shop
 from tests.worlds import at, publish_world
@@ -107,3 +111,23 @@ def test_what_is_looked_at_in_vain_is_listed_by_its_title(home: Path, monkeypatc
         "those that fewer looked at, all bought by half of their viewers; the surest first"
     )
     assert "High views, low conversion" in words(app) and "less than one of 5 would stand in either list" in words(app)
+
+
+def test_a_first_view_finds_its_answers_asked_as_the_server_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop(tmp_path, users=20)
+    monkeypatch.setenv("SHOPPER_ATLAS_HOME", str(tmp_path))
+    assert ask_first() == ["tiny"]
+    asked: list[str] = []
+    for name in ("figures", "trend", "event_mix", "hours"):
+        reader = getattr(behaviour, name)
+
+        @wraps(reader)
+        def counting(*arguments: Any, reader: Callable[..., Any] = reader, name: str = name) -> Any:
+            asked.append(name)
+            return reader(*arguments)
+
+        monkeypatch.setattr(behaviour, name, counting)
+    app = show(tmp_path, monkeypatch)
+    assert not app.exception and not asked
+    next(widget for widget in app.radio if widget.label == "Period").set_value(28).run()
+    assert {"figures", "trend"} <= set(asked)  # else nothing counts here
