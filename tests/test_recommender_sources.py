@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import CutoffError, NotFoundError
 from core.recommender.blocks import NO_OPINION
+from core.recommender.candidates import UNTOUCHED
 from core.recommender.crowds import Crowds
 from core.recommender.due import due_scores
 from core.recommender.examination import fit_appeal
@@ -21,7 +22,7 @@ from core.recommender.paths import Paths
 from core.recommender.recommend import prepare, preview, recommend
 from core.recommender.sources import fit_sources
 from core.store import Log
-from tests.test_recommender import act, busy_world, together_world
+from tests.test_recommender import Vectors, act, busy_world, together_world
 from tests.worlds import at
 
 MakeLog = Callable[..., Log]
@@ -186,3 +187,19 @@ def test_a_preview_is_what_the_lists_hold(make_log: MakeLog) -> None:
     assert alone["chance"].to_pylist() == pytest.approx(wanted["chance"].to_pylist())
     with pytest.raises(NotFoundError, match="no shopper 'nobody'"):
         preview(ready, ["nobody"])
+
+
+def test_items_that_nobody_touched_are_kept_for_sliders_however_many_are_ranked_above(make_log: MakeLog) -> None:
+    rng = np.random.default_rng(5)
+    sold, fresh = [f"s{n:03d}" for n in range(400)], [f"new{n}" for n in range(8)]
+    rows = [act(f"u{rng.integers(0, 30)}", sold[int(400 * rng.random() ** 1.5)], float(rng.integers(0, 150))) for _ in range(6000)]
+    names = [*sold, *fresh]
+    vectors = rng.normal(size=(408, 4)).astype(np.float32)
+    log = make_log(rows, items=[{"item_id": name, "title": name} for name in names])
+    order = np.argsort(names)
+    texts = Vectors([names[n] for n in order], np.arange(408, dtype=np.int32), vectors[order])
+    kept = recommend(log, texts, RecommendOptions(k=5, min_train_buyers=10)).candidates.to_pandas()
+    untouched = kept[kept["item_id"].isin(fresh)]
+    assert (untouched.groupby("user_id").size() == UNTOUCHED).all() and untouched["user_id"].nunique() == kept["user_id"].nunique()
+    assert untouched["source_content"].notna().all()
+    assert (untouched["rank"] > 5).all() and set(untouched["reason_code"]) <= {"similar", "kind", "catalogue"}

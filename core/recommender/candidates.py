@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from core.recommender.blocks import NO_OPINION, Block, SparseBlock, lookup, rank_within
+from core.recommender.blocks import NO_OPINION, Block, DenseBlock, SparseBlock, lookup, rank_within
 from core.recommender.content import Content
 from core.recommender.interactions import Floats, Interactions, Ints, Pairs
 from core.recommender.options import SOURCES
@@ -27,6 +27,8 @@ AGAIN_DEPTH = 300
 """Items that the user already has the target act on, best by decayed count."""
 NEW_DEPTH = {"interest": 200, "popularity": 150, "category": 150, "item_knn": 150, "ease": 150, "factors": 100, "content": 100,
              "crowd": 100, "paths": 100, "sequence": 150}  # fmt: skip
+UNTOUCHED = 5
+"""Items that nobody has touched, nearest by content: no other source can propose them."""
 ALL_DEPTH = 20
 """Best of each source over all items, so that each source can be judged alone in full ranking."""
 
@@ -152,6 +154,11 @@ def _block(context: Context, users: Ints, least: int, features: bool) -> Candida
     taken = sp.csr_matrix(known.bought_matrix[users])
     bought = SparseBlock.of(taken)
     keys = _union(blocks, taken, bought, least)
+    content, block = context.fitted.sources.get("content"), blocks.get("content")
+    untouched = np.zeros(0, np.int64)
+    if isinstance(content, Content) and isinstance(block, DenseBlock):
+        untouched = content.top_untouched(block, UNTOUCHED)
+        keys = np.union1d(keys, untouched)
     row, item = keys // items, keys % items
     scores = np.full((len(keys), len(SOURCES)), NO_OPINION, order="F")
     for column, name in enumerate(SOURCES):
@@ -159,7 +166,8 @@ def _block(context: Context, users: Ints, least: int, features: bool) -> Candida
             scores[:, column] = blocks[name].at(row, item)
     again = lookup(bought.keys, bought.values, keys) > NO_OPINION
     ranks = _ranks(row, again, scores)
-    kept = _worthwhile(row, again, ranks, max(least, LEAST_NEW, KEPT_PAIRS // max(known.shape[0], 1)))
+    most = max(least, LEAST_NEW, KEPT_PAIRS // max(known.shape[0], 1))
+    kept = _worthwhile(row, again | np.isin(keys, untouched), ranks, most)
     row, item, again, scores, ranks = row[kept], item[kept], again[kept], scores[kept], ranks[kept]
     table = _features(context, users, row, item, scores, ranks) if features else np.zeros((len(row), 0), np.float32)
     return Candidates(users[row], item, again, scores, table)
@@ -197,15 +205,15 @@ def _ranks(row: Ints, again: Bools, scores: Floats) -> Floats:
     return ranks
 
 
-def _worthwhile(row: Ints, again: Bools, ranks: Floats, most: int) -> Ints:
-    """Places of the candidates that are described and ordered: all again, the first of each source, the best new ones of all."""
+def _worthwhile(row: Ints, wanted: Bools, ranks: Floats, most: int) -> Ints:
+    """Places of the candidates that are described and ordered: the wanted ones, the first of each source, the best others of all."""
     value = np.zeros(len(row), np.float32)
-    first = again.copy()
+    first = wanted.copy()
     for column in range(ranks.shape[1]):
         rank = ranks[:, column]
         value += np.nan_to_num(np.float32(1) / (rank + np.float32(10)))
         first |= rank < ALL_DEPTH
-    new = np.flatnonzero(~again)
+    new = np.flatnonzero(~wanted)
     first[new[rank_within(row[new], value[new]) < most]] = True
     return np.flatnonzero(first)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from core.recommender.blocks import NO_OPINION, DenseBlock, places
+from core.recommender.blocks import NO_OPINION, DenseBlock, places, top_per_row
 from core.recommender.interactions import Floats, Interactions, Ints
 from core.recommender.options import ItemVectorsLike
 
@@ -26,9 +26,11 @@ class Content:
     prior: Floats
     """What demand adds (I,)."""
     covered: Ints
-    """The most wanted items of each text (M,)."""
+    """The most wanted items of each text, and one that no act names (M,)."""
     place: Ints
     """Column of each item (I,), -1 when not covered."""
+    untouched: Ints
+    """Columns of items that no act names, one of each text."""
 
     def block(self, users: Ints) -> DenseBlock:
         profiles = self.profiles[users]  # (B, D)
@@ -36,6 +38,11 @@ class Content:
         scores = by_text[:, self.index[self.covered]] + self.prior[self.covered]  # (B, M)
         scores[~np.any(profiles, axis=1)] = NO_OPINION
         return DenseBlock(np.asarray(scores, np.float32), self.covered, self.place)
+
+    def top_untouched(self, block: DenseBlock, depth: int) -> Ints:
+        """Keys row * I + item of each row's best `depth` items that nobody has touched, by row."""
+        row, column = top_per_row(block.values[:, self.untouched], depth)
+        return np.asarray(row * len(self.place) + self.covered[self.untouched[column]], np.int64)
 
     def cosine(self, left: Ints, right: Ints) -> Floats:
         """Cosine of pairs of items (n,); -1 where one has no text."""
@@ -68,8 +75,11 @@ def fit_content(known: Interactions, item_vectors: ItemVectorsLike, liked: sp.cs
     prior = (POPULARITY_PRIOR * np.log10(1 + demand)).astype(np.float32)
     order = chosen[np.lexsort((chosen, -prior[chosen], compact[chosen]))]
     first = np.arange(len(order)) - np.searchsorted(compact[order], compact[order]) < ITEMS_A_TEXT
-    covered = np.sort(order[first])
-    return Content(profiles, vectors, compact, prior, covered, places(covered, len(index)))
+    nobody = chosen[known.is_untouched[chosen]]
+    new = nobody[np.unique(compact[nobody], return_index=True)[1]]  # one of each text, or a list would fill with one thing
+    covered = np.union1d(order[first], new)
+    place_of = places(covered, len(index))
+    return Content(profiles, vectors, compact, prior, covered, place_of, np.sort(place_of[new]))
 
 
 def _unit(rows: Floats) -> Floats:

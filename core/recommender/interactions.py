@@ -119,6 +119,11 @@ class Interactions:
         return self.pairs(self.act == EVENT_TYPES.index(self.target), half_life_days=60.0)
 
     @cached_property
+    def is_untouched(self) -> npt.NDArray[np.bool_]:
+        """Items of the catalogue that no act names (I,)."""
+        return np.asarray(np.bincount(self.item, minlength=self.shape[1]) == 0)
+
+    @cached_property
     def bought_matrix(self) -> sp.csr_matrix:
         """1 where the user already has the target act on the item (U, I)."""
         return self.bought.matrix(np.ones(len(self.bought.user), np.float32), self.shape)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from core.recommender.blend import Values
 from core.recommender.blocks import Ints, rank_within, runs_of
-from core.recommender.candidates import Candidates
+from core.recommender.candidates import UNTOUCHED, Candidates
 from core.recommender.interactions import Interactions
 from core.recommender.options import SOURCES, RecommendOptions
 from core.recommender.paths import KINDS, Paths
@@ -41,7 +41,8 @@ def block_table(
         candidates: Of the block, n pairs.
         values: Order values (n,).
         chance: Propensity of each pair (n,), None when nothing was learned.
-        depth: Candidates wanted of each user, half of them the best of all items and half the best new ones.
+        depth: Candidates wanted of each user, half of them the best of all items and half the best new ones; UNTOUCHED more, so that
+            sliders and rules can show what nobody has touched yet.
 
     Returns:
         RECOMMENDATIONS + chance, is_new, reason_code, reason_item, path, source_<name>, sorted by user_id and rank, which counts among all
@@ -56,6 +57,9 @@ def block_table(
     for ground, least in ((False, deeper), (True, 0)):
         part = np.flatnonzero(again == ground)
         keep[part[rank_within(user[part], order[part]) < max(min(options.k, MOST_OF_TWO), least)]] = True
+    if deeper:
+        part = np.flatnonzero(known.is_untouched[candidates.item[chosen]])
+        keep[part[rank_within(user[part], order[part]) < UNTOUCHED]] = True
     place, ranks = chosen[keep], rank[keep] + 1
     sorting = np.lexsort((ranks, candidates.user[place]))
     return _described(known, fitted, options, candidates, values, chance, place[sorting], ranks[sorting])
