@@ -26,6 +26,7 @@ def add_files(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--users", metavar="FILE", help="demographics")
     parser.add_argument("--facts", metavar="FILE", help="further facts of items: an item id and any other columns")
     parser.add_argument("--map", metavar="MAP.json", help="mapping of columns; what it leaves out is guessed")
+    parser.add_argument("--pseudonyms", metavar="COLUMN,…", help="columns stored as pseudonyms, such as user_id when it is an address")
     parser.add_argument("--append", action="store_true", help="add to the dataset's events instead of replacing them")
     parser.add_argument("--time-zone", default="UTC", help="zone of times that carry none, such as Asia/Shanghai")
     parser.add_argument("--session-gap", type=positive, default=30, metavar="MINUTES")
@@ -190,6 +191,7 @@ def ingest_options(arguments: argparse.Namespace) -> IngestOptions:
         users=arguments.users,
         facts=arguments.facts,
         mapping=arguments.map,
+        pseudonyms=tuple(name.strip() for name in (arguments.pseudonyms or "").split(",") if name.strip()),
         append=arguments.append,
         time_zone=arguments.time_zone,
         session_gap_minutes=arguments.session_gap,

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.__main__ import main
 from core.errors import MappingError
 from core.ingest.guessing import guess_mapping
 from core.ingest.reading import inspect_file
-from core.store import Dataset
+from core.store import Dataset, Home
 
 EXPORTS = Path(__file__).parent / "files" / "exports"
 
@@ -253,3 +254,20 @@ def test_orders_that_were_refunded_or_cancelled_are_no_purchases(ingest: Ingest,
 def test_a_status_of_other_words_says_nothing_of_a_sale(ingest: Ingest, dataset: Dataset) -> None:
     ingest("order_id,customer_id,sku,price,order_date,status\n1,c1,s1,10,2024-01-01 10:00:00,gold\n2,c2,s2,10,2024-01-02 11:00:00,silver\n")
     assert {kind for (kind,) in events(dataset, "event_type::VARCHAR")} == {"purchase"}
+
+
+def test_the_command_line_stores_pseudonyms_in_place_of_addresses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"user{n}@example.com,a,view,2024-03-0{1 + n % 9} 10:00:00\n" for n in range(40))
+    (tmp_path / "log.csv").write_text("user_id,item_id,event_type,event_time\n" + rows, encoding="utf-8")
+    words = ["ingest", "--home", str(tmp_path / "home"), "--dataset", "shop", "--events", str(tmp_path / "log.csv"), "--json"]
+    assert main(words) == 0
+    assert "--pseudonyms user_id" in capsys.readouterr().out
+    assert main([*words, "--pseudonyms", "user_id"]) == 0
+    assert "pseudonyms are stored in its place" in capsys.readouterr().out
+    dataset = Home(tmp_path / "home").dataset("shop")
+    with dataset.log().history() as connection:
+        users = [user for (user,) in connection.execute("SELECT DISTINCT user_id FROM history").fetchall()]
+    assert len(users) == 40 and not [user for user in users if "@" in user]
+    assert b"example.com" not in dataset.version_path().joinpath("events.duckdb").read_bytes()
+    assert main([*words, "--pseudonyms", "price"]) == 2
+    assert "can be replaced" in capsys.readouterr().out

@@ -189,7 +189,7 @@ def tell_personal(preview: FilePreview, part: RoleMapping, cover: Cover) -> Iter
         else:
             yield say(
                 "Column {column} of {file} looks like {kind} and is stored in clear as {name}. "
-                "Name it in `pseudonyms` of the mapping, or map {name} to null to leave it out.",
+                "Name it in `pseudonyms` of the mapping or with `--pseudonyms {name}`, or map {name} to null to leave it out.",
                 column=hit.column,
                 file=preview.name,
                 kind=kind,

@@ -20,6 +20,8 @@ class IngestOptions:
     """A JSON file; what it leaves out is guessed."""
     mapping_record: dict[str, Any] | None = None
     """The same, already read."""
+    pseudonyms: tuple[str, ...] = ()
+    """Canonical columns that are stored as pseudonyms, beside those that the mapping names."""
     append: bool = False
     time_zone: str = "UTC"
     """Zone of times that carry none."""

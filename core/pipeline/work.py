@@ -67,13 +67,18 @@ def ingest(home: Home, name: str, options: IngestOptions, progress: Progress = s
             raise MappingError(
                 "The mapping file {path!r} is not UTF-8 text ({error}); save it as UTF-8 JSON.", path=options.mapping, error=error.reason
             ) from error
+    if options.mapping_record:
+        mapping = Mapping.from_json(options.mapping_record)
+    if options.pseudonyms:
+        asked = Mapping.from_json({"pseudonyms": list(options.pseudonyms)})  # which knows what can be replaced
+        mapping = replace(mapping or Mapping(), pseudonyms=tuple(sorted({*asked.pseudonyms, *(mapping or asked).pseudonyms})))
     request = IngestRequest(
         events=tuple(path for pattern in options.events for path in files_of(pattern)),
         items=Path(options.items) if options.items else None,
         users=Path(options.users) if options.users else None,
         facts=Path(options.facts) if options.facts else None,
         passed_over=tuple(name for pattern in options.events for name in strays_of(pattern)),
-        mapping=Mapping.from_json(options.mapping_record) if options.mapping_record else mapping,
+        mapping=mapping,
         append=options.append,
         time_zone=options.time_zone,
         session_gap_minutes=options.session_gap_minutes,
