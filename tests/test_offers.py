@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.errors import NotFoundError, RuleError
 from core.offers.goods import Goods, bought_pairs, read_goods
 from core.offers.lists import Past, offer
 from core.offers.rules import RuleSet, record_of, rules_from
+from core.offers.unknown import unknown_words
 from core.offers.why_not import why_not
 from core.offers.words import rules_words
 from core.pipeline import offering, screens
@@ -89,7 +91,7 @@ def test_without_a_rule_lists_stay_as_they_were_ranked(goods: Goods) -> None:
         ({"stock": ["i4", "i5"]}, ["i4", "i5"]),
         ({"price": {"least": 3, "most": 20}}, ["i1", "i2", "i3"]),
         ({"caps": {"each": 1}}, ["i0", "i3", "i5"]),
-        ({"caps": {"categories": {"Milk": 2}}}, ["i0", "i1", "i3", "i4", "i5"]),
+        ({"caps": {"categories": {"MILK": 2}}}, ["i0", "i1", "i3", "i4", "i5"]),
         ({"pins": [{"item": "i4", "place": 2}, {"item": "i5", "place": 1}]}, ["i5", "i4", "i0", "i1", "i2"]),
         ({"weights": {"knn": 1}}, ["i4", "i3", "i2", "i1", "i0"]),
         ({"boost": {"items": {"i3": 5}}}, ["i3", "i0", "i1", "i2", "i4"]),
@@ -99,6 +101,38 @@ def test_without_a_rule_lists_stay_as_they_were_ranked(goods: Goods) -> None:
 )
 def test_each_rule_gives_the_list_that_one_would_write_by_hand(goods: Goods, rules: dict[str, Any], expected: list[str]) -> None:
     assert listed(goods, rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"block": {"items": ["i0", "i99"]}}, ["has the id “i99”"]),
+        ({"pins": [{"item": "gone"}], "boost": {"items": {"lost": 2}}}, ["has the id “gone”, “lost”"]),
+        ({"block": {"brands": ["OATY", "Oatly"]}}, ["has the brand “Oatly”"]),
+        ({"caps": {"categories": {"milk": 1, "Mlik": 1}}}, ["has the category “Mlik”"]),
+        ({"block": {"words": ["gin", "vodka"]}}, ["names the word “vodka”"]),
+        ({"stock": ["i1", "x", "y"]}, ["2 of 3 ids of the stock list"]),
+        ({"price": {"least": 1}}, ["1 of 6 items have no price"]),
+        ({"block": {"categories": ["MILK"]}, "caps": {"categories": {"Books": 1}}, "stock": ["i4"]}, []),
+    ],
+)
+def test_what_the_log_does_not_have_is_said_by_name(goods: Goods, rules: dict[str, Any], told: list[str]) -> None:
+    found = unknown_words(goods, rules_from(rules))
+    assert len(found) == len(told) and all(part in sentence for part, sentence in zip(told, found, strict=True))
+
+
+def test_a_price_range_without_prices_is_named_as_the_cause_and_makes_no_file(
+    goods: Goods, tiny: screens.Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpriced = replace(goods, prices=np.full(6, np.nan))
+    assert "No item of this log has a price, so the price range takes out all 6" in str(
+        unknown_words(unpriced, rules_from({"price": {"least": 1}}))
+    )
+    real = offering.goods(tiny)
+    monkeypatch.setattr(offering, "goods", lambda _screen: replace(real, prices=np.full(len(real.prices), np.nan)))
+    with pytest.raises(RuleError, match=r"leave no item for anybody.*No item of this log has a price.*Price range: "):
+        offering.export_lists(tiny, rules_from({"price": {"most": 5}}), 4, tmp_path / "lists.csv")
+    assert not list(tmp_path.glob("lists*"))
 
 
 def test_bought_items_go_but_for_categories_that_people_buy_again(goods: Goods) -> None:

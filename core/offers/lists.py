@@ -250,7 +250,8 @@ def cap_of(category: str | None, rules: RuleSet, k: int) -> int:
     """Most items of a category in a list of k."""
     if category is None:
         return k
-    return rules.caps.categories.get(category, k if rules.caps.each is None else rules.caps.each)
+    usual = k if rules.caps.each is None else rules.caps.each
+    return rules.caps.folded.get(category.casefold(), usual) if rules.caps.categories else usual
 
 
 def _diverse(own: Ints, weighed: Weighed, goods: Goods, rules: RuleSet, k: int) -> tuple[Ints, int]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from core.errors import RuleError
@@ -44,7 +45,12 @@ class Caps:
 
     each: int | None = None
     categories: Mapping[str, int] = field(default_factory=dict)
-    """Goes before `each`."""
+    """Goes before `each`; letters of any case."""
+
+    @cached_property
+    def folded(self) -> dict[str, int]:
+        """Caps by the name of the category in small letters."""
+        return {name.casefold(): most for name, most in self.categories.items()}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core import artifacts
+from core.artifacts import MANIFEST
 from core.audiences.chances import BASES, asked, base_of, chance_table, short_horizon
 from core.audiences.counted import People, people_of
 from core.audiences.leaves import Scope
@@ -81,8 +82,16 @@ def people(screen: Screen) -> People | None:
 
 def chance_runs(screen: Screen) -> dict[tuple[str, str], str]:
     """Find the newest run for each act and horizon (such as `28d`) that scored everybody as of the end of the pinned version."""
+    dataset = screen.dataset
+    written = [(run_id, (dataset.run_path("propensity", run_id) / MANIFEST).stat().st_mtime_ns) for run_id in dataset.runs("propensity")]
+    return dict(_chance_runs(screen, tuple(written)))
+
+
+@lru_cache(maxsize=PEOPLE_KEPT)
+def _chance_runs(screen: Screen, written: tuple[tuple[str, int], ...]) -> dict[tuple[str, str], str]:
+    """Do as `chance_runs`: a rule asks several times, and records of the same run and time of writing are the same."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    for run_id in screen.dataset.runs("propensity"):
+    for run_id, _ in written:
         try:
             record = screen.dataset.run_manifest("propensity", run_id)
         except StorageError:  # damaged: it is made again when it is asked for

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from core.artifacts import read_table, sha256_of, write_json
 from core.errors import NotFoundError, RuleError, StorageError
-from core.messages import Message, say
+from core.messages import Message, joined, say
 from core.offers.goods import Goods, bought_pairs, read_goods, rebuying, shown_pairs
 from core.offers.lists import Offered, Past, barred_items, offer, taken_words
 from core.offers.rules import RuleSet, record_of, rules_from
+from core.offers.unknown import unknown_words
 from core.offers.why_not import WhyNot
 from core.offers.why_not import why_not as ask_why_not
 from core.offers.words import rules_words
@@ -234,6 +235,11 @@ def words(rules: RuleSet) -> list[Message]:
     return rules_words(rules)
 
 
+def doubts(screen: Screen, rules: RuleSet) -> list[Message]:
+    """Say what a rule set names that the log does not have, such as a price range where no price is known."""
+    return unknown_words(goods(screen), rules)
+
+
 def rules_json(rules: RuleSet) -> str:
     """Return a rule set as the JSON text that `read_rules` takes."""
     return json.dumps(record_of(rules), ensure_ascii=False, indent=2) + "\n"
@@ -253,14 +259,19 @@ def export_lists(screen: Screen, rules: RuleSet, k: int, path: Path) -> dict[str
 
     Raises:
         NotFoundError: There is no run of recommendations yet.
+        RuleError: The rules leave no item for anybody.
         StorageError: The file cannot be written.
     """
-    holding = in_force(screen)
+    holding, doubted = in_force(screen), doubts(screen, rules)
     made = everyone(screen, rules, k)
+    if not made.table.num_rows:
+        raise RuleError(
+            "The rules leave no item for anybody, so no file is made. {why}",
+            why=joined([*doubted, *taken_words(made.taken)] or [say("The run of recommendations has no list.")], "{first} {second}"),
+        )
     table = made.table.select([*RECOMMENDATIONS, *(n for n in ("chance", "is_new") if n in made.table.column_names)])
     write_rows(path, table)
-    taken = taken_words(made.taken)
-    warnings = [say("{n:,} shoppers have fewer than {k} items.", n=made.short, k=k), *taken] if made.short else []
+    short = [say("{n:,} shoppers have fewer than {k} items.", n=made.short, k=k), *taken_words(made.taken)] if made.short else []
     result = {
         "rows": table.num_rows, "users": len(pc.unique(table["user_id"])), "k": k, "short": made.short, "empty": made.empty,
         "taken": made.taken, "sha256": sha256_of(path),
@@ -283,7 +294,7 @@ def export_lists(screen: Screen, rules: RuleSet, k: int, path: Path) -> dict[str
         {"act": "export recommendations", "dataset": screen.name, "version": screen.version, "rows": table.num_rows,
          "rules": rules.name, "file": path.name, "sha256": result["sha256"]},
     )  # fmt: skip
-    return {**result, "out": str(path), "words": manifest["words"], "warnings": warnings}
+    return {**result, "out": str(path), "words": manifest["words"], "warnings": [*doubted, *short]}
 
 
 def lists(screen: Screen, rules: bytes | None, *, k: int, new_only: bool, out: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from core.pipeline import outcomes, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.portrait import search
-from pages.parts.preview import adjusted, last_change, preview
+from pages.parts.preview import adjusted, last_change, preview, tell_doubts
 from pages.parts.text import _, number, people, plain, said
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import item_names, source_word
@@ -111,6 +111,7 @@ BAND_WORDS = {"cold": "cold: none before", "warm": "warm: 1 to 4 before", "hot":
 
 
 def _segment_list(here: Screen, rules: RuleSet) -> None:
+    tell_doubts(here, rules)
     names = segment_names_shown(here)
     chosen = st.selectbox(_("Segment"), list(names), format_func=names.__getitem__, key="list-segment")
     table: pd.DataFrame = state.ask(outcomes.recommendations_of_segment, here, int(chosen), 10, rules, last_change(here))

@@ -48,14 +48,22 @@ def all_lists(here: Screen, rules: RuleSet) -> None:
         k = int(st.number_input(_("Items for each shopper"), 1, 50, 10, key="lists-k", width=200))
         form = str(st.selectbox(_("Form"), ["csv", "parquet"], key="lists-form", width=160))
         if st.button(_("Make the file of all lists"), key="lists-make"):
-            with st.spinner(_("Making the lists of all shoppers")):
-                state.put("lists-made", offering.export(here, rules, k, form))
+            _make(here, rules, k, form)
     made = state.flag("lists-made")
     if made and made[0].is_file():
         path, result = made
         st.caption(_("{rows} rows for {users} shoppers", rows=whole(result["rows"]), users=counted(result["users"])))
         frame.notes(result["warnings"])
         st.download_button(_("Download all lists"), path.read_bytes(), file_name=path.name, key="lists-download", on_click="ignore")
+
+
+def _make(here: Screen, rules: RuleSet, k: int, form: str) -> None:
+    state.put("lists-made", None)
+    try:
+        with st.spinner(_("Making the lists of all shoppers")):
+            state.put("lists-made", offering.export(here, rules, k, form))
+    except CoreError as error:
+        st.error(plain(said(error)))
 
 
 def _form(base: RuleSet) -> RuleSet:

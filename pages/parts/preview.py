@@ -28,6 +28,7 @@ def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
     asked = adjusted(rules, sources)
     found: Preview = state.ask(offering.preview, here, user_id, asked, CARDS, last_change(here))
     before: Preview = state.ask(offering.preview, here, user_id, rules, CARDS, last_change(here))
+    tell_doubts(here, asked)
     if found.short and found.taken:  # a short list of a small catalogue is no rule's doing
         told = "; ".join(said(word) for word in found.taken)
         st.warning(_("The rules leave fewer than {n} items.", n=CARDS) + f" {plain(told)}")
@@ -36,6 +37,11 @@ def preview(here: Screen, user_id: str, rules: RuleSet) -> None:
         _table(here, found.table, sources)
     _why_not(here, user_id, asked)
     _side_by_side(here, user_id, rules, sources)
+
+
+def tell_doubts(here: Screen, rules: RuleSet) -> None:
+    """Say what the rules name that the log does not have."""
+    frame.notes(state.ask(offering.doubts, here, rules), _("The rules name what this log does not have ({n})"))
 
 
 def adjusted(rules: RuleSet, sources: list[str]) -> RuleSet:
