@@ -143,6 +143,12 @@ def test_bought_items_go_but_for_categories_that_people_buy_again(goods: Goods) 
     assert listed(goods, {"bought": "keep"}, past=past)[0] == "i0"
 
 
+def test_items_of_which_nothing_is_known_are_alike_to_diversity(goods: Goods) -> None:
+    bare = replace(goods, titles=[None] * 6, categories=["Milk", None, None, None, "Books", None], brands=[None] * 6)
+    made = offer(ranked(), bare, rules_from({"diversity": 0.9}), Past(), 3)
+    assert set(made.table["item_id"].to_pylist()) == {"i0", "i1", "i4"}
+
+
 def test_a_blocked_item_is_shown_neither_by_a_pin_nor_to_fill_a_list(goods: Goods) -> None:
     for rules in ({"pins": [{"item": "i0"}]}, {"boost": {"items": {"i0": 10}}}, {"weights": {"knn": 0}}, {"diversity": 1.0}):
         assert "i0" not in listed(goods, {**rules, "block": {"items": ["i0"]}}, k=50)
@@ -206,14 +212,14 @@ def test_why_not_names_the_rule_the_rank_and_the_part_of_the_score(goods: Goods)
         return " ".join(why_not(ranked(), goods, rules_from(rules), Past(), k, item).sentences)
 
     assert "at place 1" in told({}, "i0")
-    assert "place 4 of 5 in the blend; the source knn ranks it best, at 2" in told({}, "i3")
+    assert "place 4 of 5 in the blend; “knn” ranks it best, at 2" in told({}, "i3")
     assert "Its score is 0.7, that of the last item in the list 0.9" in told({}, "i3")
     assert "A rule takes it out: Blocked brands." in told({"block": {"brands": ["Oaty"]}}, "i0")
     assert "already has 1 of “Milk”" in told({"caps": {"each": 1}}, "i1")
     assert "not among the 5 candidates" in told({}, "i5")
     assert "know no item" in told({}, "i99")
     found = why_not(ranked(), goods, rules_from({"weights": {"blend": 1, "knn": 3}}), Past(), 2, "i0")
-    assert "from the source knn" in " ".join(found.sentences)
+    assert "from “knn”" in " ".join(found.sentences)
     assert {row["source"]: row["rank"] for row in found.sources.to_pylist()} == {"blend": 1, "knn": None}
 
 

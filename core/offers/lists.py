@@ -255,7 +255,10 @@ def cap_of(category: str | None, rules: RuleSet, k: int) -> int:
 
 
 def _diverse(own: Ints, weighed: Weighed, goods: Goods, rules: RuleSet, k: int) -> tuple[Ints, int]:
-    """Maximal marginal relevance (Carbonell and Goldstein 1998) with category caps; `own` by falling value."""
+    """Maximal marginal relevance (Carbonell and Goldstein 1998) with category caps; `own` by falling value.
+
+    Items without a category or brand are alike in that: what nothing is known of would else be the unlike of everything.
+    """
     items = weighed.item[own]
     value = weighed.value[own] / max(float(weighed.value[own].max(initial=0.0)), 1e-12)
     codes = {name: code[items] for name, code in goods.codes.items()}
@@ -275,8 +278,10 @@ def _diverse(own: Ints, weighed: Weighed, goods: Goods, rules: RuleSet, k: int) 
             counts[kind] = counts.get(kind, 0) + 1
         chosen.append(best)
         if rules.diversity:
-            alike = {name: (code == code[best]) & (code >= 0) for name, code in codes.items()}
-            likeness = np.where(alike["title"], 1.0, SAME_CATEGORY * alike["category"] + SAME_BRAND * alike["brand"])
+            alike = {name: code == code[best] for name, code in codes.items()}
+            likeness = np.where(
+                alike["title"] & (codes["title"] >= 0), 1.0, SAME_CATEGORY * alike["category"] + SAME_BRAND * alike["brand"]
+            )
             near = np.maximum(near, likeness)
     return own[chosen], lost
 

@@ -9,6 +9,7 @@ from core.messages import Message, say
 from core.offers.goods import Goods
 from core.offers.lists import BARS, RULE_WORDS, Past, barred_for, barred_items, cap_of, offer, parts, weigh
 from core.offers.rules import BLEND, RuleSet
+from core.offers.words import source_name
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def why_not(candidates: pa.Table, goods: Goods, rules: RuleSet, past: Past, k: i
             table = _sources(row, last, weighed.ranks, rules)
             gaps = [(o - p, name) for name, p, o in zip(*(table[c].to_pylist() for c in ("source", "part", "part_last")), strict=True)]
             gap, name = max(gaps)
-            if gap > 0:
-                told.append(say("Most of the difference is from the source {name}.", name=name))
+            if gap > 0 and len(rules.weights) > 1:
+                told.append(say("Most of the difference is from “{name}”.", name=source_name(name)))
     return WhyNot(told, _sources(row, last, weighed.ranks, rules))
 
 
@@ -89,10 +90,10 @@ def _candidate(ranks: dict[str, np.ndarray], row: int, n: int) -> Message:
         return say("It is a candidate, at place {blend} of {n:,} in the blend; no single source ranks it.", blend=blend, n=n)
     best = min(own, key=lambda name: (own[name], name))
     return say(
-        "It is a candidate, at place {blend} of {n:,} in the blend; the source {name} ranks it best, at {rank}.",
+        "It is a candidate, at place {blend} of {n:,} in the blend; “{name}” ranks it best, at {rank}.",
         blend=blend,
         n=n,
-        name=best,
+        name=source_name(best),
         rank=int(own[best]),
     )
 

@@ -7,6 +7,22 @@ from core.offers.rules import BLEND, RuleSet
 
 MOST_TOLD = 8
 """Values of a list that are told one by one."""
+SOURCE_WORDS = {
+    "blend": say("Blend"),
+    "repeat": say("Bought before"),
+    "due": say("Due again"),
+    "interest": say("Touched, not yet bought"),
+    "popularity": say("Popular lately"),
+    "crowd": say("Popular among shoppers of like taste"),
+    "category": say("Popular in favourite categories"),
+    "item_knn": say("Bought together"),
+    "ease": say("EASE"),
+    "factors": say("Matrix factors"),
+    "content": say("Similar texts"),
+    "paths": say("Paths through the item graph"),
+    "sequence": say("Next by the behaviour transformer"),
+}
+"""The blend and each source of recommendations, as people read them."""
 _BOUGHT = {
     "leave_out": say("Items that the shopper bought are left out."),
     "rebuyable": say("Items that the shopper bought are left out, but for categories that people buy again."),
@@ -63,7 +79,9 @@ def rules_words(rules: RuleSet) -> list[Message]:
                 else say("{what} “{name}” is hidden.", what=what, name=name)
             )
     if rules.weights and set(rules.weights) != {BLEND}:
-        weighed = [say("{name} {weight:g}", name=name, weight=weight) for name, weight in sorted(rules.weights.items()) if weight]
+        weighed = [
+            say("{name} {weight:g}", name=source_name(name), weight=weight) for name, weight in sorted(rules.weights.items()) if weight
+        ]
         if weighed:
             told.append(say("Sources weigh: {names}.", names=joined(weighed)))
     if rules.diversity:
@@ -73,6 +91,11 @@ def rules_words(rules: RuleSet) -> list[Message]:
     if rules.popularity < 0:
         told.append(say("What few buy is lifted ({share:.0%}).", share=-rules.popularity))
     return told or [say("No rule: lists are as they were ranked.")]
+
+
+def source_name(name: str) -> str:
+    """Name a source of recommendations, or the blend, for people; an unknown one by its own name."""
+    return SOURCE_WORDS.get(name, name)
 
 
 def listed(names: Iterable[str]) -> Message:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from core.offers.words import source_name
 from core.pipeline.intake import RULES
 from core.pipeline.quality import rule_name
 from core.pipeline.shoppers import feature_words
@@ -166,21 +167,6 @@ CATEGORY_MODEL_WORDS = {
     "mean": "Mean of pooled network and LightGBM",
     "mean_text": "Mean of pooled network and LightGBM with text affinity",
 }
-SOURCE_WORDS = {
-    "blend": "Blend",
-    "repeat": "Bought before",
-    "due": "Due again",
-    "interest": "Touched, not yet bought",
-    "popularity": "Popular lately",
-    "crowd": "Popular among shoppers of like taste",
-    "category": "Popular in favourite categories",
-    "item_knn": "Bought together",
-    "ease": "EASE",
-    "factors": "Matrix factors",
-    "content": "Similar texts",
-    "paths": "Paths through the item graph",
-    "sequence": "Next by the behaviour transformer",
-}
 REASON_WORDS = {
     "again": "Acted on before",
     "open_purchase": "Bought at an earlier time",
@@ -221,7 +207,7 @@ def category_model_word(name: str) -> str:
 
 def source_word(name: str) -> str:
     """The name of a source of recommendations in the chosen language."""
-    return _(SOURCE_WORDS[name]) if name in SOURCE_WORDS else name
+    return said(source_name(name))
 
 
 def reasons_shown(codes: list[str | None], items: list[str | None], english: list[str]) -> list[str]:
