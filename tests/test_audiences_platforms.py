@@ -6,11 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pytest
 
 from core.audiences.exports import ExportOptions, export_audience
 from core.audiences.platforms import CONTACT_FIELDS, PLATFORMS, international_number, platform_rows
+from core.audiences.sizes import members
 from core.errors import RuleError
 from core.store import Log
 from tests.worlds import at, publish_world
@@ -91,7 +93,35 @@ def test_what_is_hashed_already_passes_and_what_cannot_be_normalised_is_rejected
 
 def test_a_person_twice_in_the_users_table_stands_once_in_the_file() -> None:
     table = pa.table({"user_id": ["a", "b"], "email": ["x@y.example", "X@Y.example"]})
-    assert platform_rows("google", table, "")[0].num_rows == 1
+    rows, rejected = platform_rows("google", table, "")
+    assert rows.num_rows == 1 and rejected.to_pylist() == [
+        {"user_id": "b", "field": "email", "reason": "the contacts of another shopper of the file"}
+    ]
+
+
+def test_who_shares_a_contact_with_a_shopper_that_is_held_out_or_refused_is_not_reached_by_it() -> None:
+    table = pa.table(
+        {"user_id": ["a", "b", "c"], "email": ["a@y.example", None, "c@y.example"], "phone": [None, "+12025550123", "+12025550199"]}
+    )
+    barred = pa.table({"user_id": ["x", "y"], "email": [" A@Y.example", None], "phone": [None, "1 (202) 555-0123"]})
+    for platform in PLATFORMS:
+        rows, rejected = platform_rows(platform, table, "1", barred)
+        assert rows.num_rows == 1 and [row["user_id"] for row in rejected.to_pylist()] == ["a", "b"]
+        assert set(rejected["reason"].to_pylist()) == {"the contact of a shopper who is held out or did not consent"}
+
+
+@pytest.mark.parametrize("form", sorted(PLATFORMS))
+def test_a_second_account_does_not_bring_the_holdout_into_the_file(tmp_path: Path, form: str) -> None:
+    users = {f"u{n:02d}": {"mail": f"shopper{n // 2}@shop.example", "consent": "yes" if n % 9 else "no"} for n in range(60)}
+    events = [{"user_id": user, "item_id": "i", "event_type": "view", "event_time": at(n / 10)} for n, user in enumerate(users)]
+    options = ExportOptions(format=form, contacts={"email": "mail"}, holdout_share=0.3)
+    with publish_world(tmp_path / "home", events, users=users).history() as connection:
+        manifest = export_audience(connection, {}, {"all": []}, tmp_path / "a.csv", cutoff=at(10), options=options)
+        listed = members(connection, {}, {"all": []}, cutoff=at(10), holdout_share=0.3)
+    out = listed.filter(pc.or_(listed["holdout"], pc.invert(listed["consents"])))["user_id"].to_pylist()
+    rows = pv.read_csv(tmp_path / "a.csv").column(0).to_pylist()
+    assert out and rows and not {sha256(users[user]["mail"].encode()).hexdigest() for user in out} & set(rows)
+    assert manifest["size"]["exported"]["users"] == manifest["rows"] + manifest["rejected"]["users"]
 
 
 def test_a_file_needs_an_address_or_a_number_and_a_true_calling_code() -> None:

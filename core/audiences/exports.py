@@ -69,7 +69,7 @@ def export_audience(
     """Write an audience without its holdout and without users who did not consent, and a manifest beside it.
 
     Columns: user_id (or hashed_id), propensity, segment_id; ordered by that first column. The file of an ad platform holds its columns of
-    hashed contacts instead; what could not be normalised stands in `<path>.rejected.csv` (user_id, field, reason). Files appear whole or
+    hashed contacts instead; what was left out stands in `<path>.rejected.csv` (user_id, field, reason). Files appear whole or
     not at all.
 
     Args:
@@ -96,7 +96,8 @@ def export_audience(
     scope = scope_of(connection, tables, cutoff)
     size = summarise(listed, consent_column(scope.attributes), chosen.value, chosen.calibration_error, chosen.holdout_share)
     told = told_size(size, chosen.small_cells)
-    kept = listed.filter(pc.and_(pc.invert(listed["holdout"]), listed["consents"])).select(["user_id", "propensity", "segment_id"])
+    inside = pc.and_(pc.invert(listed["holdout"]), listed["consents"])
+    kept = listed.filter(inside).select(["user_id", "propensity", "segment_id"])
     if kept.num_rows < chosen.least_users:
         raise RuleError(
             "The file would hold {users:,} users, fewer than the {least:,} that this shop lets out at once; widen the rule.",
@@ -105,7 +106,8 @@ def export_audience(
         )
     rejected = None
     if chosen.format in PLATFORMS:
-        written, rejected = platform_rows(chosen.format, _contacts(connection, scope, kept, chosen.contacts), chosen.calling_code)
+        contacts, barred = (_contacts(connection, scope, part, chosen.contacts) for part in (kept, listed.filter(pc.invert(inside))))
+        written, rejected = platform_rows(chosen.format, contacts, chosen.calling_code, barred)
         ids = say("SHA-256 of each contact as {platform} wants it, no user_id", platform=chosen.format)
     else:
         written, ids = _anonymous(kept, chosen.least_users), say("plain")

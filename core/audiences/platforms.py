@@ -86,13 +86,16 @@ def international_number(raw: str, calling_code: str) -> str | None:
     return whole if LEAST_DIGITS <= len(whole) <= MOST_DIGITS and not whole.startswith("0") else None
 
 
-def platform_rows(platform: str, contacts: pa.Table, calling_code: str) -> tuple[pa.Table, pa.Table]:
+def platform_rows(platform: str, contacts: pa.Table, calling_code: str, barred: pa.Table | None = None) -> tuple[pa.Table, pa.Table]:
     """Normalise and hash the contacts of users as a platform wants it.
+
+    Who has two ids is one person to a platform: a row that shares its address or its number with a barred user is left out too.
 
     Args:
         platform: One of PLATFORMS.
         contacts: user_id, and a text column for each field of CONTACT_FIELDS that somebody chose; NULL where unknown.
         calling_code: See `international_number`.
+        barred: Contacts of users that must not be reached (the holdout, who did not consent), as `contacts`.
 
     Returns:
         The platform's file (rows that name at least an address or a number, in the order of `contacts`, without repeats), and the
@@ -110,12 +113,24 @@ def platform_rows(platform: str, contacts: pa.Table, calling_code: str) -> tuple
     chosen = [name for name in form.headers if name in fields]
     rejected: list[tuple[str, str, Message]] = []
     kept: dict[tuple[str, ...], None] = {}
+    shut = {
+        cell
+        for user in (barred.select(keys).to_pylist() if barred else ())
+        for name in keys
+        if (cell := _cell(form, name, user[name], calling_code))
+    }
     for user in contacts.select(["user_id", *fields]).to_pylist():
         cells = {name: _cell(form, name, user[name], calling_code) for name in chosen}
         refused = [name for name in chosen if cells[name] is None]
         rejected += [(user["user_id"], name, REASONS[name]) for name in refused]
         if any(cells.get(name) for name in keys):
-            kept[tuple(cells[name] or "" for name in chosen)] = None
+            row = tuple(cells[name] or "" for name in chosen)
+            if not shut.isdisjoint(cells[name] for name in keys):
+                rejected.append((user["user_id"], keys[0], say("the contact of a shopper who is held out or did not consent")))
+            elif row in kept:
+                rejected.append((user["user_id"], keys[0], say("the contacts of another shopper of the file")))
+            else:
+                kept[row] = None
         elif not any(name in keys for name in refused):
             rejected.append((user["user_id"], keys[0], say("no address and no number is known")))
     columns = list(zip(*kept, strict=True)) or [()] * len(chosen)

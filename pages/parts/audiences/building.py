@@ -148,8 +148,8 @@ def _figures(found: outcomes.Audience, margin: float) -> None:
             (_("Shoppers"), people(size.everyone.users), _("{n} in the file", n=people(size.exported.users)), None),
             (
                 _("Expected to act"),
-                number(size.everyone.expected_buyers, 0),
-                plain(f"[{number(size.everyone.low, 0)}, {number(size.everyone.high, 0)}]"),
+                number(size.everyone.expected_buyers, 0) if size.everyone.scored else "–",
+                plain(f"[{number(size.everyone.low, 0)}, {number(size.everyone.high, 0)}]") if size.everyone.scored else None,
                 _("Sum of purchase chances if nobody is contacted; the range holds chance and calibration error."),
             ),
             (_("Holdout"), people(size.holdout_users), detect, _("Drawn by a hash of the id: the same shoppers stay out each time.")),

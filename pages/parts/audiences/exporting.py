@@ -102,7 +102,7 @@ def download(here: Screen) -> None:
     if rejected and rejected["values"]:
         st.caption(
             _(
-                "Left out: {n} values of {users} shoppers could not be normalised.",
+                "Left out: {n} values of {users} shoppers.",
                 n=counted(rejected["values"]),
                 users=counted(rejected["users"]),
             )
