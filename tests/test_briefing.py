@@ -1,5 +1,6 @@
 """The brief of a shopper: what it says stands in the log, and nothing else; files open; hostile words stay words."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def test_a_shopper_without_cart_or_orders_has_a_page_without_those_tables(home: 
 
 def test_unknown_shoppers_nobody_and_too_many_are_refused(home: Home) -> None:
     screen = open_screen(home, "tiny")
-    with pytest.raises(NotFoundError, match="'eve'"):
-        briefing.brief(screen, ["ann", "eve"])
+    with pytest.raises(NotFoundError, match="2 of 3 ids are of no shopper of this log: 'eve', 'Ann'"):
+        briefing.brief(screen, ["eve", "ann", "Ann"])
     for ids in ([], ["ann"] * (briefing.MOST + 1)):
         with pytest.raises(RuleError, match="1 to 500 shoppers"):
             briefing.brief(screen, ids)
@@ -62,6 +63,7 @@ def test_files_are_whole_escaped_and_need_nothing_from_elsewhere(language: str, 
     assert NASTY not in page and "<script" not in page and "src=" not in page and 'href="http' not in page
     assert ("顾客 bob" if language == "zh" else "Shopper bob") in page
     assert files["brief.pdf"].startswith(b"%PDF") and files["brief.pdf"].rstrip().endswith(b"%%EOF")
+    assert len(re.findall(rb"/Type /Page\b", files["brief.pdf"])) == 2  # a page for each, none of them empty
 
 
 def test_a_list_of_ids_becomes_one_file_by_command_line(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

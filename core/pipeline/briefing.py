@@ -30,9 +30,12 @@ from core.windows import local_day
 FILES = ("brief.html", "brief.pdf")
 MOST = 500
 """Shoppers of one brief: a page each."""
+MOST_NAMED = 10
+"""Unknown ids that an error tells one by one."""
 OPEN_DAYS, STATEMENTS, ORDERS, NEEDS, ITEMS = 30, 10, 3, 3, 5
 """How long a cart is open; sentences and rows of each table, so that a page holds them."""
 
+KNOWN_SQL = "SELECT DISTINCT user_id FROM history WHERE user_id IN (SELECT unnest($user_ids))"
 CART_SQL = """
 WITH acts AS (
     SELECT item_id, max(event_time) FILTER (event_type = 'cart') AS put,
@@ -61,7 +64,8 @@ def brief(screen: Screen, user_ids: Sequence[str]) -> Report:
     if not 0 < len(user_ids) <= MOST:
         raise RuleError("A brief is for 1 to {most} shoppers at once; {n} are named.", most=MOST, n=len(user_ids))
     enough(screen, len(user_ids))
-    with screen.log.history():  # held open, the file is set up once and not for each question of each shopper
+    with screen.log.history() as connection:  # held open, the file is set up once and not for each question of each shopper
+        _all_known(connection, user_ids)
         shares = cards.shares(screen)
         made = tuple(_section(screen, place, user_id, shares) for place, user_id in enumerate(user_ids))
     return Report("", screen.name, facts_of(screen), (), local_day(screen.log.until, screen.zone), made, paged=True)
@@ -121,10 +125,21 @@ def listed_ids(path: Path) -> list[str]:
     return list(dict.fromkeys(line for line in lines[lines[:1] == ["user_id"] :] if line))
 
 
+def _all_known(connection: Connection, user_ids: Sequence[str]) -> None:
+    """Refuse ids that the log does not have, all of them at once."""
+    known = set(fetch(connection, KNOWN_SQL, {"user_ids": list(user_ids)})["user_id"].to_pylist())
+    strange = [user_id for user_id in user_ids if user_id not in known]
+    if strange:
+        raise NotFoundError(
+            "{n:,} of {all:,} ids are of no shopper of this log: {ids}. Check them, or take them out.",
+            n=len(strange),
+            all=len(user_ids),
+            ids=", ".join(repr(user_id[:60]) for user_id in strange[:MOST_NAMED]) + (" …" if len(strange) > MOST_NAMED else ""),
+        )
+
+
 def _section(screen: Screen, place: int, user_id: str, shares: Any) -> Section:
     found = portrait(screen, user_id)
-    if not found.facts["events"]:
-        raise NotFoundError("There is no shopper {user!r} in this log; check the id.", user=user_id)
     with screen.log.history() as connection:
         cart, orders = _cart(connection, screen, user_id), _orders(connection, screen, user_id)
     needs, items = _needs(screen, user_id), _items(found)

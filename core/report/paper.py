@@ -124,8 +124,12 @@ def _section(section: Section, tell: Tell) -> list[Flowable]:
     if section.tiles:
         parts += [_tiles(section, tell), Spacer(1, 4)]
     parts += [_p(tell(note), _BODY) for note in section.notes]
-    figures = [part for exhibit in section.exhibits for part in _exhibit(exhibit, tell)]
-    return [KeepTogether([*parts, *figures[:1]]), *figures[1:]]  # a heading never stands alone at the foot of a page
+    story: list[Flowable] = []
+    for exhibit in section.exhibits:
+        head, rest = _exhibit(exhibit, tell)
+        story += [KeepTogether([*parts, *head]), *rest]  # a heading never stands alone at the foot of a page
+        parts = []
+    return story or [KeepTogether(parts)]
 
 
 def _tiles(section: Section, tell: Tell) -> Table:
@@ -148,7 +152,8 @@ def _tiles(section: Section, tell: Tell) -> Table:
     return table
 
 
-def _exhibit(exhibit: Exhibit, tell: Tell) -> list[Flowable]:
+def _exhibit(exhibit: Exhibit, tell: Tell) -> tuple[list[Flowable], list[Flowable]]:
+    """What stands on one page, and what may follow on the next; lists kept together are not nested, which would leave empty pages."""
     head: list[Flowable] = [_p(tell(exhibit.title), _H3)]
     if exhibit.chart:
         head.append(drawing_of(exhibit.chart, tell, WIDTH))
@@ -156,8 +161,8 @@ def _exhibit(exhibit: Exhibit, tell: Tell) -> list[Flowable]:
     more = left_out(exhibit)
     notes = [_p(tell(note), _QUIET) for note in (*exhibit.notes, *([more] if more else []))]
     if exhibit.chart and exhibit.chart.kind in ("grid", "points"):  # the cells hold the values, and nobody reads points one by one
-        return [KeepTogether(head), *(_p(tell(note), _QUIET) for note in exhibit.notes)]
-    return [KeepTogether([*head, Spacer(1, 4)]), _table(exhibit, tell), *notes]
+        return head, [_p(tell(note), _QUIET) for note in exhibit.notes]
+    return [*head, Spacer(1, 4)], [_table(exhibit, tell), *notes]
 
 
 def _table(exhibit: Exhibit, tell: Tell) -> Table:

@@ -15,7 +15,9 @@ from pages.parts.text import _, plain, said, whole
 
 def relations(here: Screen, manifest: dict[str, Any]) -> None:
     """Show what is kept, take a new file, and start the lists that follow it."""
-    with st.expander(_("Relations between items"), expanded=False):
+    kept = relating.kept_relations(here.dataset)
+    is_new = (kept.digest if kept.edges else None) != manifest.get("config", {}).get("relations")
+    with st.expander(_("Relations between items"), expanded=is_new):
         st.caption(
             _(
                 "What goes with what: a CSV or JSON file with the columns {columns}. Kinds: item (its id), title, category, brand; "
@@ -24,7 +26,6 @@ def relations(here: Screen, manifest: dict[str, Any]) -> None:
                 relations=plain(", ".join(RELATIONS)),
             )
         )
-        kept = relating.kept_relations(here.dataset)
         given = _given(here)
         if kept.edges:
             n = len(kept.edges)
@@ -37,7 +38,7 @@ def relations(here: Screen, manifest: dict[str, Any]) -> None:
             if kept.edges and st.button(_("Remove all relations"), key="relations-remove"):
                 relating.keep(here, Relations())
                 st.rerun()
-        if (kept.digest if kept.edges else None) != manifest.get("config", {}).get("relations"):
+        if is_new:
             st.info(_("The lists were made with other relations than those that are kept now."))
             if st.button(_("Make the lists anew"), key="relations-recommend", disabled=jobs.live_job(state.home()) is not None):
                 jobs.start(["recommend", "--dataset", here.name], _("Making the lists of {name}", name=here.name))
