@@ -1,6 +1,7 @@
 """The quality report: it adds up, and says it in words that fit."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from core.ingest.report_words import gap_days_sentence, partial_day_sentence
 from core.ingest.rules import RULES
 from core.store import Dataset
 
+EXPORTS = Path(__file__).parent / "files" / "exports"
 HEADER = "user_id,item_id,event_type,event_time,price\n"
 
 Ingest = Callable[..., dict[str, Any]]
@@ -29,6 +31,14 @@ def test_the_report_adds_up(ingest: Ingest, dataset: Dataset) -> None:
     assert report["gap_days"] == ["2024-03-02", "2024-03-03"]
     assert {rule["id"]: rule["examples"] for rule in report["rules"]}["null_user"][0]["text"] == ",a,view,2024-03-03 10:00:00,1"
     assert report["users"]["one_event_share"] == 1.0
+
+
+def test_orders_joined_to_their_lines_are_not_called_duplicates(ingest: Ingest, dataset: Dataset) -> None:
+    ingest(EXPORTS / "instacart_orders.csv", EXPORTS / "instacart_order_products.csv")
+    with dataset.log().history() as connection:
+        report = quality_report(connection, dataset.manifest())
+    assert [(step["step"], step["rows"]) for step in report["waterfall"]] == [("rows_read", 12), ("order_heads", -5), ("rows_kept", 7)]
+    assert report["duplicates"] == {"rows": 0, "share": 0.0} and report["accounting_closes"]
 
 
 def test_the_report_as_a_page_calls_rules_by_their_names(ingest: Ingest, dataset: Dataset) -> None:

@@ -99,7 +99,9 @@ def test_names_that_the_catalogue_lacks_are_listed_with_their_rows_and_lead_nowh
     unknown = relations.unknown(catalogue_names(known))
     assert unknown == [{"kind": "item", "name": "ghost", "rows": 2}, {"kind": "brand", "name": "Nix", "rows": 1}]
     (warning,) = tell_unknown(unknown)
-    assert str(warning) == "2 names of the relations are not in the catalogue and lead nowhere (rows): item 'ghost' (2), brand 'Nix' (1)."
+    assert str(warning) == (
+        "Names of the relations that are not in the catalogue and lead nowhere: 2 (with their rows: item 'ghost' (2), brand 'Nix' (1))."
+    )
     result = recommend(log, None, RecommendOptions(k=5, relations=relations))
     assert result.record["relations"] == {"given": 3, "walked": 1, "unknown": unknown}
     assert any("lead nowhere" in str(told) for told in result.record["warnings"])

@@ -84,7 +84,7 @@ def test_the_page_lists_unknown_names_keeps_a_file_and_starts_new_lists(tmp_path
     data = json.dumps(Relations(tuple(rows)).record()).encode()
     monkeypatch.setattr("streamlit.file_uploader", lambda label, **more: io.BytesIO(data) if more["key"] == "relations-file" else None)
     app = open_page("recommendations", path, monkeypatch)
-    assert not app.exception and "1 names are not in the catalogue" in words(app)
+    assert not app.exception and "Names that are not in the catalogue and lead nowhere: 1" in words(app)
     unknown = next(table.value for table in app.dataframe if set(table.value.columns) == {"kind", "name", "rows"})
     assert unknown.to_dict("records") == [{"kind": "item", "name": NASTY, "rows": 1}]
     app.button(key="relations-keep").click().run()

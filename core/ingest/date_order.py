@@ -49,7 +49,7 @@ def weigh_date_order(connection: Connection, today: date) -> DateOrder:
     row = connection.execute(
         f"""
         WITH times AS (SELECT event_time, count(*) AS n FROM raw WHERE event_time IS NOT NULL GROUP BY event_time),
-        dates AS (SELECT any_value(event_time) AS example, a, b, y, sign, sum(n) AS n FROM ({_NUMBERS}) WHERE a IS NOT NULL GROUP BY ALL)
+        dates AS (SELECT min(event_time) AS example, a, b, y, sign, sum(n) AS n FROM ({_NUMBERS}) WHERE a IS NOT NULL GROUP BY ALL)
         SELECT COALESCE(sum(n) FILTER (a > 12), 0), COALESCE(sum(n) FILTER (b > 12), 0),
                COALESCE(min(example) FILTER (a <> b AND a <= 12 AND b <= 12), ''),
                min(TRY(make_date(y, b, a))), max(TRY(make_date(y, b, a))), min(TRY(make_date(y, a, b))), max(TRY(make_date(y, a, b))),
@@ -118,8 +118,9 @@ def settle_date_order(weighed: DateOrder, given: str | None, known: str | None =
         return known, say("Dates such as {example} are read as {order}, as in the rows before.", example=weighed.example, order=word(known))
     raise MappingError(
         "Dates such as {example} may be day-first or month-first, and no value decides it. "
-        "Set `date_order` to day_first or month_first in the mapping.",
+        "Set `date_order` to day_first or month_first in the mapping ({form}).",
         example=weighed.example,
+        form='{"events": {"date_order": "day_first"}}',
     )
 
 

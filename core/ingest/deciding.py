@@ -23,7 +23,7 @@ from core.ingest.mapping import RoleMapping
 from core.ingest.names import ORDER_STATES, plain_name
 from core.ingest.orders import fill_orders, join_lines, merge_heads
 from core.ingest.outliers import take_far_prices, take_other_currencies, take_strangers
-from core.ingest.report_words import quoted_rule
+from core.ingest.report_words import kind_name, quoted_rule
 from core.ingest.robots import catch_robots
 from core.ingest.watching import Tick, part_of
 from core.ingest.work import Work
@@ -169,13 +169,13 @@ def _translate(
         given = work.request.mapping is not None and work.request.mapping.events.default_event_type is not None
         kind = part.default_event_type or "view"
         if "purchase_item_id" in columns:
-            warnings.append(say("Each row holds a {kind} and, where its purchase id is not empty or 0, a purchase.", kind=kind))
+            warnings.append(say("Each row holds a {kind} and, where its purchase id is not empty or 0, a purchase.", kind=kind_name(kind)))
         elif not given:
             warnings.append(
                 say(
                     "No column says what happened; every row is taken as a {kind}. "
                     "Set `default_event_type` in the mapping if that is wrong.",
-                    kind=kind,
+                    kind=kind_name(kind),
                 )
             )
         else:

@@ -122,6 +122,12 @@ class Mapping:
         if not isinstance(record, dict):
             raise MappingError("The mapping must be a JSON object with `events`, `items`, `users` or `rules`.")
         if unknown := sorted(set(record) - {"events", "items", "users", "rules", "pseudonyms"}):
+            if unknown[0] in RoleMapping.__dataclass_fields__:
+                raise MappingError(
+                    "{part} belongs to one kind of file, such as {example}.",
+                    part=repr(unknown[0]),
+                    example=json.dumps({"events": {unknown[0]: record[unknown[0]]}}, ensure_ascii=False)[:200],
+                )
             raise MappingError(
                 "The mapping has an unknown part {part}; its parts are events, items, users, rules and pseudonyms.", part=repr(unknown[0])
             )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from core.ingest.label_counts import label_counts
-from core.ingest.rules import RULES
+from core.ingest.rules import MERGING, RULES
 from core.schema import EVENTS, ITEM_ATTRIBUTES
 from core.store import Connection, identifier, scalar
 
@@ -47,18 +47,22 @@ def quality_report(connection: Connection, manifest: Row, *, zone: str | None = 
     days = zone or str(manifest.get("time_zone") or "UTC")
     read, kept = int(manifest["rows_read"]), int(manifest["rows_kept"])
     merged = int(manifest.get("rows_merged", 0))
+    united = _united(connection, merged)
+    repeats = int(united.get("duplicates", 0))
     taken = dict(connection.execute("SELECT rule, count(*) FROM main.quarantine GROUP BY rule ORDER BY rule").fetchall())
     quarantined = sum(taken.values())
     is_daily = int(manifest.get("time_resolution_seconds", 1)) == 86400
     return {
-        "waterfall": _waterfall(read, kept, merged, taken),
-        "accounting_closes": read == kept + quarantined + merged and quarantined == int(manifest.get("rows_quarantined", quarantined)),
+        "waterfall": _waterfall(read, kept, {**taken, **united}),
+        "accounting_closes": read == kept + quarantined + merged
+        and quarantined == int(manifest.get("rows_quarantined", quarantined))
+        and merged == sum(united.values()),
         "rows_read": read,
         "rows_kept": kept,
         "rows_quarantined": quarantined,
         "rows_merged": merged,
         "rules": [rule | {"examples": _examples(connection, str(rule["id"]))} for rule in manifest.get("rules", [])],
-        "duplicates": {"rows": merged, "share": merged / read if read else 0.0},
+        "duplicates": {"rows": repeats, "share": repeats / read if read else 0.0},
         "nulls": _nulls(connection, set(manifest["columns_present"])),
         "nulls_by_period": _nulls_by_period(connection, set(manifest["columns_present"]), days),
         "time_zone": days,
@@ -123,11 +127,18 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else float(value) if type(value).__name__ == "Decimal" else value
 
 
-def _waterfall(read: int, kept: int, merged: int, taken: dict[str, int]) -> list[Row]:
+def _united(connection: Connection, merged: int) -> dict[str, int]:
+    """Merged rows by rule; versions made before their rows were kept had one rule that merges."""
+    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'merged'").fetchone() is None:
+        return {"duplicates": merged} if merged else {}
+    return dict(connection.execute("SELECT rule, count(*) FROM main.merged GROUP BY rule ORDER BY rule").fetchall())
+
+
+def _waterfall(read: int, kept: int, taken: dict[str, int]) -> list[Row]:
+    """Steps from read to kept; rows that were merged come last."""
     order = [rule.id for rule in RULES]
-    rules = sorted(taken, key=lambda rule: (order.index(rule) if rule in order else len(order), rule))
+    rules = sorted(taken, key=lambda rule: (rule in MERGING, order.index(rule) if rule in order else len(order), rule))
     steps = [{"step": rule, "rows": -taken[rule]} for rule in rules]
-    steps += [{"step": "duplicates", "rows": -merged}] if merged else []
     return [{"step": "rows_read", "rows": read}, *steps, {"step": "rows_kept", "rows": kept}]
 
 

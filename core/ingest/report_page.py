@@ -117,7 +117,7 @@ class _Page:
             (say("Rows read"), _whole(read)),
             (say("Rows kept"), f"{_whole(report['rows_kept'])} ({_percent(report['rows_kept'], read)})"),
             (say("Put aside"), f"{_whole(report['rows_quarantined'])} ({_percent(report['rows_quarantined'], read)})"),
-            (say("Merged as duplicates"), f"{_whole(report['rows_merged'])} ({_percent(report['rows_merged'], read)})"),
+            (say("Merged"), f"{_whole(report['rows_merged'])} ({_percent(report['rows_merged'], read)})"),
             (say("Shoppers"), _whole(report["users"]["users"])),
             (say("Items with events"), _whole(report["items"]["items"])),
         ]

@@ -20,6 +20,8 @@ class Rule:
     """Whether it is on unless a person says otherwise; a rule that is off still counts what it would take."""
 
 
+MERGING: Final = ("duplicates", "order_heads")
+"""Rules whose rows are not lost but stand in another row."""
 RULES: Final = (
     Rule("broken_row", "The line does not have as many fields as the table, or its quotes do not close.", fixed=True),
     Rule("other_table", "The row is a header that comes again, or stands in another table below the first.", fixed=True),

@@ -118,7 +118,13 @@ def tell_unknown(unknown: list[dict[str, Any]]) -> list[Message]:
     if not unknown:
         return []
     told = ", ".join(f"{row['kind']} {row['name']!r} ({row['rows']})" for row in unknown[:LISTED])
-    return [say("{n} names of the relations are not in the catalogue and lead nowhere (rows): {names}.", n=len(unknown), names=told)]
+    return [
+        say(
+            "Names of the relations that are not in the catalogue and lead nowhere: {n:,} (with their rows: {names}).",
+            n=len(unknown),
+            names=told,
+        )
+    ]
 
 
 def walked(edge: Relation) -> list[str]:

@@ -39,7 +39,7 @@ def accounting(here: Screen, manifest: dict[str, Any]) -> None:
                 _("Rows kept"),
                 whole(kept),
                 percent(kept / read) if read else None,
-                _("Rows read = kept + put aside + merged as duplicates."),
+                _("Rows read = kept + put aside + merged into others."),
             ),
             (_("Shoppers"), counted(counts["users"]), None, None),
             (_("Items with events"), whole(counts["items"]), _("{n} in the catalogue", n=whole(counts["catalogue"])), None),
@@ -115,9 +115,9 @@ def quarantine(here: Screen) -> None:
     if merged := int(state.ask(screens.manifest, here).get("rows_merged") or 0):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.caption(
-                _("1 row only repeats another and was merged; it is listed with the row that it repeats.")
+                _("1 row was merged into another; it is listed with the row that it repeats or belongs to.")
                 if merged == 1
-                else _("{n} rows only repeat others and were merged; each is listed with the row that it repeats.", n=whole(merged)),
+                else _("{n} rows were merged into others; each is listed with the row that it repeats or belongs to.", n=whole(merged)),
                 width="stretch",
             )
             downloads.csv_button(lambda: screens.merged_rows(here), "merged", label=_("Merged rows as CSV"))

@@ -55,7 +55,7 @@ def _given(here: Screen) -> Relations | None:
         st.error(plain(said(error)))
         return None
     if unknown := relating.unknown_names(here, given):
-        st.warning(_("{n} names are not in the catalogue and lead nowhere.", n=whole(len(unknown))))
+        st.warning(_("Names that are not in the catalogue and lead nowhere: {n}", n=whole(len(unknown))))
         columns = {
             "kind": _("Kind"),
             "name": _("Name"),
