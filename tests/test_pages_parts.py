@@ -30,7 +30,7 @@ from pages.parts.text import _, chance, hover, percent, plain, set_language, sho
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-WORD_TABLES = {"PERIODS", "STAGES", "COVERAGE", "SOURCES", "WEEKDAYS", "GROUNDS"}
+WORD_TABLES = {"PERIODS", "STAGES", "COVERAGE", "SOURCES", "WEEKDAYS"}
 
 
 @pytest.fixture(autouse=True)

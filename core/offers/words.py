@@ -13,6 +13,7 @@ SOURCE_WORDS = {
     "due": say("Due again"),
     "interest": say("Touched, not yet bought"),
     "popularity": say("Popular lately"),
+    "popular_ever": say("Popular over the whole log"),
     "crowd": say("Popular among shoppers of like taste"),
     "category": say("Popular in favourite categories"),
     "item_knn": say("Bought together"),

@@ -21,7 +21,7 @@ Values = npt.NDArray[np.float64]
 FIXED = "fixed"
 FIXED_WEIGHTS = {
     "repeat": 4.0, "interest": 4.0, "ease": 1.0, "item_knn": 1.0, "popularity": 1.0, "category": 0.5, "factors": 0.5, "content": 0.5,
-    "due": 0.5, "crowd": 0.5, "paths": 0.5, "sequence": 0.5,
+    "due": 0.5, "crowd": 0.5, "paths": 0.5, "sequence": 0.5, "popular_ever": 0.0,
 }  # fmt: skip
 """Weights of the untrained blend; what a user had or touched before leads on every log measured."""
 FUSION_OFFSET = 10.0

@@ -25,8 +25,8 @@ CELLS = 6_000_000
 """Users x a third of the items of a block (few sources cover more): one source's dense scores take about 24 MB."""
 AGAIN_DEPTH = 300
 """Items that the user already has the target act on, best by decayed count."""
-NEW_DEPTH = {"interest": 200, "popularity": 150, "category": 150, "item_knn": 150, "ease": 150, "factors": 100, "content": 100,
-             "crowd": 100, "paths": 100, "sequence": 150}  # fmt: skip
+NEW_DEPTH = {"interest": 200, "popularity": 150, "popular_ever": 50, "category": 150, "item_knn": 150, "ease": 150, "factors": 100,
+             "content": 100, "crowd": 100, "paths": 100, "sequence": 150}  # fmt: skip
 UNTOUCHED = 5
 """Items that nobody has touched, nearest by content: no other source can propose them."""
 ALL_DEPTH = 20

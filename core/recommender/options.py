@@ -11,7 +11,10 @@ import pyarrow as pa
 from core.errors import CutoffError, RuleError
 from core.recommender.relations import NO_RELATIONS, Relations
 
-SOURCES = ("repeat", "due", "interest", "popularity", "crowd", "category", "item_knn", "ease", "factors", "content", "paths", "sequence")
+SOURCES = (
+    "repeat", "due", "interest", "popularity", "popular_ever", "crowd", "category", "item_knn", "ease", "factors", "content", "paths",
+    "sequence",
+)  # fmt: skip
 """Every source by name, in the order in which screens list them."""
 
 BLEND = "blend"

@@ -53,7 +53,7 @@ class SparseSource:
 
 @dataclass(frozen=True)
 class Popularity:
-    """The same order for everyone: recent buyers, then buyers of all time, then touches, then the smaller item id."""
+    """The same order for everyone, of the last days or of the whole log: see `_popular`."""
 
     order: Ints
     scores: Floats
@@ -130,13 +130,11 @@ def fit_sources(
     ever = everything.matrix(np.log1p(np.maximum(everything.decayed, 0) + 0.1 * everything.count), (users, items))
     ever.eliminate_zeros()
     neighbours = fit_item_knn(known)
-    order = np.lexsort((np.arange(items), -touched, -buyers, -recent)).astype(np.int64)
-    scores = np.empty(items, np.float32)
-    scores[order] = (items - np.arange(items, dtype=np.float64)) / max(items, 1)
     factors = fit_factors(known, options.factors, options.seed)
     sources: dict[str, Source] = {
         "repeat": SparseSource(bought.matrix(bought.decayed / INTEREST_WEIGHTS.get(known.target, 1.0), (users, items))),
-        "popularity": Popularity(order, scores),
+        "popularity": _popular(recent, buyers, touched),
+        "popular_ever": _popular(buyers, recent, touched),
         "item_knn": neighbours,
         "ease": fit_ease(known, options.ease_items),
         "factors": factors,
@@ -186,6 +184,15 @@ def open_interest(known: Interactions, half_life_days: float) -> Pairs:
 def _buyers(known: Interactions, days: float) -> Floats:
     chosen = known.bought.last_days <= days
     return np.bincount(known.bought.item[chosen], minlength=known.shape[1]).astype(np.float32)
+
+
+def _popular(first: Floats, second: Floats, third: Floats) -> Popularity:
+    """Order items by falling counts (I,): the first, ties by the second and the third, then by the smaller item id."""
+    items = len(first)
+    order = np.lexsort((np.arange(items), -third, -second, -first)).astype(np.int64)
+    scores = np.empty(items, np.float32)
+    scores[order] = (items - np.arange(items, dtype=np.float64)) / max(items, 1)
+    return Popularity(order, scores)
 
 
 def _category_taste(taste: sp.csr_matrix, kind: npt.NDArray[np.int32], demand: Floats) -> CategoryTaste:

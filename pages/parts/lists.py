@@ -28,7 +28,7 @@ MEASURES = {
     "novelty@20": "Novelty@20",
     "diversity@20": "Diversity@20",
 }
-GROUNDS = {"all": "All items", "new": "Items new to the shopper"}
+GROUND_WORDS = {"all": "All items", "new": "Items new to the shopper", "fresh": "Items that nobody had taken yet"}
 
 
 def lists(here: Screen, rules: RuleSet, manifest: dict[str, Any]) -> None:
@@ -75,10 +75,11 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
             key="list-band",
         )
     chosen = found[(found["measure"] == measure) & (found["band"] == band)]
-    for cell, ground in zip(st.columns(2, gap="large"), GROUNDS, strict=True):
+    grounds = [ground for ground in GROUND_WORDS if ground != "fresh" or ground in set(found["ground"])]
+    for cell, ground in zip(st.columns(len(grounds), gap="large"), grounds, strict=True):
         part = chosen[chosen["ground"] == ground].sort_values(["value", "source"], ascending=[False, True])
         with cell:
-            st.markdown(f"**{_(GROUNDS[ground])}**")
+            st.markdown(f"**{_(GROUND_WORDS[ground])}**")
             if not len(part):
                 st.caption(_("Nothing to judge here."))
                 continue
@@ -96,7 +97,7 @@ def measures(here: Screen, manifest: dict[str, Any]) -> None:
                 high=list(part["high"]),
                 colours=colours,
             )
-            frame.chart(figure, part, f"measure-{ground}", _(GROUNDS[ground]))
+            frame.chart(figure, part, f"measure-{ground}", _(GROUND_WORDS[ground]))
     windows = manifest.get("windows") or {}
     st.caption(
         _(

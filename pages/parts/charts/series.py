@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, cut, date_axis, empty_figure
 from pages.parts.text import hover, people, small_cells
 
-LETTER = 0.018
-"""Share of half a screen's chart that a letter beside a bar takes."""
+LETTER, HALF = 7, 450
+"""Width of a letter and of half a screen's chart, pixels."""
 BAR_LETTERS = 50
 """Longer words beside a bar would take its room; hovering tells them whole."""
 
@@ -137,6 +137,7 @@ def bars(
             "thickness": 1.4,
             "width": 4,
         }
+    room, places_of_text = _room(labels, values, shown)
     figure.add_bar(
         x=list(values),
         y=places,
@@ -144,7 +145,7 @@ def bars(
         marker={"color": list(colours) if colours else PALETTE[0]},
         error_x=error,
         text=[hover(s) for s in shown] if error is None else None,
-        textposition=["auto" if value else "outside" for value in values] if small_cells() else "auto",
+        textposition=places_of_text,
         cliponaxis=False,
         customdata=np.array([[hover(n), hover(s)] for n, s in zip(labels, shown, strict=True)]) if labels else None,
         hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
@@ -157,7 +158,7 @@ def bars(
         tickfont={"color": look.ink},
     )
     figure.update_xaxes(title_text=hover(axis), showgrid=True, tickformat=".0%" if is_share else None)
-    if error is None and (room := _room(values, shown)) > 1:
+    if error is None and room > 1:
         figure.update_xaxes(range=[0, room * max(values)])
     if small_cells() and not any(values):
         figure.update_xaxes(range=[0, 1], showticklabels=False)
@@ -167,13 +168,18 @@ def bars(
     return figure
 
 
-def _room(values: Sequence[float], shown: Sequence[str]) -> float:
-    """How many times the longest bar the axis must be for figures that stand beside bars too short to hold them."""
+def _room(labels: Sequence[str], values: Sequence[float], shown: Sequence[str]) -> tuple[float, list[str]]:
+    """How many times the longest bar the axis must be, and whether each figure stands inside its bar or, where that is short, outside."""
     most = max(values, default=0)
     if most <= 0 or min(values) < 0:
-        return 1.0
-    parts = [(value / most, LETTER * len(text)) for value, text in zip(values, shown, strict=True)]
-    return max((part + text for part, text in parts if part < text), default=1.0)
+        return 1.0, ["auto"] * len(values)
+    named = max(min(len(label), BAR_LETTERS) for label in labels)
+    letter = LETTER / max(HALF - LETTER * named, HALF / 3)
+    pairs = [(value / most, min(letter * (len(text) + 3), 0.75)) for value, text in zip(values, shown, strict=True)]
+    room = 1.0
+    for _ in range(3):  # a longer axis leaves less of it to a bar
+        room = max([room, *(part / (1 - text) for part, text in pairs if part < text * room)])
+    return room, ["inside" if part >= text * room else "outside" for part, text in pairs]
 
 
 def heat(
