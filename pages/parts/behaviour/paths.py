@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.pipeline import behaviour
+from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import Filters, Paths
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
@@ -14,6 +14,8 @@ from pages.parts.words import event_word
 def draw(here: Screen, filters: Filters) -> None:
     """Ask for the anchor; show the flow and the step matrix."""
     kinds = kinds_of(here)
+    named = any(kind["with_item"] for kind in kinds.values()) and bool(state.ask(outcomes.category_names, here))
+    alone = len(kinds) == 1  # acts of one kind in a row count as one: only their categories make a path
     with st.container(border=True):
         cells = st.columns(5, vertical_alignment="bottom")
         usual = next((kind for kind in ("cart", "purchase") if kind in kinds), next(iter(kinds)))
@@ -23,7 +25,16 @@ def draw(here: Screen, filters: Filters) -> None:
         )
         depth = int(cells[2].number_input(_("Steps"), 1, 8, 4, key="depth"))
         top = int(cells[3].number_input(_("Acts with names"), 1, 20, 6, key="top"))
-        by_category = cells[4].checkbox(_("With categories"), key="by-category", disabled=not any(k["with_item"] for k in kinds.values()))
+        by_category = cells[4].checkbox(_("With categories"), key="by-category", value=alone and named, disabled=not named)
+    if alone and not by_category:
+        frame.gate(
+            _("This log has one kind of act, and equal acts in a row count as one: without categories its paths have one step.")
+            if named
+            else _(
+                "This log has one kind of act, and equal acts in a row count as one, so its paths have one step. "
+                "A column of categories would bring more."
+            )
+        )
     asked = Paths(str(anchor), bool(forward), depth, top, bool(by_category))
     answer = state.ask(behaviour.paths, here, filters, asked)
     if nothing_left(answer.table):
