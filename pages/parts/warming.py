@@ -54,7 +54,7 @@ def _draw() -> None:
 def ask_first() -> list[str]:
     """Ask the datasets published last what a first view of Overview asks, and remember the answers; returns which were asked."""
     from core.errors import CoreError
-    from core.pipeline import behaviour, outcomes, screens
+    from core.pipeline import advising, behaviour, outcomes, screens
     from core.pipeline.behaviour import NO_FILTERS
     from core.pipeline.sorting import wants_sorting
     from core.store import CURRENT
@@ -75,5 +75,7 @@ def ask_first() -> list[str]:
             state.ask(behaviour.event_mix, here, NO_FILTERS, period)
             state.ask(behaviour.hours, here, NO_FILTERS, period, "all")
             state.ask(behaviour.judged, here, NO_FILTERS, period, "category")
+            state.ask(outcomes.attributes, here)
+            advising.advice(here, NO_FILTERS, period, state.ask)
             asked.append(name)
     return asked
