@@ -9,7 +9,7 @@ from core.insights.drivers import DRIVER_WORDS
 from core.insights.overview import Period
 from core.insights.paths import END, OTHER
 from core.messages import Message, say
-from core.pipeline import behaviour
+from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import Drivers, Filters, Lifetime, Paths
 from core.pipeline.cells import hidden_below
 from core.pipeline.report_words import KIND_WORDS, NO_PURCHASES, NOTHING
@@ -27,13 +27,16 @@ def paths(screen: Screen, filters: Filters, period: Period) -> Section:
     """What comes after the usual anchor, step by step."""
     title, question = say("Paths"), say("What do shoppers do next?")
     kinds = [row["event_type"] for row in behaviour.facts(screen).table.to_pylist()]
-    asked = Paths(next((kind for kind in ANCHORS if kind in kinds), kinds[0]))
+    alone = len(kinds) == 1 and bool(outcomes.category_names(screen))  # acts of one kind in a row count as one
+    asked = Paths(next((kind for kind in ANCHORS if kind in kinds), kinds[0]), by_category=alone)
     answer = behaviour.paths(screen, filters, asked)
     sessions = answer.table.filter(pc.equal(answer.table["step"], 1))["sessions"]
     if not pc.sum(sessions).as_py():
         hidden = screen.small_cells and answer.table.num_rows
         return Section("paths", title, question, (), notes=(hidden_below(screen.small_cells) if hidden else NOTHING,))
     matrix = behaviour.step_matrix(screen, filters, asked)
+    named = dict.fromkeys([*answer.table["source"].to_pylist(), *answer.table["target"].to_pylist(), *matrix["act"].to_pylist()])
+    words = {act: _act_word(act) for act in named}
     acts, steps = list(dict.fromkeys(matrix["act"].to_pylist())), sorted(set(matrix["step"].to_pylist()))
     cells = {(row["act"], row["step"]): row["share"] for row in matrix.to_pylist()}
     definition = say(
@@ -47,15 +50,15 @@ def paths(screen: Screen, filters: Filters, period: Period) -> Section:
         definition,
         (
             Column("step", say("Step"), "whole"),
-            Column("source", say("From"), "text", ACT_WORDS),
-            Column("target", say("To"), "text", ACT_WORDS),
+            Column("source", say("From"), "text", words),
+            Column("target", say("To"), "text", words),
             Column("sessions", say("Sessions"), "whole"),
         ),
         answer.table,
         answer.sql,
         Chart(
             "grid",
-            tuple(ACT_WORDS[act] for act in acts),
+            tuple(words[act] for act in acts),
             tuple(tuple(cells.get((act, step)) for step in steps) for act in acts),
             say("share of sessions"),
             "percent",
@@ -63,6 +66,14 @@ def paths(screen: Screen, filters: Filters, period: Period) -> Section:
         ),
     )
     return Section("paths", title, question, (exhibit,))
+
+
+def _act_word(act: str) -> Message:
+    """An act in words, with its category where paths are told by category."""
+    if act in ACT_WORDS:
+        return ACT_WORDS[act]
+    kind, _, name = act.partition(" · ")
+    return say("{kind} · {name}", kind=ACT_WORDS[kind], name=name)
 
 
 def drivers(screen: Screen, filters: Filters, period: Period) -> Section:

@@ -34,6 +34,8 @@ MARGIN = 48.0
 WIDTH = A4[0] - 2 * MARGIN
 COVER = 158.0
 """Height of the band on the first page."""
+FOOT = 100.0
+"""Less room than this at the foot of a page, and the next figure begins on a new one: its heading with some rows needs as much."""
 NAVY, PANEL = HexColor("#0B3A57"), HexColor("#F3F6F9")
 _OTHER = re.compile(f"[^{re.escape(LATIN)}]+")
 _BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=INK, wordWrap=None)
@@ -75,7 +77,7 @@ def report_pdf(report: Report, tell: Tell) -> bytes:
         story += [PageBreak(), _p(tell(say("Appendix: the statements")), _H2)]
         story.append(_p(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")), _QUIET))
         for exhibit in asked:
-            story.append(_p(f"{tell(exhibit.title)} · {exhibit.id}", _H3))
+            story += [CondPageBreak(FOOT), _p(f"{tell(exhibit.title)} · {exhibit.id}", _H3)]
             story += [
                 _p(line.replace(" ", "\u00a0", len(line) - len(line.lstrip())) or "\u00a0", _CODE) for line in exhibit.sql.splitlines()
             ]
@@ -127,7 +129,7 @@ def _section(section: Section, tell: Tell) -> list[Flowable]:
     story: list[Flowable] = []
     for exhibit in section.exhibits:
         head, rest = _exhibit(exhibit, tell)
-        story += [KeepTogether([*parts, *head]), *rest]  # a heading never stands alone at the foot of a page
+        story += [CondPageBreak(FOOT), KeepTogether([*parts, *head]), *rest]  # a heading never stands alone at the foot of a page
         parts = []
     return story or [KeepTogether(parts)]
 
