@@ -1,6 +1,7 @@
 """What a treatment changed: groups before it, overlap, the uplift curve; and figures that depend on one number at a time."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -103,6 +104,10 @@ def gaps(
     return figure
 
 
+TITLE_LETTERS = 36
+"""Letters of a line of a small picture's heading: longer ones run into the next picture."""
+
+
 def small_lines(parts: Sequence[tuple[str, pd.DataFrame]], x: str, axis: str, form: str, look: Look, *, columns: int = 3) -> go.Figure:
     """Small pictures side by side on one scale: a line with its band for each of several numbers.
 
@@ -119,7 +124,7 @@ def small_lines(parts: Sequence[tuple[str, pd.DataFrame]], x: str, axis: str, fo
         rows=rows,
         cols=columns,
         shared_yaxes=True,
-        subplot_titles=[hover(name) for name, _part in parts],
+        subplot_titles=["<br>".join(hover(line) for line in wrap(name, TITLE_LETTERS)) for name, _part in parts],
         horizontal_spacing=0.04,
         vertical_spacing=0.3 / max(rows, 1),
     )
