@@ -13,6 +13,7 @@ from core.features import act_labels, revenue_labels
 from core.messages import Message, say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.seeing import seen_at
+from core.pipeline.shoppers import feature_words
 from core.pipeline.telling import Result, about, fitting_horizon
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
@@ -100,10 +101,18 @@ def measure_uplift(
         draft.record |= _record(measured, given, users, treated)
         draft.record |= {
             "act": act,
-            "sentences": sentences(measured),
+            "sentences": sentences(measured, _in_words(measured)),
             "warnings": _warnings(given, set(matrix.user_ids), earlier <= log.start),
         }
     return about(dataset, "uplift", draft.run_id)
+
+
+def _in_words(measured: "Uplift") -> str | None:
+    """The counted feature that is furthest apart before the start, in words."""
+    if not measured.balance.num_rows:
+        return None
+    name = str(measured.balance["feature"][0].as_py())
+    return Message(feature_words().get(name, name), {})
 
 
 def _outcome(log: Log, start: datetime, horizon: timedelta, act: str) -> "np.ndarray":

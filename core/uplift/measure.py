@@ -170,7 +170,7 @@ def sentences(found: Uplift, feature: str | None = None) -> list[Message]:
         told = [
             say(
                 "Treated shoppers differ from the others before the start: features tell them apart with an AUC of {auc:.3f} "
-                "[{low:.3f}, {high:.3f}], the column {feature} by {gap:.2f} standard deviations. This is not an experiment: what follows "
+                "[{low:.3f}, {high:.3f}], “{feature}” by {gap:.2f} standard deviations. This is not an experiment: what follows "
                 "rests on an adjustment for what the log knows, and nothing can adjust for what it does not know.",
                 feature=feature or (found.balance["feature"][0].as_py() if found.balance.num_rows else "–"),
                 gap=abs(found.balance["difference"][0].as_py()) if found.balance.num_rows else 0.0,
