@@ -25,6 +25,7 @@ def add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
     told.add_argument("--ids", metavar="FILE", help="a file of ids, one a line")
     told.add_argument("--language", default="en", choices=("en", "zh"))
     told.add_argument("--out", required=True, metavar="DIR", help="takes brief.html and brief.pdf")
+    told.add_argument("--writer", metavar="W", help="a language model puts the facts into words: local:FOLDER, or https://host/v1#MODEL")
 
 
 def _report(arguments: argparse.Namespace, home: Home, report: Reporter) -> dict[str, Any]:
@@ -41,7 +42,11 @@ def _brief(arguments: argparse.Namespace, home: Home, report: Reporter) -> dict[
     from core.pipeline.briefing import listed_ids, write_briefs
 
     ids = [*arguments.users, *(listed_ids(Path(arguments.ids)) if arguments.ids else [])]
+    words = None
+    if arguments.writer:
+        from core.pipeline.wording import brief_words
+
+        words = brief_words(arguments.writer, arguments.language)
+    users, out = list(dict.fromkeys(ids)), Path(arguments.out)
     with report.stage("brief", 0.0, 1.0):
-        return write_briefs(
-            home, home.dataset(arguments.dataset), list(dict.fromkeys(ids)), Path(arguments.out), arguments.language, report
-        )
+        return write_briefs(home, home.dataset(arguments.dataset), users, out, arguments.language, words, report)

@@ -1,6 +1,7 @@
 """The brief of a shopper: what it says stands in the log, and nothing else; files open; hostile words stay words."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from core.__main__ import main
 from core.errors import NotFoundError, RuleError
+from core.messages import Message, say
 from core.pipeline import briefing
 from core.pipeline.screens import open_screen
 from core.store import Home
@@ -45,6 +47,19 @@ def test_the_open_cart_holds_what_was_put_in_and_neither_bought_nor_taken_out(ho
 def test_a_shopper_without_cart_or_orders_has_a_page_without_those_tables(home: Home) -> None:
     [section] = briefing.brief(open_screen(home, "tiny"), ["bob"]).sections
     assert [exhibit.id for exhibit in section.exhibits] == []
+
+
+def test_a_writer_is_told_the_facts_without_the_id_and_its_words_stand_first(home: Home) -> None:
+    told: list[list[str]] = []
+
+    def words(facts: Sequence[str]) -> Message:
+        told.append(list(facts))
+        return say("In other words.")
+
+    screen = open_screen(home, "tiny")
+    plain, worded = (briefing.brief(screen, ["ann"], words=asked).sections[0] for asked in (None, words))
+    assert worded.notes == ("In other words.", *plain.notes) and worded.tiles == plain.tiles
+    assert told == [briefing._told(plain, str)] and "Orders: 2" in told[0][1] and not any("ann" in fact.split() for fact in told[0])
 
 
 def test_unknown_shoppers_nobody_and_too_many_are_refused(home: Home) -> None:

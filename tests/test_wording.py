@@ -13,6 +13,7 @@ from core.errors import ModelError, NotFoundError
 from core.pipeline import screens
 from core.pipeline.wording import word_map
 from core.store import Home
+from core.wording.briefs import word_brief
 from core.wording.checking import complaints
 from core.wording.segments import segment_facts, word_segments
 from core.wording.writers import KEY, open_writer
@@ -224,3 +225,33 @@ def test_the_map_page_shows_words_beside_their_facts_and_takes_them_only_when_as
     assert "markup" in " ".join(table["description"]) and "Shoppers: 120" in table["facts"].iloc[0]
     app.button(key="wording-take").click().run()
     assert Home(home).dataset("tiny").saved("segment_names") == {"1": "Lookers"}
+
+
+BRIEF = ("Orders: 185 (1,265 events)", "Comes back to SPRING WATER: 33 acts on 32 days.", "To offer: OLD AMSTERDAM.")
+
+
+def test_a_brief_in_words_says_only_what_its_facts_say() -> None:
+    good = "The customer has ordered 185 times and comes back to SPRING WATER. Offer OLD AMSTERDAM."
+    assert word_brief(BRIEF, Scripted(good)) == (good, [])
+    second = Scripted("The customer ordered 186 times.", good)
+    assert word_brief(BRIEF, second)[0] == good and "No fact has the number 186" in second.asked[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("She is a young mother who orders water.", "guesses who the person is: mother, she, young"),
+        ("The customer ordered about 1,300 things.", "No fact has the number 1300"),
+        ("<b>Offer</b> water.", "markup"),
+        ("", "empty"),
+    ],
+)
+def test_words_that_guess_or_invent_leave_the_facts_to_speak(text: str, why: str) -> None:
+    found, wrong = word_brief(BRIEF, Scripted(text))
+    assert found is None and why in " ".join(map(str, wrong))
+
+
+def test_chinese_briefs_are_chinese_and_guess_nobody() -> None:
+    assert word_brief(BRIEF, Scripted("该顾客下过 185 次订单。"), "zh")[0] == "该顾客下过 185 次订单。"
+    assert word_brief(BRIEF, Scripted("她下过 185 次订单。"), "zh")[0] is None
+    assert word_brief(BRIEF, Scripted("The customer ordered 185 times."), "zh")[0] is None

@@ -4,7 +4,7 @@ Every sentence is made from rows of the log or of a run, by templates; attribute
 guessed of who a person is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from core.pipeline.reporting import facts_of
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait, portrait
 from core.report.html import report_html
-from core.report.record import Column, Exhibit, Report, Section
+from core.report.record import Column, Exhibit, Report, Section, Tell
 from core.report.speech import LANGUAGES, speaker
 from core.schema import Progress, silent
 from core.store import Connection, Dataset, Home, fetch
@@ -53,8 +53,18 @@ GROUP BY coalesce(h.order_id, h.event_time::VARCHAR) ORDER BY bought DESC LIMIT 
 """
 
 
-def brief(screen: Screen, user_ids: Sequence[str]) -> Report:
+Words = Callable[[Sequence[str]], Message]
+"""Puts the facts of a brief into a writer's words; see `core.pipeline.wording`."""
+
+
+def brief(screen: Screen, user_ids: Sequence[str], language: str = "en", words: Words | None = None) -> Report:
     """Gather the brief of some shoppers, a section each.
+
+    Args:
+        screen: What to read.
+        user_ids: Whom it is about.
+        language: Of the facts that a writer is told.
+        words: Asked for a few sentences about each; None leaves the facts to speak.
 
     Raises:
         RuleError: None is named, or more than MOST.
@@ -68,10 +78,13 @@ def brief(screen: Screen, user_ids: Sequence[str]) -> Report:
         _all_known(connection, user_ids)
         shares = cards.shares(screen)
         made = tuple(_section(screen, place, user_id, shares) for place, user_id in enumerate(user_ids))
+    if words is not None:
+        tell = speaker(language)
+        made = tuple(replace(section, notes=(words(_told(section, tell)), *section.notes)) for section in made)
     return Report("", screen.name, facts_of(screen), (), local_day(screen.log.until, screen.zone), made, paged=True)
 
 
-def brief_files(screen: Screen, user_ids: Sequence[str], language: str = "en") -> dict[str, bytes]:
+def brief_files(screen: Screen, user_ids: Sequence[str], language: str = "en", words: Words | None = None) -> dict[str, bytes]:
     """Write the brief of some shoppers as HTML and PDF: {name of FILES: content}.
 
     Raises:
@@ -84,12 +97,18 @@ def brief_files(screen: Screen, user_ids: Sequence[str], language: str = "en") -
 
     tell = speaker(language)
     title = say("Brief of shopper {user}", user=user_ids[0]) if len(user_ids) == 1 else say("Brief of {n:,} shoppers", n=len(user_ids))
-    report = replace(brief(screen, user_ids), title=tell(title))
+    report = replace(brief(screen, user_ids, language, words), title=tell(title))
     return {"brief.html": report_html(report, tell, language).encode(), "brief.pdf": report_pdf(report, tell)}
 
 
 def write_briefs(
-    home: Home, dataset: Dataset, user_ids: Sequence[str], out: Path, language: str = "en", progress: Progress = silent
+    home: Home,
+    dataset: Dataset,
+    user_ids: Sequence[str],
+    out: Path,
+    language: str = "en",
+    words: Words | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the briefs of a list of shoppers into a folder, with an entry in the audit trail.
 
@@ -100,7 +119,7 @@ def write_briefs(
     """
     screen = screens.open_screen(home, dataset.name)
     progress(0.1, say("asking what is known of each shopper"))
-    contents = brief_files(screen, user_ids, language)
+    contents = brief_files(screen, user_ids, language, words)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
@@ -136,6 +155,12 @@ def _all_known(connection: Connection, user_ids: Sequence[str]) -> None:
             all=len(user_ids),
             ids=", ".join(repr(user_id[:60]) for user_id in strange[:MOST_NAMED]) + (" …" if len(strange) > MOST_NAMED else ""),
         )
+
+
+def _told(section: Section, tell: Tell) -> list[str]:
+    """The facts of a section in words, without the id: its figures, and its statements."""
+    figures = [f"{tell(label)}: {value}" + (f" ({tell(note)})" if note else "") for label, value, note in section.tiles]
+    return [*figures, *(tell(note) for note in section.notes)]
 
 
 def _section(screen: Screen, place: int, user_id: str, shares: Any) -> Section:

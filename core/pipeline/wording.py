@@ -1,15 +1,17 @@
-"""Segment names and descriptions in a language model's words: asked for, checked against the facts, kept beside the map."""
+"""Segments and briefs in a language model's words: asked for, checked against the facts; what fails keeps the template's words."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from core.errors import ModelError, NotFoundError
-from core.messages import joined, say, with_messages
+from core.messages import Message, joined, say, with_messages
 from core.pipeline.screens import WORDING, WRITER
 from core.pipeline.telling import Result
 from core.schema import Progress, silent
 from core.store import Dataset
+from core.wording.briefs import word_brief
 from core.wording.segments import segment_facts, word_segments
 from core.wording.writers import open_writer
 
@@ -53,3 +55,24 @@ def word_map(dataset: Dataset, setting: str, language: str = "en", progress: Pro
         "segments": len(worded),
         "warnings": refused,
     }
+
+
+def brief_words(setting: str, language: str) -> Callable[[Sequence[str]], Message]:
+    """Return what puts the facts of a brief into a writer's words, or says why its words were not taken.
+
+    Raises:
+        ModelError: The setting names no writer, or its model is not at hand.
+    """
+    writer = open_writer(setting)
+
+    def worded(facts: Sequence[str]) -> Message:
+        text, wrong = word_brief(facts, writer, language)
+        if text is None:
+            return say(
+                "The words of {writer} were not taken: {why} What the history shows stands below.",
+                writer=writer.name,
+                why=joined(wrong, "{first} {second}"),
+            )
+        return say("In the words of {writer}, every number found among the facts below: {text}", writer=writer.name, text=text)
+
+    return worded

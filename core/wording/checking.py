@@ -38,7 +38,7 @@ def complaints(text: str, facts: Sequence[str], longest: int) -> list[Message]:
         found.append(say("The text holds markup or an address."))
     known = {number for fact in facts for number in _numbers(unicodedata.normalize("NFKC", fact))}
     if strange := sorted({shown for shown in _numbers(plain) if shown not in known}):
-        found.append(say("No fact has the number {numbers}.", numbers=", ".join(f"{value}{unit}" for value, unit in strange)))
+        found.append(say("No fact has the number {numbers}.", numbers=", ".join(f"{value:f}{unit}" for value, unit in strange)))
     told = " ".join(facts).lower()
     worded = {word.group().lower() for pattern in (_IN_WORDS, _IN_CHINESE) for word in pattern.finditer(plain)}
     if words := sorted(word for word in worded if word not in told):
