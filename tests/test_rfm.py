@@ -78,7 +78,7 @@ def test_groups_and_stages_are_those_of_the_counted_features(seed: int, make_log
     for event in events:
         own.setdefault(event["user_id"], []).append(event)
     names = sorted(own)
-    recency = np.array([(end - max(e["event_time"] for e in own[n])) // timedelta(days=1) for n in names], float)
+    recency = np.array([(end - max(e["event_time"] for e in own[n])) / timedelta(days=1) for n in names])  # as features tell it
     orders = np.array([len({e["event_time"] for e in own[n]}) for n in names], float)
     revenue = np.array([sum(e["revenue"] for e in own[n]) for n in names])
     expected = {name: RFM_GROUPS[code] for name, code in zip(names, stages.rfm_groups(recency, orders, revenue), strict=True)}

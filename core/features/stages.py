@@ -34,14 +34,14 @@ def _middle_scores(values: Floats, cuts: int = 5) -> Codes:
 
 
 def rfm_groups(recency_days: Floats, orders: Floats, revenue: Floats) -> Codes:
-    """Group shoppers by days since the last purchase (R), orders (F) and revenue (M).
+    """Group shoppers by whole days since the last purchase (R), orders (F) and revenue (M), as `core.insights.rfm` does by SQL.
 
     Each is scored 1 to 5 among buyers, R reversed (on several cuts at once the middle of their scores); F and M are averaged, F alone
     counts in a log without revenue. From R ≥ 4: champions (F and M ≥ 4), else loyal from 3 on, else recent; R = 3: loyal from 3 on,
     else occasional; below: at_risk from 3 on, else asleep.
 
     Args:
-        recency_days: (U,) days from the last purchase to the cutoff, NaN for those who never bought.
+        recency_days: (U,) days from the last purchase to the cutoff, parts of a day are cut off; NaN for those who never bought.
         orders: (U,).
         revenue: (U,) 0 or NaN everywhere in a log without revenue.
 
@@ -49,7 +49,7 @@ def rfm_groups(recency_days: Floats, orders: Floats, revenue: Floats) -> Codes:
         (U,) row of RFM_GROUPS.
     """
     buys = np.isfinite(recency_days)
-    recency = _middle_scores(np.where(buys, -recency_days, np.nan))
+    recency = _middle_scores(np.where(buys, -np.floor(recency_days), np.nan))
     frequency = scores(np.where(buys, orders, np.nan))
     money = scores(np.where(buys, np.nan_to_num(revenue), np.nan))
     worth = (frequency + money) / 2 if np.nan_to_num(revenue).any() else frequency.astype(np.float64)

@@ -59,7 +59,11 @@ def rules_words(rules: RuleSet) -> list[Message]:
     if block.words:
         told.append(say("Never shown is what names the words {names}.", names=listed(block.words)))
     if rules.frequency.exports:
-        told.append(say("Items in the shopper's list of the last {n} exports are left out.", n=rules.frequency.exports))
+        told.append(
+            say("Items in the shopper's list of the last export are left out.")
+            if rules.frequency.exports == 1
+            else say("Items in the shopper's list of the last {n} exports are left out.", n=rules.frequency.exports)
+        )
     if rules.frequency.impressions:
         told.append(
             say(
