@@ -167,10 +167,9 @@ def vocabulary(screen: Screen, segment_names: Mapping[int, str] | None = None) -
     """
     fine: dict[int, str] = {}
     if screen.run_id("atlas"):
-        segment_names = segment_names or shoppers.names_by_segment(shoppers.segments(screen))
-        for row in shoppers.subsegments(screen).to_dict("records"):
-            parts = [segment_names.get(int(row["segment_id"]), row["segment_name"]), row["own_name"]]
-            fine[int(row["subsegment_id"])] = " › ".join(part for part in parts if isinstance(part, str))
+        names, own = shoppers.segments_in_words(screen)
+        segment_names = segment_names or names
+        fine = {part: " › ".join(filter(None, (segment_names.get(of, names[of]), name))) for part, (of, name) in own.items()}
     return Vocabulary(segment_names or {}, shoppers.feature_words(), fine)
 
 

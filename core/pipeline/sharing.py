@@ -170,7 +170,7 @@ def _exact(screen: Screen, name: str, each: int) -> Shared:
     log = screen.log
     end = partitions.last_midnight(log)
     if name == "segments":
-        found = shoppers.names_by_segment(shoppers.segments(screen))
+        found, _fine = shoppers.segments_in_words(screen)
         names = {str(i): found[i] for i in sorted(found)}  # their order on screen is that of their exact sizes
         known = screens.run_table(screen, "atlas", "users", ["user_id", "segment_id"])
         basis = say("segments of the map {run}: their borders and names were learned from the log and are taken as public",

@@ -117,6 +117,32 @@ def names_by_segment(table: pd.DataFrame) -> dict[int, str]:
     return {int(segment): str(name) for segment, name in zip(table["segment_id"], table["name"], strict=True)}
 
 
+def segments_in_words(screen: Screen) -> tuple[dict[int, str], dict[int, tuple[int, str | None]]]:
+    """Names of segments by id; and of subsegments the segment and the name of their own, by id. Nobody is counted for it.
+
+    Raises:
+        NotFoundError: There is no map yet.
+    """
+    table = screens.run_table(screen, "atlas", "segments", ["segment_id", "name"])
+    if table is None:
+        raise NotFoundError("Dataset {dataset!r} has no map yet; draw it first.", dataset=screen.name)
+    names = {int(row["segment_id"]): str(row["name"]) for row in table.to_pylist()} | segment_names(screen)
+    parts, given = (
+        screens.run_table(screen, "atlas", "subsegments", ["subsegment_id", "segment_id", "own_name"]),
+        segment_names(screen, fine=True),
+    )
+    if parts is None:  # a map drawn before segments were split
+        return names, {segment: (segment, None) for segment in names}
+    fine = {
+        int(row["subsegment_id"]): (
+            int(row["segment_id"]),
+            given.get(int(row["subsegment_id"]), row["own_name"]) if row["own_name"] else None,
+        )
+        for row in parts.to_pylist()
+    }
+    return names, fine
+
+
 def strongest_traits(screen: Screen, most: int, fine: bool = False) -> dict[int, list[dict[str, Any]]]:
     """Return the first `most` traits of each segment or subsegment, strongest first, by its id."""
     table, key = trait_table(screen, fine)

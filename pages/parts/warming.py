@@ -1,4 +1,4 @@
-"""What the server does before anybody has come: it loads the modules of the pages, and asks what a first view of Overview asks."""
+"""What the server does before anybody has come: it loads the modules of the pages, and asks what their first views ask."""
 
 import importlib
 import threading
@@ -52,9 +52,9 @@ def _draw() -> None:
 
 
 def ask_first() -> list[str]:
-    """Ask the datasets published last what a first view of Overview asks, and remember the answers; returns which were asked."""
+    """Ask the datasets published last what first views ask, and remember the answers; returns which were asked."""
     from core.errors import CoreError
-    from core.pipeline import advising, behaviour, outcomes, screens
+    from core.pipeline import advising, behaviour, choosing, outcomes, screens
     from core.pipeline.behaviour import NO_FILTERS
     from core.pipeline.sorting import wants_sorting
     from core.store import CURRENT
@@ -77,5 +77,6 @@ def ask_first() -> list[str]:
             state.ask(behaviour.judged, here, NO_FILTERS, period, "category")
             state.ask(outcomes.attributes, here)
             advising.advice(here, NO_FILTERS, period, state.ask)
+            choosing.people(here)
             asked.append(name)
     return asked
