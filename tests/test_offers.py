@@ -121,6 +121,12 @@ def test_what_the_log_does_not_have_is_said_by_name(goods: Goods, rules: dict[st
     assert len(found) == len(told) and all(part in sentence for part, sentence in zip(told, found, strict=True))
 
 
+def test_a_long_list_of_words_is_not_looked_for_word_by_word(goods: Goods) -> None:
+    words = [f"vodka {n}" for n in range(21)]
+    assert len(unknown_words(goods, rules_from({"block": {"words": words[:20]}}))) == 1
+    assert unknown_words(goods, rules_from({"block": {"words": words}})) == []
+
+
 def test_a_price_range_without_prices_is_named_as_the_cause_and_makes_no_file(
     goods: Goods, tiny: screens.Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

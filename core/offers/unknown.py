@@ -10,6 +10,10 @@ from core.offers.rules import RuleSet
 from core.offers.words import listed
 
 
+MOST_WORDS = 20
+"""Blocked words that are looked for one by one; each reads the texts of all items, so longer lists are not asked."""
+
+
 def unknown_words(goods: Goods, rules: RuleSet) -> list[Message]:
     """Say which names of the rules are of no item, and how many items a price range takes for want of a price.
 
@@ -32,7 +36,7 @@ def unknown_words(goods: Goods, rules: RuleSet) -> list[Message]:
                     names=listed(strange),
                 )
             )
-    silent = [word for word in block.words if not goods.naming([word]).any()]
+    silent = [word for word in block.words if not goods.naming([word]).any()] if len(block.words) <= MOST_WORDS else []
     if silent:
         told.append(say("No item of this log names the word {names}; its rule does nothing.", names=listed(silent)))
     if rules.stock is not None and (strange := [item for item in rules.stock if item not in goods.place]):
