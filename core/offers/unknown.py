@@ -9,7 +9,6 @@ from core.offers.goods import Goods
 from core.offers.rules import RuleSet
 from core.offers.words import listed
 
-
 MOST_WORDS = 20
 """Blocked words that are looked for one by one; each reads the texts of all items, so longer lists are not asked."""
 

@@ -172,7 +172,7 @@ def _room(labels: Sequence[str], values: Sequence[float], shown: Sequence[str]) 
     """How many times the longest bar the axis must be, and whether each figure stands inside its bar or, where that is short, outside."""
     most = max(values, default=0)
     if most <= 0 or min(values) < 0:
-        return 1.0, ["auto"] * len(values)
+        return 1.0, ["auto" if value else "outside" for value in values]
     named = max(min(len(label), BAR_LETTERS) for label in labels)
     letter = LETTER / max(HALF - LETTER * named, HALF / 3)
     pairs = [(value / most, min(letter * (len(text) + 3), 0.75)) for value, text in zip(values, shown, strict=True)]
