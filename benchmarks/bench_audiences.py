@@ -12,6 +12,7 @@ up by a hash and kept as runs, because a log of this size takes more than an hou
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from dataclasses import replace
@@ -132,6 +133,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="audiences")
     parser.add_argument("--make", type=int, metavar="ROWS")
     parser.add_argument("--bare", action="store_true", help="as if no stage had run")
+    parser.add_argument("--started", action="store_true", help="after what a server does as it starts")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sizes", type=Path, help="write every figure of every rule here")
     arguments = parser.parse_args()
@@ -144,6 +146,11 @@ def main() -> None:
         screen = replace(screen, runs=())
     else:
         outcomes.save_audience(screen, {"name": "saved", "rule": SAVED, "holdout": 0.1, "cost": 0.0, "margin": 0.0})
+    if arguments.started:
+        os.environ["SHOPPER_ATLAS_HOME"] = str(arguments.home)
+        from pages.parts.warming import ask_first
+
+        ask_first()
     began = time.perf_counter()
     ask(screen, {"all": []})
     print(f"{'the first':<52} {time.perf_counter() - began:6.2f} s")
