@@ -8,7 +8,9 @@ import uuid
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from pages.parts.serving import FirstVisit
 from pages.parts.warming import warmed
 
 _log = logging.getLogger("shopper_atlas")
@@ -80,4 +82,4 @@ def _data() -> None:
 if st.runtime.exists():
     main()
 else:
-    app = st.App(Path(__file__).resolve(), lifespan=warmed)
+    app = st.App(Path(__file__).resolve(), lifespan=warmed, middleware=[Middleware(FirstVisit)])

@@ -27,6 +27,7 @@ if here:
     course = state.ask(behaviour.trend, here, chosen, period, usual)
     old = state.ask(behaviour.figures, here, chosen, before) if before else None
     figure_tiles(now, old, course.table, is_bought="purchase" in kinds_of(here))
+    frame.let_draw("figures")
     absent(here, now)
     frame.take_away(now, "figures")
 
@@ -48,6 +49,7 @@ if here:
             trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look(), is_share=measure in SHARES
         )
         frame.chart(figure, trend, "trend", _("Trend"))
+        frame.let_draw("trend")
 
     left, right = st.columns([2, 3], gap="large")
     with left:

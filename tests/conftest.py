@@ -29,6 +29,15 @@ def make_log(tmp_path: Path) -> Callable[..., Log]:
     return make
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No browser draws in a test of pages without one, so nothing waits for it."""
+    if request.module.__name__.startswith("tests.test_pages"):
+        from pages.parts import frame
+
+        monkeypatch.setattr(frame, "PAUSES", {})
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     """A dataset without a version, in a fresh home."""

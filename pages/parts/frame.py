@@ -1,6 +1,7 @@
 """The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
 LINE_HEIGHT = 22
 """Pixels of a further line of text in a row."""
+PAUSES = {"figures": 0.4, "trend": 0.6}
+"""Seconds that a browser needs to draw what has come, before it gets the rest of a first page."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
 STAGE_WORDS = {
     "profiles": "Shopper profiles have not been computed for this data set yet.",
@@ -165,6 +168,17 @@ def made_from(here: Screen, kind: str) -> str:
     """Say which version a result was computed from when that is not the one on screen, else ''."""
     version = state.ask(quality.outdated, here).get(kind)
     return _("computed from {version}", version=plain(version)) if version else ""
+
+
+def let_draw(what: str) -> None:
+    """Let a browser that has just come draw one of PAUSES before it is sent more; later runs of the window do not wait.
+
+    A browser that gets a whole page at once shows nothing before it has read and drawn all of it, tables and charts far below its window
+    too (measured: docs/decisions/0037).
+    """
+    if not state.flag(f"drawn-{what}"):
+        time.sleep(PAUSES.get(what, 0.0))
+        state.put(f"drawn-{what}", True)
 
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:

@@ -5,6 +5,8 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from pages.parts.serving import answer_at_once, early
+
 MODULES = (
     "pages.parts.controls",
     "pages.parts.filters",
@@ -24,6 +26,8 @@ DATASETS = 3
 @asynccontextmanager
 async def warmed(_app: object) -> AsyncIterator[None]:
     """Begin to load MODULES in the background as the server starts, then to ask; the server answers meanwhile."""
+    answer_at_once()
+    early()
     threading.Thread(target=_load, name="warming", daemon=True).start()
     yield
 
