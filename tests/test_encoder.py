@@ -13,6 +13,7 @@ import torch
 from core.encoder import encode
 from core.encoder.encode import TextEncoder, encode_texts, load_encoder, plan_batches
 from core.encoder.models import count_parameters, find_checkpoint
+from core.encoder.network import multiplies_bf16
 from core.errors import CancelledError, ModelError
 from tests.encoders import WORDS, save_tiny_encoder
 
@@ -250,6 +251,22 @@ def test_int8_keeps_the_direction_and_is_for_processors_alone(tiny: Path, tmp_pa
 def test_unknown_devices_and_precisions_are_refused(tiny: Path, tmp_path: Path, option: str, value: str) -> None:
     with pytest.raises(ModelError, match=value):
         load_encoder(str(tiny), ["red"], cache=tmp_path, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "pays"),
+    [
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True}, False),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True}, True),
+        ({"cpu_name": "AMD EPYC"}, False),
+        ({"arm_bf16": True}, True),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_taken_where_the_chip_is_faster_in_it(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, Any], pays: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert multiplies_bf16("cpu") is pays
 
 
 def test_the_choice_of_precision_is_remembered(tiny: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_table_has_one_row_per_user_and_the_columns_of_the_dictionary(twelve
     assert table.column_names == ["user_id", *(feature.name for feature in FEATURES)]
     assert table["user_id"].to_pylist() == ["ann", "bob"]
     assert len(FEATURES) >= 60
-    assert {str(table.schema.field(feature.name).type) for feature in FEATURES} <= {"int64", "double"}
+    assert {str(table.schema.field(feature.name).type) for feature in FEATURES} <= {"int32", "double"}
 
 
 ANN = {

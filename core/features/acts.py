@@ -23,18 +23,26 @@ MONEY, UNITS, SECONDS, PLACES = 10_000, 10_000, 1_000, 1_000
 """Amounts are held as whole numbers of such parts, the scales of their decimals, so that sums are exact in any order."""
 EDGES_DAYS = (56, 28, 14, 7)
 COLUMNS = ("time", "kind", "item", "session", "order", "revenue", "quantity", "price", "dwell", "position")
-PART_ROWS = 2_000_000
+PART_ROWS = 1_500_000
 """Acts that are read and sorted together, about 150 bytes each while that lasts."""
 BLOCK_ROWS = 1 << 17
 """Acts that are counted together: their columns stay near the processor, and the memory of one block serves the next."""
 
+AMOUNTS = {
+    "revenue": "revenue",
+    "quantity": "quantity",
+    "price": "price",
+    "dwell": "dwell_seconds",
+    "position": "TRY_CAST(position AS DECIMAL(18, 3))",
+}
+"""What an act may carry, as decimals: 16 bytes each while they are read, so what no act carries is not read."""
+AMOUNTS_SQL = "SELECT {counts} FROM history_cells"
 SHOPPERS_SQL = """
 SELECT user_id, user_id::VARCHAR AS name, count(*) AS acts FROM history_cells GROUP BY user_id ORDER BY name
 """
 ACTS_SQL = """
 SELECT number AS "user", item_id, session, CASE WHEN event_type = 'purchase' THEN order_id END AS "order",
-       enum_code(event_type)::UTINYINT AS kind, epoch_us(event_time) AS "time",
-       revenue, quantity, price, dwell_seconds AS dwell, TRY_CAST(position AS DECIMAL(18, 3)) AS position
+       enum_code(event_type)::UTINYINT AS kind, epoch_us(event_time) AS "time", {amounts}
 FROM history_cells JOIN part_shoppers USING (user_id)
 """
 
@@ -144,15 +152,26 @@ def read_acts(connection: Connection, cutoff: datetime, shoppers: Shoppers, part
         shoppers: Of the same connection.
         part_rows: Acts of a part, about; PART_ROWS by default.
     """
+    counts = fetch(
+        connection, AMOUNTS_SQL.format(counts=", ".join(f"count({term}) AS {name}" for name, term in AMOUNTS.items()))
+    ).to_pylist()[0]
+    amounts = ", ".join(f"{term if counts[name] else 'NULL'} AS {name}" for name, term in AMOUNTS.items())
     for part in shoppers.parts(part_rows or PART_ROWS):
         stored = shoppers.stored[part]
         connection.register("part_shoppers", pa.table({"user_id": stored, "number": pa.array(np.arange(len(stored), dtype=np.int32))}))
-        found = fetch(connection, ACTS_SQL)
+        columns, item_ids = _columns(fetch(connection, ACTS_SQL.format(amounts=amounts)))
         connection.unregister("part_shoppers")
-        yield _sorted(found, micros(cutoff), shoppers.names[part])
+        order = _by_user_and_time(columns["user"], columns["time"])
+        for name, values in columns.items():  # one after another, so that few stand twice
+            columns[name] = values.take(order) if values.strides[0] else values
+        acts = Acts(cutoff=micros(cutoff), user_ids=shoppers.names[part], item_ids=item_ids, **columns)
+        del columns, order, values
+        yield acts
+        del acts
 
 
-def _sorted(found: pa.Table, cutoff: int, user_ids: pa.Array) -> Acts:
+def _columns(found: pa.Table) -> tuple[dict[str, Array], pa.Array]:
+    """What was read as arrays (N,), and the ids of the items by their number."""
     items, item_ids = _numbered(found["item_id"])
     columns = {
         "user": found["user"].to_numpy(),
@@ -160,11 +179,9 @@ def _sorted(found: pa.Table, cutoff: int, user_ids: pa.Array) -> Acts:
         "session": _whole(found["session"]),
         "order": _numbered(found["order"])[0],
         **{name: found[name].to_numpy() for name in ("time", "kind")},
-        **{name: _amounts(found[name]) for name in ("revenue", "quantity", "price", "dwell", "position")},
+        **{name: _amounts(found[name]) for name in AMOUNTS},
     }
-    order = _by_user_and_time(columns["user"], columns["time"])
-    columns = {name: values.take(order) if values.strides[0] else values for name, values in columns.items()}
-    return Acts(cutoff=cutoff, user_ids=user_ids, item_ids=item_ids, **columns)
+    return columns, item_ids
 
 
 def _by_user_and_time(user: Array, time: Array) -> Array:

@@ -17,7 +17,7 @@ class Feature:
     description: str
     """A phrase for people."""
     is_count: bool = False
-    """Counts and sums: 0 where nothing happened; int64 unless they are money."""
+    """Counts and sums: 0 where nothing happened; int32 unless they are money or units."""
     empty: str = ""
     """In what case the value is empty; "" when it never is."""
 
@@ -137,6 +137,6 @@ FEATURES: tuple[Feature, ...] = (
     Feature("top_category_share", "breadth", "share", "Share of touches in the category touched most", empty="without categories"),
     Feature("category_entropy", "breadth", "nats", "Entropy of touches over categories", empty="without categories"),
     Feature("sessions_all", "attention", "sessions", "Sessions in the whole history", empty="when the log knows none"),
-    Feature("sessions_28d", "attention", "sessions", "Sessions that end in the 28 days before the cutoff"),
-    Feature("events_per_session", "attention", "events", "Mean events of a session"),
+    Feature("sessions_28d", "attention", "sessions", "Sessions that end in the 28 days before the cutoff", empty="when the log knows none"),
+    Feature("events_per_session", "attention", "events", "Mean events of a session", empty="when the log knows none"),
 )

@@ -1,5 +1,6 @@
 """The feature table: one row per user, counted on the acts before a cutoff."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ from core.features.activity import activity
 from core.features.acts import Shoppers, read_acts
 from core.features.buying import buying
 from core.features.catalogue import FEATURES, Feature
+from core.features.grouping import Array, Floats
 from core.features.tastes import Goods, tastes
 from core.store import Connection, fetch
 
@@ -49,23 +51,24 @@ def compute_features(connection: Connection, cutoff: datetime, levels: pa.Table 
             shoppers; None has them counted from what the connection holds.
 
     Returns:
-        user_id (VARCHAR, ascending, everyone with an event in history) and one column for each of FEATURES: int64 for
+        user_id (VARCHAR, ascending, everyone with an event in history) and one column for each of FEATURES: int32 for
         counts, float64 for the rest; NULL only where FEATURES says that a value can be empty.
     """
     goods = Goods.of(
         fetch(connection, "SELECT item_id, category, brand FROM catalogue"), price_levels(connection) if levels is None else levels
     )
     shoppers = Shoppers.of(connection)
-    columns = {feature.name: np.empty(len(shoppers.names), _kind(feature)) for feature in FEATURES}
+    columns = {feature.name: _Column.of(feature, len(shoppers.names)) for feature in FEATURES}
     done = 0
     for acts in read_acts(connection, cutoff, shoppers):
         places = goods.rows(acts.item_ids)
         for block in acts.blocks():
             counted = activity(block) | buying(block) | tastes(block, goods, places)
-            for name, values in columns.items():
-                values[done : done + block.users] = counted[name]
+            for name, column in columns.items():
+                column.put(done, counted[name])
             done += block.users
-    return pa.table({"user_id": shoppers.names} | {name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+        del acts, block, counted, places  # before the next part is read
+    return pa.table({"user_id": shoppers.names} | {name: column.array() for name, column in columns.items()})
 
 
 def price_levels(connection: Connection) -> pa.Table:
@@ -79,5 +82,28 @@ def nothing_known(columns: list[str]) -> npt.NDArray[np.float64]:
     return np.array([0.0 if name in counts else np.nan for name in columns])
 
 
-def _kind(feature: Feature) -> type[np.generic]:
-    return np.int64 if feature.is_count and feature.unit not in ("money", "units") else np.float64
+@dataclass(frozen=True)
+class _Column:
+    """A feature of U shoppers in the making. Zeros that nobody writes take no memory, and most logs lack many kinds of acts."""
+
+    values: Array
+    """(U,) 0 where nothing was put yet, and where the value is empty."""
+    known: npt.NDArray[np.bool_] | None
+    """(U,) where it is not empty; None for a feature that never is."""
+
+    @classmethod
+    def of(cls, feature: Feature, users: int) -> "_Column":
+        is_whole = feature.is_count and feature.unit not in ("money", "units")
+        return cls(np.zeros(users, np.int32 if is_whole else np.float64), np.zeros(users, bool) if feature.empty else None)
+
+    def put(self, start: int, counted: Array | Floats) -> None:
+        """Write the values of the shoppers from `start` on, NaN where they are empty."""
+        rows = slice(start, start + len(counted))
+        if self.known is not None:
+            self.known[rows] = there = ~np.isnan(counted)
+            counted = np.where(there, counted, 0.0)
+        if counted.any():
+            self.values[rows] = counted
+
+    def array(self) -> pa.Array:
+        return pa.array(self.values, mask=None if self.known is None else ~self.known)
