@@ -264,7 +264,9 @@ def test_unknown_devices_and_precisions_are_refused(tiny: Path, tmp_path: Path, 
         ({}, False),
     ],
 )
-def test_bfloat16_is_taken_where_the_chip_is_faster_in_it(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, Any], pays: bool) -> None:
+def test_bfloat16_is_taken_where_the_chip_is_faster_in_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, Any], pays: bool
+) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert multiplies_bf16("cpu") is pays
 

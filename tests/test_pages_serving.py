@@ -71,7 +71,9 @@ def test_sockets_send_small_answers_without_waiting() -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
+        opened = len(list(Path("/dev/fd").iterdir()))
         answer_at_once()
+        assert len(list(Path("/dev/fd").iterdir())) == opened
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         visitor.connect(listening.getsockname())
         assert visitor.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0, "only those that answer"

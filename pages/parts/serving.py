@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import stat
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import cache
@@ -30,9 +31,13 @@ def answer_at_once() -> None:
     """
     opened = Path("/dev/fd")
     for number in [int(path.name) for path in opened.iterdir()] if opened.is_dir() else []:
-        with suppress(OSError), socket.socket(fileno=os.dup(number)) as found:  # no socket, or closed meanwhile
-            if found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # closed meanwhile
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(number)) as found:
+                is_tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
+                if is_tcp and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @cache
