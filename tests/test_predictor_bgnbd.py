@@ -6,6 +6,8 @@ from scipy.special import expit
 
 from core.predictor.bgnbd import COLUMNS, FittedBgNbd, fit_bgnbd
 from core.predictor.matrix import Matrix
+from core.predictor.models import BLENDS, fit_models
+from tests.test_predictor import OPTIONS
 
 TRUE = (0.8, 9.0, 0.8, 2.5)
 
@@ -67,3 +69,15 @@ def test_longer_silence_lowers_the_chance_and_contributions_add_up(world: tuple[
 def test_a_log_without_repeats_gives_finite_chances() -> None:
     matrix = Matrix(["a", "b"], list(COLUMNS), np.array([[1.0, 20, 20], [1.0, 40, np.nan]]))
     assert np.isfinite(fit_bgnbd(matrix, 7.0, np.random.default_rng(0)).logits(matrix)).all()
+
+
+def test_the_usual_mean_of_a_log_of_purchases_weighs_bg_nbd_by_a_sixth() -> None:
+    matrix, labels = simulated(400, 3)
+    parts = list(BLENDS["ensemble_orders"])
+    fitted = fit_models([*parts, "ensemble_orders"], matrix, labels, OPTIONS, np.random.default_rng(0), lambda share, message: None)
+    logits = {name: model.logits(matrix) for name, model in fitted.items()}
+    expected = (2 * logits["mlp"] + 2 * logits["lightgbm"] + logits["logistic"] + logits["bgnbd"]) / 6
+    assert logits["ensemble_orders"] == pytest.approx(expected)
+    names, shares = fitted["ensemble_orders"].contributions(matrix)
+    assert set(names) == set(COLUMNS)
+    assert np.isfinite(shares).all()

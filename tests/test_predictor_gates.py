@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from core.errors import GateError
+from core.predictor.bgnbd import COLUMNS as ORDERS
+from core.predictor.calibration import CalibrationChoice, Calibrator
 from core.predictor.gates import check_features, doubts, is_named_like_a_label, telltales, varying
 from core.predictor.matrix import Matrix
 from core.predictor.models import contenders
 from core.predictor.options import PropensityOptions
+from core.predictor.propensity import _choose_winner
 
 
 def world(n: int = 400) -> tuple[Matrix, np.ndarray]:
@@ -66,3 +69,22 @@ def test_models_that_nobody_can_feed_are_left_out_and_unknown_ones_refused() -> 
     assert any("gru, lightgbm_text" in sentence for sentence in doubts(matrix, labels, asked))
     with pytest.raises(GateError, match="no model 'svm'"):
         contenders(matrix, PropensityOptions(models=("svm",)))
+
+
+def test_bg_nbd_and_the_mean_with_it_compete_where_a_log_holds_purchases_alone() -> None:
+    rng = np.random.default_rng(1)
+    matrix = Matrix([f"u{i}" for i in range(9)], list(ORDERS), rng.exponential(5, (9, len(ORDERS))))
+    usual = ["mlp", "lightgbm", "logistic", "mean", "ensemble"]
+    assert contenders(matrix, PropensityOptions(purchase_only=True)) == [*usual, "bgnbd", "ensemble_orders"]
+    assert contenders(matrix, PropensityOptions(purchase_only=False)) == usual
+    assert contenders(matrix, PropensityOptions(purchase_only=True, act="cart")) == usual
+
+
+@pytest.mark.parametrize("names", [["lightgbm", "ensemble", "ensemble_orders"], ["lightgbm", "ensemble"]])
+def test_the_mean_with_bg_nbd_is_usual_where_it_competes(names: list[str]) -> None:
+    labels = (np.random.default_rng(2).random(500) < 0.4).astype(float)
+    level = np.where(labels == 1, 0.42, 0.38)
+    choices = {name: CalibrationChoice(Calibrator("none"), np.full(500, 0.4), {}) for name in names}
+    assert _choose_winner(names, labels, choices) == names[-1], "none is better"
+    choices["lightgbm"] = CalibrationChoice(Calibrator("none"), level, {})
+    assert _choose_winner(names, labels, choices) == "lightgbm", "clearly better on validation"

@@ -24,7 +24,7 @@ from core.predictor.threads import one_thread
 from core.schema import Progress, silent
 from core.windows import say_days
 
-PREDICTORS = ("lightgbm", "logistic", "mlp", "mlp_counts", "lightgbm_text", "mean", "ensemble")
+PREDICTORS = ("lightgbm", "logistic", "mlp", "mlp_counts", "lightgbm_text", "mean", "ensemble", "ensemble_orders")
 """Models that a window may be judged by; those with the order of acts would train a transformer for each window."""
 DRAWS = 200
 EPOCH = datetime(1970, 1, 1)

@@ -31,6 +31,7 @@ NAMES = {
     "ensemble": say("the mean of network, LightGBM and logistic regression"), "mlp_sequence": say("the neural network with further blocks"),
     "lightgbm_sequence": say("LightGBM on counts and further blocks"),
     "mean_sequence": say("the mean of network and LightGBM, both with further blocks"), "propensity": say("the propensity"),
+    "ensemble_orders": say("the mean of network, LightGBM, logistic regression and BG/NBD"),
     "bgnbd": say("BG/NBD"), "cnn": say("the convolution over single acts"), "gru": say("the GRU over single acts"),
     "transformer": say("the transformer over single acts"),
 }  # fmt: skip

@@ -69,10 +69,12 @@ class Blend:
 BLENDS: dict[str, dict[str, float]] = {
     "mean": {"mlp": 1, "lightgbm": 1},
     "ensemble": {"mlp": 2, "lightgbm": 2, "logistic": 1},
+    "ensemble_orders": {"mlp": 2, "lightgbm": 2, "logistic": 1, "bgnbd": 1},
     "mean_sequence": {"mlp_sequence": 1, "lightgbm_sequence": 1},
 }
 """Parts of each mean and their weights. Logistic regression ranks worse than the others and is steadier where the level of a log jumps;
-with half of their weight it costs nothing on steady logs (docs/decisions/0021)."""
+with half of their weight it costs nothing on steady logs. BG/NBD knows orders alone and errs in other ways than the rest: on logs of
+purchases it is worth a sixth, on others it only hurts (docs/decisions/0021)."""
 
 Fit = Callable[[Matrix, Floats, PropensityOptions, np.random.Generator, Progress], Model]
 
@@ -158,7 +160,7 @@ def contenders(matrix: Matrix, options: PropensityOptions) -> list[str]:
     if matrix.further:
         names += SEQUENCE_MODELS
     if options.purchase_only and options.act == "purchase" and options.category is None and set(BGNBD_COLUMNS) <= set(matrix.columns):
-        names.append("bgnbd")
+        names += ["bgnbd", "ensemble_orders"]
     return names + [name for name in options.models if name not in missing_models(matrix, options)]
 
 

@@ -46,8 +46,9 @@ MatrixAt = Callable[[datetime], Matrix]
 CROSS_FOLDS = 3
 CHALLENGERS = (*SEQUENCE_MODELS, *OVER_ACTS)
 """They cost most and are the least steady, so they must be better beyond chance."""
-USUAL = "ensemble"
-"""Wins unless another is clearly better: which of its parts was best on one window says little of the next."""
+USUAL = ("ensemble_orders", "ensemble")
+"""The first of them that competes wins unless another is clearly better: which of its parts was best on one window says little of the
+next."""
 CLEARLY = 0.01
 """Share of its log loss by which another must be better, beyond chance, to win in its stead."""
 
@@ -170,11 +171,12 @@ def _choose_winner(names: list[str], labels: Floats, choices: dict[str, Calibrat
         return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
 
     winner = best([name for name in names if name not in CHALLENGERS])
-    if USUAL in names and winner != USUAL:
-        usual = choices[USUAL].cross_fitted
-        gain = compare(labels, choices[winner].cross_fitted, usual)
-        if gain["high"] >= 0 or -gain["value"] < CLEARLY * log_loss(labels, usual):
-            winner = USUAL
+    usual = next((name for name in USUAL if name in names), winner)
+    if winner != usual:
+        expected = choices[usual].cross_fitted
+        gain = compare(labels, choices[winner].cross_fitted, expected)
+        if gain["high"] >= 0 or -gain["value"] < CLEARLY * log_loss(labels, expected):
+            winner = usual
     if challengers := [name for name in names if name in CHALLENGERS]:
         challenger = best(challengers)
         if compare(labels, choices[challenger].cross_fitted, choices[winner].cross_fitted)["high"] < 0:

@@ -17,6 +17,7 @@ CONTENDER_WORDS = {
     "logistic": "logistic regression",
     "mean": "the mean of network and LightGBM",
     "ensemble": "the mean of network, LightGBM and logistic regression",
+    "ensemble_orders": "the mean of network, LightGBM, logistic regression and BG/NBD",
     "mlp_sequence": "the neural network with further blocks",
     "lightgbm_sequence": "LightGBM on counts and further blocks",
     "mean_sequence": "the mean of network and LightGBM, both with further blocks",

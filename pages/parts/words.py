@@ -150,6 +150,7 @@ MODEL_WORDS = {
     "logistic": "Logistic regression",
     "mean": "Mean of network and LightGBM",
     "ensemble": "Mean of network, LightGBM and logistic regression",
+    "ensemble_orders": "Mean of network, LightGBM, logistic regression and BG/NBD",
     "mlp_sequence": "Neural network with further blocks",
     "lightgbm_sequence": "LightGBM on counts and further blocks",
     "mean_sequence": "Mean of both with further blocks",
