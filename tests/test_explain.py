@@ -147,7 +147,7 @@ def test_changes_drop_shift_reprice_and_add_and_nothing_passes_the_cutoff() -> N
     [
         {"drop": [9]}, {"add": [{"event_type": "steal"}]}, {"closer_days": float("nan")}, {"price_factor": 0}, {"wipe": True},
         {"add": [{"event_type": "cart", "times": 10**6}]}, {"add": [{"event_type": "cart", "days_ago": -1}]}, {"add": "x"}, {"drop": ["x"]},
-        {"add": [{"event_type": "purchase", "price": float("inf")}]},
+        {"add": [{"event_type": "purchase", "price": float("inf")}]}, {"drop": "0"}, {"drop": [0.5]}, {"drop": [True]}, {"drop": 0},
     ],
 )  # fmt: skip
 def test_changes_out_of_bounds_are_refused(record: dict[str, Any]) -> None:
@@ -205,3 +205,9 @@ def test_parts_of_a_pair_add_up_and_blocks_are_parts_of_their_own() -> None:
     assert value["own counts"] == pytest.approx(gap[0] + moved[0] + moved[2], abs=1e-5)
     assert value["other categories"] == pytest.approx(moved[1] + moved[3], abs=1e-5)
     assert found.method == "exact" and abs(found.residual) < 1e-6
+
+
+def test_a_change_that_cannot_be_read_is_answered_with_the_form_that_can() -> None:
+    with pytest.raises(RuleError, match=r"'newest' is no list.*give JSON such as") as told:
+        change_of({"drop": "newest"})
+    assert change_of(json.loads(str(told.value).split("such as ")[1].rstrip("."))).drop == (0,)

@@ -19,6 +19,10 @@ CENT = Decimal("0.0001")
 """Amounts are kept to so much (schema: DECIMAL(18, 4))."""
 
 
+FORM = '{"drop": [0], "closer_days": 3, "price_factor": 0.8, "add": [{"event_type": "cart", "item_id": "17", "days_ago": 1}]}'
+"""A change as JSON."""
+
+
 @dataclass(frozen=True)
 class Act:
     """One act to add."""
@@ -50,7 +54,7 @@ class Change:
 
 
 def change_of(record: dict[str, Any]) -> Change:
-    """Read a change from JSON: {"drop": [0], "closer_days": 3, "price_factor": 0.8, "add": [{"event_type": "cart", …}]}.
+    """Read a change from JSON, such as FORM.
 
     Raises:
         RuleError: A key is unknown or a value is out of bounds.
@@ -58,15 +62,15 @@ def change_of(record: dict[str, Any]) -> Change:
     if not isinstance(record, dict) or not set(record) <= {"drop", "closer_days", "price_factor", "add"}:
         raise RuleError("A change may hold drop, closer_days, price_factor and add, not {keys}.", keys=str(record)[:120])
     try:
-        acts = tuple(Act(**act) for act in record.get("add", []))
+        acts = tuple(Act(**act) for act in _listed(record.get("add", [])))
         found = Change(
-            tuple(int(place) for place in record.get("drop", [])),
+            tuple(_place(place) for place in _listed(record.get("drop", []))),
             float(record.get("closer_days", 0.0)),
             float(record.get("price_factor", 1.0)),
             acts,
         )
     except (TypeError, ValueError, AttributeError) as error:
-        raise RuleError("The change cannot be read ({error}).", error=error) from error
+        raise RuleError("The change cannot be read ({error}); give JSON such as {form}.", error=error, form=FORM) from error
     _check(found)
     return found
 
@@ -134,7 +138,19 @@ def change_from(text: str) -> Change:
     try:
         return change_of(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise RuleError("The change cannot be read ({error}).", error=error) from error
+        raise RuleError("The change cannot be read ({error}); give JSON such as {form}.", error=error, form=FORM) from error
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:40]!r} is no list")
+    return value
+
+
+def _place(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{str(value)[:40]!r} is no place of an act")
+    return value
 
 
 def _check(change: Change) -> None:
