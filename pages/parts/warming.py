@@ -27,12 +27,12 @@ DATASETS = 3
 async def warmed(_app: object) -> AsyncIterator[None]:
     """Begin to load MODULES in the background as the server starts, then to ask; the server answers meanwhile."""
     answer_at_once()
-    early()
     threading.Thread(target=_load, name="warming", daemon=True).start()
     yield
 
 
 def _load() -> None:
+    early()
     for name in MODULES:
         importlib.import_module(name)
     _draw()
