@@ -57,7 +57,7 @@ def main() -> None:
     page = st.navigation(routes)
     state.put("first_page", routes[_("Data")][0])
     if (wanted := st.query_params.get("page")) in {page.url_path for pages in routes.values() for page in pages}:
-        rest = {key: value for key, value in st.query_params.to_dict().items() if key != "page"}
+        rest = {key: value for key, value in state.address().items() if key != "page"}
         st.switch_page(next(page for pages in routes.values() for page in pages if page.url_path == wanted), query_params=rest)
     try:
         controls.sidebar()
@@ -76,7 +76,7 @@ def _data() -> None:
     """Lead `/data` to the first page, whose own address is `/`, with the filters of the address."""
     from pages.parts import state
 
-    st.switch_page(state.flag("first_page"), query_params=st.query_params.to_dict())
+    st.switch_page(state.flag("first_page"), query_params=state.address())
 
 
 if st.runtime.exists():

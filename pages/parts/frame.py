@@ -46,7 +46,7 @@ SOURCES = {"sample": "sample data", "synthetic": "synthetic data", "relative_tim
 def begin(title: str, question: str) -> Screen | None:
     """Draw title, question, header, running jobs and what is out of date; returns the pinned dataset, or None after the empty state."""
     if not state.flag("routed"):  # the first address of a fresh server is taken for an old-style page: begin with the frame
-        st.switch_page("app.py", query_params={**st.query_params.to_dict(), "page": urlsplit(st.context.url or "").path.strip("/")})
+        st.switch_page("app.py", query_params={**state.address(), "page": urlsplit(st.context.url or "").path.strip("/")})
     here = state.screen()
     state.drop(state.FILTERS)
     st.title(title, anchor="top")

@@ -45,6 +45,11 @@ def choose_language(chosen: str) -> None:
     keep_in_address("lang", chosen)
 
 
+def address() -> dict[str, list[str]]:
+    """Everything the address says, with all values of a name that stands there several times, for a page to lead on with."""
+    return {key: st.query_params.get_all(key) for key in st.query_params}
+
+
 def keep_in_address(key: str, value: str) -> None:
     """Write a plain id into the address, when it differs."""
     if st.query_params.get(key) != value:

@@ -46,3 +46,11 @@ def test_a_clicked_bar_lists_its_shoppers_and_saves_them_as_an_audience_of_the_s
     expect(page.get_by_text("Saved. It stands on the page Audiences.")).to_be_visible()
     page.get_by_role("link", name="Audiences", exact=True).click()
     expect(page.get_by_text(re.compile(rf"took purchase · {buyers} shoppers when saved"))).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["overview?", "?page=overview&"])
+def test_a_link_keeps_every_kind_of_event_that_it_names(address: str, window: Callable[[], Page], path: str) -> None:
+    page = window()
+    page.goto(f"{address}/{path}dataset=known&event=cart&event=purchase")
+    expect(page.get_by_text("Looking only at: cart, purchase")).to_be_visible(timeout=90_000)
+    expect(page).to_have_url(re.compile(r"/overview\?(?=.*event=cart)(?=.*event=purchase)"))
