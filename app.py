@@ -21,12 +21,13 @@ ASSETS = PAGES / "assets"
 def main() -> None:
     """Draw the frame, then the chosen page; our own errors become a sentence, all others a sentence and a log id."""
     from core.errors import CoreError
-    from pages.parts import controls, state
+    from pages.parts import controls, frame, state
     from pages.parts.text import _, plain, said
 
     st.set_page_config(page_title="Shopper Atlas", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     state.begin()
     state.put("routed", True)
+    frame.prime()
     for sheet in (ASSETS / "screen.css", ASSETS / f"{state.language()}.css"):
         if sheet.is_file():
             st.html(sheet)

@@ -30,9 +30,7 @@ if here:
     frame.let_draw("figures")
     absent(here, now)
     frame.take_away(now, "figures")
-
-    what_changed.draw(here, chosen, before, period)
-    advice = st.container()
+    changes, advice = st.container(), st.container()
 
     st.subheader(_("Trend"))
     choices, words, places = measures(now), steps(here, period), st.columns([2, 3])
@@ -50,6 +48,9 @@ if here:
         )
         frame.chart(figure, trend, "trend", _("Trend"))
         frame.let_draw("trend")
+
+    with changes:  # after the first chart, whose window needs longest to draw
+        what_changed.draw(here, chosen, before, period)
 
     left, right = st.columns([2, 3], gap="large")
     with left:

@@ -30,12 +30,12 @@ def make_log(tmp_path: Path) -> Callable[..., Log]:
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No browser draws in a test of pages without one, so nothing waits for it."""
     if request.module.__name__.startswith("tests.test_pages"):
         from pages.parts import frame
 
-        monkeypatch.setattr(frame, "PAUSES", {})
+        monkeypatch.setattr(frame, "PATIENCE", 0.0)
 
 
 @pytest.fixture

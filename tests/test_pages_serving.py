@@ -3,13 +3,15 @@
 import asyncio
 import re
 import socket
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from streamlit import file_util
 
-from pages.parts.serving import FirstVisit, answer_at_once
+from pages.parts.serving import DOT, Drawing, FirstVisit, answer_at_once
 
 STATIC = Path(file_util.get_static_dir())
 
@@ -45,6 +47,22 @@ def test_a_page_names_the_scripts_of_its_charts_early() -> None:
 def test_what_is_no_page_is_handed_on_unchanged() -> None:
     assert dict(ask("/_stcore/health", kind=b"text/plain")[0]["headers"]) == {b"content-type": b"text/plain"}
     assert b"link" not in dict(ask("/overview", method="HEAD")[0]["headers"])
+
+
+@pytest.mark.parametrize("before", ["", "/atlas"])
+def test_a_browser_that_asks_for_the_picture_has_drawn(before: str) -> None:
+    first, second = Drawing(), Drawing()
+    assert first.address != second.address
+    start, body = ask(before + first.address.removeprefix("."))
+    assert body == DOT
+    assert Image.open(BytesIO(body)).convert("RGBA").getpixel((0, 0))[3] == 0, "transparent"
+    headers = dict(start["headers"])
+    assert headers[b"cache-control"] == b"no-store", "the next browser asks again"
+    assert headers[b"content-type"] == b"image/gif"
+    assert first.wait(0)
+    assert not second.wait(0.01)
+    assert ask(second.address.removeprefix("."))[1] == DOT, "too late, and of no effect"
+    assert not Drawing._waiting
 
 
 @pytest.mark.parametrize("before", ["", "/atlas"])

@@ -1,7 +1,6 @@
 """The frame of every page: header, empty state, missing stages, charts with their table and statement, tiles."""
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from core.insights.statement import Answer
 from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, jobs, state
+from pages.parts.serving import Drawing
 from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
 from pages.parts.words import event_word
 
@@ -25,8 +25,13 @@ ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
 LINE_HEIGHT = 22
 """Pixels of a further line of text in a row."""
-PAUSES = {"figures": 0.4, "trend": 0.6}
-"""Seconds that a browser needs to draw what has come, before it gets the rest of a first page."""
+FIRST_PARTS = {
+    "figures": '[class*="st-key-tiles-figures"]:has([data-testid="stMetricValue"])',
+    "trend": '[class*="st-key-chart-trend"]:has(.js-plotly-plot :is(.scatterlayer, .barlayer) path)',
+}
+"""What a browser draws first on a first page, one after the other, as selectors of style sheets."""
+PATIENCE = 4.0
+"""Seconds that a page waits at most until a browser has drawn its first part; one that loads no pictures never says so."""
 STAGE_VERBS = {"profiles": "profile", "atlas": "map", "propensity": "predict", "recommendations": "recommend"}
 STAGE_WORDS = {
     "profiles": "Shopper profiles have not been computed for this data set yet.",
@@ -170,15 +175,33 @@ def made_from(here: Screen, kind: str) -> str:
     return _("computed from {version}", version=plain(version)) if version else ""
 
 
+def prime() -> None:
+    """Have a browser that has just come load the code of tiles while the page is computed: an unseen one stands before everything else.
+
+    Where an element is the first of its kind, the browser shows a grey bar, and no sooner than 0.3 s after the last bar what takes its
+    place (React's throttle): all tiles would wait for it.
+    """
+    unseen = st.container(key="unseen")
+    if PATIENCE and not state.flag("drawn-figures"):
+        with unseen:
+            st.metric("", "")
+            st.image(charts.course((0.0, 1.0), state.look()))
+
+
 def let_draw(what: str) -> None:
-    """Let a browser that has just come draw one of PAUSES before it is sent more; later runs of the window do not wait.
+    """Let a browser that has just come draw one of FIRST_PARTS before it is sent more; later runs of the window do not wait.
 
     A browser that gets a whole page at once shows nothing before it has read and drawn all of it, tables and charts far below its window
-    too (measured: docs/decisions/0037).
+    too (measured: docs/decisions/0037). A rule of style makes it ask for a picture of one transparent place once the part is drawn.
     """
-    if not state.flag(f"drawn-{what}"):
-        time.sleep(PAUSES.get(what, 0.0))
+    rule = st.empty()
+    if PATIENCE and not state.flag(f"drawn-{what}"):
         state.put(f"drawn-{what}", True)
+        drawing = Drawing()
+        with rule:
+            st.html(f'<style>{FIRST_PARTS[what]} {{ background-image: url("{drawing.address}"); }}</style>')
+        drawing.wait(PATIENCE)
+        rule.empty()
 
 
 def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:

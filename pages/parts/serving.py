@@ -2,13 +2,15 @@
 
 import os
 import re
+import secrets
 import socket
 import stat
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from streamlit import file_util
 
@@ -20,6 +22,8 @@ NEEDED = ("PlotlyChart", "Metric", "DataFrame", "Selectbox", "Radio", "Html", "B
 """Scripts of Streamlit that a first view draws with: a browser asks for them only when it meets the first of their elements."""
 YEAR = 31_536_000
 """Seconds that a browser may keep a script, as Streamlit allows it: the hash of its content is in its name."""
+DOT = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\0\0\0!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+"""A picture of one transparent place."""
 _IMPORTED = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
 
 
@@ -54,8 +58,39 @@ def early() -> bytes:
     return ", ".join(f'<./static/js/{name}>; rel="modulepreload"; crossorigin' for name in named).encode()
 
 
+class Drawing:
+    """Waits until a browser has drawn something whose style names a picture: it asks for the picture when it draws.
+
+    The address of the picture is a random word that only this browser has been sent; nothing is told or changed by asking for it.
+    """
+
+    _waiting: ClassVar[dict[str, threading.Event]] = {}
+
+    def __init__(self) -> None:
+        self._word = secrets.token_urlsafe(9)
+        self._drawn = self._waiting[self._word] = threading.Event()
+
+    @property
+    def address(self) -> str:
+        """Where the picture is, from any page."""
+        return f"./drawn/{self._word}.gif"
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the browser asked within so many seconds."""
+        try:
+            return self._drawn.wait(seconds)
+        finally:
+            del self._waiting[self._word]
+
+    @classmethod
+    def tell(cls, word: str) -> None:
+        """A browser asks for the picture of this word."""
+        if drawn := cls._waiting.get(word):
+            drawn.set()
+
+
 class FirstVisit:
-    """ASGI: gives scripts from memory, and pages with the header of `early`; everything else is Streamlit's."""
+    """ASGI: gives scripts and the pictures of Drawing from memory, and pages with the header of `early`; everything else is Streamlit's."""
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
         self.app = app
@@ -75,14 +110,19 @@ class FirstVisit:
             return
         folder, _slash, name = scope["path"].rpartition("/")
         if folder.endswith("/static/js") and name in _names():
-            body = _script(name)
-            kept = f"public, immutable, max-age={YEAR}"
-            headers = {"content-type": "text/javascript; charset=utf-8", "content-length": str(len(body)), "cache-control": kept}
-            pairs = [(key.encode(), value.encode()) for key, value in headers.items()]
-            await send({"type": "http.response.start", "status": 200, "headers": pairs})
-            await send({"type": "http.response.body", "body": body})
+            await _give(send, _script(name), "text/javascript; charset=utf-8", f"public, immutable, max-age={YEAR}")
+        elif folder.endswith("/drawn"):
+            Drawing.tell(name.removesuffix(".gif"))
+            await _give(send, DOT, "image/gif", "no-store")
         else:
             await self.app(scope, receive, send_page)
+
+
+async def _give(send: Send, body: bytes, kind: str, kept: str) -> None:
+    headers = {"content-type": kind, "content-length": str(len(body)), "cache-control": kept}
+    pairs = [(key.encode(), value.encode()) for key, value in headers.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _folder() -> Path:

@@ -5,6 +5,8 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from streamlit.runtime.pages_manager import PagesManager
+
 from pages.parts.serving import answer_at_once, early
 
 MODULES = (
@@ -27,6 +29,7 @@ DATASETS = 3
 async def warmed(_app: object) -> AsyncIterator[None]:
     """Begin to load MODULES in the background as the server starts, then to ask; the server answers meanwhile."""
     answer_at_once()
+    PagesManager.uses_pages_directory = False  # as the first `st.navigation` says, one run of a page too late
     threading.Thread(target=_load, name="warming", daemon=True).start()
     yield
 

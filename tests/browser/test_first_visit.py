@@ -103,3 +103,21 @@ def test_a_newcomer_goes_from_an_unknown_file_to_a_map_and_an_audience_file(
     lines = (tmp_path / "audience.csv").read_text(encoding="utf-8-sig").splitlines()
     assert lines[0].startswith("user_id") and 100 < len(lines) - 1 <= 240
     assert outside == []
+
+
+def test_a_first_overview_is_sent_in_parts_that_the_browser_says_it_has_drawn(
+    server: str, tmp_path: Path, window: Callable[[], Page]
+) -> None:
+    tiny_home(tmp_path / "home")
+    page = window()
+    told: list[str] = []
+    page.on("request", lambda request: told.append(request.url) if "/drawn/" in request.url else None)
+    page.goto(f"{server}/overview?dataset=tiny")
+    expect(page.get_by_role("heading", name="Categories, brands and items", exact=True)).to_be_visible(timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 9")
+    assert len(told) == 2
+    expect(page.get_by_test_id("stMetric")).to_have_count(9)
+    expect(page.locator("[class*=st-key-unseen]")).to_be_hidden()
+    page.get_by_role("radiogroup", name="Table by").get_by_text("Items").click()
+    expect(page.get_by_test_id("stMetric")).to_have_count(8)
+    assert len(told) == 2, "later runs do not wait"
