@@ -96,6 +96,11 @@ def test_filters_of_the_address_are_said_in_words_and_hold(home: Path, monkeypat
     counts = behaviour.funnel(here, chosen, Funnel((Step("view"), Step("cart"), Step("purchase")))).table["users"].to_pylist()
     assert f"**{counts[0]} shoppers**" in words(app) and 0 < counts[0] < 80
     assert app.session_state[state.FILTERS] == ["from 2024-03-10", "Category “C1”", "Region “north”"]
+    assert app.warning[0].value == "Not in this data set, and left out: Brand “nobody's”."
+    app.run()
+    assert app.warning, "until another filter is chosen"
+    app.selectbox(key="attribute").set_value(None).run()
+    assert not app.warning, "nor is the value of another attribute something that a link asked for"
     app.button(key="filters-clear").click().run()
     assert "Looking at the whole log." in words(app) and "category" not in app.query_params
 

@@ -23,7 +23,8 @@ def filters(here: Screen) -> Filters:
     """Draw the filters and say in words what is looked at; what does not exist in this dataset counts as not chosen."""
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.popover(_("Filter")):
-            chosen = _widgets(here)
+            unknown: list[str] = []
+            chosen = _widgets(here, unknown)
         told = _told(here, chosen)
         state.put(state.FILTERS, told)  # files that are taken away name them
         if told:
@@ -31,29 +32,46 @@ def filters(here: Screen) -> Filters:
             st.button(_("Show everything"), key="filters-clear", on_click=_clear)
         else:
             st.caption(_("Looking at the whole log."), width="stretch")
+    if unknown:
+        state.put("unknown-filters", (chosen, unknown))
+    left_out = state.flag("unknown-filters")
+    if left_out and left_out[0] == chosen:  # until another filter is chosen
+        st.warning(_("Not in this data set, and left out: {filters}.", filters=", ".join(plain(words) for words in left_out[1])))
     return chosen
 
 
-def _widgets(here: Screen) -> Filters:
-    """One widget for each filter, empty when nothing is chosen."""
+def _widgets(here: Screen, unknown: list[str]) -> Filters:
+    """One widget for each filter, empty when nothing is chosen; what was asked for and is not known is added to `unknown`, in words."""
+
+    def seed(label: str, key: str, known: Callable[[str], Any], default: Any = None) -> None:
+        is_other_attribute = key == "value" and key in st.session_state
+        texts = state.seed(key, known, default)
+        unknown.extend(f"{label} “{text}”" for text in texts if not is_other_attribute)
+
+    def pick(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str] = str) -> str | None:
+        seed(label, key, lambda text: text if text in options else None)
+        return _choice(place, label, options, key, word)
+
     zone, manifest = ZoneInfo(here.zone), state.ask(screens.manifest, here)
     first, last = (date.fromisoformat(day(manifest[name], here.zone)) for name in ("first_event", "last_event"))
     left, right = st.columns(2)
+    for label, key in ((_("From"), "since"), (_("To, inclusive"), "until")):
+        seed(label, key, lambda text: _day_between(text, first, last))
     since = _date(left, _("From"), first, last, "since")
     until = _date(right, _("To, inclusive"), first, last, "until")
     kinds = [row["event_type"] for row in state.ask(behaviour.facts, here).table.to_pylist()]
-    state.seed("event", lambda text: text if text in kinds else None, [])
+    seed(_("Kinds of events"), "event", lambda text: text if text in kinds else None, [])
     events = st.multiselect(_("Kinds of events"), kinds, key="event", persist_state="session", format_func=event_word, placeholder=_("any"))
     state.link("event", events)
     left, right = st.columns(2)
-    category = _choice(left, _("Category"), state.ask(outcomes.category_names, here), "category")
-    brand = _choice(right, _("Brand"), state.ask(behaviour.brand_names, here), "brand")
+    category = pick(left, _("Category"), state.ask(outcomes.category_names, here), "category")
+    brand = pick(right, _("Brand"), state.ask(behaviour.brand_names, here), "brand")
     names = segment_names_shown(here) if here.run_id("atlas") else {}
-    segment = _choice(left, _("Segment"), [str(number) for number in names], "segment", lambda number: names[int(number)])
-    audience = _choice(right, _("Audience"), [kept["name"] for kept in outcomes.saved_audiences(here)], "audience")
+    segment = pick(left, _("Segment"), [str(number) for number in names], "segment", lambda number: names[int(number)])
+    audience = pick(right, _("Audience"), [kept["name"] for kept in outcomes.saved_audiences(here)], "audience")
     columns = state.ask(outcomes.attributes, here)
-    column = _choice(left, _("Attribute"), list(columns), "attribute", column_word)
-    value = _choice(right, _("Is"), columns.get(column or "", []), "value")
+    column = pick(left, _("Attribute"), list(columns), "attribute", column_word)
+    value = pick(right, _("Is"), columns.get(column or "", []), "value")
     begin = datetime.combine(since, time(), zone) if since else None
     end = datetime.combine(until + timedelta(days=1), time(), zone) if until else None
     return Filters(
@@ -68,22 +86,21 @@ def _widgets(here: Screen) -> Filters:
     )
 
 
-def _date(place: Any, label: str, first: date, last: date, key: str) -> date | None:
-    def known(text: str) -> date | None:
-        try:
-            found = date.fromisoformat(text)
-        except ValueError:
-            return None
-        return found if first <= found <= last else None
+def _day_between(text: str, first: date, last: date) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if first <= found <= last else None
 
-    state.seed(key, known)
+
+def _date(place: Any, label: str, first: date, last: date, key: str) -> date | None:
     chosen = place.date_input(label, min_value=first, max_value=last, key=key, persist_state="session", format="YYYY-MM-DD")
     state.link(key, chosen)
     return chosen if isinstance(chosen, date) else None
 
 
-def _choice(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str] = str) -> str | None:
-    state.seed(key, lambda text: text if text in options else None)
+def _choice(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str]) -> str | None:
     chosen: str | None = place.selectbox(
         label,
         options,

@@ -56,26 +56,31 @@ def keep_in_address(key: str, value: str) -> None:
         st.query_params[key] = value
 
 
-def seed(key: str, known: Callable[[str], Any], default: Any = None) -> None:
+def seed(key: str, known: Callable[[str], Any], default: Any = None) -> list[str]:
     """Give a widget its first value of this window: the address's, when it is known; what is no longer known becomes the default.
 
     Args:
         key: Of the widget, and its name in the address.
         known: Turns the text of an address, or of a kept value, into a value, or into None when there is no such value.
         default: Of the widget.
+
+    Returns:
+        What the address, or the window before another dataset was chosen, asked for and is not known.
     """
-    if key in st.session_state:
+    if is_kept := key in st.session_state:
         kept = st.session_state[key]
-        if kept is not None and not isinstance(kept, list) and known(str(kept)) is None:
-            st.session_state[key] = default
-        if isinstance(kept, list):
-            st.session_state[key] = [value for value in kept if known(str(value)) is not None]
-        return
-    texts = [value for text in st.query_params.get_all(key) if (value := known(text)) is not None]
-    if isinstance(default, list):
-        st.session_state[key] = texts or default
+        texts = [str(one) for one in kept] if isinstance(kept, list) else [] if kept is None else [str(kept)]
     else:
-        st.session_state[key] = texts[0] if texts else default
+        texts = st.query_params.get_all(key)
+    found = [(text, known(text)) for text in texts]
+    values, unknown = [value for _text, value in found if value is not None], [text for text, value in found if value is None]
+    if is_kept and not unknown:
+        return []
+    if isinstance(default, list):
+        st.session_state[key] = values or default
+    else:
+        st.session_state[key] = values[0] if values else default
+    return unknown
 
 
 def link(key: str, value: Any) -> None:
