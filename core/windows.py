@@ -69,9 +69,18 @@ def local_day(instant: datetime, zone: str) -> str:
 
 
 def say_days(length: timedelta) -> Message:
-    """Say a length of time in days: `1 day`, `28 days`, `0.5 days`."""
+    """Say a length of time to three digits: `1 day`, `28 days`, `2.5 days`, below a day `2.83 hours`, below an hour `12 minutes`."""
     days = length / timedelta(days=1)
-    return say("1 day") if days == 1 else say("{days:g} days", days=days)
+    if days == 1:
+        return say("1 day")
+    if days > 1 or not days:
+        return say("{days:g} days", days=_digits(days))
+    hours = 24 * days
+    return say("{hours:g} hours", hours=_digits(hours)) if hours >= 1 else say("{minutes:g} minutes", minutes=_digits(60 * hours))
+
+
+def _digits(number: float) -> float:
+    return round(number) if number >= 100 else float(f"{number:.3g}")
 
 
 def plan_windows(start: datetime, until: datetime, horizon: timedelta) -> Windows:
@@ -90,14 +99,12 @@ def plan_windows(start: datetime, until: datetime, horizon: timedelta) -> Window
         train.insert(0, cutoff)
         cutoff -= horizon
     if not train:
-        have = (until - start) / timedelta(days=1)
-        need = 4 * horizon / timedelta(days=1)
         raise CutoffError(
-            "The log covers {have:.1f} days; a horizon of {horizon} needs {need:.1f} "
-            "(history, training, calibration, test). Choose a horizon of at most {most:.1f} days.",
-            have=have,
+            "The log covers {have}; a horizon of {horizon} needs {need} (history, training, calibration, test). "
+            "Choose a horizon of at most {most}.",
+            have=say_days(until - start),
             horizon=say_days(horizon),
-            need=need,
-            most=max(have / 4, 0.04),
+            need=say_days(4 * horizon),
+            most=say_days((until - start) / 4),
         )
     return Windows(horizon=horizon, train=tuple(train), calibrate=calibrate, test=test, use=until)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import CutoffError
-from core.windows import MAX_TRAIN_CUTOFFS, parse_horizon, parse_time, plan_windows
+from core.windows import MAX_TRAIN_CUTOFFS, parse_horizon, parse_time, plan_windows, say_days
 
 START = datetime(2024, 1, 1)
 
@@ -65,5 +65,13 @@ def test_no_label_window_reaches_into_the_history_of_a_later_role(days: float, h
 
 
 def test_a_log_that_is_too_short_is_refused_with_both_lengths_and_a_way_out() -> None:
-    with pytest.raises(CutoffError, match=r"covers 20\.0 days; a horizon of 7 days needs 28\.0 .* at most 5\.0 days"):
+    with pytest.raises(CutoffError, match=r"covers 20 days; a horizon of 7 days needs 28 days .* at most 5 days"):
         plan_windows(START, START + timedelta(days=20), timedelta(days=7))
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [(24, "1 day"), (672, "28 days"), (60, "2.5 days"), (2.831, "2.83 hours"), (0.2, "12 minutes"), (29_352, "1223 days"), (0, "0 days")],
+)
+def test_lengths_of_time_are_said_in_what_people_count_them_in(hours: float, told: str) -> None:
+    assert say_days(timedelta(hours=hours)) == told

@@ -1,8 +1,10 @@
 """Words of the notes and of the quality report: what rules, gates, shapes and kinds of events are called."""
 
+from datetime import timedelta
 from typing import Any
 
 from core.messages import Message, say
+from core.windows import say_days
 
 Row = dict[str, Any]
 
@@ -83,7 +85,8 @@ def gate_sentence(record: Row) -> Message:
     needs, train = record["needs"], record.get("train") or {"users": record["users"], "positives": record["positives"]}
     others = train["users"] - train["positives"]
     if record["gate"] == "too_short":
-        return say("Too short: {have:g} days of history, {need} are needed.", have=record["history_days"], need=needs["history_days"])
+        have, need = (say_days(timedelta(days=days)) for days in (record["history_days"], needs["history_days"]))
+        return say("Too short: {have} of history, {need} are needed.", have=have, need=need)
     if record["gate"] == "too_few":
         return say(
             "Too few: {buyers:,} buyers and {others:,} others to train on, {need} of each are needed.",

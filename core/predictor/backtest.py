@@ -129,11 +129,11 @@ def past_cutoffs(start: datetime, until: datetime, horizon: timedelta, most: int
         cutoff -= horizon
     if not found:
         raise CutoffError(
-            "The log covers {have:.1f} days; a back-test of windows of {horizon} needs {need:g} (history, a window to learn from, one to "
+            "The log covers {have}; a back-test of windows of {horizon} needs {need} (history, a window to learn from, one to "
             "judge). Choose a shorter horizon.",
-            have=(until - start) / timedelta(days=1),
+            have=say_days(until - start),
             horizon=say_days(horizon),
-            need=3 * horizon / timedelta(days=1),
+            need=say_days(3 * horizon),
         )
     return found
 

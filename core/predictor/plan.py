@@ -44,16 +44,15 @@ def make_plan(start: datetime, until: datetime, labels_at: Labels, options: Prop
             horizons; the message names both numbers and what would pass.
     """
     horizon = options.horizon
-    days = horizon / timedelta(days=1)
-    have = (until - start) / timedelta(days=1)
-    if have < 2 * days:
+    have = until - start
+    if have < 2 * horizon:
         raise GateError(
-            "The log covers {have:.1f} days, and a horizon of {horizon} needs {need:g} (as much history as horizon). "
-            "Choose a horizon of at most {most:.1f} days, or add older events.",
-            have=have,
+            "The log covers {have}, and a horizon of {horizon} needs {need} (as much history as horizon). "
+            "Choose a horizon of at most {most}, or add older events.",
+            have=say_days(have),
             horizon=say_days(horizon),
-            need=2 * days,
-            most=max(have / 2, 0.1),
+            need=say_days(2 * horizon),
+            most=say_days(have / 2),
         )
     known: dict[datetime, Floats] = {}
     users: dict[datetime, list[str]] = {}
@@ -97,14 +96,13 @@ def _candidates(
     return plans
 
 
-def _warnings(kind: str, have: float, options: PropensityOptions, later: dict[datetime, Floats]) -> list[Message]:
-    days = options.horizon / timedelta(days=1)
+def _warnings(kind: str, have: timedelta, options: PropensityOptions, later: dict[datetime, Floats]) -> list[Message]:
     said: list[Message] = []
-    if have < 3 * days:
+    if have < 3 * options.horizon:
         said.append(
             say(
-                "The log covers {have:.1f} days, less than three times the horizon of {horizon}: figures are rough.",
-                have=have,
+                "The log covers {have}, less than three times the horizon of {horizon}: figures are rough.",
+                have=say_days(have),
                 horizon=say_days(options.horizon),
             )
         )
