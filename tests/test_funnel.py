@@ -1,6 +1,7 @@
 """Funnels on a log whose answers fit in the head, and random ones beside a slow count in plain Python."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -159,18 +160,26 @@ Act = tuple[str, datetime, str]
 
 def furthest(acts: list[Act], steps: list[str], order: str, window: timedelta) -> dict[str, int]:
     """Each user's furthest step, by trying every anchor and every chain; acts stand in the order of time and file."""
-    found: dict[str, int] = {}
+    return {user: done for user, (done, _seconds) in runs(acts, steps, order, window).items()}
+
+
+def runs(acts: list[Act], steps: list[str], order: str, window: timedelta) -> dict[str, tuple[int, float]]:
+    """Each user's furthest step, and the seconds that the counted run took in any order (0 in another): first ended, last begun."""
+    found: dict[str, tuple[int, float]] = {}
     for user in {name for name, _time, _kind in acts}:
         own = [(time, kind) for name, time, kind in acts if name == user]
-        best = 0
+        tried = [(0, datetime.max, datetime.min)]
         for place, (begin, kind) in enumerate(own):
-            if order == "any":
-                inside = {k for time, k in own if begin <= time <= begin + window and k in steps}
-                best = max(best, len(inside) if kind in steps else 0)
-            elif kind == steps[0]:
-                best = max(best, chain(own, place, 1, steps, order, begin + window))
+            if order == "any" and kind in steps:
+                first = {
+                    k: min(t for t, same in own if same == k and t >= begin) for t, k in own if begin <= t <= begin + window and k in steps
+                }
+                tried.append((len(first), max(first.values()), begin))
+            elif order != "any" and kind == steps[0]:
+                tried.append((chain(own, place, 1, steps, order, begin + window), begin, begin))
+        best, end, begin = max(tried, key=lambda run: (run[0], -run[1].timestamp() if run[0] else 0, run[2]))
         if best:
-            found[user] = best
+            found[user] = best, (end - begin).total_seconds()
     return found
 
 
@@ -205,3 +214,23 @@ def test_random_logs_with_ties_give_what_a_slow_count_gives(seed: int, order: st
     for number in (1, 2, 3):
         stopped = funnels.members(log, funnel, number, stopped=True).table["user_id"].to_pylist()
         assert stopped == sorted(user for user, done in slow.items() if done == number)
+    if order == "any":
+        took = [seconds for done, seconds in runs(acts, steps, order, window).values() if done == 3]
+        told = funnels.count_steps(log, funnel).table.to_pylist()[-1]
+        assert [told[f"seconds_{name}"] for name in ("quarter", "median", "three_quarters")] == (
+            pytest.approx([np.quantile(took, q) for q in (0.25, 0.5, 0.75)]) if took else [None] * 3
+        )
+
+
+def test_any_order_counts_the_run_begun_as_late_as_possible_and_an_act_before_it_excludes_nobody(make_log: Make) -> None:
+    minutes = {"view": (0, 5), "purchase": (3,), "cart": (6,)}
+    log = make_log(
+        [
+            {"user_id": "a", "item_id": "1", "event_type": kind, "event_time": at(minute / 1440)}
+            for kind, times in minutes.items()
+            for minute in times
+        ]
+    )
+    funnel = Funnel((Step("view"), Step("cart")), "any")
+    assert funnels.count_steps(log, funnel).table["seconds_median"].to_pylist()[-1] == 60
+    assert users(log, replace(funnel, excluded=("purchase",))) == [1, 1]

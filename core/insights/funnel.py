@@ -99,9 +99,16 @@ _ANY_SQL = """, goers AS (
     FROM bests b JOIN acts a ON a.user_id = b.user_id AND a.event_time >= b.anchor
         AND a.event_time <= b.anchor + to_microseconds($window)
     GROUP BY b.user_id, b.step, b.anchor, a.step
-), reach AS (
+), ends AS (
     SELECT user_id, step, max(event_time) AS event_time, anchor FROM firsts WHERE step > 1 GROUP BY user_id, step, anchor
+), lasts AS (
+    SELECT e.user_id, e.step, e.event_time, a.step AS act, max(a.event_time) AS begun
+    FROM ends e JOIN acts a ON a.user_id = e.user_id AND a.event_time >= e.anchor AND a.event_time <= e.event_time
+    GROUP BY e.user_id, e.step, e.event_time, a.step
+), reach AS (
+    SELECT user_id, step, event_time, min(begun) AS anchor FROM lasts GROUP BY user_id, step, event_time
 )"""
+"""The run of the earliest beginning ends first; of the runs that end there, the latest begins where one step happens for the last time."""
 _COUNTED_SQL = """, began AS (
     SELECT user_id, min(event_time) AS event_time FROM matched WHERE step = 1 OR $any_order GROUP BY user_id
 ), best AS (

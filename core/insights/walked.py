@@ -170,7 +170,7 @@ def _strict(best: _Best, user: Array, time: Array, matched: list[Array], window:
 
 
 def _any(best: _Best, user: Array, time: Array, matched: list[Array], window: int) -> None:
-    """The most different steps within a window, begun as early as possible; the last of their first acts ends it."""
+    """The most different steps within a window, ended as early as possible by the last of their first acts, and begun as late as then."""
     bits = np.zeros(len(best.step), dtype=np.uint8)
     for step, places in enumerate(matched):
         bits[user[places[changes(user[places])]]] |= np.uint8(1 << step)
@@ -192,7 +192,13 @@ def _any(best: _Best, user: Array, time: Array, matched: list[Array], window: in
     first = changes(who)
     furthest = np.repeat(np.maximum.reduceat(far, np.flatnonzero(first)), np.diff(np.flatnonzero(first), append=len(who)))
     kept = (far == furthest) & (far > 1)
-    best.take(far[kept], who[kept], since[kept], last[kept])
+    far, who, since, last = far[kept], who[kept], since[kept], last[kept]
+    if not len(who):
+        return
+    starts = np.flatnonzero(changes(who))  # the earliest beginning ends first, and no later one ends sooner
+    soonest = last == np.repeat(last[starts], np.diff(starts, append=len(who)))
+    far, who, since, last = (column[soonest][::-1] for column in (far, who, since, last))  # the latest of those first
+    best.take(far, who, since, last)
 
 
 def _together(steps: list[Array], n: int) -> Array:
