@@ -1,8 +1,10 @@
 """The Behaviour page: every view on a small shop, on logs that lack columns, and filters that the address carries."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 import streamlit as st
@@ -10,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.behaviour import Filters, Funnel, Step
+from core.pipeline.exporting import RUN_TABLES
 from core.store import Home
 from pages.parts import downloads, state
 from pages.parts.behaviour import VIEWS
@@ -143,3 +146,72 @@ def test_a_step_is_excluded_narrowed_and_broken_down(home: Path, monkeypatch: py
     app.selectbox(key="order").set_value("any").run()
     app.selectbox(key="step1").set_value("cart").run()
     assert not app.exception and any("two steps are equal" in info.value for info in app.info)
+
+
+def test_odd_questions_of_a_funnel_are_answered_with_a_remark(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = show(home, monkeypatch, "funnel")
+    assert "longer than the log" not in words(app) and "are the same" not in words(app)
+    app.number_input(key="window").set_value(3650.0).run()
+    app.selectbox(key="step2").set_value("view").run()
+    told = words(app)
+    assert "The window is longer than the log (" in told and "so it excludes nobody" in told
+    assert "Steps 1 and 2 are the same" in told
+    assert "Acts of the same instant stand in the order of the file." in told
+
+
+def test_what_a_log_lacks_for_steps_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"user_id": f"u{n}", "event_type": kind, "event_time": at(n + day)} for n in range(9) for day, kind in enumerate(("view", "cart"))
+    ]
+    publish_world(tmp_path, rows, dataset="tiny")
+    assert "This log has no categories, brands, items, prices of items." in words(show(tmp_path, monkeypatch, "funnel"))
+
+
+def test_a_log_of_one_kind_has_no_drivers_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"user_id": f"u{n % 40}", "item_id": "i", "event_type": "purchase", "event_time": at(n / 4), "revenue": 1} for n in range(400)]
+    publish_world(tmp_path, rows, dataset="tiny")
+    app = show(tmp_path, monkeypatch, "drivers")
+    assert "one kind of act" in app.info[0].value and "views or carts" in app.info[0].value
+    assert "names no categories" in words(show(tmp_path, monkeypatch, "orders"))
+
+
+def test_a_category_that_is_none_of_the_most_frequent_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.parts.filters.MOST_NAMES", 2)
+    monkeypatch.setattr("pages.parts.behaviour.funnel.MOST_NAMES", 2)
+    monkeypatch.setattr("core.pipeline.outcomes.MOST_NAMES", 2)
+    home = shop(tmp_path)
+    rare = next(f"C{n}" for n in range(3) if f"C{n}" not in outcomes.category_names(screens.open_screen(Home(home), "tiny")))
+    app = show(home, monkeypatch, "funnel", category=rare)
+    assert f"Category “{rare}”" in words(app) and not app.warning
+    app = show(home, monkeypatch, "funnel", category="C9")
+    assert "C9" in app.warning[0].value
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"behaviour": {"event_type": "purchase", "category": "C1", "at_least": 2, "days": 60}},
+        {"segment": [1]},
+        {"not": {"percentile": {"top": 50}}},
+    ],
+)
+def test_the_shown_statement_of_an_audience_runs_on_the_exported_tables(rule: dict[str, Any], tmp_path: Path) -> None:
+    home = shop(tmp_path / "home")
+    here = screens.open_screen(Home(home), "tiny")
+    outcomes.save_audience(here, {"name": "some", "rule": rule})
+    answer = behaviour.figures(here, Filters(audience="some", since=at(5)), screens.period_of(here, None))
+    copy = shutil.copy(here.log.path, tmp_path / "tables.duckdb")
+    with duckdb.connect(copy) as connection:
+        for name in ("features", "segments", "propensity"):
+            kind, file = RUN_TABLES[name]
+            connection.execute(f"CREATE TABLE {name} AS FROM '{here.dataset.run_path(kind) / file}'")
+        assert connection.sql(answer.sql).to_arrow_table().to_pylist() == answer.table.to_pylist()
+    assert 0 < answer.table["users"][0].as_py() < 60
+
+
+def test_an_audience_of_acts_alone_is_shown_as_it_runs_on_the_events(tmp_path: Path) -> None:
+    here = screens.open_screen(Home(shop(tmp_path / "home")), "tiny")
+    outcomes.save_audience(here, {"name": "some", "rule": {"behaviour": {"event_type": "purchase", "at_least": 2, "days": 60}}})
+    answer = behaviour.figures(here, Filters(audience="some"), screens.period_of(here, None))
+    with duckdb.connect(here.log.path, read_only=True) as connection:
+        assert connection.sql(answer.sql).to_arrow_table().to_pylist() == answer.table.to_pylist()

@@ -15,6 +15,7 @@ from core.insights.chosen import (
     by_block,
     changes,
     clock_of,
+    has_by,
     money,
     sums_by,
     whole_days,
@@ -101,11 +102,12 @@ def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str,
         period, order = number[bought], order[bought].astype(np.int64)
         users, buyers = _distinct_runs(number[runs], user[runs], n), _distinct_runs(period, user[bought], n)
         again = np.bincount(_bought_again(user[bought].astype(np.int64) * n + period, order) % n, minlength=n)
-        counts = [events, users, sessions, buyers, buying_sessions, again, sums_by(period, revenue[bought], n)]
+        paid = has_by(period, revenue[bought], n).astype(np.int64)
+        counts = [events, users, sessions, buyers, buying_sessions, again, sums_by(period, revenue[bought], n), paid]
         return np.stack(counts), order * n + period
 
     parts = by_block(counted, acts)
-    events, users, sessions, buyers, buying_sessions, again, sums = added([counts for counts, _pairs in parts])
+    events, users, sessions, buyers, buying_sessions, again, sums, paid = added([counts for counts, _pairs in parts])
     pairs = np.sort(np.concatenate([pairs for _counts, pairs in parts]))
     orders = np.bincount(pairs[changes(pairs)] % n, minlength=n)
     kept = np.flatnonzero(events)
@@ -116,7 +118,7 @@ def periods(log: Log, acts: Chosen, since: datetime, until: datetime, zone: str,
             "users": users[kept],
             "buyers": buyers[kept],
             "orders": orders[kept],
-            "revenue": pa.array([as_double(int(total)) for total in sums[kept]], pa.float64()),
+            "revenue": pa.array([as_double(int(total)) for total in sums[kept]], pa.float64(), mask=paid[kept] == 0),
             "sessions": sessions[kept],
             "buying_sessions": buying_sessions[kept],
             "repeat_buyers": again[kept],

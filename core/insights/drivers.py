@@ -44,6 +44,7 @@ WITH firsts AS (
 SELECT d.driver, count(*) AS did, count(*) FILTER (p.does) AS did_does, total.users - count(*) AS did_not,
        total.doers - count(*) FILTER (p.does) AS did_not_does
 FROM did d JOIN people p USING (user_id) CROSS JOIN total GROUP BY d.driver, total.users, total.doers
+HAVING least(did, did_not) >= $least AND total.doers > 0
 ORDER BY d.driver
 """
 DRIVER_WORDS = {
@@ -75,7 +76,7 @@ def drivers(log_: Log, asked: Drivers) -> Answer:
     added to each (Haldane); the interval is Woolf's. Drivers that fewer than `least` shoppers have, or lack, are left out.
     """
     end = asked.scope.until or last_instant(log_)
-    values = {"outcome": asked.outcome, "early_days": asked.early_days, "later_days": asked.later_days, "end": end}
+    values = {"outcome": asked.outcome, "early_days": asked.early_days, "later_days": asked.later_days, "least": asked.least, "end": end}
     if (acts := chosen(log_, asked.scope)) is not None:
         counts = lived.drivers(acts, asked.outcome, asked.early_days, asked.later_days, end)
         found = Answer(counts, described(DRIVERS_SQL, values, asked.scope))

@@ -49,7 +49,7 @@ POSITION_OF_PEOPLE_SQL = POSITION_SQL.replace("SELECT s.position, w", "SELECT s.
 DWELL_OF_PEOPLE_SQL = DWELL_SQL.replace("SELECT l.event_type", "SELECT l.user_id, l.event_type").replace(
     "count(*) AS acts,", "count(*) AS acts, count(DISTINCT user_id) AS users,"
 )
-MOST_POSITIONS = 60
+MOST_POSITIONS = 1000
 
 
 @dataclass(frozen=True)

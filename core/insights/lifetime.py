@@ -143,8 +143,8 @@ def _gate(x: Floats, recency: Floats, age: Floats, span: float) -> None:
     if len(x) < LEAST_BUYERS or span < LEAST_DAYS or not late or most < LEAST_ORDERS:
         raise GateError(
             "Expected purchases need {buyers} buyers over {days} days, one of them with an order in the last {late} days and one with "
-            "{orders} orders; this log has {have:,} buyers over {span:,.0f} days, {recent:,} of them lately, and at most {most:,} orders "
-            "of one. A longer log would help.",
+            "orders on {orders} days; this log has {have:,} buyers over {span:,.0f} days, {recent:,} of them lately, and none with orders "
+            "on more than {most:,}. A longer log would help.",
             buyers=LEAST_BUYERS, days=LEAST_DAYS, late=LATE_DAYS, orders=LEAST_ORDERS, have=len(x), span=span, recent=late,
             most=most,
         )  # fmt: skip

@@ -67,7 +67,7 @@ _PERIODS_SQL = """, acts AS (
     SELECT period, count(*) AS events, count(DISTINCT user_id) AS users,
            count(DISTINCT user_id) FILTER (event_type = 'purchase') AS buyers,
            count(DISTINCT order_key) FILTER (event_type = 'purchase') AS orders,
-           coalesce(sum(revenue) FILTER (event_type = 'purchase'), 0)::DOUBLE AS revenue
+           sum(revenue) FILTER (event_type = 'purchase')::DOUBLE AS revenue
     FROM acts GROUP BY period
 ), counted AS (
     FROM together LEFT JOIN begun USING (period) LEFT JOIN again USING (period)
@@ -84,7 +84,8 @@ _TREND_SQL = """, bounds AS (
     SELECT period, since - period > {length} / 24 OR period + {length} - until > {length} / 24 AS partial,
            coalesce(events, 0) AS events, coalesce(users, 0) AS users, coalesce(sessions, 0) AS sessions, coalesce(buyers, 0) AS buyers,
            coalesce(buying_sessions, 0) AS buying_sessions, coalesce(repeat_buyers, 0) AS repeat_buyers,
-           coalesce(orders, 0) AS orders, coalesce(revenue, 0) AS revenue
+           coalesce(orders, 0) AS orders,
+           coalesce(revenue, CASE WHEN (SELECT count(revenue) FROM counted) > 0 THEN 0 END) AS revenue
     FROM calendar CROSS JOIN bounds LEFT JOIN counted USING (period)
     WHERE $grain <> 'hour' OR period = period AT TIME ZONE $zone AT TIME ZONE $zone
 )

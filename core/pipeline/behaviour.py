@@ -1,5 +1,6 @@
 """What the pages Behaviour and Overview and `insights` read: a question asked of the part of a dataset that is looked at."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.audiences.rules import rule_sql, scope_of
+from core.audiences.rules import Rule, Tables, rule_sql, scope_of
 from core.audiences.sizes import members
-from core.errors import GateError, NotFoundError
+from core.errors import GateError, NotFoundError, RuleError
 from core.insights import carts, exposure, lifetime, orders, overview, retention, rfm
 from core.insights import changes as changing
 from core.insights import drivers as driving
@@ -21,7 +22,7 @@ from core.insights.drivers import Drivers
 from core.insights.exposure import Exposure
 from core.insights.funnel import Funnel, Step
 from core.insights.lifetime import Forecast, Lifetime
-from core.insights.orders import Pairs
+from core.insights.orders import MOST_THINGS, Pairs
 from core.insights.overview import Period
 from core.insights.paths import Paths
 from core.insights.retention import Retention
@@ -30,11 +31,12 @@ from core.insights.scope import Scope
 from core.insights.statement import Answer, ask, fill
 from core.pipeline import choosing, outcomes, screens
 from core.pipeline.cells import told, told_change, told_forecast, told_list
-from core.pipeline.screens import Screen
+from core.pipeline.screens import MOST_NAMES, Screen
 from core.small_cells import marked
-from core.store import FACTS_SQL, sorted_events
+from core.store import FACTS_SQL, Connection, sorted_events
 
 __all__ = [
+    "MOST_THINGS",
     "Change",
     "Drivers",
     "Exposure",
@@ -58,7 +60,7 @@ FACTS = pa.schema(
 )
 BRANDS_SQL = """
 SELECT c.brand, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.brand IS NOT NULL
-GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT 300
+GROUP BY c.brand ORDER BY n DESC, c.brand LIMIT $most
 """
 ITEMS_SQL = "SELECT item_id FROM catalogue WHERE list_contains($items::VARCHAR[], item_id)"
 ANY_SQL = "SELECT EXISTS (SELECT item_id FROM catalogue) AS items, EXISTS (SELECT item_id FROM catalogue WHERE price IS NOT NULL) AS prices"
@@ -82,6 +84,14 @@ class Filters:
 
 
 NO_FILTERS = Filters()
+EXPORTED_NAMES = {
+    "history": "main.events",
+    "catalogue": "items",
+    "counts": "features",
+    "scores": "propensity",
+    "categories": "category_propensity",
+}
+"""Tables of a rule, and what they are called among the exported ones; `main.events` are all, where `events` are those of a filter."""
 
 
 def scope(screen: Screen, filters: Filters) -> Scope:
@@ -111,9 +121,20 @@ def scope(screen: Screen, filters: Filters) -> Scope:
             inside = members(connection, tables, rule, cutoff=screen.log.until, holdout_share=0.0, holdout_salt="").select(["user_id"])
             for name, table in tables.items():
                 connection.register(name, table)
-            sql.append(rule_sql(rule, scope_of(connection, tables, screen.log.until)))
+            sql.append(_shown_rule(rule, connection, tables, screen.log.until))
         chosen = inside if chosen is None else chosen.join(inside, keys="user_id", join_type="left semi")
     return found if chosen is None else replace(found, members=chosen, members_sql=" INTERSECT ".join(f"({one})" for one in sql))
+
+
+def _shown_rule(rule: Rule, connection: Connection, tables: Tables, cutoff: datetime) -> str:
+    """The statement of a rule as it runs on the exported tables, and without tables of runs, where it needs none, on `events.duckdb`."""
+    try:
+        sql = rule_sql(rule, scope_of(connection, {name: table for name, table in tables.items() if name != "counts"}, cutoff))
+    except RuleError:  # it asks for a feature
+        sql = rule_sql(rule, scope_of(connection, tables, cutoff))
+    for name, exported in EXPORTED_NAMES.items():
+        sql = re.sub(rf"\b(FROM|JOIN) {name}\b", rf"\1 {exported}", sql)
+    return sql
 
 
 def facts(screen: Screen) -> Answer:
@@ -126,9 +147,9 @@ def facts(screen: Screen) -> Answer:
 
 
 def brand_names(screen: Screen) -> list[str]:
-    """Brands of the catalogue, most events first, at most 300."""
+    """Brands of the catalogue, most events first, at most MOST_NAMES."""
     with screen.log.history() as connection:
-        return [str(name) for name in ask(connection, BRANDS_SQL, {}).table["brand"].to_pylist()]
+        return [str(name) for name in ask(connection, BRANDS_SQL, {"most": MOST_NAMES}).table["brand"].to_pylist()]
 
 
 def items_there(screen: Screen, item_ids: list[str]) -> list[str]:
@@ -245,7 +266,10 @@ def rfm_cuts(screen: Screen, filters: Filters, asked: Rfm) -> Answer:
 
 def rfm_members(screen: Screen, filters: Filters, asked: Rfm, group: str) -> Answer:
     """See `core.insights.rfm.rfm_members`; raises GateError when small cells are hidden and these are fewer."""
-    return told_list(screen, rfm.rfm_members(screen.log, _within(screen, filters, asked), group))
+    found = told_list(screen, rfm.rfm_members(screen.log, _within(screen, filters, asked), group))
+    if screen.small_cells:  # scores of each would count the cells of the grid that are hidden
+        return replace(found, table=found.table.select(["user_id"]))
+    return found
 
 
 def stage_moves(screen: Screen, filters: Filters, back_days: int) -> Answer:

@@ -25,9 +25,9 @@ from core.pipeline import choosing, offering, screens, shoppers
 from core.pipeline.cells import enough
 from core.pipeline.map_cells import REASONS, of_segment, told_frame
 from core.pipeline.places import places
-from core.pipeline.screens import Screen
+from core.pipeline.screens import MOST_NAMES, Screen
 from core.schema import slug
-from core.store import Dataset, fetch
+from core.store import Dataset, fetch, identifier, scalar
 
 KEPT_SIZES = 50
 """Sizes of a saved audience that are remembered."""
@@ -133,13 +133,21 @@ def attributes(screen: Screen) -> dict[str, list[str]]:
     return found
 
 
+def is_named(screen: Screen, column: str, name: str) -> bool:
+    """Whether an item of the log has that `category` or `brand`, also when it is none of the most frequent ones."""
+    with screen.log.history() as connection:
+        sql = f"SELECT count(*) FROM catalogue SEMI JOIN history USING (item_id) WHERE {identifier(column)} = ?"  # noqa: S608 - one of two words
+        return bool(scalar(connection, sql, [name]))
+
+
 def category_names(screen: Screen) -> list[str]:
-    """Categories of the catalogue, most events first, at most 300."""
+    """Categories of the catalogue, most events first, at most MOST_NAMES."""
     with screen.log.history() as connection:
         table = fetch(
             connection,
             "SELECT c.category, count(*) AS n FROM history h JOIN catalogue c ON h.item_id = c.item_id WHERE c.category IS NOT NULL"
-            " GROUP BY c.category ORDER BY n DESC, c.category LIMIT 300",
+            " GROUP BY c.category ORDER BY n DESC, c.category LIMIT $most",
+            {"most": MOST_NAMES},
         )
     return [str(name) for name in table["category"].to_pylist()]
 

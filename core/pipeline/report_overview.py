@@ -10,7 +10,7 @@ from core.metrics import wilson
 from core.pipeline import behaviour, screens
 from core.pipeline.behaviour import Filters
 from core.pipeline.cells import hidden_below
-from core.pipeline.report_words import KIND_WORDS, NO_PURCHASES, NOTHING
+from core.pipeline.report_words import KIND_WORDS, NO_ITEMS, NO_PURCHASES, NOTHING
 from core.pipeline.screens import Screen
 from core.report.record import Chart, Column, Exhibit, Section, shown
 from core.small_cells import told_count
@@ -161,6 +161,8 @@ def _tiles(row: dict[str, Any], then: dict[str, Any] | None, k: int) -> tuple[tu
 def categories(screen: Screen, filters: Filters, period: Period) -> Section:
     """The categories of items."""
     title, question = say("Categories"), say("What is looked at, and what is bought?")
+    if not behaviour.has_items(screen):
+        return Section("categories", title, question, (), notes=(NO_ITEMS,))
     answer = behaviour.products(screen, filters, period, "category")
     rows = [row for row in answer.table.to_pylist() if None not in (row["buyers"], row["users"])][:MOST_BARS]
     if not rows:

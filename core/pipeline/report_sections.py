@@ -30,7 +30,13 @@ def funnel(screen: Screen, filters: Filters, period: Period) -> Section:
     kinds = {row["event_type"] for row in behaviour.facts(screen).table.to_pylist()}
     chosen = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in STEPS) if kind]
     if len(chosen) < 2:
-        return Section("funnel", title, question, (), notes=(say("This log has only one of the kinds view, cart and purchase."),))
+        return Section(
+            "funnel",
+            title,
+            question,
+            (),
+            notes=(say("This log has only one of the kinds view, cart and purchase; a column of the kind of event would bring more."),),
+        )
     asked = Funnel(tuple(Step(kind) for kind in chosen), "ordered", timedelta(days=7))
     answer = behaviour.funnel(screen, filters, asked)
     rows = answer.table.to_pylist()
@@ -132,7 +138,8 @@ def buyers(screen: Screen, filters: Filters, period: Period) -> Section:
     table = answer.table.filter(pc.is_null(answer.table["r"]))
     rows = table.to_pylist()
     if not rows:
-        return Section("buyers", title, question, (), notes=(NO_PURCHASES,))
+        is_bought = "purchase" in behaviour.facts(screen).table["event_type"].to_pylist()
+        return Section("buyers", title, question, (), notes=(NOTHING if is_bought else NO_PURCHASES,))
     exhibit = Exhibit(
         "buyers.groups",
         say("Groups of buyers"),
@@ -158,6 +165,8 @@ def buyers(screen: Screen, filters: Filters, period: Period) -> Section:
 def orders(screen: Screen, filters: Filters, period: Period) -> Section:
     """Time between orders, and who orders again."""
     title, question = say("Orders"), say("When do buyers order again?")
+    if "purchase" not in behaviour.facts(screen).table["event_type"].to_pylist():
+        return Section("orders", title, question, (), notes=(NO_PURCHASES,))
     gaps = behaviour.order_gaps(screen, filters)
     rows = gaps.table.to_pylist()
     if all(row["gaps"] == 0 for row in rows):

@@ -69,6 +69,10 @@ WHERE $rule = '' OR rule = $rule ORDER BY source_file, source_row, rule LIMIT $r
 """
 
 
+MOST_NAMES = 300
+"""Categories or brands that a list holds, the most frequent ones; any other can be typed."""
+
+
 @dataclass(frozen=True)
 class Screen:
     """One dataset as it stood when a page began to draw: version and runs pinned."""

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.behaviour import Filters
-from core.pipeline.screens import Screen
+from core.pipeline.screens import MOST_NAMES, Screen
 from pages.parts import state
 from pages.parts.text import _, day, plain
 from pages.parts.traits import segment_names_shown
@@ -48,9 +48,9 @@ def _widgets(here: Screen, unknown: list[str]) -> Filters:
         texts = state.seed(key, known, default)
         unknown.extend(f"{label} “{text}”" for text in texts if not is_other_attribute)
 
-    def pick(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str] = str) -> str | None:
-        seed(label, key, lambda text: text if text in options else None)
-        return _choice(place, label, options, key, word)
+    def pick(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str] = str, column: str = "") -> str | None:
+        seed(label, key, lambda text: text if text in options or (column and named(here, column, text)) else None)
+        return _choice(place, label, options, key, word, is_open=bool(column) and len(options) >= MOST_NAMES)
 
     zone, manifest = ZoneInfo(here.zone), state.ask(screens.manifest, here)
     first, last = (date.fromisoformat(day(manifest[name], here.zone)) for name in ("first_event", "last_event"))
@@ -64,8 +64,8 @@ def _widgets(here: Screen, unknown: list[str]) -> Filters:
     events = st.multiselect(_("Kinds of events"), kinds, key="event", persist_state="session", format_func=event_word, placeholder=_("any"))
     state.link("event", events)
     left, right = st.columns(2)
-    category = pick(left, _("Category"), state.ask(outcomes.category_names, here), "category")
-    brand = pick(right, _("Brand"), state.ask(behaviour.brand_names, here), "brand")
+    category = pick(left, _("Category"), state.ask(outcomes.category_names, here), "category", column="category")
+    brand = pick(right, _("Brand"), state.ask(behaviour.brand_names, here), "brand", column="brand")
     names = segment_names_shown(here) if here.run_id("atlas") else {}
     segment = pick(left, _("Segment"), [str(number) for number in names], "segment", lambda number: names[int(number)])
     audience = pick(right, _("Audience"), [kept["name"] for kept in outcomes.saved_audiences(here)], "audience")
@@ -100,7 +100,7 @@ def _date(place: Any, label: str, first: date, last: date, key: str) -> date | N
     return chosen if isinstance(chosen, date) else None
 
 
-def _choice(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str]) -> str | None:
+def _choice(place: Any, label: str, options: list[str], key: str, word: Callable[[str], str], *, is_open: bool) -> str | None:
     chosen: str | None = place.selectbox(
         label,
         options,
@@ -110,9 +110,16 @@ def _choice(place: Any, label: str, options: list[str], key: str, word: Callable
         placeholder=_("any") if options else _("none in this log"),
         disabled=not options,
         format_func=word,
+        accept_new_options=is_open,
+        help=_("The {n} most frequent are listed; any other can be typed.", n=len(options)) if is_open else None,
     )
     state.link(key, chosen)
     return chosen
+
+
+def named(here: Screen, column: str, text: str) -> bool:
+    """Whether the log has that category or brand, which may be none of those that are listed."""
+    return bool(text) and bool(state.ask(outcomes.is_named, here, column, text))
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -21,6 +21,8 @@ from pages.parts.words import event_word
 PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": "hover", "responsive": True}
 """A chart can be saved as a picture, by the button that appears when the pointer is on it."""
 DATE_HYPHEN = re.compile(r"(?<=\d)-(?=\d)")
+OF_RUNS = re.compile(r"\b(FROM|JOIN) (features|segments|propensity|category_propensity)\b")
+"""A statement that asks for tables which an export has and `events.duckdb` has not."""
 ROW_HEIGHT = 33
 """Pixels of a row or heading of a table: 2.1875 rem of the theme's 15, rounded up."""
 LINE_HEIGHT = 22
@@ -77,7 +79,7 @@ def header(here: Screen) -> None:
         badges.append(f":violet-badge[{_('Counts of fewer than {k} shoppers are hidden, others in steps of {k}', k=here.small_cells)}]")
     parts = [
         f"**{plain(here.name)}**",
-        _("{rows} rows kept", rows=whole(manifest.get("rows_kept"))),
+        _("{rows} rows kept", rows=people(manifest.get("rows_kept")) if here.small_cells else whole(manifest.get("rows_kept"))),
         f"{day(manifest['first_event'], here.zone)} – {day(manifest['last_event'], here.zone)}",
         _("time zone {zone}", zone=plain(here.zone)),
     ]
@@ -199,7 +201,7 @@ def let_draw(what: str) -> None:
         state.put(f"drawn-{what}", True)
         drawing = Drawing()
         with rule:
-            st.html(f'<style>{FIRST_PARTS[what]} {{ background-image: url("{drawing.address}"); }}</style>')
+            st.html(drawing.rule(FIRST_PARTS[what]))
         drawing.wait(PATIENCE)
         rule.empty()
 
@@ -247,7 +249,9 @@ def take_away(answer: Answer | pa.Table | pd.DataFrame, name: str) -> None:
         if isinstance(answer, Answer):
             with st.popover(_("Show SQL")):
                 st.caption(
-                    _(
+                    _("Table {name}. Runs as it stands in DuckDB on the exported tables: it asks for those of runs.", name=plain(name))
+                    if OF_RUNS.search(answer.sql)
+                    else _(
                         "Table {name}. Runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.",
                         name=plain(name),
                     )

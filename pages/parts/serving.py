@@ -75,6 +75,10 @@ class Drawing:
         """Where the picture is, from any page."""
         return f"./drawn/{self._word}.gif"
 
+    def rule(self, selector: str) -> str:
+        """A style sheet that has the browser ask for the picture once it draws what the selector finds."""
+        return f'<style>{selector} {{ background-image: url("{self.address}"); }}</style>'
+
     def wait(self, seconds: float) -> bool:
         """Whether the browser asked within so many seconds."""
         try:

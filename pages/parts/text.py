@@ -225,7 +225,7 @@ def minute(value: datetime | str | None, zone: str = "UTC") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 42 s, 3 min, 1 h 5 min."""
+    """Seconds as people say them: 42 s, 3 min, 1 h 5 min, 6 h, 2 d 15 h, 4 d."""
     if seconds is None or is_missing(seconds):
         return MISSING
     if seconds < 60:
@@ -233,6 +233,12 @@ def duration(seconds: float | None) -> str:
     minutes = round(seconds / 60)
     if minutes < 60:
         return _("{minutes} min", minutes=minutes)
+    hours = round(seconds / 3600)
+    if hours >= 48:
+        days, rest = divmod(hours, 24)
+        return _("{days} d {hours} h", days=days, hours=rest) if rest and days < 10 else _("{n} d", n=round(seconds / 86_400))
+    if minutes % 60 == 0:
+        return _("{hours} h", hours=minutes // 60)
     return _("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)
 
 

@@ -15,6 +15,14 @@ from pages.parts.words import event_word
 
 def draw(here: Screen, filters: Filters) -> None:
     """Ask for the outcome and both windows; show odds ratios, and say that they are no causes."""
+    if len(kinds_of(here)) == 1:  # whoever goes on to it did it first of all
+        frame.gate(
+            _(
+                "This log has one kind of act, so nothing else can come before it. A column of the kind of event, with views or carts "
+                "beside purchases, would bring drivers."
+            )
+        )
+        return
     outcomes = [kind for kind in kinds_of(here) if kind not in ("impression", "search", "other")]
     with st.container(border=True):
         cells = st.columns(3, vertical_alignment="bottom")

@@ -12,6 +12,9 @@ from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left
 from pages.parts.text import _, duration, interval, people, percent
 from pages.parts.words import event_word
 
+SHOWN = 60
+"""Positions drawn."""
+
 
 def draw(here: Screen, filters: Filters) -> None:
     """Rates by position and dwell by outcome, as far as the log has them."""
@@ -51,7 +54,8 @@ def _positions(here: Screen, filters: Filters, asked: Exposure) -> None:
     answer = state.ask(behaviour.by_position, here, filters, asked)
     if nothing_left(answer.table):
         return
-    rows = answer.table.to_pylist()
+    every = answer.table.to_pylist()
+    rows = every[:SHOWN]
     labels = [f"{_('no position') if row['position'] is None else row['position']} · {people(row['acts'])}" for row in rows]
     notes = [f"{percent(row['rate'], 2)} {interval(row['low'], row['high'], 'percent')} · {people(row['followed'])}" for row in rows]
     figure = charts.points(
@@ -65,6 +69,8 @@ def _positions(here: Screen, filters: Filters, asked: Exposure) -> None:
     )
     figure.update_xaxes(tickformat=".1%", rangemode="tozero")
     frame.chart(figure, answer, "positions", _("By position"))
+    if len(every) > SHOWN:
+        st.caption(_("The first {n} of {all} positions are drawn; all download.", n=SHOWN, all=len(every)))
     st.caption(_("Better items may stand higher: a rate by position tells both what the place does and what was put there."))
 
 

@@ -11,14 +11,17 @@ import streamlit as st
 from core.errors import CoreError
 from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import Filters, Funnel, Step
-from core.pipeline.screens import Screen
+from core.pipeline.screens import MOST_NAMES, Screen
 from pages.parts import charts, downloads, frame, state
+from pages.parts.behaviour.kinds import ties
+from pages.parts.filters import named
 from pages.parts.text import _, counted, duration, interval, people, percent, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word, event_word
 
 USUAL = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
-"""Kinds that a first funnel takes, the first of each that the log has."""
+"""Kinds that a first funnel takes: of each the first that the log has, but no cart where favourites are RARE times as frequent."""
+RARE = 10
 MOST = 6
 ORDER_WORDS = {
     "ordered": "in this order, other acts may lie between",
@@ -30,7 +33,8 @@ ORDER_WORDS = {
 def draw(here: Screen, filters: Filters) -> None:
     """Ask for the steps, then show the funnel, its times and its shoppers."""
     facts = state.ask(behaviour.facts, here).table.to_pylist()
-    asked = _ask(here, [row["event_type"] for row in facts])
+    asked = _ask(here, {row["event_type"]: row["events"] or 0 for row in facts})
+    _remarks(here, asked)
     try:
         answer = state.ask(behaviour.funnel, here, filters, asked)
     except CoreError as error:
@@ -44,13 +48,26 @@ def draw(here: Screen, filters: Filters) -> None:
         _parts(here, asked, answer)
         return
     words = [_step_word(step) for step in asked.steps]
-    _bars(asked, rows, words, answer)
+    _bars(here, rows, words, answer)
     _times(here, filters, asked, rows[-1])
     _shoppers(here, filters, asked, words, [row["users"] for row in rows])
 
 
-def _ask(here: Screen, kinds: list[str]) -> Funnel:
+def _remarks(here: Screen, asked: Funnel) -> None:
+    """Say what is odd about a question that has an answer."""
+    length = here.log.until - here.log.start
+    if asked.window > length:
+        st.caption(_("The window is longer than the log ({length}), so it excludes nobody.", length=duration(length.total_seconds())))
+    equal = next((n for n, (step, after) in enumerate(pairwise(asked.steps), start=1) if step == after), None)
+    if equal and asked.order != "any":
+        st.caption(_("Steps {n} and {m} are the same, so it takes two of these acts, one later than the other.", n=equal, m=equal + 1))
+
+
+def _ask(here: Screen, events: dict[str, int]) -> Funnel:
+    kinds = list(events)
     usual = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in USUAL) if kind]
+    if "cart" in usual and events.get("favourite", 0) >= RARE * events["cart"]:
+        usual[usual.index("cart")] = "favourite"
     usual = usual if len(usual) > 1 else [kinds[0], kinds[0]]
     with st.container(border=True):
         top = st.columns([1, 2, 1], vertical_alignment="bottom")
@@ -73,10 +90,19 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
             )
         with st.expander(_("Items and prices of steps, exclusions, breakdown")):
             names = state.ask(outcomes.category_names, here)
-            categories = _of_steps(count, names, _("Step {n} in category"), "stepcategory")
-            brands = _of_steps(count, state.ask(behaviour.brand_names, here), _("Step {n} of brand"), "stepbrand")
+            brand_names = state.ask(behaviour.brand_names, here)
+            categories = _of_steps(here, count, names, _("Step {n} in category"), "category")
+            brands = _of_steps(here, count, brand_names, _("Step {n} of brand"), "brand")
             items = _items_of_steps(here, count)
             lows, highs = _prices_of_steps(here, count)
+            absent = {
+                _("categories"): bool(names),
+                _("brands"): bool(brand_names),
+                _("items"): state.ask(behaviour.has_items, here),
+                _("prices of items"): state.ask(behaviour.has_prices, here),
+            }
+            if lacking := [word for word, is_there in absent.items() if not is_there]:
+                st.caption(_("This log has no {what}. Columns of the log or its catalogue would bring them.", what=", ".join(lacking)))
             left, right = st.columns(2)
             excluded = left.multiselect(
                 _("Without shoppers who meanwhile did"),
@@ -96,12 +122,24 @@ def _ask(here: Screen, kinds: list[str]) -> Funnel:
     return Funnel(steps, str(order), timedelta(days=float(days)), tuple(excluded), str(breakdown or ""))
 
 
-def _of_steps(count: int, names: list[str], label: str, key: str) -> list[str | None]:
-    """Let one name be chosen for each step, or none."""
-    return [
-        cell.selectbox(label.format(n=place), names, None, key=f"{key}{place}", placeholder=_("any"), disabled=not names)
+def _of_steps(here: Screen, count: int, names: list[str], label: str, column: str) -> list[str | None]:
+    """Let one name be chosen for each step, or none; a name that is typed and the log does not have is said to be unknown."""
+    chosen = [
+        cell.selectbox(
+            label.format(n=place),
+            names,
+            None,
+            key=f"step{column}{place}",
+            placeholder=_("any"),
+            disabled=not names,
+            accept_new_options=len(names) >= MOST_NAMES,
+        )
         for place, cell in enumerate(st.columns(count), start=1)
     ]
+    missing = sorted({name for name in chosen if name and name not in names and not named(here, column, name)})
+    if missing:
+        st.caption(_("Not in this log: {names}.", names=", ".join(map(plain, missing))))
+    return chosen
 
 
 def _items_of_steps(here: Screen, count: int) -> list[str | None]:
@@ -130,7 +168,7 @@ def _prices_of_steps(here: Screen, count: int) -> tuple[list[float | None], list
     return [low for low, _high in bounds], [high for _low, high in bounds]
 
 
-def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: Any) -> None:
+def _bars(here: Screen, rows: list[dict[str, Any]], words: list[str], answer: Any) -> None:
     labels = [f"{row['step']} {word}" for row, word in zip(rows, words, strict=True)]
     lost = [0, *(_difference(before["users"], row["users"]) for before, row in pairwise(rows))]
     notes = [
@@ -153,6 +191,7 @@ def _bars(asked: Funnel, rows: list[dict[str, Any]], words: list[str], answer: A
         alt=_("Funnel"),
     )
     st.caption(_("Click a bar to see its shoppers below, or choose the step there."))
+    ties(here)
     shown = pd.DataFrame(
         {
             "step": labels,
@@ -262,13 +301,15 @@ def _parts(here: Screen, asked: Funnel, answer: Any) -> None:
         st.subheader(_("Who takes all steps, by {part}", part=_part_word(asked.breakdown)))
         frame.chart(figure, answer, "funnel-parts", _("Funnel"))
     st.caption(_("Parts of fewer than 20 shoppers have no rate. Many parts are compared: one in twenty differs by chance alone."))
+    rows["range"] = [interval(row.overall_low, row.overall_high, "percent") for row in rows.itertuples()]
     frame.table(
-        rows[["name", "step", "users", "overall", "from_previous"]],
+        rows[["name", "step", "users", "overall", "range", "from_previous"]],
         column_config={
             "name": st.column_config.TextColumn(_part_word(asked.breakdown)),
             "step": st.column_config.NumberColumn(_("Step")),
             "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
             "overall": st.column_config.NumberColumn(_("Of the first step"), format="percent"),
+            "range": st.column_config.TextColumn(_("95% interval")),
             "from_previous": st.column_config.NumberColumn(_("Of the step before"), format="percent"),
         },
         height=380,
@@ -303,7 +344,7 @@ def _step_word(step: Step) -> str:
 
 
 def _part_word(part: str) -> str:
-    words = {"": _("nothing"), "category": _("category of the first step"), "segment": _("segment")}
+    words = {"": _("nothing"), "category": _("category of the first act"), "segment": _("segment")}
     return words.get(part) or plain(column_word(part))
 
 

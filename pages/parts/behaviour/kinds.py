@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+import streamlit as st
+
 from core.pipeline import behaviour
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.text import _, is_missing, small_cells
+
+DAY = 86_400
 
 
 def kinds_of(here: Screen) -> dict[str, dict[str, Any]]:
@@ -25,6 +29,25 @@ def has_purchases(here: Screen) -> bool:
         )
     )
     return False
+
+
+MOST_COHORTS = 14
+"""Cohorts drawn, the latest ones; all download."""
+
+
+def drawn_of(cohorts: int) -> None:
+    """Say when not all cohorts are drawn."""
+    if cohorts > MOST_COHORTS:
+        st.caption(_("The latest {n} of {all} cohorts are drawn; all download.", n=MOST_COHORTS, all=cohorts))
+
+
+def ties(here: Screen) -> None:
+    """Say in which order acts of one instant are taken."""
+    st.caption(
+        _("The log tells days, no hours: acts of one day stand in the order of the file.")
+        if here.log.time_resolution_seconds >= DAY
+        else _("Acts of the same instant stand in the order of the file.")
+    )
 
 
 def all_hidden(values: Iterable[Any]) -> bool:

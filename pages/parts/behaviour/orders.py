@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from core.pipeline import behaviour
-from core.pipeline.behaviour import Filters, Pairs
+from core.pipeline import behaviour, outcomes
+from core.pipeline.behaviour import MOST_THINGS, Filters, Pairs
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.behaviour.kinds import has_purchases, kinds_of
-from pages.parts.text import _, number, people, percent, whole
+from pages.parts.text import _, duration, number, people, percent, whole
 
 SHOWN = 200
 
@@ -35,10 +35,10 @@ def _gaps(here: Screen, filters: Filters) -> None:
         return
     st.markdown(
         _(
-            "Half of all next orders came within **{median} days**, a quarter within {quarter}, three quarters within {three}.",
-            median=number(rows[0]["days_median"], 1),
-            quarter=number(rows[0]["days_quarter"], 1),
-            three=number(rows[0]["days_three_quarters"], 1),
+            "Half of all next orders came within **{median}**, a quarter within {quarter}, three quarters within {three}.",
+            median=_length(rows[0]["days_median"]),
+            quarter=_length(rows[0]["days_quarter"]),
+            three=_length(rows[0]["days_three_quarters"]),
         )
         + " "
         + _("Shoppers who order often count often, and gaps longer than the log are not seen.")
@@ -53,6 +53,11 @@ def _gaps(here: Screen, filters: Filters) -> None:
         labels, [row["gaps"] or 0 for row in rows], [people(row["gaps"]) for row in rows], _("Gaps between orders"), state.look()
     )
     frame.chart(figure, answer, "order-gaps", _("Time between orders"))
+
+
+def _length(days: float) -> str:
+    """Days with one digit, and what is shorter than one in hours and minutes."""
+    return _("{days} days", days=number(days, 1)) if days >= 1 else duration(86_400 * days)
 
 
 def _again(here: Screen, filters: Filters) -> None:
@@ -92,13 +97,16 @@ def _again(here: Screen, filters: Filters) -> None:
 def _together(here: Screen, filters: Filters) -> None:
     st.subheader(_("Bought together"))
     left, right = st.columns(2)
+    is_grouped = bool(state.ask(outcomes.category_names, here))
     level = left.radio(
         _("Pairs of"),
-        ["category", "item"],
+        ["category", "item"] if is_grouped else ["item"],
         format_func=lambda x: _("categories") if x == "category" else _("items"),
         horizontal=True,
         key="level",
     )
+    if not is_grouped:
+        left.caption(_("This log names no categories. A column of categories would bring their pairs."))
     least = int(right.number_input(_("In at least so many orders"), 1, 1_000_000, 20, key="least"))
     answer = state.ask(behaviour.bought_together, here, filters, Pairs(str(level), least))
     if not answer.table.num_rows:
@@ -112,19 +120,21 @@ def _together(here: Screen, filters: Filters) -> None:
     st.caption(
         _(
             "Support: share of all orders that hold both. Confidence: of the orders with the first, how many hold the second. "
-            "Lift: confidence ÷ share of the second in all orders; 1 is chance. The first {n} of {all} pairs; all download.",
+            "Lift: confidence ÷ share of the second in all orders; 1 is chance. Paired are the {most} that stand in most orders. "
+            "The first {n} of {all} pairs; all download.",
+            most=MOST_THINGS,
             n=len(rows),
             all=whole(answer.table.num_rows),
         )
     )
     column = st.column_config
     frame.table(
-        rows[["thing", "with_thing", "orders", "support", "confidence", "lift"]],
+        rows[["thing", "with_thing", "orders", "support", "confidence", "lift"]].assign(support=100 * rows["support"]),
         column_config={
             "thing": column.TextColumn(_("Who buys"), width="medium"),
             "with_thing": column.TextColumn(_("also buys"), width="medium"),
             "orders": column.NumberColumn(_("Orders with both"), format="localized"),
-            "support": column.NumberColumn(_("Support"), format="percent"),
+            "support": column.NumberColumn(_("Support"), format="%.3f%%"),
             "confidence": column.NumberColumn(_("Confidence"), format="percent"),
             "lift": column.NumberColumn(_("Lift"), format="%.1f×"),
         },

@@ -6,7 +6,7 @@ from core.pipeline import behaviour, outcomes
 from core.pipeline.behaviour import Filters, Paths
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left
+from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left, ties
 from pages.parts.text import _, people, percent, whole
 from pages.parts.words import event_word
 
@@ -53,6 +53,7 @@ def draw(here: Screen, filters: Filters) -> None:
             n=whole(sessions),
         )
     )
+    ties(here)
     frame.chart(charts.flow(table, words, state.look()), answer, "paths", _("Paths"))
     st.subheader(_("Step by step"))
     matrix = state.ask(behaviour.step_matrix, here, filters, asked)

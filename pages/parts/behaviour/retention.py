@@ -1,5 +1,6 @@
 """Retention: who comes back, cohort by cohort."""
 
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -9,13 +10,13 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Retention
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.behaviour.kinds import all_hidden, kinds_of, nothing_left
+from pages.parts.behaviour.kinds import MOST_COHORTS, all_hidden, drawn_of, kinds_of, nothing_left
 from pages.parts.text import _, people, percent
 from pages.parts.words import event_word
 
 GRAIN_WORDS = {"day": "Day", "week": "Week", "month": "Month"}
-MOST = 14
-"""Cohorts drawn, the latest ones; all download."""
+LONG = timedelta(days=183)
+"""A log longer than this begins with months."""
 
 
 def draw(here: Screen, filters: Filters) -> None:
@@ -25,7 +26,8 @@ def draw(here: Screen, filters: Filters) -> None:
         cells = st.columns(5, vertical_alignment="bottom")
         start = cells[0].selectbox(_("Begins with"), kinds, format_func=_act_word, key="start")
         back = cells[1].selectbox(_("Comes back with"), kinds, format_func=_act_word, key="return")
-        grain = cells[2].selectbox(_("Step"), list(GRAIN_WORDS), 1, format_func=lambda g: _(GRAIN_WORDS[g]), key="retention-grain")
+        usual = 2 if here.log.until - here.log.start > LONG else 1
+        grain = cells[2].selectbox(_("Step"), list(GRAIN_WORDS), usual, format_func=lambda g: _(GRAIN_WORDS[g]), key="retention-grain")
         recurring = cells[3].selectbox(
             _("Cohort"), [False, True], format_func=lambda r: _("all who began then") if r else _("first time only"), key="recurring"
         )
@@ -44,16 +46,17 @@ def draw(here: Screen, filters: Filters) -> None:
     elif not len(mean):
         st.caption(
             _("No period after the first one is complete yet, so there is no mean; a longer log, or shorter periods, would give one.")
+            if grain != "day"
+            else _("No day after the first one is complete yet, so there is no mean; a longer log would give one.")
         )
     _cohorts(rows[rows["cohort"].notna()], share, "later_users" if later else "on_users", str(grain))
+    told = [_("Days, weeks and months are those of {zone}.", zone=here.zone)]
+    if rows["incomplete"].fillna(value=False).any():
+        told.insert(0, "\\" + _("* The period is not over at the end of the log: too low, and out of the mean."))
+    if later:
+        told.append(_("The later the period, the less of the log is left to come back in, so late columns are lower."))
     st.caption(
-        "\\"
-        + _(
-            "* The period is not over at the end of the log: too low, and out of the mean. Days, weeks and months are those of {zone}.",
-            zone=here.zone,
-        )
-        + " "
-        + _("The log does not reach back to everybody's first act: the earliest cohort also holds old shoppers.")
+        " ".join(told) + " " + _("The log does not reach back to everybody's first act: the earliest cohort also holds old shoppers.")
     )
     frame.take_away(answer, "retention")
 
@@ -86,7 +89,8 @@ def _mean(mean: pd.DataFrame, share: str, grain: str) -> None:
 
 
 def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
-    names = sorted(rows["cohort"].unique())[-MOST:]
+    every = sorted(rows["cohort"].unique())
+    names = every[-MOST_COHORTS:]
     last = int(rows["number"].max())
     cells: dict[tuple[Any, int], Any] = {(row.cohort, row.number): row for row in rows.itertuples()}
     values, notes, pale = [], [], []
@@ -98,6 +102,7 @@ def _cohorts(rows: pd.DataFrame, share: str, part: str, grain: str) -> None:
     labels = [f"{pd.Timestamp(name):%Y-%m-%d} · {people(cells[name, 0].users)}" for name in names]
     figure = charts.shares_grid(labels, [str(number) for number in range(last + 1)], values, notes, _("kept"), state.look(), pale=pale)
     st.subheader(_("Cohorts"))
+    drawn_of(len(every))
     st.plotly_chart(figure, theme=None, config=frame.picture_config("retention"), key="chart-retention", alt=_("Cohorts"))
 
 

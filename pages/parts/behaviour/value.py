@@ -11,7 +11,7 @@ from core.pipeline import behaviour
 from core.pipeline.behaviour import Filters, Forecast, Lifetime, Retention, Rfm
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
-from pages.parts.behaviour.kinds import all_hidden, has_purchases, nothing_left
+from pages.parts.behaviour.kinds import MOST_COHORTS, all_hidden, drawn_of, has_purchases, nothing_left
 from pages.parts.text import _, amount, interval, number, people, percent, whole
 
 GROUP_WORDS = {
@@ -23,6 +23,9 @@ GROUP_WORDS = {
     "asleep": "Asleep",
 }
 STAGE_WORDS = {"unseen": "not seen yet", "new": "new", "active": "active", "slipping": "slipping away", "away": "gone quiet"}
+
+FAR = 0.15
+"""Share by which the check may miss before it is said aloud."""
 
 
 def draw(here: Screen, filters: Filters) -> None:
@@ -188,7 +191,8 @@ def _revenue(here: Screen, filters: Filters) -> None:
     if not rows["revenue"].any():
         frame.gate(_("This log has no prices, so there is no revenue. A column of prices or of line values would bring it."))
         return
-    names, last = sorted(rows["cohort"].unique())[-14:], int(rows["number"].max())
+    every, last = sorted(rows["cohort"].unique()), int(rows["number"].max())
+    names = every[-MOST_COHORTS:]
     cells: dict[Any, Any] = {(row.cohort, row.number): row for row in rows.itertuples()}
     grid = [[cells.get((name, k)) for k in range(last + 1)] for name in names]
     figure = charts.shares_grid(
@@ -202,6 +206,7 @@ def _revenue(here: Screen, filters: Filters) -> None:
         form=",.0f",
     )
     st.caption(_("Revenue so far per buyer, by month of the first purchase. * The month is not over at the end of the log."))
+    drawn_of(len(every))
     frame.chart(figure, answer, "cohort-revenue", _("Revenue of cohorts"))
 
 
@@ -228,7 +233,7 @@ def _forecast(here: Screen, filters: Filters) -> None:
             (
                 _("Expected purchases"),
                 whole(found.expected),
-                interval(found.expected_low, found.expected_high, "whole"),
+                f"{_('95% interval')} {interval(found.expected_low, found.expected_high, 'whole')}",
                 _(
                     "Days with a purchase in the next {n} days, by BG/NBD; the interval tells how far its parameters are uncertain.",
                     n=horizon,
@@ -237,7 +242,7 @@ def _forecast(here: Screen, filters: Filters) -> None:
             (
                 _("Expected value"),
                 amount(found.value),
-                interval(found.value_low, found.value_high, "amount"),
+                f"{_('95% interval')} {interval(found.value_low, found.value_high, 'amount')}" if found.value is not None else None,
                 _("Expected purchases × expected value of each, by Gamma-Gamma, before refunds, margin and discount as chosen."),
             ),
             (
@@ -248,6 +253,8 @@ def _forecast(here: Screen, filters: Filters) -> None:
             ),
         ],
     )
+    if found.spend is None:
+        st.caption(_("No value is expected: orders of this log have no prices, or prices that spread so wide that they have no mean."))
     everyone = next(iter(found.held_out.to_pylist()), None)
     if everyone is not None:
         st.markdown(
@@ -257,6 +264,15 @@ def _forecast(here: Screen, filters: Filters) -> None:
                 days=found.held_out_days,
                 expected=whole(everyone["expected"]),
                 happened=whole(everyone["happened"]),
+            )
+        )
+    missed = abs(everyone["happened"] / everyone["expected"] - 1) if everyone and everyone["happened"] and everyone["expected"] else 0.0
+    if missed > FAR:
+        st.warning(
+            _(
+                "The check is off by {share}. The intervals above tell how far the parameters are uncertain, not that buyers change; "
+                "take these figures for an order of magnitude.",
+                share=percent(missed),
             )
         )
     held = {row["from_x"]: row for row in found.held_out.to_pylist()}
@@ -279,12 +295,16 @@ def _forecast(here: Screen, filters: Filters) -> None:
             "from_x": column.NumberColumn(_("Repeat purchases from")),
             "buyers": column.NumberColumn(_("Buyers"), format="localized"),
             "alive": column.NumberColumn(_("Still there"), format="percent"),
-            "expected": column.NumberColumn(_("Expected purchases"), format="%.0f"),
-            "value": column.NumberColumn(_("Expected value"), format="%.0f"),
-            "held_expected": column.NumberColumn(_("Check: expected"), format="%.0f"),
-            "held_happened": column.NumberColumn(_("Check: happened"), format="%.0f"),
+            "expected": column.NumberColumn(_("Expected purchases"), format="localized"),
+            "value": column.NumberColumn(_("Expected value"), format="localized"),
+            "held_expected": column.NumberColumn(_("Check: expected"), format="localized"),
+            "held_happened": column.NumberColumn(_("Check: happened"), format="localized"),
         },
         key="forecast",
         counts=("buyers", "expected", "held_expected", "held_happened"),
     )
-    frame.take_away(found.bands, "expected-value")
+    checked = shown[["from_x", "held_expected", "held_happened"]]
+    frame.take_away(rows.merge(checked, on="from_x", how="left"), "expected-value")
+    with st.popover(_("Show SQL")):
+        st.caption(_("What the models are fitted on: one row for each buyer. Expected numbers are no answer of a statement."))
+        st.code(found.sql, language="sql")
