@@ -20,7 +20,7 @@ from core.pipeline.behaviour import NO_FILTERS, Filters
 from core.pipeline.exporting import RUN_TABLES
 from core.pipeline.reporting import Asked, gather, make_report
 from core.report.charts import plotly_figure
-from core.report.drawings import drawing_of
+from core.report.drawings import drawing_of, round_ticks
 from core.report.html import report_html
 from core.report.paper import report_pdf
 from core.report.record import Chart, Report
@@ -178,3 +178,17 @@ def test_a_section_or_language_that_does_not_exist_is_refused(home: Path) -> Non
     for asked in (Asked(("nothing",)), Asked(()), Asked(language="fr")):
         with pytest.raises(RuleError, match="choose from"):
             make_report(Home(home), Home(home).dataset("tiny"), asked)
+
+
+@pytest.mark.parametrize(
+    ("most", "whole", "ticks"),
+    [
+        (1, True, [0, 1]),
+        (3, True, [0, 1, 2, 3]),
+        (1441, True, [0, 500, 1000, 1500]),
+        (8, True, [0, 2, 4, 6, 8]),
+        (0.37, False, [0, 0.1, 0.2, 0.3, 0.4]),
+    ],
+)
+def test_ticks_are_round_and_stand_once(most: float, whole: bool, ticks: list[float]) -> None:
+    assert round_ticks(most, whole=whole) == pytest.approx(ticks)

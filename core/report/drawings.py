@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil, floor, log10
 from typing import Any
 
 from reportlab.graphics.shapes import Circle as Dot
@@ -79,11 +80,19 @@ def _bars(chart: Chart, axis: str, width: float) -> Drawing:
     return drawing
 
 
+def round_ticks(most: float, *, whole: bool) -> list[float]:
+    """Three to six round numbers from 0 to the first one that is not below `most`, none twice where only whole ones are told."""
+    power = 10.0 ** floor(log10(most / 4))
+    step = next(power * part for part in (1, 2, 2.5, 5, 10) if power * part >= most / 4 * (1 - 1e-9))
+    step = max(ceil(step), 1) if whole else step
+    return [step * part for part in range(ceil(most / step * (1 - 1e-9)) + 1)]
+
+
 def _line(chart: Chart, axis: str, width: float) -> Drawing:
     height, bottom, top = 150.0, 20.0, 14.0
     values = [float(value) for value in chart.values if value is not None]
-    most = max([*values, 1e-12])
-    ticks = [most * part / 4 for part in range(5)]
+    ticks = round_ticks(max([*values, 1e-12]), whole=chart.form == "whole")
+    most = ticks[-1]
     told = [shown(tick, chart.form) for tick in ticks]
     left = _widest(told) + 8
     room, tall = width - left - 8, height - bottom - top
@@ -125,8 +134,9 @@ def _grid(chart: Chart, axis: str, width: float) -> Drawing:
             x, share = left + cell * number, max(value, 0) / most
             drawing.add(Rect(x, y + 0.6, cell - 1.2, step - 1.2, fillColor=_ramp(share), strokeColor=None))
             text = shown(value, chart.form)
-            if step > 7 and stringWidth(text, "Helvetica", 6) < cell - 3:
-                _text(drawing, x + cell / 2 - 0.6, y + 4, text, colour=white if share > 0.45 else INK, size=6, anchor="middle")
+            size = next((size for size in (6, 5.2, 4.5) if stringWidth(text, "Helvetica", size) < cell - 2.5), None)
+            if step > 7 and size is not None:
+                _text(drawing, x + cell / 2 - 0.6, y + 4, text, colour=white if share > 0.45 else INK, size=size, anchor="middle")
     for number, name in enumerate(chart.columns):
         _text(drawing, left + cell * (number + 0.5), 16, name, size=6.5, anchor="middle")
     _text(drawing, left, 4, axis, size=7)
