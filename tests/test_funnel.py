@@ -14,6 +14,7 @@ from core.errors import RuleError
 from core.insights import funnel as funnels
 from core.insights.funnel import Funnel, Step
 from core.insights.scope import Scope
+from core.pipeline.behaviour import usual_steps
 from core.store import Log
 from tests.worlds import as_shown, at
 
@@ -234,3 +235,15 @@ def test_any_order_counts_the_run_begun_as_late_as_possible_and_an_act_before_it
     funnel = Funnel((Step("view"), Step("cart")), "any")
     assert funnels.count_steps(log, funnel).table["seconds_median"].to_pylist()[-1] == 60
     assert users(log, replace(funnel, excluded=("purchase",))) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("events", "steps"),
+    [
+        ({"view": 9, "cart": 3, "favourite": 20, "purchase": 1}, ["view", "cart", "purchase"]),
+        ({"purchase": 199_654, "favourite": 158_119, "cart": 1330}, ["favourite", "purchase"]),
+        ({"click": 5, "search": 3}, ["click"]),
+    ],
+)
+def test_a_first_funnel_takes_the_kinds_that_the_log_lives_on(events: dict[str, int], steps: list[str]) -> None:
+    assert usual_steps(events) == steps

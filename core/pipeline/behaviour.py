@@ -1,6 +1,7 @@
 """What the pages Behaviour and Overview and `insights` read: a question asked of the part of a dataset that is looked at."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -84,6 +85,8 @@ class Filters:
 
 
 NO_FILTERS = Filters()
+STEPS = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
+RARE = 10
 EXPORTED_NAMES = {
     "history": "main.events",
     "catalogue": "items",
@@ -144,6 +147,17 @@ def facts(screen: Screen) -> Answer:
         return Answer(pa.Table.from_pylist(copy.facts(), schema=FACTS), fill(sql, {}))
     with screen.log.history() as connection:
         return ask(connection, sql, {})
+
+
+def usual_steps(events: Mapping[str, int]) -> list[str]:
+    """Kinds that a first funnel takes: of each of STEPS the first that the log has; favourites in place of carts that are RARE times rarer.
+
+    Args:
+        events: Acts of each kind.
+    """
+    steps = [known[0] for choice in STEPS if (known := [kind for kind in choice if kind in events])]
+    is_rare = "cart" in steps and events.get("favourite", 0) >= RARE * events["cart"]
+    return ["favourite" if kind == "cart" and is_rare else kind for kind in steps]
 
 
 def brand_names(screen: Screen) -> list[str]:

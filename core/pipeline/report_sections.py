@@ -20,15 +20,12 @@ from core.pipeline.screens import Screen
 from core.report.record import Chart, Column, Exhibit, Section
 
 FOLLOW_UP_DAYS = 90
-STEPS = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
-"""Kinds that the funnel takes, the first of each that the log has: as the page begins with."""
 
 
 def funnel(screen: Screen, filters: Filters, period: Period) -> Section:
     """The funnel that the page begins with."""
     title, question = say("Funnel"), say("Where do shoppers stop?")
-    kinds = {row["event_type"] for row in behaviour.facts(screen).table.to_pylist()}
-    chosen = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in STEPS) if kind]
+    chosen = behaviour.usual_steps({row["event_type"]: row["events"] or 0 for row in behaviour.facts(screen).table.to_pylist()})
     if len(chosen) < 2:
         return Section(
             "funnel",

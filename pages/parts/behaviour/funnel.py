@@ -19,9 +19,6 @@ from pages.parts.text import _, counted, duration, interval, people, percent, pl
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word, event_word
 
-USUAL = (("view", "click", "impression"), ("cart", "favourite"), ("purchase",))
-"""Kinds that a first funnel takes: of each the first that the log has, but no cart where favourites are RARE times as frequent."""
-RARE = 10
 MOST = 6
 ORDER_WORDS = {
     "ordered": "in this order, other acts may lie between",
@@ -65,9 +62,7 @@ def _remarks(here: Screen, asked: Funnel) -> None:
 
 def _ask(here: Screen, events: dict[str, int]) -> Funnel:
     kinds = list(events)
-    usual = [kind for kind in (next((k for k in choice if k in kinds), None) for choice in USUAL) if kind]
-    if "cart" in usual and events.get("favourite", 0) >= RARE * events["cart"]:
-        usual[usual.index("cart")] = "favourite"
+    usual = behaviour.usual_steps(events)
     usual = usual if len(usual) > 1 else [kinds[0], kinds[0]]
     with st.container(border=True):
         top = st.columns([1, 2, 1], vertical_alignment="bottom")
