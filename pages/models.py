@@ -14,13 +14,13 @@ from pages.parts.run_room import one_run, run_table, two_runs
 from pages.parts.text import _
 
 here = frame.begin(_("Models"), _("Which run made what, and what do the models see of a shopper?"))
-profiles = frame.needs(here, "profiles") if here else None
-if here and profiles:
-    encoding_form(here)
-    records = model_room.list_runs(here.dataset)
+if here and (records := model_room.list_runs(here.dataset)):
     run_table(here, records)
     one_run(here, records)
     two_runs(here, records)
+profiles = frame.needs(here, "profiles") if here else None
+if here and profiles:
+    encoding_form(here)
     encoder_card(profiles)
     pooling_table(here, profiles)
     sequence_card(profiles)

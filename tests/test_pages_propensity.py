@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from core.pipeline import calibrating, screens
 from tests.page_worlds import tiny_home
 from tests.test_pages import open_page, words
 
@@ -42,6 +43,17 @@ def test_groups_are_told_only_when_somebody_asks(tiny: Path, monkeypatch: pytest
     app.selectbox(key="calibration-by").set_value("segment").run()
     table = next(frame.value for frame in app.dataframe if "mean_propensity" in frame.value and "group" in frame.value)
     assert table["users"].sum() == 240
+
+
+@pytest.mark.parametrize(
+    ("test", "drawn", "knows"), [("2024-03-10", "2024-04-01", True), ("2024-03-10", "2024-03-10", False), (None, "2024-04-01", False)]
+)
+def test_segments_that_were_drawn_after_the_test_window_began_know_it(
+    test: str | None, drawn: str, knows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screens, "run_manifest", lambda _screen, _kind: {"windows": {"test": test}})
+    monkeypatch.setattr(screens, "made_as_of", lambda _screen, _kind: drawn)
+    assert calibrating.segments_know_test(None) is knows  # type: ignore[arg-type]
 
 
 def test_models_by_category_and_spending_are_side_by_side(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

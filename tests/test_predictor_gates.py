@@ -1,8 +1,10 @@
 """Gates that look at the features: constants, columns that know the label, models that the log cannot feed."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from core.errors import GateError
@@ -12,6 +14,7 @@ from core.predictor.gates import check_features, doubts, is_named_like_a_label, 
 from core.predictor.matrix import Matrix
 from core.predictor.models import contenders
 from core.predictor.options import PropensityOptions
+from core.predictor.plan import make_plan
 from core.predictor.propensity import _choose_winner
 
 
@@ -88,3 +91,17 @@ def test_the_mean_with_bg_nbd_is_usual_where_it_competes(names: list[str]) -> No
     assert _choose_winner(names, labels, choices) == names[-1], "none is better"
     choices["lightgbm"] = CalibrationChoice(Calibrator("none"), level, {})
     assert _choose_winner(names, labels, choices) == "lightgbm", "clearly better on validation"
+
+
+def test_a_test_window_in_which_nobody_acts_judges_nothing() -> None:
+    start = datetime(2024, 1, 1)
+    until = start + timedelta(days=60)
+
+    def labels_at(cutoff: datetime) -> pa.Table:
+        acts = np.arange(300) % 3 == 0 if cutoff < until - timedelta(days=10) else np.zeros(300, dtype=bool)
+        return pa.table({"user_id": [f"u{n}" for n in range(300)], "label": acts})
+
+    with pytest.raises(GateError, match="0 users with and 300 without"):
+        make_plan(start, until, labels_at, PropensityOptions(horizon=timedelta(days=7)))
+    plan = make_plan(start, until - timedelta(days=14), labels_at, PropensityOptions(horizon=timedelta(days=7)))
+    assert plan.kind == "full"

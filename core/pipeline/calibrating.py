@@ -31,6 +31,13 @@ def ways(screen: Screen) -> list[str]:
     return found + [name for name in table.columns.drop("user_id") if 1 < table[name].nunique() <= MOST_GROUPS]
 
 
+def segments_know_test(screen: Screen) -> bool:
+    """Whether the map was drawn of a log that reaches into the test window, so that its segments are shaped by what is foretold."""
+    record, drawn = screens.run_manifest(screen, "propensity"), screens.made_as_of(screen, "atlas")
+    test = (record or {}).get("windows", {}).get("test")
+    return bool(test and drawn and str(drawn) > str(test))
+
+
 def calibration_by(screen: Screen, by: str) -> pd.DataFrame:
     """Foretold against happened in the test window, by group; groups below FEWEST shoppers are left out.
 

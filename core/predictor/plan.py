@@ -76,6 +76,8 @@ def make_plan(start: datetime, until: datetime, labels_at: Labels, options: Prop
             continue
         later = tuple(c for c in (calibrate, test) if c is not None)
         look(later)
+        if any(known[cutoff].min() == known[cutoff].max() for cutoff in later if len(known[cutoff])):
+            continue  # all of one kind: nothing can be judged there
         return Plan(kind, train, calibrate, test, until, known, tuple(_warnings(kind, have, options, {c: known[c] for c in later})))
     raise GateError(_too_few(found, options))
 

@@ -47,7 +47,8 @@ def ranges(figures: dict[str, Any], by_category: dict[str, Any] | None = None) -
         "A range states: of those with this chance, the share that acts will lie inside {stated} of the time.",
         stated=percent(figures["stated"], 0),
     )
-    st.caption(f"{stated} {told}")
+    allowed = _("What chance alone does to a group of its size is allowed for.")
+    st.caption(f"{stated} {told} {allowed}")
 
 
 def groups(here: Screen) -> None:
@@ -68,6 +69,13 @@ def groups(here: Screen) -> None:
     if not len(table):
         st.caption(_("No group has {n} shoppers or more in the test window.", n=calibrating.FEWEST))
         return
+    if by == calibrating.SEGMENT and calibrating.segments_know_test(here):
+        st.warning(
+            _(
+                "The map was drawn after the test window began, so its segments also tell who acted in it: gaps here are expected and "
+                "say nothing against the chances. Draw a map as of the beginning of the window to judge them by segment."
+            )
+        )
     names = segment_names_shown(here) if by == calibrating.SEGMENT else {}
     shown = table.assign(
         group=[names.get(int(group), group) if by == calibrating.SEGMENT and group.isdigit() else group for group in table["group"]],

@@ -1,6 +1,7 @@
 """Changes of one history, scored anew at once; and a history that is typed or pasted."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,10 @@ def try_changes(here: Screen, user_id: str) -> None:
         int(row.place): f"{day(row.event_time.isoformat(), here.zone)} · {event_word(row.event_type)} · {row.title or '–'}"
         for row in table.itertuples()
     }
+    alike: Counter[str] = Counter()
+    for place, name in names.items():  # acts that look the same are told apart, or choosing one would choose them all
+        alike[name] += 1
+        names[place] = name if alike[name] == 1 else f"{name} ({alike[name]})"
     left, right = st.columns(2, gap="large")
     with left:
         drop = st.multiselect(_("Leave out acts"), list(names), format_func=names.__getitem__, key=f"drop-{user_id}", placeholder=_("none"))
