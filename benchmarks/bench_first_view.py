@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVER, DEBUGGER = 8790, 9390
 HEAD_START = 8.0
 """Seconds between the start of the server and the visit."""
+STARTING = 3.0
+"""Seconds in which a new browser makes its profile and its processes: nobody opens an address before."""
 LATEST = 60.0
 MARKS = {
     "figures": """document.querySelectorAll('[class*="st-key-tiles-figures"] [data-testid="stMetricValue"]').length >= 4""",
@@ -64,6 +66,7 @@ class Browser:
         self._port, self._profile = port, tempfile.mkdtemp()
         options = ["--headless=new", "--no-sandbox", f"--remote-debugging-port={port}", f"--user-data-dir={self._profile}", "about:blank"]
         self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(STARTING)
 
     def visit(self, address: str) -> dict[str, float]:
         """Open the address in a new tab and return when each of MARKS was drawn, in seconds."""

@@ -28,9 +28,7 @@ if here:
     old = state.ask(behaviour.figures, here, chosen, before) if before else None
     figure_tiles(now, old, course.table, is_bought="purchase" in kinds_of(here))
     frame.let_draw("figures")
-    absent(here, now)
-    frame.take_away(now, "figures")
-    changes, advice = st.container(), st.container()
+    under, changes, advice = st.container(), st.container(), st.container()
 
     st.subheader(_("Trend"))
     choices, words, places = measures(now), steps(here, period), st.columns([2, 3])
@@ -46,10 +44,12 @@ if here:
         figure = charts.trend(
             trend.table.to_pandas(), measure, choices[measure], _("partly covered"), state.look(), is_share=measure in SHARES
         )
-        frame.chart(figure, trend, "trend", _("Trend"))
-        frame.let_draw("trend")
+        frame.chart(figure, trend, "trend", _("Trend"), is_first=True)
 
-    with changes:  # after the first chart, whose window needs longest to draw
+    with under:  # all of these after the first chart, for which a browser needs longest
+        absent(here, now)
+        frame.take_away(now, "figures")
+    with changes:
         what_changed.draw(here, chosen, before, period)
 
     left, right = st.columns([2, 3], gap="large")

@@ -206,9 +206,14 @@ def let_draw(what: str) -> None:
         rule.empty()
 
 
-def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str) -> None:
-    """Draw a figure, which the pointer can save as a picture, with its table and, when it comes from one statement, that statement."""
+def chart(figure: go.Figure, answer: Answer | pa.Table | pd.DataFrame, name: str, alt: str, *, is_first: bool = False) -> None:
+    """Draw a figure, which the pointer can save as a picture, with its table and, when it comes from one statement, that statement.
+
+    A browser that has just come draws the figure that `is_first`, one of FIRST_PARTS, before it is sent more.
+    """
     st.plotly_chart(figure, theme=None, config=picture_config(name), key=f"chart-{name}", alt=alt)
+    if is_first:
+        let_draw(name)
     take_away(answer, name)
 
 
