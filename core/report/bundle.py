@@ -8,7 +8,7 @@ import zipfile
 import pyarrow as pa
 
 from core.privacy import guard_cell
-from core.report.record import Report, Tell
+from core.report.record import APPENDIX, Report, Tell
 
 _DAY_ONE = (1980, 1, 1, 0, 0, 0)
 """So that the same tables make the same bytes."""
@@ -31,6 +31,7 @@ def report_zip(report: Report, tell: Tell) -> bytes:
             "made": report.made,
             "facts": [tell(fact) for fact in report.facts],
             "filters": [tell(one) for one in report.filters],
+            "statements": tell(APPENDIX),
             "figures": listed,
         }
         _put(archive, "contents.json", json.dumps(contents, ensure_ascii=False, indent=1).encode())

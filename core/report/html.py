@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import StorageError
 from core.messages import say
 from core.report.charts import plotly_figure
-from core.report.record import SHOWN_ROWS, Exhibit, Report, Section, Tell, printed
+from core.report.record import APPENDIX, SHOWN_ROWS, Exhibit, Report, Section, Tell, printed
 
 _STYLE = Path(__file__).with_name("report.css")
 _DRAW = """
@@ -61,7 +61,7 @@ style-src 'unsafe-inline'; img-src data: blob:">
 def _appendix(statements: str, tell: Tell) -> str:
     return (
         f'<section id="appendix"><h2>{escape(tell(say("Appendix: the statements")))}</h2><p class="quiet">'
-        + escape(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")))
+        + escape(tell(APPENDIX))
         + f"</p>{statements}</section>"
     )
 

@@ -28,7 +28,7 @@ from reportlab.platypus import (
 from core.messages import say
 from core.report.drawings import BLUE, CHINESE, INK, LATIN, LINE, QUIET, drawing_of, face
 from core.report.html import left_out
-from core.report.record import Exhibit, Report, Section, Tell, printed
+from core.report.record import APPENDIX, Exhibit, Report, Section, Tell, printed
 
 MARGIN = 48.0
 WIDTH = A4[0] - 2 * MARGIN
@@ -75,7 +75,7 @@ def report_pdf(report: Report, tell: Tell) -> bytes:
     asked = [exhibit for section in report.sections for exhibit in section.exhibits if exhibit.sql]
     if asked:
         story += [PageBreak(), _p(tell(say("Appendix: the statements")), _H2)]
-        story.append(_p(tell(say("Each runs as it stands in DuckDB, on this version's events.duckdb or on the exported tables.")), _QUIET))
+        story.append(_p(tell(APPENDIX), _QUIET))
         for exhibit in asked:
             story += [CondPageBreak(FOOT), _p(f"{tell(exhibit.title)} · {exhibit.id}", _H3)]
             story += [

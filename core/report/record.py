@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from core.messages import Message
+from core.messages import Message, say
 
 Tell = Callable[[str], str]
 """Says a sentence in the reader's language; `str` leaves it English."""
@@ -97,6 +97,13 @@ class Report:
     sections: tuple[Section, ...]
     paged: bool = False
     """Whether each section begins a page of its own."""
+
+
+APPENDIX = say(
+    "Each runs as it stands in DuckDB on the exported tables, and on this version's events.duckdb where it asks for none of a run. "
+    "A table may hold a part of its rows, and rates and intervals that are worked out from its counts."
+)
+"""What is said of the statements of a report."""
 
 
 def shown(value: Any, form: Form) -> str:
