@@ -167,7 +167,7 @@ def test_the_gradient_of_the_loss_in_a_logit_is_propensity_minus_label() -> None
     [
         (World(users=150, rate=-8), "1 user with and 149 without a purchase in 7 days; 100 of each"),
         (World(users=150, rate=30), "Nothing to tell apart"),
-        (World(days=10), "horizon of at most 5.0 days"),
+        (World(days=10), "horizon of at most 5 days"),
     ],
 )
 def test_below_the_gate_both_numbers_and_a_way_out_are_named(world: World, message: str) -> None:
