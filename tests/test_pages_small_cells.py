@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.pipeline import outcomes, screens
+from core.pipeline import behaviour, outcomes, screens
+from core.pipeline.behaviour import Filters, Rfm
 from core.store import Home
 from tests.test_pages import ROOT, go_to, open_page, words
 from tests.test_pages_behaviour import shop, show
@@ -82,3 +83,15 @@ def test_the_setting_is_chosen_on_the_data_page_and_noted(home: Path, monkeypatc
     app.toggle(key="small-cells-on").set_value(False).run()
     app.button(key="small-cells-apply").click().run()
     assert Home(home).small_cells() == 0 and "are hidden" not in words(app)
+
+
+def test_neither_the_header_nor_a_list_of_a_group_gives_hidden_counts_away(hiding: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(hiding), "tiny")
+    kept = int(screens.manifest(here)["rows_kept"])
+    told = words(show(hiding, monkeypatch, "funnel"))
+    assert "rows kept" in told and f"{kept:,} rows kept" not in told
+    asked = Rfm()
+    group = next(
+        row for row in behaviour.rfm_grid(here, Filters(), asked).table.to_pylist() if row["rfm_group"] and (row["users"] or 0) >= 20
+    )
+    assert behaviour.rfm_members(here, Filters(), asked, group["rfm_group"]).table.column_names == ["user_id"]

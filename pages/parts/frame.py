@@ -15,7 +15,7 @@ from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, jobs, state
 from pages.parts.serving import Drawing
-from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells, whole
+from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells
 from pages.parts.words import event_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": "hover", "responsive": True}
@@ -79,7 +79,7 @@ def header(here: Screen) -> None:
         badges.append(f":violet-badge[{_('Counts of fewer than {k} shoppers are hidden, others in steps of {k}', k=here.small_cells)}]")
     parts = [
         f"**{plain(here.name)}**",
-        _("{rows} rows kept", rows=people(manifest.get("rows_kept")) if here.small_cells else whole(manifest.get("rows_kept"))),
+        _("{rows} rows kept", rows=counted(manifest.get("rows_kept"))),  # beside hidden kinds of acts an exact total would tell them
         f"{day(manifest['first_event'], here.zone)} – {day(manifest['last_event'], here.zone)}",
         _("time zone {zone}", zone=plain(here.zone)),
     ]
