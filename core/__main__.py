@@ -304,7 +304,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--models",
         metavar="M,…",
-        help="further models that compete, some minutes each: cnn, gru, transformer (over single acts), lightgbm_text",
+        help="further models that compete: cnn, gru, transformer (over single acts, some minutes each), lightgbm_text, "
+        "mlp_tasks (one network for other acts, shorter horizons and single categories, too)",
     )
     predict.add_argument("--optimizer", default="adamw", choices=OPTIMIZERS, help="of the networks")
     predict.add_argument("--look-back", type=days, metavar="DAYS", help="only shoppers with an event in so many days, such as 45 to 90")

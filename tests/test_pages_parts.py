@@ -23,8 +23,10 @@ from core.features.catalogue import FEATURES
 from core.ingest.rules import RULES
 from core.messages import say
 from core.predictor.judge import write_verdict
+from core.predictor.models import BLENDS, EXTRA, FITS
+from core.predictor.propensity import CLEARLY
 from core.recommender.reasons import CODES
-from pages.parts import charts, text, traits, verdict, words
+from pages.parts import chances, charts, text, traits, verdict, words
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import _, chance, hover, percent, plain, set_language, short, whole
 
@@ -77,6 +79,12 @@ def test_every_sentence_on_screen_has_a_chinese_translation_with_the_same_placeh
     assert not missing
     fields = re.compile(r"\{[^}]*\}")
     assert not [m for m in msgids() if sorted(fields.findall(m)) != sorted(fields.findall(words[m]))]
+
+
+def test_the_pages_know_every_model_and_the_rule_by_which_one_is_chosen() -> None:
+    assert chances.EXTRA_MODELS == EXTRA and chances.CLEARLY == CLEARLY
+    models = {*FITS, *BLENDS, *EXTRA}
+    assert models <= words.MODEL_WORDS.keys() and models <= verdict.CONTENDER_WORDS.keys()
 
 
 def chinese(sentence: str) -> bool:

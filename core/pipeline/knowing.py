@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,7 @@ from core.store import Connection, Dataset, Home, Log, fetch
 
 if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
+    from core.features import Task
     from core.predictor.acts import Acts
     from core.predictor.attributes import Attributes
     from core.predictor.matrix import Matrix
@@ -54,6 +56,8 @@ class Known:
         self._progress = part_of(progress, 0.5, 1.0)
         self._matrices: dict[datetime, Matrix] = {}
         self._learned = self._draw(options.seed)
+        self.tasks: list[Task] = []
+        """Further tasks, once their labels were asked for."""
         self._attributes: Attributes | None = None
         if options.look_back_days is not None:
             self.said.append(
@@ -116,6 +120,17 @@ class Known:
         if only is None:
             return self._eligible(at, act_labels(self.log, at, self.horizon, self.options.act))
         return self._eligible(at, one_category_labels(self.log, at, self.horizon, only, self.options.act))
+
+    def tasks_at(self, at: datetime) -> npt.NDArray[np.float64]:
+        """Labels (N, T) of further tasks of the eligible shoppers in the window from a cutoff; the first cutoff chooses the tasks."""
+        from core.features import choose_tasks, task_labels
+
+        if not self.tasks:
+            only = self.options.category if self.options.category != "all" else None
+            with self.log.history(at) as connection:
+                self.tasks = choose_tasks(connection, self.options.act, self.horizon, only)
+        table = self._eligible(at, task_labels(self.log, at, self.tasks))
+        return np.column_stack([table[name].to_numpy().astype(np.float64) for name in table.column_names[1:]])
 
     def revenue_at(self, at: datetime) -> pa.Table:
         """user_id and revenue of the eligible shoppers in the window from a cutoff."""

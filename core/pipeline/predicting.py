@@ -90,9 +90,12 @@ def predict(
         )
         main_end = 0.6 if options.category == "all" else 0.95
         rng = np.random.default_rng(options.seed)
-        result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, part_of(progress, 0.2, main_end))
+        main = part_of(progress, 0.2, main_end)
+        result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, main, known.tasks_at)
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **known.blocks.cards, "kept": result.kept is not None}
+            if result.tasks:
+                draft.record["tasks"] = [known.tasks[told["place"]].card() | told for told in result.tasks]
             people = known.matrix_at(log.until)
             save_background(people, draft.path, np.random.default_rng(options.seed))
             if result.kept is not None:

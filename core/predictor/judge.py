@@ -33,7 +33,7 @@ NAMES = {
     "mean_sequence": say("the mean of network and LightGBM, both with further blocks"), "propensity": say("the propensity"),
     "ensemble_orders": say("the mean of network, LightGBM, logistic regression and BG/NBD"),
     "bgnbd": say("BG/NBD"), "cnn": say("the convolution over single acts"), "gru": say("the GRU over single acts"),
-    "transformer": say("the transformer over single acts"),
+    "transformer": say("the transformer over single acts"), "mlp_tasks": say("the neural network with several tasks"),
 }  # fmt: skip
 
 

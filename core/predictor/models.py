@@ -76,6 +76,8 @@ BLENDS: dict[str, dict[str, float]] = {
 with half of their weight it costs nothing on steady logs. BG/NBD knows orders alone and errs in other ways than the rest: on logs of
 purchases it is worth a sixth, on others it only hurts (docs/decisions/0021)."""
 
+TASKS = "mlp_tasks"
+"""The network that learns further tasks beside the asked one."""
 Fit = Callable[[Matrix, Floats, PropensityOptions, np.random.Generator, Progress], Model]
 
 
@@ -136,7 +138,7 @@ FITS: dict[str, Fit] = {
 """`mlp` sees counts and text (where there is text), `mlp_counts` counts alone, `mlp_sequence` all there is; `lightgbm` counts,
 `lightgbm_text` counts and text, `lightgbm_sequence` counts and the further blocks; `bgnbd` orders and their recency; `cnn`, `gru` and
 `transformer` read the acts one by one, beside counts and text."""
-EXTRA = ("cnn", "gru", "transformer", "lightgbm_text")
+EXTRA = ("cnn", "gru", "transformer", "lightgbm_text", TASKS)
 """Models that compete when somebody asks; those that read acts cost some minutes each."""
 OVER_ACTS = ("cnn", "gru", "transformer")
 BASELINES = ("lightgbm", "logistic", "bgnbd")
@@ -166,7 +168,8 @@ def contenders(matrix: Matrix, options: PropensityOptions) -> list[str]:
 
 def missing_models(matrix: Matrix, options: PropensityOptions) -> list[str]:
     """Models asked for that the rows cannot feed: no acts to read, or no texts."""
-    return [name for name in options.models if (matrix.acts is None if name in OVER_ACTS else matrix.text is None)]
+    lacks = {"lightgbm_text": matrix.text is None} | dict.fromkeys(OVER_ACTS, matrix.acts is None)
+    return [name for name in options.models if lacks.get(name, False)]
 
 
 def fit_models(
@@ -177,11 +180,16 @@ def fit_models(
     rng: np.random.Generator,
     progress: Progress,
     spent: dict[str, float] | None = None,
+    tasks: Floats | None = None,
 ) -> dict[str, Model]:
-    """Fit the named models on the same rows; means are put together from BLENDS. CPU seconds of each go into `spent`."""
+    """Fit the named models on the same rows; means are put together from BLENDS. CPU seconds of each go into `spent`.
+
+    `tasks` (N, T) are labels of the further tasks that TASKS learns; without any it learns what `mlp` learns.
+    """
     blends = {name: parts for name, parts in BLENDS.items() if name in names}
-    single = [name for name in FITS if name in names or any(name in parts for parts in blends.values())]
+    single = [name for name in (*FITS, TASKS) if name in names or any(name in parts for parts in blends.values())]
     seeds = dict(zip(FITS, rng.integers(2**31, size=len(FITS)).tolist(), strict=True))  # a model's chance does not depend on its rivals
+    seeds[TASKS] = seeds["mlp"]  # the same start and folds: what differs is what the tasks teach
     fitted: dict[str, Model] = {}
     for place, name in enumerate(single):
 
@@ -189,7 +197,11 @@ def fit_models(
             progress((place + share) / len(single), message)
 
         began = time.process_time()
-        fitted[name] = FITS[name](matrix, labels, options, np.random.default_rng(seeds[name]), step)
+        chance = np.random.default_rng(seeds[name])
+        if name == TASKS:
+            fitted[name] = fit_network(matrix.without_further(), labels, options.network, chance, step, tasks)
+        else:
+            fitted[name] = FITS[name](matrix, labels, options, chance, step)
         if spent is not None:
             spent[name] = round(time.process_time() - began, 2)
     for name, parts in blends.items():

@@ -30,7 +30,7 @@ from core.predictor.gates import check_features, doubts
 from core.predictor.judge import compare
 from core.predictor.keeping import KeptModel, spread
 from core.predictor.matrix import Floats, Indices, Matrix, stack, user_folds
-from core.predictor.models import OVER_ACTS, SEQUENCE_MODELS, Model, contenders, fit_models
+from core.predictor.models import OVER_ACTS, SEQUENCE_MODELS, TASKS, Model, contenders, fit_models
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import Labels, Plan, make_plan
 from core.predictor.reasons import list_reasons
@@ -43,6 +43,9 @@ from core.store import Log
 _log = logging.getLogger(__name__)
 
 MatrixAt = Callable[[datetime], Matrix]
+TasksAt = Callable[[datetime], Floats]
+"""Labels (N, T) of further tasks in the window that starts at a cutoff, in the order of the labels of the asked one; the cutoffs that are
+learned from are asked for, oldest first, and no other."""
 CROSS_FOLDS = 3
 CHALLENGERS = (*SEQUENCE_MODELS, *OVER_ACTS)
 """They cost most and are the least steady, so they must be better beyond chance."""
@@ -60,6 +63,7 @@ def fit_propensity(
     options: PropensityOptions,
     rng: np.random.Generator,
     progress: Progress = silent,
+    tasks_at: TasksAt | None = None,
 ) -> PropensityResult:
     """Fit, judge and use the propensity of an act.
 
@@ -70,6 +74,7 @@ def fit_propensity(
         options: Act, horizon, models.
         rng: Source of all chance; the same state gives the same bytes.
         progress: Told along the way; a CancelledError that it raises is let through.
+        tasks_at: Gives labels of further tasks; asked only where the model that learns them competes.
 
     Returns:
         Scores of everyone with an event before the end of the log, and all that was measured.
@@ -82,7 +87,7 @@ def fit_propensity(
         for warning in plan.warnings:
             _log.warning(warning)
         progress(0.02, say("reading features as of the cutoffs"))
-        matrices = _Matrices(matrix_at)
+        matrices = _Matrices(matrix_at, tasks_at if TASKS in options.models else None)
         judged = _fit_and_judge(plan, matrices, options, rng, part_of(progress, 0.05, 0.6))
         progress(0.62, say("fitting again with the newest windows"))
         drift = _drift_until(plan, matrices, rng, plan.test)
@@ -100,10 +105,10 @@ def fit_propensity(
 
 
 class _Matrices:
-    """Matrices by cutoff, each computed once."""
+    """Matrices by cutoff, each computed once, and what is learned from them."""
 
-    def __init__(self, matrix_at: MatrixAt) -> None:
-        self._matrix_at = matrix_at
+    def __init__(self, matrix_at: MatrixAt, tasks_at: TasksAt | None = None) -> None:
+        self._matrix_at, self._tasks_at = matrix_at, tasks_at
         self._kept: dict[datetime, Matrix] = {}
 
     def at(self, cutoff: datetime) -> Matrix:
@@ -111,37 +116,42 @@ class _Matrices:
             self._kept[cutoff] = self._matrix_at(cutoff)
         return self._kept[cutoff]
 
-    def stacked(self, plan: Plan, cutoffs: tuple[datetime, ...], limit: int, rng: np.random.Generator) -> tuple[Matrix, Floats]:
-        """Training rows of several cutoffs, at most about `limit`, sampled by user alike at every cutoff."""
+    def stacked(
+        self, plan: Plan, cutoffs: tuple[datetime, ...], limit: int, rng: np.random.Generator
+    ) -> tuple[Matrix, Floats, Floats | None]:
+        """Training rows of several cutoffs, at most about `limit`, sampled by user alike at every cutoff; their labels and tasks."""
         total = sum(len(plan.labels[cutoff]) for cutoff in cutoffs)
-        parts, labels = [], []
+        parts, labels, tasks = [], [], []
         if total > limit:
             everyone = sorted({user for cutoff in cutoffs for user in self.at(cutoff).user_ids})
             chosen = set(rng.choice(np.asarray(everyone, dtype=object), size=int(len(everyone) * limit / total), replace=False).tolist())
         for cutoff in cutoffs:
             matrix, truth = self.at(cutoff), plan.labels[cutoff]
+            further = self._tasks_at(cutoff) if self._tasks_at else None
             if total > limit:
                 mask = np.array([user in chosen for user in matrix.user_ids], dtype=bool)
-                matrix, truth = matrix.rows(mask), truth[mask]
+                matrix, truth, further = matrix.rows(mask), truth[mask], None if further is None else further[mask]
             parts.append(matrix)
             labels.append(truth)
-        return stack(parts), np.concatenate(labels)
+            if further is not None:
+                tasks.append(further)
+        return stack(parts), np.concatenate(labels), np.concatenate(tasks) if tasks else None
 
 
 def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, rng: np.random.Generator, progress: Progress) -> Judged:
-    train, labels = matrices.stacked(plan, plan.train, options.max_train_rows, rng)
+    train, labels, tasks = matrices.stacked(plan, plan.train, options.max_train_rows, rng)
     names = contenders(train, options)
     spent: dict[str, float] = {}
     check_features(train)
     warnings = doubts(train, labels, options)
     if plan.calibrate is not None:
-        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85), spent)
+        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.0, 0.85), spent, tasks)
         held, held_labels = matrices.at(plan.calibrate), plan.labels[plan.calibrate]
         logits = {name: model.logits(held) for name, model in models.items()}
     else:
         held, held_labels = train, labels
-        logits = _cross_fitted(names, train, labels, options, rng, part_of(progress, 0.0, 0.6))
-        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85), spent)
+        logits = _cross_fitted(names, train, labels, options, rng, part_of(progress, 0.0, 0.6), tasks)
+        models = fit_models(names, train, labels, options, rng, part_of(progress, 0.6, 0.85), spent, tasks)
     folds = user_folds(held.user_ids, 5, rng)
     methods = IN_PLACE if plan.calibrate is None else IN_TIME
     choices = {name: choose_calibration(logits[name], held_labels, folds, methods) for name in names}
@@ -191,15 +201,17 @@ def _drift_until(plan: Plan, matrices: _Matrices, rng: np.random.Generator, last
 
 
 def _cross_fitted(
-    names: list[str], matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress
-) -> dict[str, Floats]:
+    names: list[str], matrix: Matrix, labels: Floats, options: PropensityOptions, rng: np.random.Generator, progress: Progress,
+    tasks: Floats | None,
+) -> dict[str, Floats]:  # fmt: skip
     """Logits of each row from models that never saw its user."""
     folds: Indices = user_folds(matrix.user_ids, CROSS_FOLDS, rng)
     logits = {name: np.zeros(len(labels)) for name in names}
     for fold in range(CROSS_FOLDS):
         learned, judged = folds != fold, folds == fold
         share = part_of(progress, fold / CROSS_FOLDS, (fold + 1) / CROSS_FOLDS)
-        models = fit_models(names, matrix.rows(learned), labels[learned], options, rng, share)
+        beside = None if tasks is None else tasks[learned]
+        models = fit_models(names, matrix.rows(learned), labels[learned], options, rng, share, tasks=beside)
         unseen = matrix.rows(judged)
         for name in names:
             logits[name][judged] = models[name].logits(unseen)
@@ -220,8 +232,8 @@ def _refit(
         return judged.models[judged.winner], calibrator, {"train": list(plan.train), "calibrate": None}
     cutoffs = tuple(c for c in (*plan.train, plan.calibrate, plan.test) if c is not None)
     newest = cutoffs[-max(len(plan.train), 4) :]
-    train, labels = matrices.stacked(plan, newest, options.max_train_rows, rng)
-    model = fit_models([judged.winner], train, labels, options, rng, progress)[judged.winner]
+    train, labels, tasks = matrices.stacked(plan, newest, options.max_train_rows, rng)
+    model = fit_models([judged.winner], train, labels, options, rng, progress, tasks=tasks)[judged.winner]
     if plan.calibrate is not None:
         shift = fit_shift(calibrator.slope * model.logits(matrices.at(plan.test)), plan.labels[plan.test])
         method = "shift" if calibrator.slope == 1 else "sigmoid"

@@ -14,7 +14,7 @@ from core.predictor.gates import varying
 from core.predictor.judge import bands, judge, lift_table, reliability_table, write_verdict
 from core.predictor.keeping import KeptModel, can_keep
 from core.predictor.matrix import Floats, Matrix
-from core.predictor.models import BASELINES, BLENDS, FITS, SEQUENCE_MODELS, Blend, Model
+from core.predictor.models import BASELINES, BLENDS, FITS, SEQUENCE_MODELS, TASKS, Blend, Model
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import Plan
 from core.predictor.result import PropensityResult
@@ -117,6 +117,7 @@ def write_report(
         },
         card=_card(kept.model, judged, kept.calibrator, options),
         warnings=[*plan.warnings, *judged.warnings, *_drift_warnings(plan, labels, chances["propensity"])],
+        tasks=getattr(judged.models.get(TASKS), "tasks", ()),
         kept=kept if can_keep(kept.model) else None,
         judged=KeptModel(judged.winner, judged.models[judged.winner], winning, judged.ranges, test.columns)
         if can_keep(judged.models[judged.winner])
@@ -170,7 +171,7 @@ def _card(model: Model, judged: Judged, calibrator: Calibrator, options: Propens
         "scaling": scaling.card() if scaling else [],
         "user_ids": "never a feature: a one-hot user id would only remember training users and say nothing of new ones",
         "blend": {name: list(parts) for name, parts in BLENDS.items()},
-        "tried": [name for name in (*FITS, *BLENDS) if name in judged.models],
+        "tried": [name for name in (*FITS, TASKS, *BLENDS) if name in judged.models],
         "seconds": judged.seconds,
         "features": judged.test.columns,
         "constant_features": sorted(set(judged.test.columns) - set(varying(judged.test))),

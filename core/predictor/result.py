@@ -35,6 +35,8 @@ class PropensityResult:
     """The model in use at the end of the log."""
     judged: KeptModel | None = None
     """The same as it was judged on the test window, which it had not seen."""
+    tasks: tuple[dict[str, Any], ...] = ()
+    """What one network learned beside the asked task, where that was asked for: place, positives, auc on held-out users."""
     categories: pa.Table | None = None
     """user_id, category, propensity, low, high."""
 

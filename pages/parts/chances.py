@@ -17,7 +17,9 @@ from pages.parts.words import band_word, event_word, feature_word, model_word
 
 BANDS = ("cold", "warm", "hot")
 LOOK_BACKS = (45, 60, 90)
-EXTRA_MODELS = ("cnn", "gru", "transformer", "lightgbm_text")
+EXTRA_MODELS = ("cnn", "gru", "transformer", "lightgbm_text", "mlp_tasks")
+CLEARLY = 0.01
+"""By what share of its log loss a model must be better than the usual mean to stand in its place, as core's predictor has it."""
 OPTIMIZER_WORDS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 """Names of their own in every language."""
 
@@ -49,7 +51,10 @@ def training(here: Screen) -> None:
             key="train-models",
             placeholder=_("none"),
             select_all=False,
-            help=_("Those that read single acts take one to five minutes each on two processors."),
+            help=_(
+                "Those that read single acts take one to five minutes each on two processors. The one with several tasks learns other "
+                "acts, shorter horizons and single categories beside the asked act."
+            ),
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             revenue = st.checkbox(_("Also spending within the horizon"), value=act == "purchase", key="train-revenue")
@@ -211,6 +216,13 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
     if not models:
         return
     st.subheader(_("Models side by side"))
+    st.caption(
+        _(
+            "The weighted mean is in use unless another model is better on validation by at least {share} of its log loss, and beyond "
+            "chance: the best of one window is seldom the best of the next.",
+            share=f"{CLEARLY:.0%}",
+        )
+    )
     card = state.ask(screens.run_record, here, "propensity", "card") or {}
     sizes, seconds = card.get("compared") or {}, card.get("seconds") or {}
     rows = []

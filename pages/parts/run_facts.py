@@ -10,7 +10,7 @@ import streamlit as st
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.text import _, day, number, plain, whole
+from pages.parts.text import _, day, duration, number, plain, whole
 from pages.parts.words import EVENT_WORDS, event_word, feature_word, model_word
 
 CALIBRATION_WORDS = {
@@ -40,6 +40,7 @@ def how_made(here: Screen, manifest: dict[str, Any]) -> None:
     with right:
         _curves(here)
     _seeds(manifest)
+    _tasks(manifest)
     _card(here, manifest)
 
 
@@ -103,6 +104,42 @@ def _seeds(manifest: dict[str, Any]) -> None:
             "auc": _("AUC"),
             "log_loss": _("Log loss"),
             "calibration": _("Calibration"),
+        },
+    )
+
+
+def _tasks(manifest: dict[str, Any]) -> None:
+    told = manifest.get("tasks") or []
+    if not told:
+        return
+    rows = [
+        {
+            "act": event_word(task["act"]),
+            "horizon": duration(task["horizon_days"] * 86_400),
+            "category": task["category"] or "–",
+            "acted": task["positives"],
+            "auc": task["auc"],
+        }
+        for task in told
+    ]
+    st.markdown(f"**{_('Tasks that one network learned beside the asked one')}**")
+    st.caption(
+        _(
+            "Acts, horizons and categories share one body, each with a head of its own. AUC is that of held-out shoppers in the training "
+            "windows; whether the tasks help the asked one, the table of models says: the neural network with several tasks against the "
+            "neural network."
+        )
+    )
+    frame.table(
+        pd.DataFrame(rows),
+        key="tasks",
+        height=300,
+        column_config={
+            "act": _("Act"),
+            "horizon": _("Horizon"),
+            "category": _("Category"),
+            "acted": st.column_config.NumberColumn(_("Acted"), format="localized"),
+            "auc": st.column_config.NumberColumn(_("AUC"), format="%.3f"),
         },
     )
 

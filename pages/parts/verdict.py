@@ -25,6 +25,7 @@ CONTENDER_WORDS = {
     "cnn": "the convolution over single acts",
     "gru": "the GRU over single acts",
     "transformer": "the transformer over single acts",
+    "mlp_tasks": "the neural network with several tasks",
 }
 TEXT_WORDS = {"mlp": "the neural network", "lightgbm_text": "LightGBM"}
 """What gains or loses by the text, as the sentence names it."""

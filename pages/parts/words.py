@@ -158,6 +158,7 @@ MODEL_WORDS = {
     "cnn": "1-D CNN over single acts",
     "gru": "GRU over single acts",
     "transformer": "Transformer over single acts",
+    "mlp_tasks": "Neural network with several tasks",
 }
 CATEGORY_MODEL_WORDS = {
     "personal count": "Personal count",
