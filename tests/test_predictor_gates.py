@@ -8,14 +8,16 @@ import pyarrow as pa
 import pytest
 
 from core.errors import GateError
+from core.predictor import reporting
 from core.predictor.bgnbd import COLUMNS as ORDERS
 from core.predictor.calibration import CalibrationChoice, Calibrator
 from core.predictor.gates import check_features, doubts, is_named_like_a_label, telltales, varying
 from core.predictor.matrix import Matrix
 from core.predictor.models import contenders
 from core.predictor.options import PropensityOptions
-from core.predictor.plan import make_plan
+from core.predictor.plan import Plan, make_plan
 from core.predictor.propensity import _choose_winner
+from tests.worlds import at
 
 
 def world(n: int = 400) -> tuple[Matrix, np.ndarray]:
@@ -105,3 +107,13 @@ def test_a_test_window_in_which_nobody_acts_judges_nothing() -> None:
         make_plan(start, until, labels_at, PropensityOptions(horizon=timedelta(days=7)))
     plan = make_plan(start, until - timedelta(days=14), labels_at, PropensityOptions(horizon=timedelta(days=7)))
     assert plan.kind == "full"
+
+
+@pytest.mark.parametrize(("happened", "is_told"), [(1000, False), (960, False), (920, True), (1100, True)])
+def test_a_test_window_off_by_more_than_chance_and_a_twentieth_is_told(happened: int, is_told: bool) -> None:
+    chance = np.repeat([0.02, 0.98], [4000, 939])  # about 1,000 expected, give or take 10
+    labels = np.zeros(len(chance))
+    labels[:happened] = 1.0
+    plan = Plan("full", (at(0),), at(7), at(14), at(21), {})
+    told = reporting._drift_warnings(plan, labels, chance)
+    assert bool(told) is is_told

@@ -18,6 +18,8 @@ PSI_SHIFTED = 0.25
 BINS = 10
 SHUFFLES = 3
 DRAWS = 200
+AT = (0.01, *(tenth / 10 for tenth in range(1, 10)), 0.99)
+"""Quantiles of a column at which partial dependence is told: beyond them lie single shoppers."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def permutation_importance(
 def partial_dependence(
     chance: Callable[[Rows], Floats], columns: Sequence[str], rows: Rows, chosen: Sequence[str], rng: np.random.Generator
 ) -> pa.Table:
-    """Mean chance when one column has the same value for everybody (Friedman, 2001), at the column's own deciles.
+    """Mean chance when one column has the same value for everybody (Friedman, 2001), at quantiles of the column.
 
     Returns:
         feature, value, mean, low, high: the band is the 95 % interval of the mean over resampled shoppers.
@@ -79,7 +81,7 @@ def partial_dependence(
     for name in chosen:
         place = list(columns).index(name)
         known = rows.values[np.isfinite(rows.values[:, place]), place]
-        for value in np.unique(np.quantile(known, np.linspace(0, 1, 11))) if len(known) else []:
+        for value in np.unique(np.quantile(known, AT)) if len(known) else []:
             values = rows.values.copy()
             values[:, place] = value
             found = chance(Rows(values, rows.blocks))

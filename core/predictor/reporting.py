@@ -19,6 +19,9 @@ from core.predictor.options import PropensityOptions
 from core.predictor.plan import Plan
 from core.predictor.result import PropensityResult
 
+DRIFT_SD, DRIFT_SHARE = 4, 0.05
+"""A test window that strays from its expected sum by so many standard deviations of pure chance, and by such a share, is told."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -129,7 +132,7 @@ def _drift_warnings(plan: Plan, labels: Floats, chance: Floats) -> list[Message]
     """Say when the test window was unlike the windows before it."""
     expected, happened = float(chance.sum()), float(labels.sum())
     noise = float(np.sqrt((chance * (1 - chance)).sum()))
-    if plan.test is None or abs(happened - expected) < max(4 * noise, 0.15 * max(happened, expected)):
+    if plan.test is None or abs(happened - expected) < max(DRIFT_SD * noise, DRIFT_SHARE * max(happened, expected)):
         return []
     return [
         say(
