@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from core.encoder.acts import PADDING, TOKENS, batches_of
 from core.encoder.foresight import _found, judge_foresight
 from core.encoder.histories import KINDS, Histories, read_histories
 from core.encoder.items import ItemVectors
@@ -245,3 +246,24 @@ def test_a_training_of_a_few_steps_has_a_schedule(epochs: int) -> None:
     histories, items = circle(users=140, length=60)  # three batches of one piece: nine steps in three epochs
     encoder = train_sequence(histories, items, SequenceOptions(epochs=epochs))
     assert len(encoder.card["losses"]) == epochs and np.isfinite(sequence_profiles(encoder, histories, items)).all()
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_batches_are_sized_by_their_longest_history_so_that_little_is_padding(least: int) -> None:
+    rng = np.random.default_rng(0)
+    one_short = np.array([2, *rng.integers(150, 1025, 953)])
+    skewed = np.minimum(np.round(rng.lognormal(2.0, 1.4, 4_000)), 1024).astype(np.int64)
+    for lengths in (one_short, skewed, np.array([1, 0, 1024]), np.full(10, 64)):
+        batches = batches_of(lengths, 64, least)
+        read = np.concatenate([users for users, _, _ in batches])
+        assert sorted(read) == np.flatnonzero(lengths >= least).tolist(), "everyone once"
+        for users, pieces, width in batches:
+            assert len(users) * width <= TOKENS and lengths[users].max() <= pieces * width and width <= 64
+        places = sum(len(users) * pieces * width for users, pieces, width in batches)
+        own = sum(-(-n // 64) * 64 if n > 64 else max(4, -(-n // 4) * 4) for n in lengths[lengths >= least])
+        assert places <= own / (1 - PADDING)
+        again = batches_of(lengths, 64, least)
+        assert all(np.array_equal(a[0], b[0]) and a[1:] == b[1:] for a, b in zip(batches, again, strict=True))
+    batches = batches_of(one_short, 64, least)
+    places = sum(len(users) * pieces * width for users, pieces, width in batches)
+    assert len(batches) >= 15 and 1 - one_short.sum() / places < 0.2

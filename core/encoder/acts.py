@@ -18,7 +18,9 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 TOKENS = 4096
-"""Acts in a batch."""
+"""Places for acts that a batch holds at once, padding among them."""
+PADDING = 0.2
+"""Of a batch's places, the share that may be empty because its users differ in length; without any, a small log has only tiny batches."""
 
 
 @dataclass(frozen=True)
@@ -121,20 +123,31 @@ class Source:
 
 
 def batches_of(lengths: Ints, segment: int, least: int) -> list[tuple[Ints, int, int]]:
-    """Group users of like length into (users, segments, acts in a segment), so that little is padding."""
-    order = np.argsort(lengths, kind="stable")
-    order = order[lengths[order] >= least]
+    """Group users of like length into (users, segments, acts in a segment), longest first.
+
+    A group is sized by its longest history: what is read of it at once stays within TOKENS places (but one user), and at most PADDING
+    of its places are there because others in it are longer.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] >= least].astype(np.int64)
+    sizes = [_size(int(length), segment) for length in lengths[order]]
+    own = np.concatenate([[0], np.cumsum([pieces * width for pieces, width in sizes])])
     batches: list[tuple[Ints, int, int]] = []
     at = 0
     while at < len(order):
-        width = min(segment, _rounded(int(lengths[order[at]])))
-        users = max(1, TOKENS // width)
-        part = order[at : at + users]
-        longest = int(lengths[part[-1]])
-        width = min(segment, _rounded(longest))
-        batches.append((part.astype(np.int64), -(-longest // width), width))
+        pieces, width = sizes[at]
+        counts = np.arange(1, min(max(1, TOKENS // width), len(order) - at) + 1)
+        fits = own[at + counts] - own[at] >= (1 - PADDING) * counts * pieces * width
+        users = int(counts[fits].max())  # one user alone always fits
+        batches.append((order[at : at + users], pieces, width))
         at += users
     return batches
+
+
+def _size(length: int, segment: int) -> tuple[int, int]:
+    """Segments of a history, and acts in a segment."""
+    width = min(segment, _rounded(length))
+    return -(-length // width), width
 
 
 def _rounded(length: int) -> int:
