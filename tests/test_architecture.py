@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL_LIBRARIES = ("torch", "transformers", "umap", "lightgbm", "sklearn", "faiss", "implicit", "sknetwork", "numba")
+MODEL_LIBRARIES = ("torch", "transformers", "umap", "lightgbm", "sklearn", "faiss", "implicit", "graspologic_native", "numba")
 CODE = [
     ROOT / "app.py",
     *sorted(

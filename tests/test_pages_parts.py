@@ -266,7 +266,7 @@ def test_the_screen_process_loads_no_model_library() -> None:
         "names = 'frame state jobs charts controls importing quality atlas portrait chances lists audiences overview'\n"
         "for m in names.split():\n"
         "    importlib.import_module('pages.parts.' + m)\n"
-        "heavy = ('torch','transformers','umap','lightgbm','sklearn','faiss','implicit','sknetwork')\n"
+        "heavy = ('torch','transformers','umap','lightgbm','sklearn','faiss','implicit','graspologic_native')\n"
         "print(json.dumps([m for m in heavy if m in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,9 +1,8 @@
 """Segments: a partition of shoppers in profile space, never on the picture.
 
-Modularity on the graph of nearest neighbours (Louvain: Blondel et al., 2008, its communities then split into connected
-ones, as Leiden guarantees) finds segments that stand apart; where shoppers form a continuum, k-means cuts it more
-repeatably. Method and number are decided by how well a partition survives leaving out a twentieth of the shoppers
-(measured: docs/decisions/0003). N points, U users.
+Modularity on the graph of nearest neighbours (Leiden: Traag, Waltman, van Eck, 2019) finds segments that stand apart;
+where shoppers form a continuum, k-means cuts it more repeatably. Method and number are decided by how well a partition
+survives leaving out a twentieth of the shoppers (measured: docs/decisions/0003). N points, U users.
 """
 
 from collections.abc import Callable
@@ -13,11 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from graspologic_native import leiden_csr
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
-from sknetwork.clustering import Louvain
 from threadpoolctl import threadpool_limits
 
 from core.atlas.layout import Graph
@@ -37,7 +36,9 @@ class SegmentOptions:
     most: int = 12
     """More kinds than a person keeps in mind."""
     resolutions: tuple[float, ...] = (0.1, 0.2, 0.35, 0.55, 0.75, 1.0, 1.3, 1.8)
-    """Grid of Louvain's resolution, coarse to fine."""
+    """Grid of Leiden's resolution, coarse to fine."""
+    rounds: int = 2
+    """Each round of Leiden starts from the partition before: the second makes it clearly more repeatable, a third hardly."""
     tried: int = 7
     """How many of these partitions are put to the stability test, nearest to the wanted count first; coarse ones must be
     among them, or three planted segments are cut into ten."""
@@ -97,15 +98,12 @@ def part_graph(
         agreement = _agreement(points, labels, rng, options.final_resamples, again)
         return Partition(labels, "k-means, count as asked", agreement)
 
-    def louvain(rows: Indices, resolution: float) -> Indices:
+    def leiden(rows: Indices, resolution: float) -> Indices:
         matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
-        communities = Louvain(resolution=resolution, random_state=0).fit_predict(matrix).astype(np.int64)
-        return merge_small(_connected(matrix, communities), points[rows], weights[rows], minimum)
+        return merge_small(communities(matrix, resolution, options.rounds), points[rows], weights[rows], minimum)
 
     everyone = np.arange(len(points))
-    candidates = [
-        _Candidate(f"Louvain, resolution {r:g}", louvain(everyone, r), partial(louvain, resolution=r)) for r in options.resolutions
-    ]
+    candidates = [_Candidate(f"Leiden, resolution {r:g}", leiden(everyone, r), partial(leiden, resolution=r)) for r in options.resolutions]
     tried = _try_out(candidates, options, points, rng)
     clear = any(float(np.mean(candidate.agreement)) >= options.clear for candidate in tried)
     if not clear:
@@ -263,12 +261,24 @@ def _k_means(points: Vectors, weights: Indices, count: int, minimum: int, option
     return merge_small(labels.astype(np.int64), points[rows], own_weights, minimum)
 
 
-def _connected(adjacency: sparse.csr_matrix, labels: Indices) -> Indices:
-    """Split communities that fall apart into several pieces of the graph."""
-    edges = adjacency.tocoo()
-    inside = labels[edges.row] == labels[edges.col]
-    within = sparse.csr_matrix((edges.data[inside], (edges.row[inside], edges.col[inside])), shape=adjacency.shape)
-    return np.asarray(sparse.csgraph.connected_components(within, directed=False)[1], dtype=np.int64)
+def communities(adjacency: Adjacency, resolution: float, rounds: int = 2, seed: int = 0) -> Indices:
+    """Find communities of a weighted graph by Leiden: each is connected, equal graphs and seeds give equal ones.
+
+    Args:
+        adjacency: (N, N), symmetric; a point without edges is a community of its own.
+        resolution: Above 0; higher ones give more communities.
+        rounds: Runs of Leiden, each from the partition before.
+        seed: Of the order in which points are looked at.
+
+    Returns:
+        (N,) 0-based.
+    """
+    points = adjacency.shape[0]
+    if not adjacency.nnz:
+        return np.arange(points, dtype=np.int64)
+    graph = (adjacency.indptr.astype(np.int64), adjacency.indices.astype(np.int32), adjacency.data.astype(np.float64))
+    found = leiden_csr(*graph, points, resolution=resolution, iterations=rounds, seed=seed)[1]
+    return np.fromiter((found[point] for point in range(points)), np.int64, points)
 
 
 def shared_neighbours(graph: Graph) -> Adjacency:

@@ -1,0 +1,54 @@
+"""Mirror of core/atlas/segments: Leiden on weighted graphs, the count asked for."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from core.atlas.segments import communities
+
+PAIRS = """
+import hashlib
+import numpy as np
+from scipy import sparse
+from core.atlas.segments import communities
+half = sparse.random(800, 800, 0.01, random_state=0, format="csr")
+graph = sparse.csr_matrix(half + half.T)
+print(hashlib.sha256(communities(graph, 1.0).tobytes()).hexdigest())
+"""
+
+
+def two_cliques(between: float) -> sparse.csr_matrix:
+    """Twice ten points, all tied by 1; points of different cliques by `between`."""
+    ties = np.ones((20, 20)) - np.eye(20)
+    ties[:10, 10:] = ties[10:, :10] = between
+    return sparse.csr_matrix(ties)
+
+
+def test_weak_ties_part_what_equal_ties_join() -> None:
+    assert communities(two_cliques(0.01), 1.0).tolist() == [0] * 10 + [1] * 10
+    assert communities(two_cliques(1.0), 1.0).tolist() == [0] * 20
+
+
+def test_a_higher_resolution_gives_more_communities() -> None:
+    half = sparse.random(800, 800, 0.01, random_state=0, format="csr")
+    graph = sparse.csr_matrix(half + half.T)
+    few, many = (int(communities(graph, resolution).max()) for resolution in (0.5, 2.0))
+    assert few < many
+
+
+def test_points_without_ties_are_communities_of_their_own() -> None:
+    assert communities(sparse.csr_matrix((3, 3)), 1.0).tolist() == [0, 1, 2]
+    tied = sparse.csr_matrix(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=float))
+    assert len(set(communities(tied, 0.5).tolist())) == 2
+
+
+def test_two_processes_find_the_same_communities() -> None:
+    runs = [
+        subprocess.run([sys.executable, "-c", PAIRS], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout and len(runs[0].stdout.strip()) == len(hashlib.sha256().hexdigest())
