@@ -117,10 +117,26 @@ def test_a_browser_without_webgl_gets_fewer_points_by_itself(app: AppTest, monke
     monkeypatch.setattr(picture, "PLAIN_POINTS", 20)
     app.run()
     assert f"{USERS} of {USERS} shoppers are drawn" in words(app) and '"scattergl"' in app.get("plotly_chart")[0].proto.spec
-    app.session_state[graphics.LACKING] = True  # what the script of the page answers
+    app.session_state[graphics.LACKING] = True  # what the browser answers
     app.run()
     assert "20 of 240 shoppers are drawn" in words(app) and "This browser lacks WebGL" in words(app)
     assert '"scattergl"' not in app.get("plotly_chart")[0].proto.spec
+
+
+@pytest.mark.parametrize("lacks", [True, False])
+def test_the_picture_waits_for_what_the_browser_says_of_its_graphics_card(lacks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, str] = {}
+    kept: dict[str, object] = {}
+    monkeypatch.setattr(graphics.frame, "PATIENCE", 5.0)
+    monkeypatch.setattr(graphics.state, "flag", kept.get)
+    monkeypatch.setattr(graphics.state, "put", kept.__setitem__)
+    monkeypatch.setattr(graphics.st.components.v2, "component", lambda *_a, **_k: lambda **mounted: asked.update(mounted["data"]))
+    answer = graphics.ask_browser()
+    for name in ("lacks", "answered") if lacks else ("answered",):
+        graphics.Drawing.tell(asked[name].rpartition("/")[2].removesuffix(".gif"))
+    assert answer() is lacks
+    asked.clear()
+    assert graphics.ask_browser()() is lacks and not asked, "asked once a window"
 
 
 @pytest.mark.parametrize("kind", ["box", "fine segment", "segment", "around"])

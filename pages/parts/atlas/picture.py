@@ -1,5 +1,6 @@
 """The picture of everyone: what it is coloured by, who is searched for on it, which part of it is shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -65,7 +66,7 @@ class Colouring:
     """How the groups or values are made."""
 
 
-def draw_map(here: Screen, everyone: Places, levels: Levels, *, lacks_webgl: bool) -> Chosen | None:
+def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callable[[], bool]) -> Chosen | None:
     """Draw the map; returns who lies inside what was drawn on it (U,), or None when nothing is drawn around."""
     left, middle, right = st.columns([4, 4, 3])
     with left:
@@ -79,7 +80,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, *, lacks_webgl: boo
     rows = everyone.drawn(within)
     with right:
         st.space("small")  # beside the boxes, not beside their labels
-        webgl = len(rows) > PLAIN_POINTS and not lacks_webgl
+        webgl = len(rows) > PLAIN_POINTS and not lacks_webgl()
         if webgl:
             webgl = not st.toggle(
                 _("Draw without the graphics card"),
