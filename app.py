@@ -56,10 +56,11 @@ def main() -> None:
         ],
     }
     page = st.navigation(routes)
+    known = {page.url_path: page for pages in routes.values() for page in pages}
     state.put("first_page", routes[_("Data")][0])
-    if (wanted := st.query_params.get("page")) in {page.url_path for pages in routes.values() for page in pages}:
-        rest = {key: value for key, value in state.address().items() if key != "page"}
-        st.switch_page(next(page for pages in routes.values() for page in pages if page.url_path == wanted), query_params=rest)
+    state.put("pages", known)
+    if (wanted := st.query_params.get("page")) in known:
+        st.switch_page(known[wanted], query_params={key: value for key, value in state.address().items() if key != "page"})
     try:
         controls.sidebar()
         page.run()

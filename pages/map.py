@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.pipeline import places, screens, shoppers
 from pages.parts import frame, state
-from pages.parts.atlas import compare_sides, draw_map, periods, quality_figures, segment_detail, segment_table, selection
+from pages.parts.atlas import ask_browser, compare_sides, draw_map, periods, quality_figures, segment_detail, segment_table, selection
 from pages.parts.atlas.levels import levels_of
 from pages.parts.changes import changes_since
 from pages.parts.text import _, counted
@@ -13,6 +13,7 @@ from pages.parts.wording import wording_section
 here = frame.begin(_("Map"), _("What kinds of shoppers are there, and who is near whom?"))
 manifest = frame.needs(here, "atlas") if here else None
 if here and manifest:
+    lacks_webgl = ask_browser()
     everyone = places.places(here)
     levels = levels_of(here)
     if len(everyone.x) < shoppers.LEAST_USERS:
@@ -23,7 +24,7 @@ if here and manifest:
                 have=counted(len(everyone.x)),
             )
         )
-    drawn = draw_map(here, everyone, levels)
+    drawn = draw_map(here, everyone, levels, lacks_webgl)
     selected = selection(here, everyone, levels, drawn)
     segment_table(levels)
     segment_detail(here, everyone, levels)

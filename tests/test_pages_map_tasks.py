@@ -3,11 +3,16 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.pipeline import outcomes, screens
+from core.pipeline import behaviour, outcomes, screens
+from core.pipeline.behaviour import Filters
+from core.pipeline.places import places
 from core.store import Home
+from pages.parts import frame
+from pages.parts.atlas import graphics, picture, selecting
 from tests.page_worlds import tiny_home
 from tests.test_pages import go_to, open_page, words
 
@@ -57,6 +62,105 @@ def test_the_map_zooms_to_what_the_keyboard_selected_and_back(app: AppTest) -> N
     assert 20 <= shown < USERS and "20 shoppers selected" in words(app)
     app.button(key="map-zoom-out").click().run()
     assert f"{USERS} of {USERS} shoppers are drawn" in words(app)
+
+
+def draw(app: AppTest, home: Path, **shapes: object) -> int:
+    """Have the browser tell of shapes on the map; returns how many shoppers lie in them."""
+    here = screens.open_screen(Home(home), "tiny")
+    drawn = selecting.shapes_of({"lasso": [], "box": [], **shapes})
+    app.session_state[selecting.DRAWN] = (("tiny", here.run_id("atlas")), drawn)
+    app.run()
+    assert not app.exception
+    return int(sum(places(here).inside(x, y) for x, y in drawn).sum())
+
+
+def corners(home: Path) -> tuple[list[float], list[float]]:
+    """Left, right and bottom, top of the middle of the map."""
+    everyone = places(screens.open_screen(Home(home), "tiny"))
+    return [float(np.quantile(everyone.x, q)) for q in (0.2, 0.7)], [float(np.quantile(everyone.y, q)) for q in (0.2, 0.9)]
+
+
+def test_the_map_offers_the_box_beside_the_lasso() -> None:
+    assert not {"select2d", "lasso2d"} & set(frame.map_config()["modeBarButtonsToRemove"])
+
+
+def test_a_box_counts_everyone_between_its_corners_as_a_lasso_around_them_does(
+    app: AppTest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "PLAIN_POINTS", 20)
+    app.session_state[graphics.LACKING] = True
+    (left, right), (bottom, top) = corners(home)
+    everyone = places(screens.open_screen(Home(home), "tiny"))
+    between = int(((everyone.x >= left) & (everyone.x < right) & (everyone.y >= bottom) & (everyone.y < top)).sum())
+    lasso = {"x": [left, right, right, left], "y": [bottom, bottom, top, top]}
+    for shapes in ({"box": [{"x": [right, left], "y": [top, bottom]}]}, {"lasso": [lasso]}):
+        assert draw(app, home, **shapes) == between > 20, "more than are drawn"
+        assert "20 of 240 shoppers are drawn" in words(app)
+        assert f"{between} shoppers selected" in words(app)
+
+
+def test_what_is_drawn_stays_selected_in_another_colour_and_frame_until_it_is_taken_off(app: AppTest, home: Path) -> None:
+    x, y = corners(home)
+    selected = f"{draw(app, home, box=[{'x': x, 'y': y}])} shoppers selected"
+    assert selected in words(app)
+    app.selectbox(key="map-colour").set_value("certainty").run()
+    assert selected in words(app)
+    app.button(key="map-zoom-in").click().run()
+    assert selected in words(app) and any("measure" in table.value.columns for table in app.dataframe)
+    app.button(key="map-zoom-out").click().run()
+    assert selected in words(app)
+    app.button(key="map-lift").click().run()
+    assert "shoppers selected" not in words(app) and app.button(key="map-lift").disabled
+
+
+def test_a_browser_without_webgl_gets_fewer_points_by_itself(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "PLAIN_POINTS", 20)
+    app.run()
+    assert f"{USERS} of {USERS} shoppers are drawn" in words(app) and '"scattergl"' in app.get("plotly_chart")[0].proto.spec
+    app.session_state[graphics.LACKING] = True  # what the browser answers
+    app.run()
+    assert "20 of 240 shoppers are drawn" in words(app) and "This browser lacks WebGL" in words(app)
+    assert '"scattergl"' not in app.get("plotly_chart")[0].proto.spec
+
+
+@pytest.mark.parametrize("lacks", [True, False])
+def test_the_picture_waits_for_what_the_browser_says_of_its_graphics_card(lacks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, str] = {}
+    kept: dict[str, object] = {}
+    monkeypatch.setattr(graphics.frame, "PATIENCE", 5.0)
+    monkeypatch.setattr(graphics.state, "flag", kept.get)
+    monkeypatch.setattr(graphics.state, "put", kept.__setitem__)
+    monkeypatch.setattr(graphics.st.components.v2, "component", lambda *_a, **_k: lambda **mounted: asked.update(mounted["data"]))
+    answer = graphics.ask_browser()
+    for name in ("lacks", "answered") if lacks else ("answered",):
+        graphics.Drawing.tell(asked[name].rpartition("/")[2].removesuffix(".gif"))
+    assert answer() is lacks
+    asked.clear()
+    assert graphics.ask_browser()() is lacks and not asked, "asked once a window"
+
+
+@pytest.mark.parametrize("kind", ["box", "fine segment", "segment", "around"])
+def test_a_selection_is_sent_to_behaviour_as_its_filter_with_the_same_count(kind: str, app: AppTest, home: Path) -> None:
+    app.session_state["category"] = "C1"  # filtered there before
+    if kind == "box":
+        x, y = corners(home)
+        draw(app, home, box=[{"x": x, "y": y}])
+    elif kind == "around":
+        app.text_input(key="map-around").set_value("u007").run()
+        app.number_input(key="map-around-number").set_value(25).run()
+    else:
+        app.multiselect(key="map-segments").set_value([("coarse", 1) if kind == "segment" else ("fine", 1)]).run()
+    count = int(re.findall(r"(\d+) shoppers selected", words(app))[0])
+    app.button(key="lasso-send").click().run()
+    assert not app.exception and app.title[0].value == "Behaviour"
+    told = "Segment" if kind == "segment" else f"Audience “Sent from the map: {count} shoppers”"
+    assert "Looking only at: " in words(app) and told.replace(":", "") in words(app).replace("\\", "").replace(":", ""), words(app)
+    here = screens.open_screen(Home(home), "tiny")
+    filters = Filters(segment=1) if kind == "segment" else Filters(audience=f"Sent from the map: {count} shoppers")
+    scope = behaviour.scope(here, filters)
+    assert scope.members is not None and scope.members.num_rows == count
+    assert app.selectbox(key="category").value is None, "by these shoppers alone"
+    assert [kept["users"] for kept in outcomes.saved_audiences(here)] == ([] if kind == "segment" else [count])
 
 
 def test_the_nearest_on_the_map_are_selected_around_a_shopper(app: AppTest) -> None:

@@ -40,6 +40,13 @@ def filters(here: Screen) -> Filters:
     return chosen
 
 
+def look_only_at(key: str, value: str) -> None:
+    """Lead to the page Behaviour with one filter in force, whatever was filtered there before."""
+    _clear()
+    state.put(key, value)
+    st.switch_page(state.flag("pages")["behaviour"])
+
+
 def _widgets(here: Screen, unknown: list[str]) -> Filters:
     """One widget for each filter, empty when nothing is chosen; what was asked for and is not known is added to `unknown`, in words."""
 

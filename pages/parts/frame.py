@@ -230,6 +230,7 @@ def map_config() -> dict[str, Any]:
         "Zoom": _("Zoom"),
         "Pan": _("Pan"),
         "Lasso Select": _("Lasso"),
+        "Box Select": _("Box"),
         "Zoom in": _("Zoom in"),
         "Zoom out": _("Zoom out"),
         "Reset axes": _("Whole map"),
@@ -238,7 +239,7 @@ def map_config() -> dict[str, Any]:
         "displaylogo": False,
         "displayModeBar": True,
         "scrollZoom": True,
-        "modeBarButtonsToRemove": ["toImage", "autoScale2d", "select2d"],
+        "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
         "locale": "screen",
         "locales": {"screen": {"dictionary": tools, "format": {}}},
     }

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 from streamlit import file_util
 
@@ -64,7 +65,7 @@ class Drawing:
     The address of the picture is a random word that only this browser has been sent; nothing is told or changed by asking for it.
     """
 
-    _waiting: ClassVar[dict[str, threading.Event]] = {}
+    _waiting: ClassVar[MutableMapping[str, threading.Event]] = WeakValueDictionary()
 
     def __init__(self) -> None:
         self._word = secrets.token_urlsafe(9)
@@ -84,7 +85,7 @@ class Drawing:
         try:
             return self._drawn.wait(seconds)
         finally:
-            del self._waiting[self._word]
+            self._waiting.pop(self._word, None)
 
     @classmethod
     def tell(cls, word: str) -> None:

@@ -1,6 +1,8 @@
 """The picture of everyone: what it is coloured by, who is searched for on it, which part of it is shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from core.pipeline.places import Chosen, Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.atlas.levels import Levels
-from pages.parts.atlas.selecting import shape_of, zoom_of
+from pages.parts.atlas.selecting import LIFTED, drawn_on, keep_drawn, zoom_of
 from pages.parts.text import _, chance, counted, number, plain, small_cells, whole
 from pages.parts.words import feature_word
 
@@ -64,8 +66,8 @@ class Colouring:
     """How the groups or values are made."""
 
 
-def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
-    """Draw the map; returns who lies inside the lasso (U,), or None when nothing is drawn around."""
+def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callable[[], bool]) -> Chosen | None:
+    """Draw the map; returns who lies inside what was drawn on it (U,), or None when nothing is drawn around."""
     left, middle, right = st.columns([4, 4, 3])
     with left:
         colouring = _colouring(here, everyone, levels)
@@ -78,11 +80,15 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     rows = everyone.drawn(within)
     with right:
         st.space("small")  # beside the boxes, not beside their labels
-        webgl = len(rows) > PLAIN_POINTS and not st.toggle(
-            _("Draw without the graphics card"),
-            key="map-plain",
-            help=_("If the map stays empty, this browser lacks WebGL: fewer points are drawn, all are counted."),
-        )
+        webgl = len(rows) > PLAIN_POINTS and not lacks_webgl()
+        if webgl:
+            webgl = not st.toggle(
+                _("Draw without the graphics card"),
+                key="map-plain",
+                help=_("Fewer points are drawn, all are counted; a browser that lacks WebGL gets them so by itself."),
+            )
+        elif len(rows) > PLAIN_POINTS:
+            st.caption(_("This browser lacks WebGL: fewer points are drawn, all are counted."))
     if not webgl:
         rows = everyone.sample(PLAIN_POINTS, within)
     is_sample = len(rows) < (len(everyone.x) if within is None else int(within.sum()))
@@ -97,18 +103,18 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     if sought is not None:
         near = state.ask(shoppers.nearest, here, sought, NEAREST)
         figure = _marked(figure, everyone, sought, near, webgl)
-    event = st.plotly_chart(
-        figure,
+    st.plotly_chart(
+        figure.update_layout(selectionrevision=state.flag(LIFTED) or 0),
         theme=None,
         config=frame.map_config(),
         key="map",
-        on_select="rerun",
+        on_select=partial(keep_drawn, here),
         selection_mode=("lasso", "box"),
         alt=_("Map of shoppers"),
     )
     st.caption(
         _(
-            "{shown} of {all} shoppers are drawn. Draw around points with the lasso to select; scroll to zoom. "
+            "{shown} of {all} shoppers are drawn. Draw around points with the lasso or the box to select; scroll to zoom. "
             "Near points are alike; areas and distances are no sizes.",
             shown=whole(len(rows)),
             all=counted(len(everyone.x)),
@@ -117,7 +123,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels) -> Chosen | None:
     )
     if sought is not None and near is not None:
         _neighbours(everyone, levels, sought, near)
-    return shape_of(everyone, event)
+    return drawn_on(here, everyone)
 
 
 def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
