@@ -9,6 +9,8 @@ import pytest
 
 from core.__main__ import main
 from core.errors import NotFoundError, RuleError
+from core.insights.rfm import stage_moves
+from core.insights.shopper import LeftOut
 from core.messages import Message, say
 from core.pipeline import briefing
 from core.pipeline.screens import open_screen
@@ -47,6 +49,29 @@ def test_the_open_cart_holds_what_was_put_in_and_neither_bought_nor_taken_out(ho
 def test_a_shopper_without_cart_or_orders_has_a_page_without_those_tables(home: Home) -> None:
     [section] = briefing.brief(open_screen(home, "tiny"), ["bob"]).sections
     assert [exhibit.id for exhibit in section.exhibits] == []
+
+
+def test_a_brief_follows_the_filter_of_the_page_and_says_what_was_left_out(home: Home) -> None:
+    screen = open_screen(home, "tiny")
+    [section] = briefing.brief(screen, ["ann"], left_out=LeftOut(kinds=("purchase",))).sections
+    assert str(section.notes[0]) == "Statements are made without these kinds of events: purchase."
+    assert [exhibit.id for exhibit in section.exhibits] == [], "whether the cart is still open hangs on purchases"
+    assert not any(word in str(note) for note in section.notes for word in ("not bought", "neither", "Has ordered", "still in your cart"))
+    [section] = briefing.brief(screen, ["ann"], left_out=LeftOut(days=4)).sections
+    assert str(section.notes[0]) == "Statements are made from events of the last 4 days of the log alone."
+    assert [exhibit.table.to_pylist()[0]["items"] for exhibit in section.exhibits] == ["Mug"]
+    pages = [
+        briefing.brief_files(screen, ["ann"], language, left_out=LeftOut(kinds=("purchase",)))["brief.html"] for language in ("en", "zh")
+    ]
+    assert "without these kinds of events: purchase" in pages[0].decode() and "未计入这些事件类型：购买" in pages[1].decode()
+
+
+def test_a_brief_tells_the_stage_that_behaviour_counts(home: Home) -> None:
+    screen = open_screen(home, "tiny")
+    [section] = briefing.brief(screen, ["ann"]).sections
+    stages = {row["now"]: row["users"] for row in stage_moves(screen.log).table.to_pylist()}
+    assert any(str(note).startswith("Stage of life: new") for note in section.notes) and stages == {"new": 2}
+    assert any(str(note).startswith("RFM group: ") for note in section.notes)
 
 
 def test_a_writer_is_told_the_facts_without_the_id_and_its_words_stand_first(home: Home) -> None:

@@ -14,6 +14,7 @@ from core.ingest.ingest import IngestRequest, ingest_log
 from core.ingest.mapping import Mapping
 from core.ingest.rules import RULES, settle_rules
 from core.pipeline import cards, outcomes, screens, shoppers
+from core.pipeline.places import places
 from core.store import Home
 from pages.parts import cleaning
 from pages.parts.words import rule_word
@@ -341,7 +342,9 @@ def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, m
     app = open_page("shopper", tiny, monkeypatch)
     app.text_input(key="shopper-id").set_value("u001").run()
     assert "- Has ordered once" in words(app) and "Lookers › Part 2" in words(app).replace("\\", "")
-    ordered = next(b for b in app.button if b.key == "evidence-0")
+    told = words(app).replace("\\", "")
+    assert "- Stage of life: new" in told and "- RFM group: " in told
+    ordered = next(b for b in app.button if b.key == "evidence-2")
     assert ordered.label == "events: 1"
     ordered.click().run()
     assert "Events behind the statement" in words(app)
@@ -349,9 +352,33 @@ def test_a_statement_opens_the_events_behind_it_and_goes_with_them(tiny: Path, m
     app.button(key="evidence-close").click().run()
     assert "Events behind the statement" not in words(app)
     app.get("button_group")[0].set_value(["view", "cart"]).run()
-    assert not app.exception and "- Has ordered once" not in words(app) and "- Has not bought yet" in words(app)
+    assert not app.exception and "- Has ordered once" not in words(app) and "Has not bought" not in words(app)
+    assert "Statements are made without these kinds of events: purchase" in words(app).replace("\\", "")
+    app.get("button_group")[0].set_value(["view", "cart", "purchase"]).run()
+    assert "Statements are made without" not in words(app)
     app.text_input(key="shopper-id").set_value("u003").run()
     assert not app.exception
+
+
+def test_beside_a_shopper_of_few_events_stand_the_averages_of_her_segment(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("shopper", tiny, monkeypatch)
+    app.text_input(key="shopper-id").set_value("u001").run()
+    shown = words(app).replace("\\", "")
+    assert "Known events of this shopper: 4. The averages of the segment below" in shown and "certainty" not in shown
+    screen = screens.open_screen(Home(tiny), "tiny")
+    everyone = places(screen)
+    segment = int(everyone.segment_ids[everyone.row_of("u001") or 0])
+    means = cards.segment_means(screen, segment)
+    assert (
+        means.shoppers == int((everyone.segment_ids == segment).sum()) and f"Averages of the segment (shoppers: {means.shoppers})" in shown
+    )
+    assert means.events == 4 and "- Events: 4.0" in shown
+    assert abs(sum(share for _name, share in means.categories) - 1) < 1e-9 and means.categories[0][0] in shown
+    bare = open_page("shopper", tiny_home(tmp_path, runs=False), monkeypatch)
+    bare.text_input(key="shopper-id").set_value("u001").run()
+    assert "There is no map with this shopper yet" in words(bare) and "Averages of the segment" not in words(bare)
 
 
 def test_a_shopper_shows_the_segments_of_earlier_maps_one_for_each_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,9 +398,13 @@ def test_a_shopper_shows_the_segments_of_earlier_maps_one_for_each_reading(tmp_p
     assert len(cards.segment_history(screen, "u003")) == 2, "the map of day 7 did not see her"
     (dataset.run_path("atlas", "atlas-0003") / "users.parquet").write_bytes(b"damaged")
     assert len(cards.segment_history(screen, "u001")) == 3, "the one before it, of the same reading, stands in"
+    with dataset.new_run("atlas", inputs={"version": "v0001"}, config={}, cutoff=at(7.25), make_current=False) as draft:
+        write_table(draft.path / "users.parquet", table)
+        write_table(draft.path / "segments.parquet", pq.read_table(first / "segments.parquet"))
     app = open_page("shopper", home, monkeypatch)
     app.text_input(key="shopper-id").set_value("u001").run()
-    assert not app.exception and [e.label for e in app.expander if "earlier maps" in e.label] == ["Segments on earlier maps (3)"]
+    assert not app.exception and [e.label for e in app.expander if "earlier maps" in e.label] == ["Segments on earlier maps (4)"]
+    assert "- 2024-03-08 00:00: " in words(app) and "- 2024-03-08 06:00: " in words(app), "two maps of one day are told by the minute"
 
 
 def test_the_map_page_tells_what_changed_since_the_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

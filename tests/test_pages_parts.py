@@ -28,7 +28,7 @@ from core.predictor.propensity import CLEARLY
 from core.recommender.reasons import CODES
 from pages.parts import chances, charts, text, traits, verdict, words
 from pages.parts.downloads import csv_bytes
-from pages.parts.text import _, chance, hover, percent, plain, set_language, short, whole
+from pages.parts.text import _, chance, hover, percent, plain, set_language, short, whole, written
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -299,3 +299,9 @@ def test_chances_that_lose_against_one_for_everybody_are_doubted_in_both_languag
     assert "log loss 0.250 against 0.617" in worse and drifts.startswith("The log drifts") and not verdict.is_drift(other)
     set_language("zh")
     assert all(chinese(sentence) for sentence in verdict.doubts(manifest(0.617, 0.4))[:2])
+
+
+def test_a_markdown_file_escapes_only_what_would_be_read_as_a_sign() -> None:
+    assert written("Favours tea: 14 of 14 acts (100%, 3.7 times). A-b #1!") == "Favours tea: 14 of 14 acts (100%, 3.7 times). A-b #1!"
+    assert written("![x](http://e.example) <b>*a*_b_ snake_case") == "!\\[x\\](http://e.example) \\<b\\>\\*a\\*\\_b\\_ snake_case"
+    assert [written(text) for text in ("# a", "- a", "1. a", "a\n# b")] == ["\\# a", "\\- a", "1\\. a", "a # b"]

@@ -7,8 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from core.insights import shopper
-from core.insights.profile_card import Clock, Statement, profile_card
+from core.insights import rfm, shopper
+from core.insights.profile_card import Clock, Standing, Statement, profile_card
+from core.insights.shopper import WHOLE, LeftOut
+from core.messages import say
 from core.store import Log
 from tests.worlds import at
 
@@ -36,13 +38,20 @@ def ann() -> list[dict[str, Any]]:
 
 
 def card(
-    log: Log, user: str = "ann", *, keep: Callable[[dict[str, Any]], bool] | None = None, clock: Clock | None = None
+    log: Log,
+    user: str = "ann",
+    *,
+    keep: Callable[[dict[str, Any]], bool] | None = None,
+    clock: Clock | None = None,
+    left_out: LeftOut = WHOLE,
+    standing: Standing | None = None,
 ) -> list[Statement]:
     with log.history() as connection:
         acts, shares = shopper.acts_of(connection, user, "UTC"), shopper.shares_of_all(connection)
     if keep is not None:
         acts = acts.filter(pa.array([keep(row) for row in acts.to_pylist()], pa.bool_()))
-    return profile_card(acts, shares, log.until, clock or Clock())
+    acts, left_out = shopper.counted_acts(acts, left_out, log.until)
+    return profile_card(acts, shares, log.until, clock or Clock(), left_out, standing or Standing())
 
 
 @pytest.fixture
@@ -55,10 +64,12 @@ def test_a_card_tells_what_a_hand_count_of_the_history_gives(log: Log) -> None:
     assert told["category"].startswith("Favours Shoes: 14 of 15 acts (93%") and "3.7 times" in told["category"]  # 14/55 of all acts
     assert told["brand"].startswith("Favours the brand Fleet: 14 of 15 acts")
     assert told["item"] == "Comes back to Shoe 4: 10 acts on 10 days."
-    assert told["price"] == "Chooses dear items: on average 79% of a category's items cost less (n = 15)."  # (10 × .9 + 4 × .7 + .1) / 15
+    assert (
+        told["price"] == "Chooses dear items: on average at percentile 79 of the prices of their category (n = 15)."
+    )  # (10 × .9 + 4 × .7 + .1) / 15
     assert told["orders"].startswith("Has ordered 4 times, about every 3.0 days, last 0 days before")
     assert told["order_value"] == "An order is worth 40.00 (median of 4)."
-    assert told["hours"] == "Comes mostly between 6:00 and 12:00: 17 of 17 events."
+    assert told["hours"] == "Comes mostly between 6:00 and 12:00: 17 of 17 events (100%; all shoppers' events: 47%)."  # 27 of 57
     assert told["rhythm"].startswith("Comes about every 1.0 days (median of 9 gaps between 10 active days)")
     assert told["cart"].endswith("taken out since (items: 1): Bag 0.")
     assert told["search"] == "Searches for red shoes (1×)."
@@ -114,7 +125,10 @@ def test_looks_of_the_last_week_are_an_interest_unless_something_was_bought_ther
 
 
 def test_a_log_of_days_tells_no_hours_and_relative_days_no_weekdays(make_log: Make) -> None:
-    log = make_log([event("a", "s0", "view", day) for day in (1, 2, 8, 9, 15, 16, 22, 23, 29)])  # Saturdays and Sundays of March 2024
+    others = [event("b", "s0", "view", day + 0.7) for day in range(30)]
+    log = make_log(
+        [*others, *(event("a", "s0", "view", day) for day in (1, 2, 8, 9, 15, 16, 22, 23, 29))]
+    )  # Saturdays and Sundays of March 2024
     assert {"hours", "weekdays"} <= {s.code for s in card(log, "a")}
     assert not {"hours", "weekdays"} & {s.code for s in card(log, "a", clock=Clock(hours=False, weekdays=False))}
 
@@ -157,3 +171,73 @@ def test_ages_are_whole_days_before_the_end_of_the_log(make_log: Make) -> None:
     log = make_log([event("a", "s0", "purchase", 1), event("b", "s0", "view", 4.9)], items=ITEMS)
     assert "Has ordered once, 3 days before the end of the log." in [str(s.text) for s in card(log, "a")]
     assert log.until - at(1) < timedelta(days=4)
+
+
+def test_what_did_not_happen_is_not_said_while_the_events_that_would_deny_it_are_left_out(make_log: Make) -> None:
+    rows = [
+        event("a", "s0", "cart", 8),
+        event("a", "s1", "favourite", 8),
+        event("a", "s2", "cart", 8.1),
+        event("a", "s2", "remove_from_cart", 8.2),
+        *(event("a", "s0", "view", 8.2 + n / 100) for n in range(4)),
+        event("a", "s0", "purchase", 9),
+        event("a", "s1", "purchase", 9),
+        *(event("a", f"b{n}", "view", 8 + n / 10) for n in range(3)),
+    ]
+    log = make_log(rows, items=ITEMS)
+    assert {"orders", "looking"} <= {s.code for s in card(log, "a")} and "cart" not in {s.code for s in card(log, "a")}
+    without = card(log, "a", left_out=LeftOut(kinds=("purchase",)))
+    assert not {"orders", "looking", "cart", "favourites"} & {s.code for s in without}
+    assert not any(word in str(s.text) for s in without for word in ("not", "nothing", "neither"))
+    assert "cart" not in {s.code for s in card(log, "a", left_out=LeftOut(kinds=("remove_from_cart",)))}
+    assert "looking" in {s.code for s in card(log, "a", left_out=LeftOut(kinds=("remove_from_cart",)))}
+
+
+def test_a_period_says_what_it_covers_and_denies_nothing_before_it(make_log: Make) -> None:
+    log = make_log(
+        [event("a", "s0", "purchase", 1), event("a", "s0", "view", 39), event("a", "s1", "cart", 20), event("b", "s0", "view", 40)]
+    )
+    told = {s.code: str(s.text) for s in card(log, "a", left_out=LeftOut(days=7))}
+    assert told == {"orders": "Has not bought in the last 7 days of the log (events: 1)."}
+    told = {s.code: str(s.text) for s in card(log, "a", left_out=LeftOut(days=90))}
+    assert told["orders"].startswith("Has ordered once"), "a period that leaves nothing out is the whole history"
+    log = make_log([event("a", "s0", "purchase", 1), event("a", "s1", "purchase", 39), event("b", "s0", "view", 40)], dataset="two")
+    told = {s.code: str(s.text) for s in card(log, "a", left_out=LeftOut(days=7))}
+    assert told == {"orders": "Orders in the last 7 days of the log: 1, the last 1 day before its end."}
+
+
+def test_with_kinds_left_out_nobody_says_when_she_was_last_there(log: Log) -> None:
+    told = {s.code: str(s.text) for s in card(log, left_out=LeftOut(kinds=("purchase", "impression")))}
+    assert told["rhythm"] == "Comes about every 1.0 days (median of 9 gaps between 10 days with events that count)."
+
+
+def test_a_stage_and_a_group_rest_on_events_and_go_with_them(log: Log) -> None:
+    table = {row["user_id"]: row for row in rfm.standings(log).to_pylist()}
+    assert (table["ann"]["stage"], table["bob"]["rfm"]) == ("new", "never")
+    standing = Standing(say("new"), say("champions"))
+    told = {s.code: s for s in card(log, standing=standing)}
+    assert str(told["stage"].text) == "Stage of life: new (first event 9 days before the end of the log, the last 0 days before it)."
+    assert str(told["rfm"].text) == "RFM group: champions (purchase lines: 4, the last 0 days before the end of the log)."
+    assert len(told["stage"].events) == 17 and len(told["rfm"].events) == 4
+    assert "rfm" in {s.code for s in card(log, standing=standing, left_out=LeftOut(kinds=("view",)))}
+    for gone in (LeftOut(kinds=("view",)), LeftOut(days=3)):
+        assert "stage" not in {s.code for s in card(log, standing=standing, left_out=gone)}
+    assert "rfm" not in {s.code for s in card(log, standing=standing, left_out=LeftOut(kinds=("purchase",)))}
+
+
+def test_a_log_of_three_hours_tells_no_hours_and_no_weekdays(make_log: Make) -> None:
+    hours = [event("a", "s0", "view", 4 + n / 500) for n in range(51)]
+    rows = [*hours, *(event("b", "s0", "view", 4.1 + n / 500) for n in range(9))]
+    assert not {"hours", "weekdays"} & {s.code for s in card(make_log(rows), "a")}
+    spread = [event("b", "s0", "view", day + n / 4) for day in range(13) for n in range(4)]
+    long = make_log([*hours, *spread], dataset="long")
+    assert not {"hours", "weekdays"} & {s.code for s in card(long, "a")}, "one visit is no habit, however many events it has"
+
+
+def test_habits_are_compared_with_the_log_s_own_hours_and_weekdays(make_log: Make) -> None:
+    mornings = [event(user, "s0", "view", day + 0.3) for user in ("a", "b", "c") for day in range(28) if day % 7 not in (1, 2)]
+    assert not {"hours", "weekdays"} & {s.code for s in card(make_log(mornings), "a")}, "everyone of this log comes on weekday mornings"
+    others = [event("b", "s0", "view", day + n / 4) for day in range(28) for n in range(4)]
+    told = {s.code: str(s.text) for s in card(make_log([*mornings, *others], dataset="other"), "a")}
+    assert told["hours"].startswith("Comes mostly between 6:00 and 12:00: 20 of 20 events (100%; all shoppers' events: ")
+    assert told["weekdays"].startswith("Comes on weekdays: 0 of 20 events at weekends (0%; all shoppers' events: 19%)")

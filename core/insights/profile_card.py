@@ -1,7 +1,8 @@
 """The profile card of one shopper: what her history shows, each statement with the very events that show it.
 
 A statement is made when enough events carry it and its interval excludes what all shoppers do; with those events left
-out it is gone. Times are those of the display zone. E events of the shopper.
+out it is gone. That something did not happen is said only while the kinds of events that would deny it count. Times are
+those of the display zone. E events of the shopper.
 """
 
 from collections import defaultdict
@@ -15,16 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.insights.shopper import Shares
+from core.insights.card_times import LEAST_ACTS, LEAST_SPREAD, Statement, ago, hours, rhythm, weekdays
+from core.insights.shopper import WHOLE, LeftOut, Shares
 from core.messages import Message, joined, say
 from core.metrics import wilson
 from core.schema import INTEREST_TYPES
-from core.windows import say_days
 
-LEAST_ACTS = 3
-"""Fewer acts are no habit."""
-LEAST_SPREAD = 8
-"""Acts below which hours, weekdays and price level are not told."""
+__all__ = ["Clock", "Standing", "Statement", "profile_card"]
+
 TASTES = {"category": 3, "brand": 2}
 """Statements of a kind at most."""
 LEAST_LIFT = 1.2
@@ -33,21 +32,18 @@ LOOKING_DAYS = 7
 """A look is a present interest for so long before the end of the history."""
 OPEN_DAYS = 30
 """What was put in the cart or saved longer ago is no intent any more."""
-WEEKEND = 2 / 7
-"""Share of a week that is Saturday and Sunday."""
 LISTED = 3
 """Items, or queries, named in one statement."""
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One sentence of a card and the events behind it."""
+class Standing:
+    """Where all shoppers' history puts one of them, in words."""
 
-    code: str
-    """category, brand, item, price, hours, weekdays, rhythm, orders, order_value, cart, favourites, looking, search, refunds."""
-    text: Message
-    events: tuple[int, ...]
-    """Places in the acts that the card was made of, in order; never empty."""
+    stage: Message | None = None
+    """Stage of life."""
+    rfm: Message | None = None
+    """RFM group of a buyer."""
 
 
 @dataclass(frozen=True)
@@ -60,32 +56,60 @@ class Clock:
     """False when days are relative."""
 
 
-def profile_card(acts: pa.Table, shares: Shares, until: datetime, clock: Clock = Clock()) -> list[Statement]:
+def profile_card(
+    acts: pa.Table,
+    shares: Shares,
+    until: datetime,
+    clock: Clock = Clock(),
+    left_out: LeftOut = WHOLE,
+    standing: Standing = Standing(),
+) -> list[Statement]:
     """Tell what the acts of one shopper show, most telling kinds first.
 
     Args:
-        acts: As `acts_of` gives them, whole or with events left out.
+        acts: As `acts_of` gives them, or those that `counted_acts` left.
         shares: Of all shoppers.
         until: End of the history, UTC; ages are counted back from it.
         clock: What its times can tell.
+        left_out: What the acts lack.
+        standing: Of the whole history, so nothing is said of it where events are left out that it rests on.
     """
     rows = acts.to_pylist()
     makers: Iterable[Callable[[], Iterator[Statement]]] = (
+        lambda: _standing(rows, until, standing, left_out),
         lambda: _tastes(rows, shares, "category"),
         lambda: _tastes(rows, shares, "brand"),
         lambda: _item(rows),
         lambda: _price(rows),
-        lambda: _orders(rows, until),
-        lambda: _rhythm(rows, until),
-        lambda: _hours(rows) if clock.hours else iter(()),
-        lambda: _weekdays(rows) if clock.weekdays else iter(()),
-        lambda: _looking(rows, until),
-        lambda: _left_open(rows, until, "cart"),
-        lambda: _left_open(rows, until, "favourite"),
+        lambda: _orders(rows, until, left_out),
+        lambda: rhythm(rows, until, left_out),
+        lambda: hours(rows, shares) if clock.hours else iter(()),
+        lambda: weekdays(rows, shares) if clock.weekdays else iter(()),
+        lambda: _looking(rows, until, left_out),
+        lambda: _left_open(rows, until, left_out, "cart"),
+        lambda: _left_open(rows, until, left_out, "favourite"),
         lambda: _searches(rows),
         lambda: _refunds(rows),
     )
     return [statement for make in makers for statement in make()]
+
+
+def _standing(rows: Sequence[Mapping[str, Any]], until: datetime, standing: Standing, left_out: LeftOut) -> Iterator[Statement]:
+    """Tell the stage of life, which rests on every event, and the RFM group, which rests on purchases."""
+    if not rows or left_out.days:
+        return
+    if standing.stage is not None and not left_out.kinds:
+        figures = {"stage": standing.stage, "first": ago(rows[0], until), "last": ago(rows[-1], until)}
+        text = say("Stage of life: {stage} (first event {first} before the end of the log, the last {last} before it).", **figures)
+        yield Statement("stage", text, tuple(range(len(rows))))
+    if standing.rfm is not None and (bought := _places(rows, ("purchase",))):
+        text = say(
+            "RFM group: {group} (purchase lines: {n}, the last {last} before the end of the log).",
+            group=standing.rfm,
+            n=len(bought),
+            last=ago(rows[bought[-1]], until),
+        )
+        yield Statement("rfm", text, tuple(bought))
 
 
 def _tastes(rows: Sequence[Mapping[str, Any]], shares: Shares, column: str) -> Iterator[Statement]:
@@ -143,32 +167,42 @@ def _price(rows: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
     if len(found) < LEAST_SPREAD:
         return
     level = fmean(rows[place]["price_level"] for place in found)
-    figures = {"level": level, "n": len(found)}
+    figures = {"level": 100 * level, "n": len(found)}
     yield Statement(
         "price",
-        say("Chooses cheap items: on average {level:.0%} of a category's items cost less (n = {n}).", **figures)
+        say("Chooses cheap items: on average at percentile {level:.0f} of the prices of their category (n = {n}).", **figures)
         if level < 0.35
-        else say("Chooses dear items: on average {level:.0%} of a category's items cost less (n = {n}).", **figures)
+        else say("Chooses dear items: on average at percentile {level:.0f} of the prices of their category (n = {n}).", **figures)
         if level > 0.65
-        else say("Chooses items of the middle price: on average {level:.0%} of a category's items cost less (n = {n}).", **figures),
+        else say(
+            "Chooses items of the middle price: on average at percentile {level:.0f} of the prices of their category (n = {n}).", **figures
+        ),
         tuple(found),
     )
 
 
-def _orders(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Statement]:
+def _orders(rows: Sequence[Mapping[str, Any]], until: datetime, left_out: LeftOut) -> Iterator[Statement]:
     """Tell how often she bought, how long ago, and what an order is worth; an order is an order id, or all purchases of one instant."""
     places = defaultdict(list)
     for place in _places(rows, ("purchase",)):
         places[rows[place]["order_id"] or rows[place]["event_time"]].append(place)
     if not places:
-        if rows:
-            yield Statement("orders", say("Has not bought yet (events: {n}).", n=len(rows)), tuple(range(len(rows))))
+        if rows and not left_out.any_of("purchase"):
+            text = (
+                say("Has not bought in the last {days} days of the log (events: {n}).", days=left_out.days, n=len(rows))
+                if left_out.days
+                else say("Has not bought yet (events: {n}).", n=len(rows))
+            )
+            yield Statement("orders", text, tuple(range(len(rows))))
         return
     every = tuple(sorted(place for found in places.values() for place in found))
-    since = say_days(timedelta(days=_days(until - rows[every[-1]]["event_time"])))
+    since = ago(rows[every[-1]], until)
     days = sorted(min(rows[place]["event_time"] for place in found) for found in places.values())
     gaps = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(days)]
-    if len(places) == 1:
+    if left_out.days:
+        figures = {"days": left_out.days, "n": len(places), "since": since}
+        text = say("Orders in the last {days} days of the log: {n}, the last {since} before its end.", **figures)
+    elif len(places) == 1:
         text = say("Has ordered once, {days} before the end of the log.", days=since)
     elif len(gaps) < LEAST_ACTS:
         text = say("Has ordered {n} times, last {days} before the end of the log.", n=len(places), days=since)
@@ -190,63 +224,10 @@ def _orders(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Stat
         )
 
 
-def _rhythm(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Statement]:
-    days = sorted({row["local_time"].date() for row in rows})
-    gaps = [(later - earlier).days for earlier, later in pairwise(days)]
-    if len(gaps) < LEAST_ACTS:
-        return
-    yield Statement(
-        "rhythm",
-        say(
-            "Comes about every {gap:.1f} days (median of {n} gaps between {days} active days), last {since} before the end of the log.",
-            gap=float(median(gaps)),
-            n=len(gaps),
-            days=len(days),
-            since=say_days(timedelta(days=_days(until - rows[-1]["event_time"]))),
-        ),
-        tuple(range(len(rows))),
-    )
-
-
-def _hours(rows: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
-    """Tell the six hours, of the four quarters of a day, that hold most of her acts, where they surely hold more than half."""
-    if len(rows) < LEAST_SPREAD:
-        return
-    quarters = defaultdict(list)
-    for place, row in enumerate(rows):
-        quarters[row["local_time"].hour // 6].append(place)
-    quarter, found = max(quarters.items(), key=lambda pair: (len(pair[1]), -pair[0]))
-    if wilson(len(found), len(rows))[0] > 0.5:
-        yield Statement(
-            "hours",
-            say(
-                "Comes mostly between {begin}:00 and {end}:00: {k} of {n} events.",
-                begin=6 * quarter,
-                end=6 * quarter + 6,
-                k=len(found),
-                n=len(rows),
-            ),
-            tuple(found),
-        )
-
-
-def _weekdays(rows: Sequence[Mapping[str, Any]]) -> Iterator[Statement]:
-    if len(rows) < LEAST_SPREAD:
-        return
-    weekend = [place for place, row in enumerate(rows) if row["local_time"].weekday() >= 5]
-    low, high = wilson(len(weekend), len(rows))
-    figures = {"k": len(weekend), "n": len(rows), "share": len(weekend) / len(rows), "even": WEEKEND}
-    if low > WEEKEND:
-        text = say("Comes at weekends: {k} of {n} events ({share:.0%}; an even week has {even:.0%}).", **figures)
-        yield Statement("weekdays", text, tuple(weekend))
-    elif high < WEEKEND:
-        others = [place for place in range(len(rows)) if place not in set(weekend)]
-        text = say("Comes on weekdays: {k} of {n} events at weekends ({share:.0%}; an even week has {even:.0%}).", **figures)
-        yield Statement("weekdays", text, tuple(others))
-
-
-def _looking(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Statement]:
+def _looking(rows: Sequence[Mapping[str, Any]], until: datetime, left_out: LeftOut) -> Iterator[Statement]:
     """Tell the category looked at most in the last days, where nothing was bought in them."""
+    if left_out.any_of("purchase") or 0 < left_out.days < LOOKING_DAYS:
+        return
     late = until - timedelta(days=LOOKING_DAYS)
     bought = {rows[place]["category"] for place in _places(rows, ("purchase",), lambda row: row["event_time"] >= late)}
     looked = {
@@ -270,8 +251,11 @@ def _looking(rows: Sequence[Mapping[str, Any]], until: datetime) -> Iterator[Sta
         )
 
 
-def _left_open(rows: Sequence[Mapping[str, Any]], until: datetime, kind: str) -> Iterator[Statement]:
+def _left_open(rows: Sequence[Mapping[str, Any]], until: datetime, left_out: LeftOut, kind: str) -> Iterator[Statement]:
     """Tell the items put in the cart, or saved, in the last weeks and neither bought nor taken out since."""
+    if left_out.any_of("purchase", *(("remove_from_cart",) if kind == "cart" else ())):
+        return
+    open_days = min(OPEN_DAYS, left_out.days or OPEN_DAYS)
     still_open: dict[str, int] = {}
     for place, row in enumerate(rows):
         if row["item_id"] is None:
@@ -289,7 +273,7 @@ def _left_open(rows: Sequence[Mapping[str, Any]], until: datetime, kind: str) ->
             "cart",
             say(
                 "Left in the cart in the last {days} days, neither bought nor taken out since (items: {n}): {items}.",
-                days=OPEN_DAYS,
+                days=open_days,
                 n=len(found),
                 items=items,
             ),
@@ -298,7 +282,7 @@ def _left_open(rows: Sequence[Mapping[str, Any]], until: datetime, kind: str) ->
         if kind == "cart"
         else Statement(
             "favourites",
-            say("Saved in the last {days} days and not bought since (items: {n}): {items}.", days=OPEN_DAYS, n=len(found), items=items),
+            say("Saved in the last {days} days and not bought since (items: {n}): {items}.", days=open_days, n=len(found), items=items),
             tuple(found),
         )
     )
@@ -341,7 +325,3 @@ def _name(row: Mapping[str, Any]) -> str:
 def _listed(words: Sequence[str]) -> Message:
     shown = [say("{word}", word=word) for word in words[:LISTED]]
     return say("{words} and {n} more", words=joined(shown), n=len(words) - LISTED) if len(words) > LISTED else joined(shown)
-
-
-def _days(span: timedelta) -> float:
-    return float(span // timedelta(days=1))

@@ -10,6 +10,8 @@ of the counted features.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import pyarrow as pa
+
 from core.insights import lived
 from core.insights.bought import buyers
 from core.insights.chosen import chosen
@@ -98,6 +100,11 @@ FROM (SELECT user_id, stage FROM staged WHERE name = 'now') n
 LEFT JOIN (SELECT user_id, stage FROM staged WHERE name = 'before') b USING (user_id)
 GROUP BY ALL ORDER BY before, now
 """
+_NOW_SQL = "WITH instants AS (SELECT 'now' AS name, $end::TIMESTAMP AS instant)"
+_EVERYONE_SQL = """
+SELECT s.user_id, s.stage, coalesce(p.rfm_group, 'never') AS rfm FROM staged s LEFT JOIN placed p USING (user_id) ORDER BY s.user_id
+"""
+STANDINGS_SQL = _NOW_SQL + LIVES_SQL + _USUAL_SQL + STAGED_SQL + BUYERS_SQL.replace("WITH ", ", ") + _CUTS_SQL + SCORED_SQL + _EVERYONE_SQL
 STAGES_SQL = _INSTANTS_SQL + LIVES_SQL + _USUAL_SQL + STAGED_SQL + _MOVES_SQL
 
 
@@ -147,6 +154,12 @@ def stage_moves(log: Log, scope: Scope = EVERYTHING, back_days: int = BACK_DAYS)
     if (acts := chosen(log, scope)) is None:
         return answer(log, STAGES_SQL, values, scope)
     return Answer(lived.stage_moves(acts, end, values["earlier"]), described(STAGES_SQL, values, scope))
+
+
+def standings(log: Log) -> pa.Table:
+    """Return where every shopper stands at the end of the log, as the tables count it: user_id, stage, rfm (`never` without a purchase)."""
+    with log.history() as connection:
+        return ask(connection, STANDINGS_SQL, {"end": last_instant(log), "frequency": "orders", "zone": "UTC"}).table
 
 
 def _values(log: Log, asked: Rfm) -> dict[str, object]:

@@ -6,7 +6,7 @@ guessed of who a person is.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.errors import FileError, NotFoundError, RuleError, StorageError
+from core.insights.shopper import WHOLE, LeftOut
 from core.messages import Message, say
 from core.pipeline import cards, screens
 from core.pipeline.cells import enough
@@ -49,6 +50,7 @@ ORDERS_SQL = """
 SELECT max(h.event_time) AS bought, count(*) AS lines, sum(h.revenue)::DOUBLE AS revenue,
        array_to_string(list_slice(list_sort(list_distinct(list(coalesce(c.title, h.item_id)))), 1, 3), ', ') AS items
 FROM history h LEFT JOIN catalogue c ON c.item_id = h.item_id WHERE h.user_id = $user_id AND h.event_type = 'purchase'
+      AND h.event_time >= $since::TIMESTAMP
 GROUP BY coalesce(h.order_id, h.event_time::VARCHAR) ORDER BY bought DESC LIMIT $most
 """
 
@@ -57,7 +59,7 @@ Words = Callable[[Sequence[str]], Message]
 """Puts the facts of a brief into a writer's words; see `core.pipeline.wording`."""
 
 
-def brief(screen: Screen, user_ids: Sequence[str], language: str = "en", words: Words | None = None) -> Report:
+def brief(screen: Screen, user_ids: Sequence[str], language: str = "en", words: Words | None = None, left_out: LeftOut = WHOLE) -> Report:
     """Gather the brief of some shoppers, a section each.
 
     Args:
@@ -65,6 +67,7 @@ def brief(screen: Screen, user_ids: Sequence[str], language: str = "en", words: 
         user_ids: Whom it is about.
         language: Of the facts that a writer is told.
         words: Asked for a few sentences about each; None leaves the facts to speak.
+        left_out: Events that do not count for statements, open carts and last orders; each page says so.
 
     Raises:
         RuleError: None is named, or more than MOST.
@@ -77,15 +80,17 @@ def brief(screen: Screen, user_ids: Sequence[str], language: str = "en", words: 
     with screen.log.history() as connection:  # held open, the file is set up once and not for each question of each shopper
         _all_known(connection, user_ids)
         shares = cards.shares(screen)
-        made = tuple(_section(screen, place, user_id, shares) for place, user_id in enumerate(user_ids))
+        made = tuple(_section(screen, place, user_id, shares, left_out) for place, user_id in enumerate(user_ids))
     if words is not None:
         tell = speaker(language)
         made = tuple(replace(section, notes=(words(_told(section, tell)), *section.notes)) for section in made)
     return Report("", screen.name, facts_of(screen), (), local_day(screen.log.until, screen.zone), made, paged=True)
 
 
-def brief_files(screen: Screen, user_ids: Sequence[str], language: str = "en", words: Words | None = None) -> dict[str, bytes]:
-    """Write the brief of some shoppers as HTML and PDF: {name of FILES: content}.
+def brief_files(
+    screen: Screen, user_ids: Sequence[str], language: str = "en", words: Words | None = None, left_out: LeftOut = WHOLE
+) -> dict[str, bytes]:
+    """Write the brief of some shoppers as HTML and PDF: {name of FILES: content}; arguments as of `brief`.
 
     Raises:
         RuleError: Nobody or too many are named, or the language does not exist.
@@ -97,7 +102,7 @@ def brief_files(screen: Screen, user_ids: Sequence[str], language: str = "en", w
 
     tell = speaker(language)
     title = say("Brief of shopper {user}", user=user_ids[0]) if len(user_ids) == 1 else say("Brief of {n:,} shoppers", n=len(user_ids))
-    report = replace(brief(screen, user_ids, language, words), title=tell(title))
+    report = replace(brief(screen, user_ids, language, words, left_out), title=tell(title))
     return {"brief.html": report_html(report, tell, language).encode(), "brief.pdf": report_pdf(report, tell)}
 
 
@@ -163,15 +168,17 @@ def _told(section: Section, tell: Tell) -> list[str]:
     return [*figures, *(tell(note) for note in section.notes)]
 
 
-def _section(screen: Screen, place: int, user_id: str, shares: Any) -> Section:
-    found = portrait(screen, user_id)
+def _section(screen: Screen, place: int, user_id: str, shares: Any, left_out: LeftOut) -> Section:
+    found, acts = portrait(screen, user_id), cards.acts(screen, user_id)
+    left_out = cards.counted(screen, acts, left_out)[1]
     with screen.log.history() as connection:
-        cart, orders = _cart(connection, screen, user_id), _orders(connection, screen, user_id)
+        cart, orders = _cart(connection, screen, user_id, left_out), _orders(connection, screen, user_id, left_out)
     needs, items = _needs(screen, user_id), _items(found)
-    statements = [statement.text for statement in cards.card(screen, cards.acts(screen, user_id), shares)]
+    statements = [statement.text for statement in cards.card(screen, acts, shares, user_id, left_out)]
+    open_days = min(OPEN_DAYS, left_out.days or OPEN_DAYS)
     exhibits = [
         _exhibit(
-            place, "cart", say("Open cart"), say("Put in within {days} days, neither bought nor taken out since.", days=OPEN_DAYS), cart
+            place, "cart", say("Open cart"), say("Put in within {days} days, neither bought nor taken out since.", days=open_days), cart
         ),
         _exhibit(place, "orders", say("Last orders"), say("The newest {n} at most.", n=ORDERS), orders),
         _exhibit(place, "needs", say("Likely needs"), say("Chance of a purchase in the category, with its range."), needs),
@@ -183,7 +190,7 @@ def _section(screen: Screen, place: int, user_id: str, shares: Any) -> Section:
         say("What the history shows, and what to offer."),
         tuple(exhibit for exhibit in exhibits if exhibit.table.num_rows),
         _tiles(screen, found),
-        (*statements[:STATEMENTS], *_words(cart, needs, items)),
+        (*cards.told_left_out(left_out), *statements[:STATEMENTS], *_words(cart, needs, items)),
     )
 
 
@@ -204,8 +211,12 @@ def _tiles(screen: Screen, found: Portrait) -> tuple[tuple[Message, str, Message
     return tuple(tiles)
 
 
-def _cart(connection: Connection, screen: Screen, user_id: str) -> pa.Table:
-    rows = fetch(connection, CART_SQL, {"user_id": user_id, "until": screen.log.until, "days": OPEN_DAYS}).to_pylist()
+def _cart(connection: Connection, screen: Screen, user_id: str, left_out: LeftOut) -> pa.Table:
+    """What is still in the cart; nothing where acts that put in, buy or take out do not count."""
+    days = min(OPEN_DAYS, left_out.days or OPEN_DAYS)
+    rows = fetch(connection, CART_SQL, {"user_id": user_id, "until": screen.log.until, "days": days}).to_pylist()
+    if left_out.any_of("cart", "purchase", "remove_from_cart"):
+        rows = []
     return pa.table(
         {
             "item": pa.array([row["item"] for row in rows], pa.string()),
@@ -215,8 +226,11 @@ def _cart(connection: Connection, screen: Screen, user_id: str) -> pa.Table:
     )
 
 
-def _orders(connection: Connection, screen: Screen, user_id: str) -> pa.Table:
-    rows = fetch(connection, ORDERS_SQL, {"user_id": user_id, "most": ORDERS}).to_pylist()
+def _orders(connection: Connection, screen: Screen, user_id: str, left_out: LeftOut) -> pa.Table:
+    since = screen.log.until - timedelta(days=left_out.days) if left_out.days else datetime.min
+    rows = fetch(connection, ORDERS_SQL, {"user_id": user_id, "most": ORDERS, "since": since}).to_pylist()
+    if left_out.any_of("purchase"):
+        rows = []
     return pa.table(
         {
             "items": pa.array([row["items"] for row in rows], pa.string()),

@@ -1,20 +1,41 @@
 """What the Shopper page reads of one shopper: her acts, the card made of them, and what the most alike ones share with her."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.audiences.words import RFM_WORDS, STAGE_WORDS
 from core.errors import CoreError
-from core.insights import shopper
-from core.insights.profile_card import Clock, Statement, profile_card
-from core.insights.shopper import Shares
+from core.insights import rfm, shopper
+from core.insights.profile_card import Clock, Standing, Statement, profile_card
+from core.insights.shopper import WHOLE, LeftOut, Shares
+from core.messages import Message, joined, say
 from core.pipeline import screens
+from core.pipeline.choosing import GROUP_COLUMNS, groups
+from core.pipeline.colours import feature_values
+from core.pipeline.places import map_log, places
+from core.pipeline.report_words import KIND_WORDS
 from core.pipeline.screens import Screen
+from core.schema import INTEREST_TYPES
+from core.store import fetch
 
 DAY = 86_400
+TOP_CATEGORIES = 5
+"""Of a segment, those named beside its averages."""
+SEGMENT_CATEGORIES_SQL = """
+WITH acts AS (
+    SELECT c.category FROM history h JOIN catalogue c ON h.item_id = c.item_id SEMI JOIN members m ON m.user_id = h.user_id
+    WHERE c.category IS NOT NULL AND list_contains($interest, h.event_type::VARCHAR)
+)
+SELECT category, count(*) / sum(count(*)) OVER () AS share FROM acts GROUP BY category ORDER BY share DESC, category LIMIT $most
+"""
 MOST_MAPS = 24
 """Maps looked back on for the segments of one shopper."""
 
@@ -26,16 +47,113 @@ def acts(screen: Screen, user_id: str) -> pa.Table:
 
 
 def shares(screen: Screen) -> Shares:
-    """Return how all shoppers' acts spread over categories and brands."""
+    """Return how all shoppers' acts spread over categories, brands and times."""
     with screen.log.history() as connection:
-        return shopper.shares_of_all(connection)
+        return shopper.shares_of_all(connection, screen.zone)
 
 
-def card(screen: Screen, kept: pa.Table, of_all: Shares) -> list[Statement]:
-    """Make the profile card of a shopper's acts, whole or with events left out."""
+@lru_cache(maxsize=2)
+def standings(screen: Screen) -> pa.Table:
+    """Return stage of life and RFM group of everyone at the end of the log, as Behaviour and the map count them: user_id, stage, rfm.
+
+    Counted features of this very log tell it at once; without them it is asked of the log.
+    """
+    record = screens.run_manifest(screen, "profiles") or {}
+    if record.get("cutoff") is None and (record.get("inputs") or {}).get("version") == screen.version:
+        columns = screens.run_columns(screen, "profiles", "counts")
+        if set(GROUP_COLUMNS) <= set(columns):
+            counts = screens.run_table(screen, "profiles", "counts", ["user_id", *GROUP_COLUMNS])
+            if counts is not None:
+                return groups(counts)
+    return rfm.standings(screen.log)
+
+
+def standing(screen: Screen, user_id: str) -> Standing:
+    """Return where all shoppers' history puts one of them; who never bought is in no RFM group."""
+    table = standings(screen)
+    row = pc.index(table["user_id"], user_id).as_py()
+    if row < 0:
+        return Standing()
+    group = table["rfm"][row].as_py()
+    return Standing(STAGE_WORDS[table["stage"][row].as_py()], RFM_WORDS[group] if group != "never" else None)
+
+
+def card(screen: Screen, every: pa.Table, of_all: Shares, user_id: str, left_out: LeftOut = WHOLE) -> list[Statement]:
+    """Make the profile card of a shopper; the events of its statements are places in what `counted` gives.
+
+    Args:
+        screen: What to read.
+        every: All acts of the shopper.
+        of_all: As `shares` gives them.
+        user_id: Whose acts they are.
+        left_out: What does not count.
+    """
     record = screens.manifest(screen)
     hours = int(record.get("time_resolution_seconds", 1)) < DAY
-    return profile_card(kept, of_all, screen.log.until, Clock(hours=hours, weekdays=not record.get("relative_time")))
+    kept, left_out = counted(screen, every, left_out)
+    clock = Clock(hours=hours, weekdays=not record.get("relative_time"))
+    return profile_card(kept, of_all, screen.log.until, clock, left_out, standing(screen, user_id))
+
+
+def counted(screen: Screen, every: pa.Table, left_out: LeftOut) -> tuple[pa.Table, LeftOut]:
+    """Return the acts of a shopper that count, and what is truly left out; see `shopper.counted_acts`."""
+    return shopper.counted_acts(every, left_out, screen.log.until)
+
+
+def told_left_out(left_out: LeftOut) -> list[Message]:
+    """Say what a card is made without; nothing when all events count."""
+    told = []
+    if left_out.kinds:
+        kinds = joined([KIND_WORDS[kind] for kind in left_out.kinds])
+        told.append(say("Statements are made without these kinds of events: {kinds}.", kinds=kinds))
+    if left_out.days:
+        told.append(say("Statements are made from events of the last {days} days of the log alone.", days=left_out.days))
+    return told
+
+
+@dataclass(frozen=True)
+class SegmentMeans:
+    """What shoppers of a segment are like on average, as of the map; None where nobody of them has a value."""
+
+    shoppers: int
+    events: float | None
+    orders: float | None
+    gap_days: float | None
+    """Median days between active days, averaged over those who were active on two days."""
+    price: float | None
+    """Prices of touched items over the median of their category, geometric mean."""
+    categories: tuple[tuple[str, float], ...]
+    """Those most acted on, with their shares of the segment's acts."""
+
+
+def segment_means(screen: Screen, segment_id: int) -> SegmentMeans:
+    """Average what the profiles count over the shoppers of a segment.
+
+    Raises:
+        NotFoundError: There is no map yet.
+    """
+    everyone = places(screen)
+    own, columns = everyone.segment_ids == segment_id, set(screens.run_columns(screen, "profiles", "counts"))
+
+    def mean(name: str) -> float | None:
+        values = feature_values(screen, name)[own] if name in columns else np.zeros(0)
+        known = values[np.isfinite(values)]
+        return float(known.mean()) if len(known) else None
+
+    with map_log(screen) as connection:
+        connection.register("members", pa.table({"user_id": pa.array(everyone.user_ids[own].tolist(), pa.string())}))
+        asked = {"interest": list(INTEREST_TYPES), "most": TOP_CATEGORIES}
+        found = fetch(connection, SEGMENT_CATEGORIES_SQL, asked).to_pylist()
+        connection.unregister("members")
+    price = mean("price_level")
+    return SegmentMeans(
+        int(own.sum()),
+        mean("events_all"),
+        mean("orders_all"),
+        mean("active_gap_median_days"),
+        None if price is None else float(np.exp(price)),
+        tuple((row["category"], float(row["share"])) for row in found),
+    )
 
 
 def likeness(screen: Screen, user_id: str, others: tuple[str, ...]) -> pd.DataFrame:

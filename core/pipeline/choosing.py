@@ -146,7 +146,7 @@ def _chance_files(screen: Screen) -> dict[str, Path]:
 def _read(screen: Screen, name: str, columns: list[str] | None = None) -> pa.Table:
     """Read columns of a table that there is; all when none is named."""
     if name == "groups":
-        return _groups(_read(screen, "counts", ["user_id", *GROUP_COLUMNS]))
+        return groups(_read(screen, "counts", ["user_id", *GROUP_COLUMNS]))
     if name not in RULE_TABLES:
         return artifacts.read_table(_chance_files(screen)[name], columns or list(TABLE_COLUMNS[base_of(name)]))
     kind, file = RULE_TABLES[name]
@@ -159,7 +159,7 @@ def _read(screen: Screen, name: str, columns: list[str] | None = None) -> pa.Tab
     return table
 
 
-def _groups(counts: pa.Table) -> pa.Table:
+def groups(counts: pa.Table) -> pa.Table:
     """RFM group and stage of life of every shopper: user_id, rfm, stage."""
     values: dict[str, Any] = {name: counts[name].to_numpy().astype(np.float64) for name in GROUP_COLUMNS}
     recency, orders, revenue, tenure, silent, gap = (values[name] for name in GROUP_COLUMNS)

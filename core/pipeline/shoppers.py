@@ -23,6 +23,8 @@ from core.store import fetch, scalar
 
 LEAST_USERS = 200
 """Below, a partition into segments says nothing (FEATURES, minimum-data gates)."""
+LEAST_EVENTS = 5
+"""Of a shopper with fewer the averages of her segment tell more than her own figures."""
 TRAIT_WORDS = names.WORDS
 """(kind, code) of a trait → its English word in a name, and the end of "… as often <end>"."""
 
@@ -228,6 +230,11 @@ class Portrait:
     recommendations: pd.DataFrame
     recency_days: float | None
     """Whole days from the last purchase to the end of the log."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether enough events are known of the shopper that her own figures mean something."""
+        return int(self.facts["events"]) >= LEAST_EVENTS
 
 
 def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:

@@ -11,11 +11,9 @@ from core.pipeline import cards, shoppers
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
-from pages.parts.text import _, amount, chance, day, number, percent, plain, short, whole
+from pages.parts.text import _, amount, chance, day, minute, number, percent, plain, short, whole
 from pages.parts.traits import segment_names_shown, segments_shown, subsegments_shown
 from pages.parts.words import band_word, feature_word, item_names, reasons_shown
-
-LEAST_EVENTS = 3
 
 
 def search(here: Screen) -> str | None:
@@ -45,8 +43,8 @@ def card(here: Screen, found: Portrait) -> None:
     """Figures of the shopper: recency, frequency, money, chance, segment, tastes."""
     facts, score = found.facts, found.score
     st.subheader(_("Shopper {id}", id=plain(found.user_id)))
-    if facts["events"] < LEAST_EVENTS:
-        frame.gate(_("Only {n} events are known of this shopper; read the segment's averages rather than this card.", n=facts["events"]))
+    if not found.is_known:
+        _few(found)
     note = None
     if score:
         band = band_word(str(score.get("band", "")))
@@ -83,14 +81,13 @@ def card(here: Screen, found: Portrait) -> None:
             if (part := found.segment["subsegment_id"]) is not None:
                 fine = subsegments_shown(here, segments).set_index("subsegment_id")
                 name = fine["name"].get(int(part))
-            told = [
-                plain(name or row["name"]),
-                _("certainty {share}", share=percent(found.segment["certainty"], 0)),
-                frame.made_from(here, "atlas"),
-            ]
+            certainty = _("certainty {share}", share=percent(found.segment["certainty"], 0)) if found.is_known else ""
+            told = [plain(name or row["name"]), certainty, frame.made_from(here, "atlas")]
             st.markdown(f"**{_('Segment')}**: " + " · ".join(part for part in told if part))
             st.caption(plain(row["traits"]))
-            _segments_before(here, found.user_id)
+            if not found.is_known:
+                _averages(here, int(found.segment["segment_id"]))
+            _segments_before(here, found)
         if len(found.reasons):
             st.markdown(f"**{_('What moves this chance')}**")
             for row in found.reasons.sort_values("place").head(5).to_dict("records"):
@@ -195,23 +192,49 @@ def _ago(days: float | None) -> str:
     return _("1 day ago") if whole(days) == "1" else _("{days} days ago", days=whole(days))
 
 
-def _segments_before(here: Screen, user_id: str) -> None:
+def _few(found: Portrait) -> None:
+    """Say that little is known of a shopper, and what is better read."""
+    n = whole(found.facts["events"])
+    frame.gate(
+        _("Known events of this shopper: {n}. The averages of the segment below tell more than these figures.", n=n)
+        if found.segment
+        else _("Known events of this shopper: {n}. There is no map with this shopper yet, so averages of a segment are missing too.", n=n)
+    )
+
+
+def _averages(here: Screen, segment_id: int) -> None:
+    """Tell what the shoppers of a segment are like on average."""
+    means: cards.SegmentMeans = state.ask(cards.segment_means, here, segment_id)
+    categories = " · ".join(f"{plain(name)} {percent(share, 0)}" for name, share in means.categories)
+    price = "" if means.price is None else _("{ratio} times the median of the category", ratio=number(means.price, 2))
+    told = [
+        (_("Events"), means.events and number(means.events, 1)),
+        (_("Orders"), number(means.orders, 2) if means.orders is not None else ""),
+        (_("Days between active days"), means.gap_days and number(means.gap_days, 1)),
+        (_("Prices of touched items"), price),
+        (_("Categories, share of acts"), categories),
+    ]
+    st.markdown(f"**{_('Averages of the segment (shoppers: {n})', n=whole(means.shoppers))}**")
+    st.markdown("\n".join(f"- {label}: {value}" for label, value in told if value))
+
+
+def _segments_before(here: Screen, found: Portrait) -> None:
     """Tell in which segments earlier maps saw a shopper, once there is more than one map."""
-    past: pd.DataFrame = state.ask(cards.segment_history, here, user_id)
+    past: pd.DataFrame = state.ask(cards.segment_history, here, found.user_id)
     if len(past) < 2:
         return
     current = segment_names_shown(here)
     with st.expander(_("Segments on earlier maps ({n})", n=len(past))):
-        for row in past.iloc[::-1].to_dict("records"):
-            name = current.get(int(row["segment_id"]), row["name"])
-            st.markdown(
-                _(
-                    "- {day}: {segment}, certainty {share}",
-                    day=day(row["as_of"].to_pydatetime(), here.zone),
-                    segment=plain(name),
-                    share=percent(row["certainty"], 0),
-                )
-            )
+        rows = past.iloc[::-1].to_dict("records")
+        times = [row["as_of"].to_pydatetime() for row in rows]
+        shown = [day(time, here.zone) for time in times]
+        if len(set(shown)) < len(shown):  # several maps of one day
+            shown = [minute(time, here.zone) for time in times]
+        for row, when in zip(rows, shown, strict=True):
+            segment = plain(current.get(int(row["segment_id"]), row["name"]))
+            share = percent(row["certainty"], 0)
+            told = _("{day}: {segment}, certainty {share}", day=when, segment=segment, share=share)
+            st.markdown("- " + (told if found.is_known else _("{day}: {segment}", day=when, segment=segment)))
 
 
 def _of_version(here: Screen, kind: str) -> None:

@@ -1,20 +1,19 @@
 """The profile card on the Shopper page: statements, the events behind each, and the brief that people take away."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
 from core.insights.profile_card import Statement
+from core.insights.shopper import LeftOut
 from core.pipeline import briefing, cards
 from core.pipeline.screens import Screen
 from core.pipeline.shoppers import Portrait
 from pages.parts import charts, frame, state
-from pages.parts.text import _, chance, hover, language, minute, percent, plain, said, whole
+from pages.parts.text import _, chance, hover, language, minute, percent, plain, said, whole, written
 from pages.parts.traits import segments_shown
 from pages.parts.words import EVENT_WORDS, event_word
 
@@ -29,8 +28,10 @@ def profile_card(here: Screen, found: Portrait) -> None:
     """Draw what the history shows, statement by statement, then the history itself or the events behind a chosen statement."""
     every = state.ask(cards.acts, here, found.user_id)
     st.subheader(_("What the history shows"))
-    kept = _kept(here, every)
-    statements = cards.card(here, kept, state.ask(cards.shares, here))
+    kept, left_out = cards.counted(here, every, _left_out(every))
+    statements = cards.card(here, every, state.ask(cards.shares, here), found.user_id, left_out)
+    for told in cards.told_left_out(left_out):
+        st.caption(plain(said(told)))
     if not statements:
         st.caption(_("Too few events for a statement."))
     chosen = _chosen(found.user_id, statements)
@@ -46,18 +47,18 @@ def profile_card(here: Screen, found: Portrait) -> None:
             help=_("Show the events behind this statement"),
         )
     with st.container(horizontal=True):
-        frame.download_text(_("Download brief"), _brief(here, found, statements), "brief", "text/markdown", "md")
+        frame.download_text(_("Download brief"), _brief(here, found, statements, left_out), "brief", "text/markdown", "md")
         for name, label, mime in (("brief.pdf", _("Brief as PDF"), "application/pdf"), ("brief.html", _("Brief as HTML"), "text/html")):
-            make = partial(_brief_file, here, found.user_id, language(), name)
+            make = partial(_brief_file, here, found.user_id, language(), name, left_out)
             st.download_button(label, make, file_name=name, mime=mime, key=f"download-{name}", on_click="ignore")
     _history(kept if chosen is None else kept.take(pa.array(chosen.events)), chosen)
 
 
-def _brief_file(here: Screen, user_id: str, words: str, name: str) -> bytes:
-    return briefing.brief_files(here, [user_id], words)[name]
+def _brief_file(here: Screen, user_id: str, words: str, name: str, left_out: LeftOut) -> bytes:
+    return briefing.brief_files(here, [user_id], words, left_out=left_out)[name]
 
 
-def _kept(here: Screen, every: pa.Table) -> pa.Table:
+def _left_out(every: pa.Table) -> LeftOut:
     """Let people leave events out, by kind and by age."""
     kinds = [kind for kind in EVENT_WORDS if kind in set(every["event_type"].to_pylist())]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -77,10 +78,7 @@ def _kept(here: Screen, every: pa.Table) -> pa.Table:
             key="card-period",
             width=240,
         )
-    mask = np.isin(np.array(every["event_type"].to_pylist(), dtype=object), list(counted))
-    if days:
-        mask &= every["event_time"].to_numpy() >= np.datetime64(here.log.until - timedelta(days=days))
-    return every.filter(pa.array(mask, pa.bool_()))
+    return LeftOut(tuple(kind for kind in kinds if kind not in counted), days)
 
 
 def _chosen(user_id: str, statements: Sequence[Statement]) -> Statement | None:
@@ -138,21 +136,24 @@ def _history(acts: pa.Table, chosen: Statement | None) -> None:
     )
 
 
-def _brief(here: Screen, found: Portrait, statements: Sequence[Statement]) -> str:
+def _brief(here: Screen, found: Portrait, statements: Sequence[Statement], left_out: LeftOut) -> str:
     """One page about a shopper as Markdown; every figure stands on the page as well."""
-    lines = [f"# {plain(_('Shopper {id}', id=found.user_id))}", ""]
-    lines.append(_("Dataset {name}, log until {time} UTC", name=plain(here.name), time=f"{here.log.until:%Y-%m-%d %H:%M}"))
+    lines = [f"# {written(_('Shopper {id}', id=found.user_id))}", ""]
+    lines.append(_("Dataset {name}, log until {time} UTC", name=written(here.name), time=f"{here.log.until:%Y-%m-%d %H:%M}"))
     if found.score:
         low, high = chance(found.score["low"]), chance(found.score["high"])
         lines += ["", _("Purchase chance: {chance} (range {low} – {high})", chance=chance(found.score["propensity"]), low=low, high=high)]
     if found.segment:
         row: pd.Series = segments_shown(here).set_index("segment_id").loc[int(found.segment["segment_id"])]
-        certain = percent(found.segment["certainty"], 0)
-        lines += ["", _("Segment: {segment} (certainty {share})", segment=plain(row["name"]), share=certain)]
+        told = [_("Segment: {segment}", segment=written(row["name"]))]
+        if found.is_known:
+            told.append(_("certainty {share}", share=percent(found.segment["certainty"], 0)))
+        lines += ["", " · ".join(told)]
     lines += ["", f"## {_('What the history shows')}", ""]
-    lines += [f"- {plain(said(statement.text))} ({_('events: {n}', n=whole(len(statement.events)))})" for statement in statements]
+    lines += [f"{written(said(told))}  " for told in cards.told_left_out(left_out)]
+    lines += [f"- {written(said(statement.text))} ({_('events: {n}', n=whole(len(statement.events)))})" for statement in statements]
     if len(found.recommendations):
         lines += ["", f"## {_('Recommendations')}", ""]
         best = found.recommendations.head(5)
-        lines += [f"{rank}. {plain(name)}" for rank, name in enumerate(best["title"].fillna(best["item_id"]), start=1)]
+        lines += [f"{rank}. {written(name)}" for rank, name in enumerate(best["title"].fillna(best["item_id"]), start=1)]
     return "\n".join(lines) + "\n"

@@ -27,6 +27,8 @@ MISSING = "–"
 _language: ContextVar[str] = ContextVar("language", default="en")
 _small_cells: ContextVar[int] = ContextVar("small_cells", default=0)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|~$<>&^=:@]|(?<=\d)\.(?=\s))")
+_WRITTEN = re.compile(r"([\\`*\[\]<>&|]|(?<!\w)_|_(?!\w)|~~)")
+_LINE_SIGNS = re.compile(r"^(?:[#+\-=]|\d+(?=[.)]))")
 _BREAKS = re.compile(r"\s+")
 _DIRECTIVE = re.compile(r":(?=[A-Za-z][\w+-]*[\[:/])|:(?=//)|(?<=www)(?=\.)")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -92,6 +94,12 @@ def plain(value: object) -> str:
     """
     text = _BREAKS.sub(" ", str(value)).strip()
     return _MARKDOWN.sub(r"\\\1", _DIRECTIVE.sub(lambda found: f"{found.group()}\u2060", text))
+
+
+def written(value: object) -> str:
+    """Escape a data string for a Markdown file: no more than what would be read as a sign there, so that people can read it as text."""
+    text = _WRITTEN.sub(r"\\\1", _BREAKS.sub(" ", str(value)).strip())
+    return _LINE_SIGNS.sub(lambda found: f"\\{found.group()}" if not found.group()[0].isdigit() else f"{found.group()}\\", text)
 
 
 def hover(value: object) -> str:
