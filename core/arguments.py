@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import FileError, RuleError
-from core.pipeline.encoding import check_blocks, options_in_use
+from core.pipeline.encoding import FAST, PRECISIONS, TEXT_MODELS, check_blocks, options_in_use
 from core.pipeline.insight_tables import QUESTIONS
-from core.pipeline.options import AudienceOptions, IngestOptions, ProfileOptions
+from core.pipeline.options import CHOICES, AudienceOptions, IngestOptions, ProfileOptions
 from core.pipeline.tuning import kept_model
 from core.store import Home
 from core.windows import parse_horizon, parse_time
@@ -36,9 +36,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Ask for the cutoff and for what makes a profile."""
     parser.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive), such as 2017-12-01")
     parser.add_argument("--blocks", help="blocks of the profile, such as counts,text; default: those of the profiles on screen")
-    parser.add_argument("--model", help="auto, tuned (what `tune` kept), a Hugging Face name, or a folder; default: as on screen")
+    parser.add_argument(
+        "--model",
+        help="auto, fast (the small English one), tuned (what `tune` kept), a Hugging Face name, or a folder; default: as on screen",
+    )
     parser.add_argument(
         "--half-life", type=half_life, metavar="DAYS|auto", help="after which an act counts half in text profiles; auto: chosen"
+    )
+    parser.add_argument(
+        "--memory",
+        type=segments,
+        metavar="N",
+        help="segments that each layer of the behaviour transformer keeps, 1 to 7: a vector tells of the newest (2N + 1) x 64 acts",
     )
     parser.add_argument("--picture-model", help="what reads pictures of items: auto, classic, a Hugging Face name, or a folder")
     parser.add_argument("--pictures", metavar="DIR", help="folder that pictures of items may be read from; default: the catalogue's own")
@@ -48,6 +57,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="let the block `facts` hold what is known of shoppers themselves, such as age or income",
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, help="in which the text model reads; default: as on screen, at first auto")
     parser.add_argument(
         "--retrain", type=share, default=0.1, metavar="SHARE", help="of new acts, above which the behaviour transformer is trained anew"
     )
@@ -201,13 +211,11 @@ def ingest_options(arguments: argparse.Namespace) -> IngestOptions:
 def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions:
     """What was asked for; what nobody named is as in the profiles on screen, so that one choice serves all stages."""
     in_use = options_in_use(home.dataset(arguments.dataset)) if arguments.dataset in home.datasets() else ProfileOptions()
-    asked = {
-        name: getattr(arguments, name)
-        for name in ("model", "picture_model", "pictures", "user_facts", "half_life")
-        if getattr(arguments, name) is not None
-    }
+    asked = {name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None}
     if "half_life" in asked:
         asked["half_life"] = asked["half_life"] or None
+    if asked.get("model") == FAST:
+        asked["model"] = TEXT_MODELS[0]  # so that its runs are found by either name
     if asked.get("model") == "tuned":
         asked["model"] = kept_model(home.dataset(arguments.dataset))
     if arguments.blocks is not None:
@@ -255,6 +263,14 @@ def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def segments(text: str) -> int:
+    """A whole number from 1 to 7: with 8 the reach would pass the 1,024 acts that are read of a shopper."""
+    number = int(text)
+    if not 1 <= number <= 7:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 7 segments")
     return number
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from core import arguments
 from core.artifacts import write_table
+from core.encoder import network
+from core.encoder.models import MINILM, find_checkpoint
 from core.errors import FileError
+from core.pipeline.encoding import PRECISIONS
 from core.pipeline.options import ProfileOptions
 from core.store import Home
 from tests.page_worlds import tiny_home
@@ -70,3 +73,31 @@ def test_blocks_that_nobody_named_are_those_on_screen(tmp_path: Path) -> None:
         blocks=("counts",), retrain=0.5
     )
     assert arguments.profile_options(parsed("--dataset", "other"), home).blocks == ProfileOptions.blocks
+
+
+def test_a_longer_memory_makes_a_run_of_its_own_and_the_default_is_found_as_before() -> None:
+    blocks = ("counts", "sequence")
+    assert "memory" not in ProfileOptions(blocks).config and "memory" not in ProfileOptions(memory=3).config
+    longer = ProfileOptions(blocks, memory=3)
+    assert longer.config["memory"] == longer.of_blocks["memory"] == 3 and ProfileOptions.of(longer.config).memory == 3
+    assert parsed("--memory", "3").memory == 3
+    for wrong in ("0", "8"):
+        with pytest.raises(argparse.ArgumentTypeError, match="1 to 7"):
+            arguments.segments(wrong)
+
+
+def test_fast_is_the_small_english_model_by_its_name(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert arguments.profile_options(parsed("--model", "fast"), home).model == MINILM
+    assert find_checkpoint("fast", tmp_path).name == MINILM
+
+
+def test_a_named_precision_makes_a_run_of_its_own_and_the_default_is_found_as_before() -> None:
+    assert PRECISIONS == network.PRECISIONS
+    assert parsed("--precision", "int8").precision == "int8"
+    with pytest.raises(SystemExit):
+        parsed("--precision", "fp16")
+    asked = ProfileOptions(precision="int8")
+    assert asked.config == ProfileOptions().config | {"precision": "int8"} and ProfileOptions.of(asked.config) == asked
+    assert "precision" not in ProfileOptions(("counts",), precision="int8").config, "no text is read"
+    assert asked.reading(("counts", "text")).precision == "int8"

@@ -58,6 +58,27 @@ def test_a_text_joins_the_parts_that_are_there(make_log: MakeLog) -> None:
     assert texts["f"] == "x" * 300
 
 
+def test_texts_that_are_cut_count_once_whoever_cuts_them(make_log: MakeLog, tmp_path: Path) -> None:
+    items = [
+        {"item_id": "a", "title": "x" * 10_000},
+        {"item_id": "b", "title": "x" * 300},  # the same text, whole
+        {"item_id": "c", "title": "tea cup", "description": "<p>" + "red " * 400},
+        {"item_id": "d", "title": "green " * 40},  # within LONGEST, above the 32 tokens that the model takes
+        {"item_id": "e", "title": "tea", "description": "<b>" * 300 + "blue"},  # mark-up is not counted
+        {"item_id": "f", "title": "summer dress", "brand": "ab" * 41},
+    ]
+    with make_log([event("u", "a", "view", 1)], items=items).history() as connection:
+        table = item_texts(connection)
+        assert dict(zip(table["item_id"].to_pylist(), table["is_cut"].to_pylist(), strict=True)) == {
+            "a": True, "b": False, "c": True, "d": False, "e": False, "f": True
+        }  # fmt: skip
+        found = encode_items(
+            connection, tmp_path / "cache", model=str(save_tiny_encoder(tmp_path / "tiny")), device="cpu", precision="fp32"
+        )
+    assert found is not None and found.card["distinct_texts"] == found.card["texts_counted"] == 5
+    assert found.card["truncated_texts"] == 4 and found.card["truncated_share"] == pytest.approx(4 / 5)
+
+
 def test_price_bands_follow_the_catalogues_deciles(make_log: MakeLog) -> None:
     items = [{"item_id": f"{n:02}", "title": "cup", "price": n} for n in range(1, 11)]
     texts = texts_of(make_log([event("u", "01", "view", 1)], items=items))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from core.encoder.acts import PADDING, TOKENS, batches_of
+from core.encoder.behaviour import Shape
 from core.encoder.foresight import _found, judge_foresight
 from core.encoder.histories import KINDS, Histories, read_histories
 from core.encoder.items import ItemVectors
@@ -19,6 +20,7 @@ from core.encoder.sequence import (
     FEWEST_ACTS,
     SequenceEncoder,
     SequenceOptions,
+    beyond_reach,
     held_out,
     load_sequence,
     make_encoder,
@@ -267,3 +269,53 @@ def test_batches_are_sized_by_their_longest_history_so_that_little_is_padding(le
     batches = batches_of(one_short, 64, least)
     places = sum(len(users) * pieces * width for users, pieces, width in batches)
     assert len(batches) >= 15 and 1 - one_short.sum() / places < 0.2
+
+
+def newest(histories: Histories, most: int) -> Histories:
+    """The newest acts of each user, as they would be read with this limit."""
+    kept = np.minimum(histories.lengths, most)
+    rows = np.concatenate([np.arange(end - n, end) for end, n in zip(histories.starts[1:], kept, strict=True)])
+    starts = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+    columns = {name: getattr(histories, name)[rows] for name in ("item", "kind", "gap", "dwell", "position", "price")}
+    columns["gap"] = columns["gap"].copy()
+    columns["gap"][starts[:-1]] = 0  # nothing is known before the first one read
+    return replace(histories, starts=starts, left_out=len(histories.item) - len(rows), **columns)
+
+
+@pytest.mark.parametrize("memory", [1, 2])
+def test_acts_within_the_reach_change_a_vector_and_those_beyond_it_change_no_bit(memory: int) -> None:
+    histories, items = circle(users=70, length=500)
+    encoder = make_encoder(histories, items, SequenceOptions(memory=memory))
+    reach = encoder.network.shape.reach
+    assert reach == encoder.card["reach"] == (2 * memory + 1) * 64
+    profiles = sequence_profiles(encoder, histories, items)
+    for cap in (reach + 1, reach + 100):
+        assert np.array_equal(sequence_profiles(encoder, newest(histories, cap), items), profiles), cap
+    assert beyond_reach(encoder.network, newest(histories, reach + 30)) == {"acts_beyond": 70 * (500 - reach), "users_beyond": 70}
+    for place, changes in ((reach, True), (reach + 1, False)):
+        item = histories.item.copy()
+        item[histories.starts[1:] - place] = (item[histories.starts[1:] - place] + 5) % ITEMS
+        assert np.array_equal(sequence_profiles(encoder, replace(histories, item=item), items), profiles) != changes
+
+
+def test_a_vector_has_the_bits_that_reading_everything_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    histories, items = circle(users=64, length=500)
+    encoder = make_encoder(histories, items, SequenceOptions())
+    profiles = sequence_profiles(encoder, histories, items)
+    monkeypatch.setattr(Shape, "reach", 1024)
+    assert np.array_equal(sequence_profiles(encoder, histories, items), profiles)
+
+
+def test_a_longer_memory_changes_long_histories_alone() -> None:
+    histories, items = circle(users=40, length=400)
+    short = np.arange(40) % 2 == 0
+    kept = [np.arange(start if not few else start + 350, start + 400) for start, few in zip(histories.starts, short, strict=False)]
+    lengths, rows = np.array([len(part) for part in kept]), np.concatenate(kept)
+    columns = {name: getattr(histories, name)[rows] for name in ("item", "kind", "gap", "dwell", "position", "price")}
+    histories = replace(histories, starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), **columns)
+    networks = [make_encoder(histories, items, SequenceOptions(memory=n)) for n in (1, 3)]
+    same = {name: value for name, value in networks[0].network.state_dict().items() if "distance" not in name}  # distances begin at 0
+    networks[1].network.load_state_dict(same, strict=False)
+    one, three = (sequence_profiles(network, histories, items) for network in networks)
+    assert np.allclose(one[short], three[short], atol=1e-6)  # what else lies in a batch may change its last bits
+    assert (np.abs(one[~short] - three[~short]).max(axis=1) > 1e-4).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.artifacts import read_table
+from core.encoder import network
 from core.errors import GateError, ModelError, NotFoundError
 from core.pipeline.options import ProfileOptions
 from core.pipeline.profiling import profile
@@ -97,6 +98,15 @@ def test_weights_tuned_by_contrast_are_kept_see_nothing_after_the_cutoff_and_rea
 def test_counts_and_text_tell_who_buys_in_this_shop(home: Home, options: ProfileOptions) -> None:
     rows = {row["method"]: row for row in measured(home, "whole", options)["rows"]}
     assert rows["counts"]["low"] > 0.6 and rows["head"]["auc"] > 0.6
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_smaller_forms_tell_where_8_bits_save_no_time(
+    home: Home, options: ProfileOptions, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    monkeypatch.setattr(network, "multiplies_int8", lambda device: there)
+    told = " ".join(compress_texts(home, home.dataset("other"), options=options, texts=50 + there)["warnings"])
+    assert ("does not multiply 8-bit integers" in told) != there and ("times the speed of 32 bits" in told) != there
 
 
 def test_smaller_forms_are_measured_on_texts_that_nothing_learned_from(home: Home, options: ProfileOptions) -> None:

@@ -1,6 +1,7 @@
 """Profiles and maps after an append: what stays bit for bit, what is told, and whose sums close."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from core.encoder.updating import profile_drift
 from core.errors import CancelledError
 from core.pipeline import changes, screens
 from core.pipeline.options import ProfileOptions
+from core.pipeline.reproducing import command_of
 from core.pipeline.work import draw_map, profile
 from core.store import Dataset, Home
 from tests.encoders import WORDS, save_tiny_encoder
@@ -85,6 +87,10 @@ def test_after_an_append_only_its_shoppers_are_encoded_and_all_others_keep_their
     assert told["texts"] == {"encoded": 1, "kept": 24}
     assert told["sequence"] == {"network": "kept", "why": None, "encoded": 3, "kept": USERS - 2}
     assert told["users"] == {"same": USERS - 2, "changed": 2, "new": 1, "gone": 0}
+    trained, kept = (dataset.run_manifest("profiles", run["run"])["sequence"] for run in (first, second))
+    assert trained["reach"] == 192 and trained["acts_beyond"] == trained["users_beyond"] == 0 and "update" not in trained
+    assert kept["cpu_seconds"] == trained["cpu_seconds"] and kept["acts"] == trained["acts"] == USERS * ACTS, "what the training was"
+    assert kept["update"]["encoded"] == 3 and kept["update"]["acts"] == USERS * ACTS + 3 and kept["update"]["users"] == USERS + 1
     before, after = (blocks_of(dataset, run["run"]) for run in (first, second))
     for name in ("text", "sequence"):
         for user, vector in before[name].items():
@@ -239,3 +245,16 @@ def test_the_balance_of_every_segment_closes_and_flows_add_up(tmp_path: Path) ->
     assert changes.flows(screen).to_dict("records") == [{"from_segment": 2, "to_segment": 0, "shoppers": 1}]
     told = changes.drift_figures(screen)
     assert told is not None and told["blocks"] == {"text": {"median": pytest.approx(0.745), "far": 1, "changed": 2}}
+
+
+def test_runs_and_caches_of_two_precisions_do_not_mix(tmp_path: Path, tiny: Path) -> None:
+    dataset, home = published(tmp_path, log_of(users=3)), Home(tmp_path)
+    texts = ProfileOptions(blocks=("counts", "text"), model=str(tiny), device="cpu")
+    runs = [profile(home, dataset, options=replace(texts, precision=precision)) for precision in ("auto", "int8", "int8", "auto")]
+    assert [run["run"] for run in runs] == [runs[0]["run"], runs[1]["run"], runs[1]["run"], runs[0]["run"]]
+    assert runs[1]["run"] != runs[0]["run"] and runs[1]["card"]["precision"] == "int8" != runs[0]["card"]["precision"]
+    config = dataset.run_manifest("profiles", runs[1]["run"])["config"]
+    assert config["precision"] == "int8" and "precision" not in dataset.run_manifest("profiles", runs[0]["run"])["config"]
+    assert runs[1]["update"]["texts"] == runs[0]["update"]["texts"] == {"encoded": 24, "kept": 0}, "no vector of the other served"
+    words = command_of("tiny", "profiles", {"config": config})
+    assert words[words.index("--precision") + 1] == "int8"

@@ -86,7 +86,7 @@ class Source:
         return vectors
 
     def segments(self, users: Ints, pieces: int, width: int, masked: float, generator: torch.Generator | None) -> Iterator[Block]:
-        """Yield the histories of some users, `width` acts at a time, so that all end with the last segment."""
+        """Yield the newest `pieces` · `width` acts of some users, `width` at a time, so that all end with the last segment."""
         starts, lengths = self.histories.starts[users], self.histories.lengths[users]
         kept = np.minimum(lengths, pieces * width)
         ends = starts + lengths

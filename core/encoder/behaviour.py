@@ -1,4 +1,4 @@
-"""The behaviour transformer: causal attention over a user's acts, with the segment before as memory.
+"""The behaviour transformer: causal attention over a user's acts, with the segments before as memory.
 
 Segments and memory after Dai et al. 2019, Transformer-XL (arXiv:1901.02860); a bias for each distance after Raffel et al.
 2020 (arXiv:1910.10683) in place of its sinusoids.
@@ -30,8 +30,15 @@ class Shape:
     layers: int = 2
     heads: int = 4
     segment: int = 64
-    """Events read at once; as many before them stand in memory."""
+    """Events read at once."""
     dropout: float = 0.1
+    memory: int = 1
+    """Segments before that each layer keeps."""
+
+    @property
+    def reach(self) -> int:
+        """Newest acts that can change a vector: a layer looks back over its memory, each one below it as far again."""
+        return (self.layers * self.memory + 1) * self.segment
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,16 @@ class Acts:
     """log gap, log dwell, dwell known, 1 / position (B, S, 4)."""
     is_there: Tensor
     """False for padding (B, S)."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What stands before a segment: M acts of B users."""
+
+    layers: list[Tensor]
+    """What each layer read of them (B, M, width)."""
+    is_there: Tensor
+    """False for padding (B, M)."""
 
 
 class Behaviour(nn.Module):  # type: ignore[misc]  # torch is read without types
@@ -84,32 +101,32 @@ class Behaviour(nn.Module):  # type: ignore[misc]  # torch is read without types
         vectors: Tensor = self.own(own)
         return vectors if self.text is None or text is None else vectors + self.text(text)
 
-    def forward(self, acts: Acts, items: Tensor, memory: list[Tensor] | None, remembered: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, acts: Acts, items: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
         """Run one segment.
 
         Args:
             acts: The segment.
             items: Vectors of its distinct items (K, width); row K stands for no item and is added here.
-            memory: What each layer read in the segment before (B, M, width).
-            remembered: Which of that is no padding (B, M).
+            memory: From the segment before; None at the first.
 
         Returns:
-            Hidden states (B, S, width), and what each layer read, for the next segment.
+            Hidden states (B, S, width), and the memory for the next segment.
         """
         known = torch.cat([items, self.no_item[None]])
         shown = torch.where(acts.masked[..., None], self.hidden_item, known[acts.item])
         x = self.start(shown + self.kind(acts.kind) + self.price(acts.price) + self.gap(acts.gap) + self.numbers(acts.numbers))
         size = acts.item.shape[1]
-        before = 0 if memory is None else memory[0].shape[1]
-        there = acts.is_there if remembered is None else torch.cat([remembered, acts.is_there], dim=1)  # (B, M + S)
+        before = 0 if memory is None else memory.is_there.shape[1]
+        there = acts.is_there if memory is None else torch.cat([memory.is_there, acts.is_there], dim=1)  # (B, M + S)
         query, key = torch.arange(before, before + size, device=x.device), torch.arange(before + size, device=x.device)
         distance = query[:, None] - key[None, :]  # (S, M + S)
         seen = (distance >= 0)[None] & there[:, None, :] | (distance == 0)[None]  # padding sees itself, so that no row is empty
-        kept = []
+        kept, most = [], self.shape.memory * self.shape.segment
         for place, layer in enumerate(self.layers):
-            kept.append(x.detach())
-            x = layer(x, None if memory is None else memory[place], distance.clamp(min=0), seen)
-        return self.end(x), kept
+            former = None if memory is None else memory.layers[place]
+            kept.append((x if former is None else torch.cat([former, x], dim=1))[:, -most:].detach())
+            x = layer(x, former, distance.clamp(min=0), seen)
+        return self.end(x), Memory(kept, there[:, -most:])
 
 
 class _Layer(nn.Module):  # type: ignore[misc]  # torch is read without types
@@ -121,7 +138,7 @@ class _Layer(nn.Module):  # type: ignore[misc]  # torch is read without types
         self.heads, self.dropout = shape.heads, shape.dropout
         self.norm, self.norm_after = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.pair, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
-        self.distance = nn.Embedding(2 * shape.segment, shape.heads)
+        self.distance = nn.Embedding((shape.memory + 1) * shape.segment, shape.heads)
         self.forth, self.back = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         nn.init.zeros_(self.distance.weight)
 

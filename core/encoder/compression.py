@@ -1,9 +1,11 @@
 """Smaller forms of a text model: what each saves in bytes and time, and what it still says."""
 
 import copy
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch.nn.utils import prune
 from core.encoder.encode import TextEncoder
 from core.encoder.int8 import quantise
 from core.encoder.network import multiplies_bf16, open_network, run_batch
+from core.encoder.sparse import read_sparse, write_sparse
 from core.encoder.tokens import Tokens, tokenise
 from core.encoder.tuning import encode, padded
 from core.messages import say
@@ -49,6 +52,7 @@ class Form:
 
     form: str
     megabytes: float
+    """Of the weights in a file; of pruned matrices only what is not zero is written."""
     tokens_per_cpu_second: float
     cosine: float
     """Mean cosine with the full model's vectors."""
@@ -118,7 +122,8 @@ def _compress(
         low, high = np.quantile(shared[draws].mean(1), (0.025, 0.975))
         cosine = float((vectors["fp32"] * vectors[name]).sum(1).mean())
         rate = len(test_tokens.ids) / max(fastest[name], 1e-9)
-        forms.append(Form(name, _megabytes(network), rate, cosine, float(shared.mean()), float(low), float(high), costs[name]))
+        size = _sparse_megabytes(network) if name == "pruned" else _megabytes(network)
+        forms.append(Form(name, size, rate, cosine, float(shared.mean()), float(low), float(high), costs[name]))
     return forms
 
 
@@ -171,5 +176,18 @@ def _student(full: Any, encoder: TextEncoder, tokens: Tokens, options: Compressi
 
 
 def _megabytes(network: Any) -> float:
-    """Of the weights as they would be stored; zeros of a pruned matrix take their place as any other."""
+    """Of the weights as they would be stored."""
     return float(sum(value.numel() * value.element_size() for value in network.state_dict().values()) / 1e6)
+
+
+def _sparse_megabytes(network: Any) -> float:
+    """Of the file that holds a pruned network without its zeros, once it was read back and every weight was the same."""
+    weights = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
+    pruned = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pruned.safetensors"
+        write_sparse(path, weights, pruned)
+        back = read_sparse(path)
+        assert back.keys() == weights.keys()
+        assert all(np.array_equal(back[name], weight) for name, weight in weights.items())
+        return path.stat().st_size / 1e6

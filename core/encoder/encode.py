@@ -9,7 +9,7 @@ same shapes. Measured, with the alternatives: docs/decisions/0002.
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -78,6 +78,7 @@ def load_encoder(
     cache: Path | None = None,
     precision: str = "auto",
     threads: int | None = None,
+    cut: Collection[str] = (),
 ) -> TextEncoder:
     """Choose a model for these texts and get it ready.
 
@@ -89,6 +90,7 @@ def load_encoder(
         cache: Folder for derived data (`Home.path / "cache"`): converted model, checked precision.
         precision: auto, fp32, bf16, or int8 (never chosen by auto: about 1.4 times the speed of fp32 at cosine .995).
         threads: Batches side by side on a processor; default: the processors this process may use.
+        cut: Those of the texts that a part was cut of before (`texts.distinct_texts`); the card counts them as truncated, too.
 
     Raises:
         ModelError: The model or device is not at hand, or the files are not the pinned ones.
@@ -104,6 +106,7 @@ def load_encoder(
     tokenizer = open_tokenizer(checkpoint)
     exact = precision if precision != "auto" else _choose_precision(checkpoint, tokenizer, where, sample, folder)
     dim = hidden_size(checkpoint.folder)
+    truncated = sum(is_cut or text in cut for text, is_cut in zip(sample, tokens.is_cut.tolist(), strict=True))
     card: dict[str, Any] = {
         "model": checkpoint.name if model == AUTO else model,
         "checkpoint": checkpoint.name,
@@ -122,8 +125,8 @@ def load_encoder(
         "texts": len(texts),
         "tokens": len(tokens.ids),
         "unknown_share": tokens.unknown_share,
-        "truncated_texts": tokens.truncated,
-        "truncated_share": tokens.truncated / len(sample) if sample else 0.0,
+        "truncated_texts": truncated,
+        "truncated_share": truncated / len(sample) if sample else 0.0,
         "texts_counted": len(sample),
     }
     return TextEncoder(checkpoint, tokenizer, where, exact, dim, threads or _processors(), card)

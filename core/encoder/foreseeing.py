@@ -32,11 +32,10 @@ def foresee_items(encoder: SequenceEncoder, histories: Histories, items: ItemVec
     source = source_of(encoder, histories, items)
     states = np.zeros((len(histories.user_ids), network.shape.width), np.float32)
     with thread_limit(threads), torch.inference_mode():
-        for users, pieces, size in batches_of(histories.lengths, network.shape.segment, least=1):
-            memory, remembered, hidden = None, None, None
+        for users, pieces, size in batches_of(np.minimum(histories.lengths, network.shape.reach), network.shape.segment, least=1):
+            memory, hidden = None, None
             for block in source.segments(users, pieces, size, 0.0, None):
-                hidden, memory = network(block.acts, source.vectors(block.items), memory, remembered)
-                remembered = block.acts.is_there
+                hidden, memory = network(block.acts, source.vectors(block.items), memory)
             assert hidden is not None
             states[users] = nn.functional.normalize(network.next_item(hidden[:, -1]), dim=-1).float().cpu().numpy()
         size = len(items.item_ids)

@@ -47,10 +47,9 @@ def judge_foresight(source: Source, held: npt.NDArray[np.bool_], seed: int = 0, 
     asked: dict[str, list[tuple[Ints, Tensor, Tensor]]] = {"masked_item": [], "next_item": [], "next_kind": []}
     with thread_limit(threads), torch.inference_mode():
         for users, pieces, width in batches_of(lengths, network.shape.segment, least=2):
-            memory, remembered = None, None
+            memory = None
             for block in source.segments(users, pieces, width, MASKED, generator):
-                hidden, memory = network(block.acts, source.vectors(block.items), memory, remembered)
-                remembered = block.acts.is_there
+                hidden, memory = network(block.acts, source.vectors(block.items), memory)
                 for name, mask, states, wanted in (
                     ("masked_item", block.acts.masked, network.same_item, block.current),
                     ("next_item", block.following >= 0, network.next_item, block.following),

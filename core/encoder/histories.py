@@ -13,7 +13,7 @@ from core.store import Connection, fetch, scalar
 KINDS = tuple(kind for kind in EVENT_TYPES if kind != "impression")
 """What counts as an act of the user; an impression is one of the shop."""
 MOST_EVENTS = 1024
-"""Newest events read of a user; what lies before them would fade from a memory of this length anyway."""
+"""Newest events read of a user, of which a network learns; its reach (`Shape.reach`) says how many of them a vector tells of."""
 
 # The position of an item that stands twice in a basket is that of its line, so the order is total and repeats.
 _HISTORIES_SQL = """

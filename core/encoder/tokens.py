@@ -26,8 +26,8 @@ class Tokens:
     """(N + 1,)"""
     unknown: int
     """Tokens that the vocabulary does not know."""
-    truncated: int
-    """Texts longer than the model takes."""
+    is_cut: npt.NDArray[np.bool_]
+    """Whether a text is longer than the model takes (N,)."""
     special: int
     """Marks that the model adds to each text."""
 
@@ -67,17 +67,17 @@ def tokenise(tokenizer: Tokenizer, checkpoint: Checkpoint, texts: Sequence[str])
     unknown_id = _unknown_id(tokenizer)
     parts: list[npt.NDArray[np.int32]] = []
     lengths = np.zeros(len(texts) + 1, np.int64)
-    unknown = truncated = 0
+    is_cut, unknown = np.zeros(len(texts), bool), 0
     for start in range(0, len(texts), _CHUNK):
         encodings = tokenizer.encode_batch_fast([checkpoint.prefix + text for text in texts[start : start + _CHUNK]])
-        truncated += sum(1 for encoding in encodings if encoding.overflowing)
+        is_cut[start : start + len(encodings)] = [bool(encoding.overflowing) for encoding in encodings]
         ids = [np.asarray(encoding.ids, np.int32) for encoding in encodings]
         lengths[start + 1 : start + 1 + len(ids)] = [len(row) for row in ids]
         joined = np.concatenate(ids)
         unknown += 0 if unknown_id is None else int((joined == unknown_id).sum())
         parts.append(joined)
     special = len(tokenizer.encode(checkpoint.prefix).ids) if checkpoint.prefix else tokenizer.num_special_tokens_to_add(False)
-    return Tokens(np.concatenate(parts) if parts else np.zeros(0, np.int32), np.cumsum(lengths), unknown, truncated, special)
+    return Tokens(np.concatenate(parts) if parts else np.zeros(0, np.int32), np.cumsum(lengths), unknown, is_cut, special)
 
 
 def sample_of(texts: Sequence[str]) -> list[str]:

@@ -152,7 +152,7 @@ def _inputs(
 
     log, options = dataset.log(cutoff), options or ProfileOptions()
     blocks = tuple(block for block in options.blocks if block in ("counts", "text"))
-    matrix = seen_at(home, log, ProfileOptions(blocks, options.model, options.device), progress)(log.until)
+    matrix = seen_at(home, log, options.reading(blocks), progress)(log.until)
     return matrix.user_ids, fit_scaling(matrix, BLOCK_DIM).apply(matrix)
 
 

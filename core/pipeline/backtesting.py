@@ -59,10 +59,10 @@ def back_test(
     if predictor not in PREDICTORS:
         raise NotFoundError("{name!r} is no model of a back-test; there are: {names}.", name=predictor[:60], names=", ".join(PREDICTORS))
     blocks = ("counts",) if predictor in COUNTS_ALONE else tuple(b for b in options.blocks if b in ("counts", "text"))
-    profile = ProfileOptions(blocks, options.model, options.device)
+    profile = options.reading(blocks)
     inputs = {"version": dataset.version_path().name}
     config = {"act": act, "horizon_hours": horizon / timedelta(hours=1), "predictor": predictor, "windows": windows, "seed": seed,
-              "blocks": list(blocks), "model": options.model}  # fmt: skip
+              "blocks": list(blocks), "model": options.model, **options.of_texts}  # fmt: skip
     if found := dataset.find_run("backtest", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("backtest", found)

@@ -127,7 +127,7 @@ class BlocksAt:
     def _teach(self, histories: "Histories", items: "ItemVectors", progress: Progress) -> None:
         from core.encoder.sequence import SequenceOptions, make_encoder, train_sequence
 
-        chosen, began = SequenceOptions(device=self.options.device, seed=self.seed), time.process_time()
+        chosen, began = SequenceOptions(device=self.options.device, seed=self.seed, memory=self.options.memory), time.process_time()
         try:
             self._networks["sequence"] = train_sequence(histories, items, chosen, progress, self.texts.trainings)
         except GateError as error:

@@ -23,6 +23,10 @@ REFUSED = ("user_id", "user_ids", "users", "order_id", "order_ids", "purchase_id
 """Ids that somebody may ask for as features, and that are none."""
 TEXT_MODELS = (MINILM, E5)
 """Those that come with the installation."""
+FAST = "fast"
+"""What the first of them is called, too."""
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
+"""In which a text model reads; int8 on processors alone."""
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -70,8 +74,7 @@ def options_in_use(dataset: Dataset) -> ProfileOptions:
     try:
         run = dataset.current()["runs"].get("profiles")
         config = dataset.run_manifest("profiles", run)["config"] if run else {}
-        kept = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts", "half_life") if name in config}
-        return ProfileOptions(blocks=tuple(config["blocks"]), **kept) if config else ProfileOptions()
+        return ProfileOptions.of(config) if config else ProfileOptions()
     except (NotFoundError, StorageError, KeyError):  # none yet, or a damaged one, which will be made again
         return ProfileOptions()
 

@@ -48,14 +48,21 @@ def learn_curve(
     horizon = horizon or fitting_horizon(log)
     blocks = tuple(block for block in options.blocks if block in ("counts", "text"))
     inputs = {"version": dataset.version_path().name}
-    config = {"act": act, "horizon_hours": horizon / timedelta(hours=1), "blocks": list(blocks), "model": options.model, "seed": seed}
+    config = {
+        "act": act,
+        "horizon_hours": horizon / timedelta(hours=1),
+        "blocks": list(blocks),
+        "model": options.model,
+        "seed": seed,
+        **options.of_texts,
+    }
     if found := dataset.find_run("learning", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("learning", found)
         return about_rows(dataset, "learning", found, reused=True)
     rng = np.random.default_rng(seed)
     learned_at, judged_at = log.until - 2 * horizon, log.until - horizon
-    matrix_at = seen_at(home, log, ProfileOptions(blocks, options.model, options.device), part_of(progress, 0.0, 0.2))
+    matrix_at = seen_at(home, log, options.reading(blocks), part_of(progress, 0.0, 0.2))
     labels_at = labels_of(log, act, horizon)
     windows = []
     for at, most in ((learned_at, MOST_LEARNED), (judged_at, MOST_JUDGED)):

@@ -29,6 +29,10 @@ class IngestOptions:
     """A longer silence starts a new session (GA4's default)."""
 
 
+CHOICES = ("model", "precision", "memory", "picture_model", "pictures", "user_facts", "half_life")
+"""Of `ProfileOptions`, what later stages take over from the profiles on screen, beside the blocks."""
+
+
 @dataclass(frozen=True)
 class ProfileOptions:
     """What a profile holds and which model reads the item texts."""
@@ -36,8 +40,13 @@ class ProfileOptions:
     blocks: tuple[str, ...] = ("counts", "text")
     model: str = "auto"
     device: str = "auto"
+    precision: str = "auto"
+    """Of the text model: auto, fp32, bf16 or int8 (see `core.encoder.encode.load_encoder`)."""
     retrain: float = 0.1
     """Share of new acts above which an append trains the behaviour transformer anew; up to it the earlier one reads on."""
+
+    memory: int = 1
+    """Segments that each layer of the behaviour transformer keeps: with N of them a vector tells of the newest (2N + 1) · 64 acts."""
 
     picture_model: str = "auto"
     """What reads pictures of items."""
@@ -53,7 +62,7 @@ class ProfileOptions:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "ProfileOptions":
         """Return the options that the configuration of a run tells of."""
-        told = {name: config[name] for name in ("model", "picture_model", "pictures", "user_facts", "half_life") if name in config}
+        told = {name: config[name] for name in CHOICES if name in config}
         return cls(blocks=tuple(config["blocks"]), **told)
 
     @property
@@ -63,11 +72,22 @@ class ProfileOptions:
         return {"blocks": list(self.blocks), "model": self.model, "device": self.device, **kept, **self.of_blocks}
 
     @property
+    def of_texts(self) -> dict[str, Any]:
+        """The precision that texts are read in, where it is not left to the machine."""
+        return {} if self.precision == ProfileOptions.precision else {"precision": self.precision}
+
+    def reading(self, blocks: tuple[str, ...]) -> "ProfileOptions":
+        """Return options for other blocks whose texts are read in the same way; all else is as by default."""
+        return ProfileOptions(blocks, self.model, self.device, self.precision)
+
+    @property
     def of_blocks(self) -> dict[str, Any]:
-        """What else single blocks are made by; nothing where they are not asked for."""
+        """What else single blocks are made by; nothing where they are not asked for, or, of what came later, where it is as by default."""
         image = {"picture_model": self.picture_model, "pictures": self.pictures} if "image" in self.blocks else {}
         text = {"half_life": self.half_life} if "text" in self.blocks else {}
-        return text | image | ({"user_facts": self.user_facts} if "facts" in self.blocks else {})
+        text |= self.of_texts if {"text", "narrative"} & set(self.blocks) else {}
+        sequence = {"memory": self.memory} if "sequence" in self.blocks and self.memory != ProfileOptions.memory else {}
+        return text | sequence | image | ({"user_facts": self.user_facts} if "facts" in self.blocks else {})
 
 
 @dataclass(frozen=True)

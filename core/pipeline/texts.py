@@ -79,13 +79,14 @@ class TextProfiles:
     def encoder(self) -> "TextEncoder | None":
         """The text model that reads this log, or None when no item has a text."""
         from core.encoder.encode import load_encoder
-        from core.encoder.texts import item_texts
+        from core.encoder.texts import distinct_texts, item_texts
 
         if self._encoder is None:
             with self._log.history() as connection:
-                texts = sorted(set(item_texts(connection)["text"].drop_null().to_pylist()))
+                texts, cut = distinct_texts(item_texts(connection))
             if texts:
-                self._encoder = load_encoder(self._options.model, texts, self._options.device, self._home.path / "cache")
+                cache = self._home.path / "cache"
+                self._encoder = load_encoder(self._options.model, texts, self._options.device, cache, self._options.precision, cut=cut)
         return self._encoder
 
     def item_vectors(self, cutoff: datetime) -> "ItemVectors | None":

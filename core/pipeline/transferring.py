@@ -1,6 +1,6 @@
 """Profiles and probe of one dataset applied to another: zero labels, few, all of them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ def transfer(
     known, log = source.log(source_cutoff), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     inputs = {"version": dataset.version_path().name, "source": source.name, "source_version": source.version_path().name}
-    config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "model": options.model, "seed": seed,
+    config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "model": options.model, "seed": seed, **options.of_texts,
               "source_cutoff": source_cutoff.isoformat() if source_cutoff else None}  # fmt: skip
     if found := dataset.find_run("transfer", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
@@ -100,9 +100,9 @@ def _shared(home: Home, known: Log, log: Log, options: ProfileOptions) -> tuple[
     found = [TextProfiles(home, one, options).encoder() for one in (known, log)] if "text" in options.blocks else [None]
     names = {encoder.checkpoint.name for encoder in found if encoder is not None}
     if None in found:
-        return ProfileOptions(("counts",), options.model, options.device), None
+        return options.reading(("counts",)), None
     if len(names) > 1:
-        return ProfileOptions(options.blocks, SHARED_MODEL, options.device), SHARED_MODEL
+        return replace(options.reading(options.blocks), model=SHARED_MODEL), SHARED_MODEL
     return options, names.pop()
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from core.artifacts import is_whole, read_arrays, read_table, write_arrays, write_table
 from core.errors import GateError, NotFoundError, StorageError
-from core.messages import Message, say
+from core.messages import Message, joined, say
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, part_of
 from core.store import Dataset, Home, Log, RunDraft
@@ -103,7 +103,7 @@ def add_sequence(
     """
     from core.encoder.histories import read_histories
     from core.encoder.items import without_texts
-    from core.encoder.sequence import SequenceOptions, load_sequence, save_sequence, train_sequence
+    from core.encoder.sequence import SequenceOptions, beyond_reach, load_sequence, save_sequence, train_sequence
     from core.encoder.updating import Former, history_keys, update_profiles
 
     began = time.process_time()
@@ -119,9 +119,8 @@ def add_sequence(
         )
     else:
         try:
-            encoder = train_sequence(
-                histories, items, SequenceOptions(device=options.device), part_of(progress, 0.0, 0.9), home.path / "cache" / "trainings"
-            )
+            chosen = SequenceOptions(device=options.device, memory=options.memory)
+            encoder = train_sequence(histories, items, chosen, part_of(progress, 0.0, 0.9), home.path / "cache" / "trainings")
         except GateError as error:
             draft.record["warnings"].append(say("Profiles hold no sequence: {why}", why=error.message))
             return None
@@ -130,15 +129,31 @@ def add_sequence(
     keys = history_keys(histories, items)
     profiles, encoded = update_profiles(encoder, histories, items, keys, former, part_of(progress, 0.9, 1.0))
     empty = int((~profiles.any(axis=1)).sum())
-    encoder.card.update({"cpu_seconds": round(time.process_time() - began, 1), "users_without_acts": empty})
+    now = {"acts": len(histories.item), "users": len(histories.user_ids), "cpu_seconds": round(time.process_time() - began, 1)}
+    encoder.card.update({"users_without_acts": empty, "reach": encoder.network.shape.reach, **beyond_reach(encoder.network, histories)})
     if former is None:
-        encoder.card["acts_learned_from"] = len(histories.item) + histories.left_out
+        encoder.card.update({"cpu_seconds": now["cpu_seconds"], "acts_learned_from": len(histories.item) + histories.left_out})
+    elif earlier is not None:
+        _tell_later(encoder.card, earlier, now | {"encoded": encoded})
     save_sequence(draft.path, encoder)
     write_arrays(draft.path / "sequence.safetensors", {"sequence": profiles, "keys": keys})
     draft.record["sequence"] = encoder.card
     kept = len(profiles) - encoded
-    progress(1.0, say("{encoded:,} histories read, {kept:,} profiles kept as they were", encoded=encoded, kept=kept))
+    told = say("1 history read") if encoded == 1 else say("{n:,} histories read", n=encoded)
+    stays = say("1 profile kept as it was") if kept == 1 else say("{n:,} profiles kept as they were", n=kept)
+    progress(1.0, joined([told, stays]))
     return {"network": "trained" if former is None else "kept", "why": why, "encoded": encoded, "kept": kept}
+
+
+def _tell_later(card: dict[str, Any], earlier: Earlier, now: dict[str, Any]) -> None:
+    """Leave what the training cost as it was told then, and tell beside it what a kept network read since."""
+    told = earlier.record.get("sequence") or {}
+    was_kept = ((earlier.record.get("update") or {}).get("sequence") or {}).get("network") == "kept"
+    if was_kept and "update" not in told:  # kept by an earlier release, which wrote the cost of its update over that of the training
+        card.pop("cpu_seconds", None)
+    else:
+        card["cpu_seconds"] = told.get("cpu_seconds")
+    card["update"] = now
 
 
 def _why_trained(earlier: Earlier | None, vectors: "ItemVectors | None", acts: int, limit: float) -> Message | None:

@@ -161,6 +161,7 @@ def recommend(
         **({"relations": declared.digest} if declared.edges else {}),
         "blocks": list(profile.blocks),
         "model": profile.model,
+        **profile.of_texts,
         **({"picture_model": profile.picture_model, "pictures": profile.pictures} if "image" in profile.blocks else {}),
     }
     run_id = dataset.find_run("recommendations", inputs=inputs, config=config, cutoff=cutoff)
