@@ -162,10 +162,10 @@ def likeness(here: Screen, found: Portrait) -> None:
         column_config={
             "user_id": _("Shopper id"),
             "similarity": st.column_config.NumberColumn(_("Similarity"), format="%.3f"),
-            "why": st.column_config.TextColumn(_("In common"), width="large"),
+            "why": st.column_config.TextColumn(_("In common"), width=250),
             "segment": _("Segment"),
         },
-        lines=3,
+        lines=4,
     )
     frame.take_away(near.drop(columns=["categories"]), "nearest")
 
