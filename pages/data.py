@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import quality, screens
 from pages.parts import doubts, frame, jobs, state, versions
 from pages.parts.importing import import_form
@@ -17,7 +18,7 @@ if here:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(_("The log is ready. Profiles, map, purchase chances and recommendations are one click away."), width="stretch")
             if st.button(_("Compute everything"), type="primary", key="compute"):
-                jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
+                jobs.start(["run", "--dataset", here.name], say("Computing {name}", name=here.name))
     there = versions.chosen(here)
     accounting(there, state.ask(screens.manifest, there))
     coverage(there)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import reporting
 from pages.parts import controls, frame, jobs, state
 from pages.parts.filters import filters
@@ -26,7 +27,7 @@ if here:
         st.caption(_("Each figure carries its definition, its id and its SQL; all rows are in the ZIP."))
         busy = jobs.live_job(state.home(), here.name) is not None
         if st.button(_("Make the report"), type="primary", disabled=busy or not sections, key="report-make"):
-            jobs.start(arguments(here, chosen, period, sections, title), _("Writing a report of {name}", name=here.name))
+            jobs.start(arguments(here, chosen, period, sections, title), say("Writing a report of {name}", name=here.name))
     names = reporting.reports(here.dataset)[::-1][:10]
     if names:
         st.subheader(_("Reports"))

@@ -1,7 +1,9 @@
 """Jobs tell their state whatever happens to them: done, failed, cancelled, killed; and one heavy job goes at a time."""
 
+import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,12 @@ from core.artifacts import read_json, write_json
 from core.errors import BusyError, CancelledError, EmptyLogError, NotFoundError
 from core.jobs import KEPT_JOBS, Job, cancel_job, list_jobs, read_job, start_job, working
 from core.jobs.reporter import Reporter
+from core.messages import revived, say, with_messages
 from core.store import Home
+from pages.parts.jobs import STAGES
+from pages.parts.text import said, set_language
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def wait_until_over(home: Home, job_id: str, seconds: float = 60) -> Job:
@@ -37,6 +44,32 @@ def holder(home: Home) -> subprocess.Popen[bytes]:
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
     return process
+
+
+def test_a_title_keeps_its_parts_while_the_job_works_so_that_every_reader_has_it_in_her_language(tmp_path: Path) -> None:
+    title = say("Measuring the blocks of {name}", name="rees46")
+    write_json(tmp_path / "status.json", with_messages({"title": title, "argv": [], "state": "queued", "started": 0.0, "heartbeat": 0.0}))
+    reporter = Reporter(tmp_path, lambda line: None)
+    reporter(0.1, say("starting"))
+    reporter.set(state="cancelled")
+    kept = revived(read_json(tmp_path / "status.json"))["title"]
+    set_language("zh")
+    assert "rees46" in said(kept) and "Measuring" not in said(kept)
+    set_language("en")
+    assert said(kept) == "Measuring the blocks of rees46"
+
+
+def test_every_stage_of_core_has_words_on_screen() -> None:
+    named = re.compile(r'(?:\.stage|_measured|step)\(\s*"(\w+)"')
+    used = {name for path in (ROOT / "core").rglob("*.py") for name in named.findall(path.read_text(encoding="utf-8"))}
+    assert {"profile", "tune", "compress", "map"} <= used <= set(STAGES)
+
+
+def test_every_page_names_its_jobs_by_what_each_reader_can_be_told() -> None:
+    for path in (ROOT / "pages").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+            if ast.unparse(call.func) in ("jobs.start", "start_job") and path.name != "jobs.py":
+                assert ast.unparse(call.args[-1]).startswith("say("), path
 
 
 def test_a_finished_job_hands_over_its_result(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Every page on an empty home, on a tiny dataset, and after one click; errors become sentences."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +25,11 @@ from tests.page_worlds import NASTY, tiny_home
 from tests.worlds import at, publish_world
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTHING = {
+    "overlap": pa.array([], pa.float64()),
+    "categories": pa.array([], pa.list_(pa.string())),
+    "items": pa.array([], pa.int64()),
+}
 PAGES = ("data", "overview", "behaviour", "map", "shopper", "propensity", "why", "recommendations", "models", "search", "audiences")
 
 
@@ -172,6 +180,60 @@ def test_an_unknown_shopper_is_answered_with_near_ids(tiny: Path, monkeypatch: p
     app.text_input(key="shopper-id").set_value("u00").run()
     assert "There is no shopper" in words(app)
     assert "u000" in [b.label for b in app.button if b.key and b.key.startswith("near-")]
+
+
+def test_the_address_carries_the_shopper_who_is_typed_or_chosen(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("shopper", tiny, monkeypatch)
+    assert "user" not in app.query_params, "nobody was chosen yet"
+    app.text_input(key="shopper-id").set_value("u00").run()
+    app.button(key="near-u000").click().run()
+    assert app.query_params["user"] == "u000"
+    app.text_input(key="shopper-id").set_value("u007").run()
+    assert app.query_params["user"] == "u007"
+    fresh = AppTest.from_string(f"import runpy\nrunpy.run_path({str(ROOT / 'app.py')!r})", default_timeout=60)
+    fresh.query_params["user"] = "u007"
+    go_to(fresh, "shopper")
+    assert "Shopper u007" in words(fresh) and fresh.text_input(key="shopper-id").value == "u007"
+    fresh.button(key="shopper-random").click().run()
+    assert f"Shopper {fresh.query_params['user']}" in words(fresh)
+
+
+@pytest.mark.parametrize("by_text", [True, False])
+def test_every_one_of_the_most_alike_has_something_in_common_that_is_true(
+    by_text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tiny_home(tmp_path, users=40)
+    dataset = Home(home).dataset("tiny")
+    folder = dataset.run_path("profiles")
+    ids, rng = [f"u{user:03d}" for user in range(40)], np.random.default_rng(0)
+    made = {"events_all": rng.poisson(9, 40), "views_all": rng.poisson(9, 40), "days_since_event": rng.uniform(0, 40, 40)}
+    with dataset.new_run("profiles", inputs={"version": "v0001"}, config={}, cutoff=None) as draft:
+        write_table(draft.path / "counts.parquet", pa.table({"user_id": ids, **made, "price_mean": [None] * 20 + [2.5] * 20}))
+        if by_text:
+            shutil.copy(folder / "text.safetensors", draft.path)
+    folder = dataset.run_path("profiles")
+    monkeypatch.setattr(cards.shopper, "why_alike", lambda *_: pa.table({"user_id": pa.array([], pa.string()), **NOTHING}))
+    app = open_page("shopper", home, monkeypatch)
+    app.text_input(key="shopper-id").set_value("u001").run()
+    assert not app.exception
+    assert ("text profiles alone" if by_text else "has no text profiles") in words(app)
+    near = next(table.value for table in app.dataframe if "similarity" in table.value.columns)
+    counts = pq.read_table(folder / "counts.parquet").to_pandas().set_index("user_id")
+    here = screens.open_screen(Home(home), "tiny")
+    told = cards.alike_in(here, "u001", tuple(near["user_id"]))
+    assert set(told["user_id"]) == set(near["user_id"]) and len(near) == 10
+    for row in told.to_dict("records"):
+        assert (row["own"], row["other"]) == (counts.loc["u001", row["feature"]], counts.loc[row["user_id"], row["feature"]])
+    named = told.groupby("user_id")["feature"].agg(list)
+    assert all(len(names) == 2 and "days_since_event" in names for names in named), "one of each group, none that is unknown"
+    assert all("no category or item in common" in why and why.count(" and ") == 2 for why in near["why"])
+
+
+def test_no_similarity_is_above_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(tiny_home(tmp_path, users=12)), "tiny")
+    above = np.full(12, 1.0000001, np.float32)
+    monkeypatch.setattr(shoppers, "_similarities", lambda *_: (np.array([f"u{i:03d}" for i in range(12)], dtype=object), above))
+    assert shoppers.nearest(here, "u001")["similarity"].max() == 1.0
 
 
 def test_a_rule_sizes_and_exports_an_audience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from core.atlas.traits import Trait
 from core.features.catalogue import FEATURES
 from core.ingest.rules import RULES
 from core.messages import say
+from core.pipeline.places import DENSITY_CELLS, SAMPLE_POINTS
 from core.predictor.judge import write_verdict
 from core.predictor.models import BLENDS, EXTRA, FITS
 from core.predictor.propensity import CLEARLY
@@ -63,7 +65,7 @@ def msgids() -> set[str]:
     found: set[str] = core_words()
     for path in [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and node.args:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "say") and node.args:
                 found |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 name = node.targets[0].id
@@ -202,8 +204,24 @@ def test_a_point_sends_its_id_and_chance_once_and_what_a_group_shares_stands_in_
     points = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "user_id": ["<a>", "b"], "chance": ["1.0%", "–"], "group": [1, 1]})
     figure = charts.scatter_groups(points, [charts.Group(1, "Tea & nuts", "#000000")], charts.LIGHT, ("shopper", "chance"))
     trace = figure.data[0]
-    assert list(trace.text) == ["&lt;a&gt;", "b"] and list(trace.customdata) == ["1.0%", "–"]
+    assert list(trace.text) == ["&lt;a&gt;", "b"] and list(trace.hovertext) == ["1.0%", "–"]
     assert "Tea &amp; nuts" in trace.hovertemplate and trace.x.dtype == "float32"
+
+
+def test_a_hover_card_counts_events_and_orders_and_the_largest_sample_stays_below_a_megabyte() -> None:
+    rng, n = np.random.default_rng(0), SAMPLE_POINTS
+    ids = [str(uuid.UUID(bytes=rng.bytes(16))) for _point in range(n)]
+    counts = {"events": rng.poisson(30, n), "orders": rng.poisson(3, n)}
+    points = pd.DataFrame({"x": rng.normal(size=n), "y": rng.normal(size=n), "user_id": ids, "chance": "12.3%", "group": 1, **counts})
+    words_ = ("shopper", "chance", "events", "orders")
+    figure = charts.scatter_groups(points, [charts.Group(1, "Tea", "#000000")], charts.LIGHT, words_)
+    figure = charts.add_density(figure, rng.integers(0, 255, (DENSITY_CELLS, DENSITY_CELLS)).astype(np.uint8), (0, 1, 0, 1), charts.LIGHT)
+    trace = figure.data[-1]
+    assert trace.customdata.tolist() == points[["events", "orders"]].to_numpy().tolist()
+    assert "<br>chance %{hovertext}<br>events %{customdata[0]:,}<br>orders %{customdata[1]:,}" in trace.hovertemplate
+    assert len(figure.to_json()) < 1_000_000
+    marked = charts.mark(figure, points[:2].assign(note=["", "similarity 0.9"]), ("u", "most alike"), charts.LIGHT, words_).data[-2]
+    assert list(marked.hovertext) == ["similarity 0.9<br>chance 12.3%"] and "<br>%{hovertext}<br>events" in marked.hovertemplate
 
 
 def test_the_server_listens_here_only_and_tells_nobody() -> None:

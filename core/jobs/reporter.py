@@ -13,7 +13,7 @@ import psutil
 from core.artifacts import read_json, write_json
 from core.errors import CancelledError
 from core.jobs.cancelling import GRACE_SECONDS
-from core.messages import say, with_messages
+from core.messages import revived, say, with_messages
 
 HEARTBEAT_SECONDS = 0.5
 ECHO_SECONDS = 1.0
@@ -28,7 +28,7 @@ class Reporter:
 
     def __init__(self, folder: Path | None, echo: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._folder, self._echo, self._clock = folder, echo, clock
-        self._status: dict[str, Any] = read_json(folder / "status.json") if folder else {}
+        self._status: dict[str, Any] = revived(read_json(folder / "status.json")) if folder else {}
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._stage, self._begin, self._end = "", 0.0, 1.0
         self._reached = 0.0

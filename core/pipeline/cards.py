@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from core.audiences.words import RFM_WORDS, STAGE_WORDS
 from core.errors import CoreError
+from core.features.catalogue import FEATURES
 from core.insights import rfm, shopper
 from core.insights.profile_card import Clock, Standing, Statement, profile_card
 from core.insights.shopper import WHOLE, LeftOut, Shares
@@ -36,6 +37,11 @@ WITH acts AS (
 )
 SELECT category, count(*) / sum(count(*)) OVER () AS share FROM acts GROUP BY category ORDER BY share DESC, category LIMIT $most
 """
+GROUPS = {feature.name: feature.group for feature in FEATURES}
+MOST_FEATURES = 2
+"""Counted features that are named of two shoppers alike."""
+OF_SCALE = 20_000
+"""So many shoppers, evenly spaced, tell the mean and the spread of a feature."""
 MOST_MAPS = 24
 """Maps looked back on for the segments of one shopper."""
 
@@ -161,6 +167,40 @@ def likeness(screen: Screen, user_id: str, others: tuple[str, ...]) -> pd.DataFr
     with screen.log.history() as connection:
         found: pd.DataFrame = shopper.why_alike(connection, user_id, others).to_pandas()
     return found
+
+
+def alike_in(screen: Screen, user_id: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """Return in which counted features shoppers are most like one: user_id, feature, own, other; the most alike first.
+
+    Both lie on the same side of the mean of all, and the product of how far they lie, in spreads of the feature's signed logarithm, is
+    largest: what adds most to a cosine of counts. Where they share no such side, the features that lie nearest to each other. One
+    feature of each group, MOST_FEATURES for each shopper; those that either lacks are left out.
+    """
+    table = screens.run_table(screen, "profiles", "counts")
+    if table is None:
+        return pd.DataFrame(columns=["user_id", "feature", "own", "other"])
+    rows = table.filter(pc.is_in(table["user_id"], pa.array([user_id, *others]))).to_pandas().set_index("user_id")
+    scale = _logs(table.take(np.linspace(0, table.num_rows - 1, min(table.num_rows, OF_SCALE)).astype(np.int64)).to_pandas())
+    spread = scale.std(ddof=0)
+    names = [name for name in spread.index if spread[name] > 0 and name in GROUPS]
+    places = ((_logs(rows.reset_index()).set_index(rows.index)[names] - scale[names].mean()) / spread[names]).astype(float)
+    found: list[dict[str, Any]] = []
+    for other in (other for other in others if other in rows.index and user_id in rows.index):
+        one, two = places.loc[user_id], places.loc[other]
+        order = pd.DataFrame({"product": (one * two).clip(lower=0), "gap": (one - two).abs()}).dropna()
+        order = order.sort_values(["product", "gap"], ascending=[False, True], kind="stable")
+        first = order[~order.index.map(GROUPS).duplicated()].head(MOST_FEATURES)
+        found += [
+            {"user_id": other, "feature": name, "own": float(rows.loc[user_id, name]), "other": float(rows.loc[other, name])}
+            for name in first.index
+        ]
+    return pd.DataFrame(found, columns=["user_id", "feature", "own", "other"])
+
+
+def _logs(counts: pd.DataFrame) -> pd.DataFrame:
+    """Signed logarithms of counted features."""
+    values = counts.drop(columns="user_id").astype(float)
+    return values.transform(lambda column: np.sign(column) * np.log1p(column.abs()))
 
 
 def segment_history(screen: Screen, user_id: str) -> pd.DataFrame:

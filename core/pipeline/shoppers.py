@@ -263,9 +263,9 @@ def portrait(screen: Screen, user_id: str, _names: str = "") -> Portrait:
 
 
 def nearest(screen: Screen, user_id: str, k: int = 10) -> pd.DataFrame:
-    """The `k` most alike shoppers by cosine of their profiles: user_id, similarity, and their segment when there is a map.
+    """The `k` most alike shoppers by cosine of their profiles: user_id, similarity (-1 to 1), and their segment when there is a map.
 
-    Text profiles where the log has texts, else standardised counted features.
+    Text profiles alone where the log has texts, else standardised counted features (see `measured_on_text`).
     """
     run = screen.run_id("profiles")
     if run is None:
@@ -277,12 +277,18 @@ def nearest(screen: Screen, user_id: str, k: int = 10) -> pd.DataFrame:
     least = np.partition(similarity, -k)[-k] if len(similarity) > k else -np.inf
     near = np.flatnonzero((similarity >= least) & np.isfinite(similarity))
     order = near[np.lexsort((user_ids[near].astype(str), -similarity[near]))][:k]
-    frame = pd.DataFrame({"user_id": user_ids[order], "similarity": similarity[order].astype(float)})
+    shown = np.clip(similarity[order].astype(float), -1, 1)  # rounding may lead a hair's breadth out
+    frame = pd.DataFrame({"user_id": user_ids[order], "similarity": shown})
     if screen.run_id("atlas"):
         everyone = places(screen)
         own = dict(zip(everyone.user_ids, everyone.segment_ids, strict=True))
         frame["segment_id"] = [own.get(user) for user in frame["user_id"]]
     return frame
+
+
+def measured_on_text(screen: Screen) -> bool:
+    """Whether `nearest` compares text profiles, and not counted features."""
+    return (screen.dataset.run_path("profiles", screen.run_id("profiles")) / "text.safetensors").is_file()
 
 
 def titled(screen: Screen, frame: pd.DataFrame) -> pd.DataFrame:
@@ -310,7 +316,7 @@ def _similarities(screen: Screen, user_id: str) -> tuple[npt.NDArray[Any], npt.N
     Texts are read piece by piece: the screen process never holds the profiles of a million shoppers.
     """
     path = screen.dataset.run_path("profiles", screen.run_id("profiles")) / "text.safetensors"
-    has_text = path.is_file()
+    has_text = measured_on_text(screen)
     counts = screens.run_table(screen, "profiles", "counts", ["user_id"] if has_text else None)
     assert counts is not None
     user_ids = np.array(counts["user_id"].to_pylist(), dtype=object)

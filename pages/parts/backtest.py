@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
@@ -37,7 +38,7 @@ def past_windows(here: Screen, manifest: dict[str, Any]) -> None:
             f"{float(asked[1] or 0):g}h" if asked[1] else "auto",
         ]
         if st.button(_("Judge past windows"), key="backtest-start", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(argv, _("Judging past windows of {name}", name=here.name))
+            jobs.start(argv, say("Judging past windows of {name}", name=here.name))
         if record is None:
             return
     _drawn(here, record or {})

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.screens import Screen
 from core.schema import OPTIMIZERS
@@ -13,7 +14,7 @@ from core.small_cells import middle
 from pages.parts import charts, frame, jobs, state
 from pages.parts.controls import HORIZONS, acts_of
 from pages.parts.text import _, chance, counted, day, number, part_of, people, percent, plain, small_cells
-from pages.parts.words import band_word, event_word, feature_word, model_word
+from pages.parts.words import EVENT_WORDS, band_word, event_word, feature_word, model_word
 
 BANDS = ("cold", "warm", "hot")
 LOOK_BACKS = (45, 60, 90)
@@ -68,7 +69,7 @@ def training(here: Screen) -> None:
                 argv += ["--optimizer", optimizer, *(["--look-back", str(look_back)] if look_back else [])]
                 argv += [*(["--models", ",".join(models)] if models else []), *(["--attributes"] if attributes else [])]
                 argv += [*(["--category", "all"] if act == "purchase" else []), *(["--revenue"] if revenue and act == "purchase" else [])]
-                jobs.start(argv, _("Training the chance of {act}", act=event_word(act)))
+                jobs.start(argv, say("Training the chance of {act}", act=say(EVENT_WORDS.get(act, act))))
 
 
 def cards(manifest: dict[str, Any]) -> None:

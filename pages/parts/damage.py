@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
@@ -26,7 +27,7 @@ def worse_logs(here: Screen) -> None:
             )
         )
         if st.button(_("Try damaged logs"), key="robustness-start", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(["robustness", "--dataset", here.name], _("Trying damaged logs of {name}", name=here.name))
+            jobs.start(["robustness", "--dataset", here.name], say("Trying damaged logs of {name}", name=here.name))
         return
     table: pd.DataFrame = state.ask(screens.run_table, here, "robustness", "robustness").to_pandas()
     renamed = table.rename(columns={"auc": "value", "auc_low": "low", "auc_high": "high"})

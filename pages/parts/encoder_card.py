@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
@@ -250,4 +251,4 @@ def _verdicts(manifest: dict[str, Any], rows: pd.DataFrame) -> list[str]:
 
 def _measure(here: Screen, label: str) -> None:
     if st.button(label, key="measure-blocks", disabled=jobs.live_job(state.home()) is not None):
-        jobs.start(["blocks", "--dataset", here.name], _("Measuring the blocks of {name}", name=here.name))
+        jobs.start(["blocks", "--dataset", here.name], say("Measuring the blocks of {name}", name=here.name))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.errors import CoreError
+from core.messages import say
 from core.pipeline import encoding
 from core.pipeline.encoding import DEVICES, PROFILE_BLOCKS, TEXT_MODELS, Machine, Means
 from core.pipeline.options import ProfileOptions
@@ -41,7 +42,7 @@ def encoding_form(here: Screen) -> None:
         except CoreError as error:
             st.error(plain(said(error)))
             return
-        jobs.start(argv, _("Encoding the shoppers of {name}", name=here.name))
+        jobs.start(argv, say("Encoding the shoppers of {name}", name=here.name))
 
 
 def _machine_words(machine: Machine) -> str:

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
@@ -23,7 +24,7 @@ def over_all(here: Screen) -> None:
             groups = st.checkbox(_("also compare groups of people"), key="explain-groups")
             if st.button(_("Compute this"), key="explain-all", disabled=jobs.live_job(state.home()) is not None):
                 argv = ["explain", "--dataset", here.name, *(["--groups"] if groups else [])]
-                jobs.start(argv, _("Computing {name}", name=here.name))
+                jobs.start(argv, say("Computing {name}", name=here.name))
         return
     for warning in manifest["warnings"]:
         st.warning(plain(said(warning)))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import streamlit as st
 
 from core.insights.statement import Answer
+from core.messages import say
 from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, jobs, state
@@ -115,7 +116,7 @@ def empty() -> None:
         busy = jobs.live_job(state.home()) is not None
         with st.container(horizontal=True):
             if st.button(_("Use the sample data"), type="primary", disabled=busy, key="empty-sample"):
-                jobs.start(["samples"], _("Loading the samples"))
+                jobs.start(["samples"], say("Loading the samples"))
             if st.button(_("Load a log"), type="primary", key="empty-load"):
                 st.switch_page(state.flag("first_page"))
 
@@ -133,9 +134,9 @@ def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str
         st.caption(cost(here))
         with st.container(horizontal=True):
             if st.button(_("Compute everything"), type="primary", key=f"run-all-{kind}"):
-                jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
+                jobs.start(["run", "--dataset", here.name], say("Computing {name}", name=here.name))
             if st.button(_("Only this step"), key=f"run-{kind}"):
-                jobs.start(argv or [STAGE_VERBS[kind], "--dataset", here.name], _("Computing {name}", name=here.name))
+                jobs.start(argv or [STAGE_VERBS[kind], "--dataset", here.name], say("Computing {name}", name=here.name))
     return None
 
 
@@ -168,7 +169,7 @@ def outdated(here: Screen) -> None:
             _(":orange[Out of date:] {made}; the data on screen is {version}.", made=made, version=plain(here.version)), width="stretch"
         )
         if st.button(_("Compute everything"), type="primary", key="compute-again", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(["run", "--dataset", here.name], _("Computing {name}", name=here.name))
+            jobs.start(["run", "--dataset", here.name], say("Computing {name}", name=here.name))
 
 
 def made_from(here: Screen, kind: str) -> str:

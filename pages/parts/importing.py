@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.jobs import Job, list_jobs, start_job
+from core.messages import say
 from core.pipeline import intake
 from core.schema import slug
 from pages.parts import jobs, state
@@ -183,7 +184,7 @@ def _start(files: Files, record: dict[str, Any], shown: str, facts: Path | None)
     if facts is not None:
         argv += ["--facts", str(facts)]
     every = [*files.events, *(path for _role, path in files.roles()[1:]), *([facts] if facts else [])]
-    job = start_job(home, argv, _("Importing {name}", name=name))
+    job = start_job(home, argv, say("Importing {name}", name=name))
     intake.note_uploads(home, job, [mapping, *(path for path in every if path.is_relative_to(folder))])
     state.await_dataset(name)
     for role in (*ROLE_WORDS, "facts"):

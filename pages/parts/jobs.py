@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.jobs import Job, cancel_job, list_jobs, start_job
+from core.messages import Message, say
 from core.pipeline import sorting
 from core.pipeline.screens import Screen
 from core.store import Home
@@ -32,11 +33,17 @@ STAGES = {
     "explain": "explaining chances over all shoppers",
     "uplift": "measuring what a campaign changed",
     "robustness": "scoring from damaged logs",
+    "tune": "tuning the text model",
+    "compress": "making the text model smaller",
+    "transfer": "transferring what another data set taught",
+    "brief": "writing a brief",
+    "verify": "counting the figures again",
+    "samples": "loading the samples",
 }
 
 
-def start(argv: list[str], title: str) -> None:
-    """Start a job and draw the page again, with its progress on top."""
+def start(argv: list[str], title: Message) -> None:
+    """Start a job and draw the page again, with its progress on top; every window says the title in its own language."""
     state.put("watched_job", start_job(state.home(), argv, title))
     st.rerun()
 
@@ -48,7 +55,7 @@ def sort_large(here: Screen) -> None:
         return
     state.put(asked, True)
     if live_job(state.home(), here.name) is None:
-        start_job(state.home(), ["sort", "--dataset", here.name], _("Sorting {name} by shopper", name=here.name))
+        start_job(state.home(), ["sort", "--dataset", here.name], say("Sorting {name} by shopper", name=here.name))
 
 
 def panel() -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import CoreError
+from core.messages import say
 from core.pipeline import questions as questions_kept
 from core.pipeline import screens
 from core.pipeline.screens import Screen
@@ -30,7 +31,7 @@ def by_number_of_labels(here: Screen) -> None:
             )
         )
         if st.button(_("Measure"), key="learn-start", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(["learn", "--dataset", here.name], _("Learning from few labels of {name}", name=here.name))
+            jobs.start(["learn", "--dataset", here.name], say("Learning from few labels of {name}", name=here.name))
         if record is None:
             return
     assert record is not None
@@ -111,7 +112,7 @@ def questions(here: Screen) -> None:
         if st.button(_("Choose shoppers"), key="question-ask", disabled=busy):
             file = questions_kept.question_file(here, question)
             argv = ["ask", "--dataset", here.name, f"--question={question}", "--count", str(int(count)), "--out", str(file)]
-            jobs.start(argv, _("Choosing whom to ask about in {name}", name=here.name))
+            jobs.start(argv, say("Choosing whom to ask about in {name}", name=here.name))
     if question:
         _exchange(here, question, busy)
     record = state.ask(screens.run_manifest, here, "answers")
@@ -147,7 +148,7 @@ def _exchange(here: Screen, question: str, busy: bool) -> None:
             except CoreError as error:
                 st.error(plain(said(error)))
                 return
-            jobs.start(argv, _("Learning from the answers in {name}", name=here.name))
+            jobs.start(argv, say("Learning from the answers in {name}", name=here.name))
     if answered:
         st.caption(_("{n} answers so far, {yes} of them yes.", n=counted(answered), yes=counted(yes)))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
@@ -213,7 +214,7 @@ def _measured(here: Screen, kind: str, argv: list[str], asks: str) -> dict[str, 
     if manifest is None or made_from != here.version:
         label = _("Measure") if manifest is None else _("Measure again")
         if st.button(label, key=f"measure-{kind}", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(argv, _("Measuring the text model of {name}", name=here.name))
+            jobs.start(argv, say("Measuring the text model of {name}", name=here.name))
     return manifest
 
 

@@ -25,9 +25,12 @@ def search(here: Screen) -> str | None:
         frame.gate(_("While counts of few shoppers are hidden, no single shopper is shown; the setting is on the page Data."))
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        typed = st.text_input(_("Shopper id"), key="shopper-id", placeholder=_("type an id"))
+        if (asked := st.query_params.get("user")) and state.flag("shopper-id") is None:
+            state.put("shopper-id", asked)
+        typed = st.text_input(_("Shopper id"), key="shopper-id", placeholder=_("type an id"), persist_state="session")
         st.button(_("Draw one at random"), key="shopper-random", on_click=_draw, args=(here,))
-    text = typed.strip() or st.query_params.get("user", "")
+    text = typed.strip()
+    state.link("user", text or None)
     if not text:
         text = state.ask(shoppers.draw_user, here, 1)
     found, near = state.ask(shoppers.find_user, here, text)
@@ -143,8 +146,12 @@ def likeness(here: Screen, found: Portrait) -> None:
     if "segment_id" in near:
         names = segment_names_shown(here)
         near = near.assign(segment=[names.get(segment, "–") for segment in near["segment_id"]])
-    near = near.merge(state.ask(cards.likeness, here, found.user_id, tuple(near["user_id"])), on="user_id", how="left")
-    near = near.assign(why=[_why(row) for row in near.to_dict("records")])
+    st.caption(basis(here))
+    others = tuple(near["user_id"])
+    near = near.merge(state.ask(cards.likeness, here, found.user_id, others), on="user_id", how="left")
+    features: pd.DataFrame = state.ask(cards.alike_in, here, found.user_id, others)
+    by_text = shoppers.measured_on_text(here)
+    near = near.assign(why=[_why(row, features[features["user_id"] == row["user_id"]], by_text=by_text) for row in near.to_dict("records")])
     frame.table(
         near,
         column_order=["user_id", "similarity", "why", "segment"],
@@ -152,21 +159,35 @@ def likeness(here: Screen, found: Portrait) -> None:
         column_config={
             "user_id": _("Shopper id"),
             "similarity": st.column_config.NumberColumn(_("Similarity"), format="%.3f"),
-            "why": st.column_config.TextColumn(_("In common"), width="large"),
+            "why": st.column_config.TextColumn(_("In common"), width=250),
             "segment": _("Segment"),
         },
+        lines=4,
     )
     frame.take_away(near.drop(columns=["categories"]), "nearest")
 
 
-def _why(row: Mapping[str, Any]) -> str:
-    """What a shopper has in common with the one on the page; empty when profiles are alike without a common category or item."""
-    told = []
+def basis(here: Screen) -> str:
+    """Say on what the nearness of shoppers is measured."""
+    if shoppers.measured_on_text(here):
+        return _("Similarity is the cosine of text profiles alone; counts and other blocks have no part in it.")
+    return _("Similarity is the cosine of counted features, each on one scale: this data set has no text profiles.")
+
+
+def _why(row: Mapping[str, Any], features: pd.DataFrame, *, by_text: bool) -> str:
+    """What a shopper has in common with the one on the page: categories and items, and counts where these were compared or are all."""
+    shared = []
     if (names := row["categories"]) is not None and not isinstance(names, float) and len(names):
-        told.append(_("{categories} (overlap {share})", categories=" + ".join(names), share=percent(row["overlap"], 0)))
+        shared.append(_("{categories} (overlap {share})", categories=" + ".join(names), share=percent(row["overlap"], 0)))
     if row["items"] == row["items"] and row["items"]:
-        told.append(_("same items: {n}", n=whole(row["items"])))
-    return " · ".join(told)
+        shared.append(_("same items: {n}", n=whole(row["items"])))
+    if by_text and shared:
+        return " · ".join(shared)
+    counts = [
+        _("{feature}: {own} and {other}", feature=feature_word(r["feature"]), own=short_value(r["own"]), other=short_value(r["other"]))
+        for r in features.to_dict("records")
+    ]
+    return " · ".join([*counts, *(shared or [_("no category or item in common")])])
 
 
 def reasons_of(here: Screen, table: pd.DataFrame) -> list[str]:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import CoreError
+from core.messages import say
 from core.pipeline import relating
 from core.pipeline.relating import COLUMNS, RELATIONS, Relations
 from core.pipeline.screens import Screen
@@ -41,7 +42,7 @@ def relations(here: Screen, manifest: dict[str, Any]) -> None:
         if is_new:
             st.info(_("The lists were made with other relations than those that are kept now."))
             if st.button(_("Make the lists anew"), key="relations-recommend", disabled=jobs.live_job(state.home()) is not None):
-                jobs.start(["recommend", "--dataset", here.name], _("Making the lists of {name}", name=here.name))
+                jobs.start(["recommend", "--dataset", here.name], say("Making the lists of {name}", name=here.name))
 
 
 def _given(here: Screen) -> Relations | None:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import ModelError, StorageError
+from core.messages import say
 from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
@@ -24,7 +25,7 @@ def headline(here: Screen, user_id: str) -> dict[str, Any] | None:
         with st.container(border=True):
             st.write(plain(said(error)))
             if st.button(_("Train again"), type="primary", key="train-again", disabled=jobs.live_job(state.home()) is not None):
-                jobs.start(["predict", "--dataset", here.name], _("Computing {name}", name=here.name))
+                jobs.start(["predict", "--dataset", here.name], say("Computing {name}", name=here.name))
         return None
     except ModelError as error:
         st.error(plain(said(error)))

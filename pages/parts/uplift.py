@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import CoreError
+from core.messages import say
 from core.pipeline import screens, treatments
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, jobs, state
@@ -92,7 +93,7 @@ def _measure(here: Screen) -> None:
             return
         argv += [f"--campaign={campaign}"] if campaign else []
         argv += [f"--start={start}"] if start else []
-        jobs.start(argv, _("Measuring a campaign in {name}", name=here.name))
+        jobs.start(argv, say("Measuring a campaign in {name}", name=here.name))
 
 
 def _tiles(record: dict[str, Any]) -> None:

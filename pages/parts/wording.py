@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.messages import say
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
@@ -24,7 +25,9 @@ def wording_section(here: Screen, segments: pd.DataFrame) -> None:
         if setting:
             label = _("Word the segments") if found is None else _("Word the segments again")
             if st.button(label, key="word-segments", disabled=jobs.live_job(state.home()) is not None):
-                jobs.start(["word", "--dataset", here.name, "--language", language()], _("Wording the segments of {name}", name=here.name))
+                jobs.start(
+                    ["word", "--dataset", here.name, "--language", language()], say("Wording the segments of {name}", name=here.name)
+                )
         if found is None:
             return
         worded = {int(key): value for key, value in found["segments"].items()}

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.pipeline import colours, shoppers
+from core.pipeline import colours, screens, shoppers
 from core.pipeline.map_cells import drawable
 from core.pipeline.places import Chosen, Places
 from core.pipeline.screens import Screen
@@ -94,7 +94,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
     is_sample = len(rows) < (len(everyone.x) if within is None else int(within.sum()))
     if here.small_cells:
         rows = rows[drawable(everyone, here.small_cells)[rows]]
-    figure = _figure(everyone, rows, colouring, webgl)
+    figure = _figure(here, everyone, rows, colouring, webgl)
     if is_sample:
         figure = charts.add_density(figure, *everyone.density(within), state.look())
     if zoom:
@@ -102,7 +102,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
     near = None
     if sought is not None:
         near = state.ask(shoppers.nearest, here, sought, NEAREST)
-        figure = _marked(figure, everyone, sought, near, webgl)
+        figure = _marked(here, figure, everyone, sought, near, webgl)
     st.plotly_chart(
         figure.update_layout(selectionrevision=state.flag(LIFTED) or 0),
         theme=None,
@@ -158,9 +158,8 @@ def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
     return Colouring(None, None, state.ask(colours.feature_values, here, colour), words[colour], "")
 
 
-def _figure(everyone: Places, rows: npt.NDArray[np.int64], colouring: Colouring, webgl: bool) -> go.Figure:
-    drawn = _points(everyone, rows)
-    words = (_("shopper"), _("chance"))
+def _figure(here: Screen, everyone: Places, rows: npt.NDArray[np.int64], colouring: Colouring, webgl: bool) -> go.Figure:
+    drawn, words = _points(here, everyone, rows), _hover_words()
     if colouring.value is not None:
         return charts.scatter_values(
             drawn.assign(value=colouring.value[rows]), colouring.word, state.look(), words, form=colouring.form, webgl=webgl
@@ -169,7 +168,18 @@ def _figure(everyone: Places, rows: npt.NDArray[np.int64], colouring: Colouring,
     return charts.scatter_groups(drawn.assign(group=ids[rows]), colouring.groups or [], state.look(), words, webgl=webgl)
 
 
-def _points(everyone: Places, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
+def _hover_words() -> tuple[str, ...]:
+    return _("shopper"), _("chance"), _("events"), _("orders")
+
+
+def _points(here: Screen, everyone: Places, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Places and hover cards; counts only where the profiles have them and nobody is hidden."""
+    known = set() if small_cells() else set(screens.run_columns(here, "profiles", "counts"))
+    counts = {
+        name: np.nan_to_num(state.ask(colours.feature_values, here, column)[rows]).astype(np.int32)
+        for name, column in (("events", "events_all"), ("orders", "orders_all"))
+        if {"events_all", "orders_all"} <= known
+    }
     has_chance = bool(np.isfinite(everyone.propensity).any()) and not small_cells()
     return pd.DataFrame(
         {
@@ -177,6 +187,7 @@ def _points(everyone: Places, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
             "y": everyone.y[rows],
             "user_id": "·" if small_cells() else everyone.user_ids[rows],
             "chance": [chance(float(value)) for value in everyone.propensity[rows]] if has_chance else "",
+            **counts,
         }
     )
 
@@ -195,13 +206,13 @@ def _search(here: Screen, everyone: Places) -> str | None:
     return None
 
 
-def _marked(figure: go.Figure, everyone: Places, sought: str, near: pd.DataFrame, webgl: bool) -> go.Figure:
+def _marked(here: Screen, figure: go.Figure, everyone: Places, sought: str, near: pd.DataFrame, webgl: bool) -> go.Figure:
     rows = [everyone.row_of(user) for user in (sought, *near["user_id"])]
     notes = ["", *(_("similarity {value}", value=number(value, 3)) for value in near["similarity"])]
     kept = [(row, note) for row, note in zip(rows, notes, strict=True) if row is not None]
-    points = _points(everyone, np.array([row for row, _note in kept], dtype=np.int64)).assign(note=[note for _row, note in kept])
+    points = _points(here, everyone, np.array([row for row, _note in kept], dtype=np.int64)).assign(note=[note for _row, note in kept])
     names = (_("shopper {id}", id=sought), _("most alike"))
-    return charts.mark(figure, points, names, state.look(), (_("shopper"), _("chance")), webgl=webgl)
+    return charts.mark(figure, points, names, state.look(), _hover_words(), webgl=webgl)
 
 
 def _neighbours(everyone: Places, levels: Levels, sought: str, near: pd.DataFrame) -> None:

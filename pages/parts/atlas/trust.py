@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.messages import say
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.encoder_card import BLOCK_WORDS
@@ -46,7 +47,7 @@ def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
             )
         )
         if st.button(_("Draw the picture anew"), key="map-redraw", disabled=jobs.live_job(state.home()) is not None):
-            jobs.start(["map", "--dataset", here.name, "--redraw"], _("Drawing the map of {name}", name=here.name))
+            jobs.start(["map", "--dataset", here.name, "--redraw"], say("Drawing the map of {name}", name=here.name))
     elif metrics.get("moved") is not None:
         st.caption(
             _(

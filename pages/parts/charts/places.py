@@ -17,7 +17,7 @@ PANELS_IN_A_ROW = 4
 
 
 def scatter_groups(frame: pd.DataFrame, groups: Sequence[Group], look: Look, words: Sequence[str], *, webgl: bool = True) -> go.Figure:
-    """The map coloured by group: columns x, y, group, user_id, chance (words, '' without).
+    """The map coloured by group: columns x, y, group, user_id, chance (words, '' without), perhaps events and orders.
 
     Ids and chances are sent once for each point; what points of a group have in common stands in its template. Without
     `webgl` points are vector marks.
@@ -26,7 +26,7 @@ def scatter_groups(frame: pd.DataFrame, groups: Sequence[Group], look: Look, wor
         frame: The points.
         groups: In the order of the legend; groups without points are named there, too.
         look: Colours of the theme.
-        words: "shopper" and "chance" in the language of the screen.
+        words: "shopper", "chance", "events" and "orders" in the language of the screen.
         webgl: Whether the browser draws on its graphics card.
     """
     figure = _map(look)
@@ -117,7 +117,7 @@ def mark(
         (frame.iloc[:1], names[0], {"symbol": "star", "size": 20, "color": look.warn, "line": {"width": 1.5, "color": look.ground}}),
     ):
         (figure.add_scattergl if webgl else figure.add_scatter)(  # vector marks would lie under those of the graphics card
-            **(_points(part, words, "<br>%{hovertext}") | {"hovertext": [hover(note) for note in part["note"]]}),
+            **_points(part, words, "", list(part["note"])),
             name=hover(name),
             marker={**marker, "opacity": 1},
         )
@@ -188,16 +188,28 @@ def marker_size(points: int) -> float:
     return 9 if points < 500 else 7 if points < 3000 else 5 if points < 10000 else 4
 
 
-def _points(part: pd.DataFrame, words: Sequence[str], more: str) -> dict[str, Any]:
-    """Places and hover cards of points: id and chance of each, and `more` of the template."""
-    shown = "%{customdata}" if (part["chance"] != "").any() else ""
+def _points(part: pd.DataFrame, words: Sequence[str], more: str, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Places and hover cards of points: id, chance and counts of each, `more` of the template, and a note for each point.
+
+    Words stand in the template, once; counts travel as numbers of four bytes.
+    """
+    lines = [hover(note) for note in notes] or [""] * len(part)
+    if (part["chance"] != "").any():
+        said = [f"{words[1]} {chance}" for chance in part["chance"]] if notes else list(part["chance"])
+        lines = [f"{line}<br>{chance}" if line else chance for line, chance in zip(lines, said, strict=True)]
+        more += "<br>%{hovertext}" if notes else f"<br>{words[1]} %{{hovertext}}"
+    elif notes:
+        more += "<br>%{hovertext}"
+    if "events" in part:
+        more += f"<br>{words[2]} %{{customdata[0]:,}}<br>{words[3]} %{{customdata[1]:,}}"
     return {
         "x": part["x"].to_numpy(np.float32),
         "y": part["y"].to_numpy(np.float32),
         "mode": "markers",
         "text": [hover(user) for user in part["user_id"]],
-        "customdata": part["chance"].tolist() if shown else None,
-        "hovertemplate": f"<b>{words[0]} %{{text}}</b>{more}" + (f"<br>{words[1]} {shown}" if shown else "") + "<extra></extra>",
+        "hovertext": lines if any(lines) else None,
+        "customdata": part[["events", "orders"]].to_numpy(np.int32) if "events" in part else None,
+        "hovertemplate": f"<b>{words[0]} %{{text}}</b>{more}<extra></extra>",
     }
 
 
