@@ -40,6 +40,7 @@ from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.measuring_verbs import add_measuring_verbs
 from core.pipeline import screens, targeting, work
 from core.pipeline.drawing import draw_map
+from core.pipeline.encoding import check_blocks
 from core.pipeline.insight_tables import insight
 from core.pipeline.options import PredictOptions, RecommendChoice
 from core.pipeline.predicting import predict
@@ -125,7 +126,10 @@ def _estimate(arguments: argparse.Namespace, home: Home, report: Reporter) -> Re
     from core.pipeline.estimating import estimates
     from core.pipeline.screens import open_screen
 
-    return estimates(open_screen(home, arguments.dataset))
+    blocks = tuple(arguments.blocks.split(",")) if arguments.blocks else None
+    if blocks:
+        check_blocks(blocks)
+    return estimates(open_screen(home, arguments.dataset), blocks)
 
 
 def _word(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
@@ -288,7 +292,8 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("--out", metavar="FILE", help="write it here (.html, one file without scripts, or .json)")
 
     add_question(add("insights", _insights, "Tell what happened: tables of the pages Overview and Behaviour, with their SQL.", heavy=False))
-    add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
+    guess = add("estimate", _estimate, "Tell how long each stage will take on this machine, and how much memory.", heavy=False)
+    guess.add_argument("--blocks", help="blocks of the profile, such as counts,text,sequence; default: those of the profiles on screen")
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")

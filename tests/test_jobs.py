@@ -196,6 +196,38 @@ def test_a_silent_step_says_how_long_it_takes() -> None:
     ]
 
 
+def test_a_step_that_counts_says_its_rate_and_the_time_left(tmp_path: Path) -> None:
+    said: list[str] = []
+    now = 0.0
+    reporter = Reporter(None, said.append, clock=lambda: now)
+    with reporter.stage("profile", 0.0, 1.0):
+        for second in (0.0, 2.0, 4.0, 12.0):
+            now = second
+            done = int(1000 + 500 * second)
+            reporter(0.8 * second / 12, say("{done:,} of {total:,} tokens encoded", done=done, total=10_000))
+        now = 14.0
+        reporter.show_life()
+        reporter(0.9, say("writing"))
+    assert said[1:-2] == [
+        "[  0%] profile: 1,000 of 10,000 tokens encoded",
+        "[ 13%] profile: 2,000 of 10,000 tokens encoded (500 a second, about 16 s left of this step)",
+        "[ 27%] profile: 3,000 of 10,000 tokens encoded (500 a second, about 14 s left of this step)",
+        "[ 80%] profile: 7,000 of 10,000 tokens encoded (500 a second, about 6 s left of this step, about 3 s left in all)",
+        "[ 80%] profile: 7,000 of 10,000 tokens encoded (14 s, 500 a second, about 6 s left of this step, about 3 s left in all)",
+    ]
+    assert said[-2] == "[ 90%] profile: writing (about 2 s left in all)" and said[-1] == "[100%] profile: finished"
+
+
+def test_a_job_tells_its_rate_to_whoever_reads_it(tmp_path: Path) -> None:
+    home, folder = Home(tmp_path), tmp_path / "jobs" / "j"
+    folder.mkdir(parents=True)
+    status = {"title": "t", "argv": [], "state": "done", "started": 1.0, "heartbeat": 2.0}
+    write_json(folder / "status.json", status)
+    assert (read_job(home, "j").rate, read_job(home, "j").step_left_seconds) == (0.0, 0.0), "one of an earlier release knows none"
+    write_json(folder / "status.json", status | {"rate": 250.0, "step_left": 8.0})
+    assert (read_job(home, "j").rate, read_job(home, "j").step_left_seconds) == (250.0, 8.0)
+
+
 def test_a_job_that_computes_without_a_word_still_moves(tmp_path: Path) -> None:
     home, folder = Home(tmp_path), tmp_path / "jobs" / "j"
     folder.mkdir(parents=True)

@@ -38,9 +38,14 @@ class Job:
     step_seconds: float
     """How long the step that the message names has taken."""
     eta_seconds: float | None
+    """Of the whole job, by its share."""
     memory_mb: float
     result: dict[str, Any] | None
     error: str | None
+    rate: float = 0.0
+    """What the step does in a second, in the units of its message; 0 where it does not count."""
+    step_left_seconds: float = 0.0
+    """Of the step, by its rate; 0 where that is unknown."""
 
     @property
     def is_live(self) -> bool:
@@ -86,6 +91,8 @@ def read_job(home: Home, job_id: str) -> Job:
         seconds=seconds,
         step_seconds=max(0.0, ended - status.get("step_started", ended)),
         eta_seconds=seconds * (1 - share) / share if state == "running" and share > 0.02 else None,
+        rate=float(status.get("rate", 0.0)),
+        step_left_seconds=float(status.get("step_left", 0.0)),
         memory_mb=float(status.get("memory_mb", 0.0)),
         result=result,
         error=error,

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ HEARTBEAT_SECONDS = 0.5
 ECHO_SECONDS = 1.0
 """A terminal hears a sentence of the same form no more often than that, and nothing at all no longer than that and a heartbeat."""
 
+SURE_AFTER_SECONDS, SURE_SHARE = 10.0, 0.02
+"""Time left is told once work has gone on for so long and come so far."""
+
 
 class Reporter:
     """The worker's side: keeps status.json alive and turns a cancel into CancelledError.
@@ -32,7 +35,8 @@ class Reporter:
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._stage, self._begin, self._end = "", 0.0, 1.0
         self._reached = 0.0
-        self._kind, self._since = "", 0.0
+        self._kind, self._since, self._began = "", 0.0, clock()
+        self._first, self._speed, self._left = 0.0, 0.0, 0.0
         self._line, self._echoed = "", 0.0
         self.peak_mb = 0.0
         self._closed = threading.Event()
@@ -48,18 +52,42 @@ class Reporter:
             if is_new:
                 self._kind, self._since = kind, now
                 self._status["step_started"] = time.time()
-            self._status |= {"share": total, "message": message, "stage": self._stage}
+            self._measure(getattr(message, "values", {}), now, is_new)
+            self._status |= {"share": total, "message": message, "stage": self._stage, "rate": self._speed, "step_left": self._left}
             self._line = f"[{total:4.0%}] {self._stage}: {message}"
             if is_new or now - self._echoed > ECHO_SECONDS or share >= 1:
-                self._echo(self._line)
+                self._echo(self._line + self._notes(now))
                 self._echoed = now
+
+    def _measure(self, values: Mapping[str, Any], now: float, is_new: bool) -> None:
+        """Tell rate and time left of a step that says how much of how much is done; 0 where it does not, or has just begun."""
+        done, whole = values.get("done"), values.get("total")
+        self._speed = self._left = 0.0
+        if not isinstance(done, int | float) or not isinstance(whole, int | float):
+            return
+        if is_new or done < self._first:
+            self._first, self._since = float(done), now
+        elif done > self._first and now > self._since:
+            self._speed = (done - self._first) / (now - self._since)
+            self._left = max(whole - done, 0) / self._speed
+
+    def _notes(self, now: float, *, with_life: bool = False) -> str:
+        told = [f"{now - self._since:.0f} s"] if with_life else []
+        elapsed, total = now - self._began, self._reached
+        if self._speed:
+            told.append(f"{self._speed:,.0f} a second")
+        if self._left:
+            told.append(f"about {_length(self._left)} left of this step")
+        if elapsed >= SURE_AFTER_SECONDS and SURE_SHARE < total < 1:
+            told.append(f"about {_length(elapsed * (1 - total) / total)} left in all")
+        return f" ({', '.join(told)})" if told else ""
 
     def show_life(self) -> None:
         """Say how long the present step has taken, when the terminal has heard nothing for a while."""
         now = self._clock()
         with self._lock:
             if self._line and now - self._echoed > ECHO_SECONDS:
-                self._echo(f"{self._line} ({now - self._since:.0f} s)")
+                self._echo(self._line + self._notes(now, with_life=True))
                 self._echoed = now
 
     @contextmanager
@@ -120,3 +148,7 @@ class Reporter:
                     record = {**self._status, "heartbeat": time.time()}
                 with suppress(OSError):  # a full disk must not end the work that may free it; a removed folder nobody reads
                     write_json(self._folder / "status.json", with_messages(record), lasting=lasting)
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

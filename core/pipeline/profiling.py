@@ -46,6 +46,7 @@ def profile(
         counts = compute_features(connection, log.until)
     vectors, pooling = texts.item_vectors(log.until), None
     if vectors is not None:
+        progress(share, say("choosing how the texts of a history are weighed"))
         way, pooling = settle_pooling(log, vectors, options, earlier)
         texts.half_life, texts.weights = way.half_life_days, way.event_weights
     text = texts(log.until)
@@ -64,17 +65,23 @@ def profile(
             draft.record["warnings"].append(nothing)
         read = None
         if "sequence" in options.blocks:
-            read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 1.0))
+            read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 0.95))
         if "graph" in options.blocks:
+            progress(0.95, say("reading the graph of shoppers and items"))
             _add_graph(log, draft)
         if "narrative" in options.blocks:
+            progress(0.95, say("telling each history as a text"))
             _add_narrative(log, texts, draft)
         if "image" in options.blocks:
+            progress(0.96, say("reading the pictures of items"))
             _add_image(home, dataset, log, options, draft)
         if "facts" in options.blocks:
+            progress(0.97, say("counting facts"))
             _add_facts(log, options, draft)
         if "ids" in options.blocks:
+            progress(0.98, say("counting which items each shopper touched"))
             _add_ids(log, draft)
+        progress(0.99, say("writing the profiles"))
         tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
     return about(dataset, "profiles", draft.run_id)
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from core.artifacts import read_json
 from core.encoder.models import TUNED_FILE, find_checkpoint
 from core.errors import ModelError
+from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
 from core.store import Home, Log
@@ -85,6 +86,7 @@ class TextProfiles:
             with self._log.history() as connection:
                 texts, cut = distinct_texts(item_texts(connection))
             if texts:
+                self._progress(0.0, say("loading the text model"))
                 cache = self._home.path / "cache"
                 self._encoder = load_encoder(self._options.model, texts, self._options.device, cache, self._options.precision, cut=cut)
         return self._encoder

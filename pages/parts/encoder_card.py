@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.messages import say
+from core.messages import Message, say
 from core.pipeline import screens
+from core.pipeline.measurable import why_not_judged
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
@@ -250,5 +251,8 @@ def _verdicts(manifest: dict[str, Any], rows: pd.DataFrame) -> list[str]:
 
 
 def _measure(here: Screen, label: str) -> None:
-    if st.button(label, key="measure-blocks", disabled=jobs.live_job(state.home()) is not None):
+    reason: Message | None = state.ask(why_not_judged, here)
+    if st.button(label, key="measure-blocks", disabled=reason is not None or jobs.live_job(state.home()) is not None):
         jobs.start(["blocks", "--dataset", here.name], say("Measuring the blocks of {name}", name=here.name))
+    if reason is not None:
+        st.caption(plain(said(reason)))

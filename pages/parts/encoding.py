@@ -33,8 +33,7 @@ def encoding_form(here: Screen) -> None:
         if chosen is None:
             return
         everything = st.checkbox(_("Then draw the map, chances and lists anew"), value=True, key="encode-all")
-        if everything:
-            st.caption(frame.cost(here))
+        st.caption(frame.cost(here, chosen.blocks, everything=everything))
         if not st.button(_("Encode"), type="primary", key="encode", disabled=jobs.live_job(state.home()) is not None):
             return
         try:

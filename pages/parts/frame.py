@@ -140,16 +140,28 @@ def needs(here: Screen, kind: str, *, argv: list[str] | None = None) -> dict[str
     return None
 
 
-def cost(here: Screen) -> str:
-    """Say what computing everything will cost, and what the guess rests on."""
-    guess = state.ask(estimating.estimate, here)
+def cost(here: Screen, blocks: tuple[str, ...] | None = None, *, everything: bool = True) -> str:
+    """Say what computing everything, or profiles alone, of these blocks will cost, and what the guess rests on."""
+    guess = state.ask(estimating.estimate, here, estimating.KINDS if everything else ("profiles",), blocks)
     values = {"time": duration(guess.seconds), "memory": guess.peak_mb / 1000}
     if guess.runs:
-        return _("Everything takes about {time} and {memory:.1f} GB of memory, going by earlier runs on this machine.", **values)
-    return _(
-        "Everything takes about {time} and {memory:.1f} GB of memory on a machine of two cores; "
-        "after the first run the guess is this machine's own.",
-        **values,
+        return (
+            _("Everything takes about {time} and {memory:.1f} GB of memory, going by earlier runs on this machine.", **values)
+            if everything
+            else _("Encoding takes about {time} and {memory:.1f} GB of memory, going by earlier runs on this machine.", **values)
+        )
+    return (
+        _(
+            "Everything takes about {time} and {memory:.1f} GB of memory, going by a quick probe of this machine; "
+            "after the first run the guess is this machine's own.",
+            **values,
+        )
+        if everything
+        else _(
+            "Encoding takes about {time} and {memory:.1f} GB of memory, going by a quick probe of this machine; "
+            "after the first run the guess is this machine's own.",
+            **values,
+        )
     )
 
 

@@ -11,7 +11,7 @@ from core.pipeline import sorting
 from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts import state
-from pages.parts.text import _, duration, plain, said
+from pages.parts.text import _, duration, plain, said, whole
 
 RECENT_SECONDS = 1800
 """A failure or a cancel stays on screen this long, or until it is dismissed."""
@@ -117,8 +117,13 @@ def _progress(job: Job, place: str) -> None:
         ]
         st.progress(min(max(job.share, 0.0), 1.0), text=" · ".join(part for part in parts if part))
         if job.message and job.message not in ("starting", "finished"):
-            took = " · " + _("for {time}", time=duration(job.step_seconds)) if job.step_seconds >= SLOW_SECONDS else ""
-            st.caption(plain(said(job.message)) + took)
+            told = [
+                plain(said(job.message)),
+                _("for {time}", time=duration(job.step_seconds)) if job.step_seconds >= SLOW_SECONDS else "",
+                _("{n} a second", n=whole(job.rate)) if job.rate >= 1 else "",
+                _("about {time} left of this step", time=duration(job.step_left_seconds)) if job.step_left_seconds else "",
+            ]
+            st.caption(" · ".join(part for part in told if part))
 
 
 def _ended(job: Job, dismissed: set[str]) -> None:

@@ -1,13 +1,15 @@
 """Tables of what was measured of the text model and its probe on this log: tuning, smaller forms, another log's lessons."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.messages import say
+from core.messages import Message, say
 from core.pipeline import screens
+from core.pipeline.measurable import why_no_forms, why_not_tuned
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
 from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
@@ -38,7 +40,7 @@ def tuning_table(here: Screen) -> None:
         "Histories told as short texts are read by the text model, which is tuned to who buys: by few added weights, or by all. "
         "It draws 600 shoppers; some minutes on two processors."
     )
-    if (manifest := _measured(here, "tuning", ["tune", "--dataset", here.name], asks)) is None:
+    if (manifest := _measured(here, "tuning", ["tune", "--dataset", here.name], asks, why_not_tuned)) is None:
         return
     rows = state.ask(screens.run_table, here, "tuning", "tuning").to_pandas()
     shown = pd.DataFrame(
@@ -130,7 +132,7 @@ def forms_table(here: Screen) -> None:
         "The text model in fewer bits, with weights cut away, and as a small student that it teaches: what each saves and what it "
         "still says. Some minutes on two processors."
     )
-    if (manifest := _measured(here, "compression", ["compress", "--dataset", here.name], asks)) is None:
+    if (manifest := _measured(here, "compression", ["compress", "--dataset", here.name], asks, why_no_forms)) is None:
         return
     rows = state.ask(screens.run_table, here, "compression", "compression").to_pandas()
     shown = pd.DataFrame(
@@ -203,8 +205,11 @@ def transfer_table(here: Screen) -> None:
     _close(manifest, rows, "transfer")
 
 
-def _measured(here: Screen, kind: str, argv: list[str], asks: str) -> dict[str, Any] | None:
-    """The manifest of a measurement, with a word when it is of another version; None, and a button, when there is none."""
+def _measured(here: Screen, kind: str, argv: list[str], asks: str, why_not: Callable[[Screen], Message | None]) -> dict[str, Any] | None:
+    """The manifest of a measurement, with a word when it is of another version; None, and a button, when there is none.
+
+    Where `why_not` names a reason, the button waits and the reason stands beside it.
+    """
     manifest: dict[str, Any] | None = state.ask(screens.run_manifest, here, kind)
     made_from = (manifest or {}).get("inputs", {}).get("version")
     if manifest is None:
@@ -213,8 +218,11 @@ def _measured(here: Screen, kind: str, argv: list[str], asks: str) -> dict[str, 
         st.caption(_("computed from {version}", version=plain(made_from)))
     if manifest is None or made_from != here.version:
         label = _("Measure") if manifest is None else _("Measure again")
-        if st.button(label, key=f"measure-{kind}", disabled=jobs.live_job(state.home()) is not None):
+        reason: Message | None = state.ask(why_not, here)
+        if st.button(label, key=f"measure-{kind}", disabled=reason is not None or jobs.live_job(state.home()) is not None):
             jobs.start(argv, say("Measuring the text model of {name}", name=here.name))
+        if reason is not None:
+            st.caption(plain(said(reason)))
     return manifest
 
 
