@@ -11,7 +11,7 @@ from core.pipeline.screens import Screen
 from core.pipeline.searching import MOST_ROWS, reading
 from core.store import fetch
 
-_ITEMS_SQL = "SELECT item_id, title, category, brand, price FROM catalogue WHERE list_contains($items, item_id)"
+_ITEMS_SQL = "SELECT item_id, title, category, brand, CAST(price AS DOUBLE) AS price FROM catalogue WHERE list_contains($items, item_id)"
 
 
 def alike(screen: Screen, item_id: str, k: int = 20, cutoff: datetime | None = None) -> dict[str, Any]:
