@@ -197,9 +197,13 @@ def _lists(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resul
 
 
 def _search(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
+    screen = screens.open_screen(home, arguments.dataset)
+    if arguments.like is not None:
+        from core.pipeline.alike import alike
+
+        return alike(screen, arguments.like, arguments.k, cutoff_of(arguments))
     from core.pipeline.searching import search, search_record
 
-    screen = screens.open_screen(home, arguments.dataset)
     return search_record(search(screen, arguments.query, arguments.user, arguments.strength, arguments.k, cutoff_of(arguments)))
 
 
@@ -341,7 +345,9 @@ def _parser() -> argparse.ArgumentParser:
     lists.add_argument("--rules", metavar="FILE", help="a merchant's rules (docs/offer-rules.md)")
 
     search = add("search", _search, "Find items by words and by meaning, in everybody's order or in a shopper's own.", heavy=False)
-    search.add_argument("--query", required=True, metavar="Q")
+    wanted = search.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--query", metavar="Q")
+    wanted.add_argument("--like", metavar="ITEM", help="list the items whose texts and pictures are most like this one's")
     search.add_argument("--user", metavar="U", help="whose order; without it everybody's")
     search.add_argument("--strength", type=strength, default=0.5, help="0: everybody's order, 1: the shopper's own alone")
     search.add_argument("--k", type=positive, default=20)

@@ -2,6 +2,7 @@
 
 from core.pipeline import model_room
 from pages.parts import frame
+from pages.parts.block_facts import blocks_held
 from pages.parts.encoder_card import blocks_table, encoder_card, graph_card, narrative_card, sequence_card
 from pages.parts.encoding import encoding_form
 from pages.parts.foresight import foresight_table
@@ -21,6 +22,7 @@ if here and (records := model_room.list_runs(here.dataset)):
 profiles = frame.needs(here, "profiles") if here else None
 if here and profiles:
     encoding_form(here)
+    blocks_held(profiles)
     encoder_card(profiles)
     pooling_table(here, profiles)
     sequence_card(profiles)

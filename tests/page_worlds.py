@@ -112,6 +112,8 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         )
         write_arrays(draft.path / "text.safetensors", {"text": rng.standard_normal((n, 8)).astype(np.float32)})
         card = {"acts": 960, "left_out": 3, "parameters": 1234, "values": 128, "cpu_seconds": 2.5, "epochs": 3, "users_without_acts": 1}
+        card |= {"reach": 192, "acts_beyond": 40, "users_beyond": 2,
+                 "update": {"acts": 970, "users": n, "encoded": 2, "cpu_seconds": 0.3}}  # fmt: skip
         cosine = [0.5, 0.99, *[1.0] * (n - 2)]
         change = ["changed", "changed", *["same"] * (n - 2)]
         write_table(draft.path / "drift.parquet", pa.table({"user_id": user_ids, "change": change, "text_cosine": cosine}))
@@ -131,6 +133,7 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         }
         narrative = {"users": n, "tokens": 64, "cut_texts": 3, "values": 24, "cpu_seconds": 1.5}
         draft.record |= {"card": {"name": "test-model"}, "sequence": card | {"losses": losses}, "graph": graph, "narrative": narrative}
+        draft.record |= {"users": n, "features": 2, "counts": {"cpu_seconds": 0.4}}
         fates = {"read": 5, "none": 1, "address": 2, "outside": 0, "missing": 0, "broken": 1, "too_large": 0}
         rivals = [{"half_life_days": days, "weights": "usual", "auc": 0.7 + place / 100, "gain": place / 100, "low": place / 100 - 0.004,
                    "high": place / 100 + 0.004} for place, days in enumerate((60.0, 15.0))]  # fmt: skip

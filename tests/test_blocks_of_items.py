@@ -195,3 +195,18 @@ def test_an_item_with_a_picture_alone_is_recommended_for_how_it_looks(tmp_path: 
     own = [KINDS[int(user[1:]) % 3] == item[:-2] for user, item in zip(untouched["user_id"], untouched["item_id"], strict=True)]
     best = untouched.assign(own=own).sort_values("rank").groupby("user_id")["own"].first()
     assert len(best) >= USERS / 2 and best.mean() > 0.9, "a thing that nobody bought yet goes to those who buy what looks like it"
+
+
+def test_an_item_with_a_picture_finds_those_that_look_like_it_from_the_command_line(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["search", "--home", str(home.path), "--json", "--dataset", "early", "--k", "5", "--like"]
+    profile(home, home.dataset("early"), options=options("image"))
+    kind = KINDS[1]
+    assert main([*words, f"{kind}00"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["by"] == ["image"] and [row["place"] for row in found["results"]] == [1, 2, 3, 4, 5]
+    assert all(row["item_id"].startswith(kind) and row["item_id"] != f"{kind}00" for row in found["results"])
+    cosines = [row["similarity"] for row in found["results"]]
+    assert cosines == sorted(cosines, reverse=True) and found["warnings"] == []
+    assert main([*words, "nothing"]) == 2 and "There is no item" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*words, "cup00", "--query", "cup"])

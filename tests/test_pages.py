@@ -348,6 +348,19 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     assert "a difference of +0.010 [-0.010, +0.030]" in words(app)
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
     assert any(tile.label == "Surprise at the next item" and tile.value == "6.50 → 5.25" for tile in app.metric)
+    assert any(tile.label == "Learned from" and tile.value == "960 acts" for tile in app.metric)
+    assert "The newest 192 acts of a shopper reach the vector. 40 acts of 2 shoppers lie beyond;" in words(app)
+    assert "for this version 2 of 240 histories were read, in 0.3 CPU s." in words(app)
+    held = next(frame.value for frame in app.dataframe if "source" in frame.value).set_index("block")
+    assert held.index.tolist() == [
+        "counts", "behaviour transformer", "graph", "pictures", "facts", "items themselves", "histories told as text"
+    ]  # fmt: skip
+    assert held.loc["counts"].tolist()[1:] == ["2", "0.4", "0.0%"] and held.loc["histories told as text"].tolist()[1:] == [
+        "24",
+        "1.5",
+        "0.0%",
+    ]
+    assert held.loc["behaviour transformer"].tolist()[1:] == ["128", "0.3", "0.4%"] and held.loc["graph", "empty"] == "–"
     foreseen = next(frame.value for frame in app.dataframe if "verdict" in frame.value)
     assert foreseen["verdict"].tolist() == ["better", "no clear difference"] and foreseen["interval"].tolist()[0] == "[0.250, 0.350]"
     assert any(tile.label == "Kept" and tile.value == "40.0%" for tile in app.metric)

@@ -15,7 +15,8 @@ from core.predictor.backtest import SCHEMA as WINDOWS
 from core.predictor.few_labels import SCHEMA as FEW
 from core.predictor.learning_curve import SCHEMA as CURVE
 from core.store import Home
-from pages.parts import jobs
+from pages.parts import item_cards, jobs
+from pages.parts.run_room import _setting
 from tests.page_worlds import tiny_home
 from tests.test_pages import open_page, words
 from tests.worlds import at
@@ -140,3 +141,22 @@ def test_a_file_of_answers_is_kept_beside_the_dataset_and_a_huge_one_refused(tmp
     monkeypatch.setattr(questions, "MOST_BYTES", 3)
     with pytest.raises(FileError, match="at most 3 bytes; this one has 4"):
         questions.keep_answers(here, "x", b"1234")
+
+
+def test_settings_are_read_without_brackets_and_a_missing_seed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _setting(["counts", "text", "other"]) == "counts, texts, other"
+    assert (_setting([]), _setting(None), _setting(0.5)) == ("–", "–", "0.5")
+    app = open_page("models", tiny_home(tmp_path), monkeypatch)
+    facts = next(frame.value for frame in app.dataframe if "fact" in frame.value)
+    assert "Seed" not in facts["fact"].tolist() and "Made" in facts["fact"].tolist()
+
+
+def test_the_name_of_a_picture_network_shows_without_backslashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(item_cards.frame, "tiles", lambda key, figures: drawn.extend(figures))
+    fates = {"read": 1}
+    item_cards.image_card(
+        {"image": {"kind": "network", "model": "efficientnet-lite0", "licence": "-", "why": "asked for", "items": 1, "fates": fates,
+                   "distinct": 1, "encoded": 1, "cpu_seconds": 0.1, "values": 8}}
+    )  # fmt: skip
+    assert drawn[1][1] == "efficientnet-lite0", "the tile itself escapes what it shows"

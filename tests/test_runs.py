@@ -69,6 +69,16 @@ def test_runs_are_listed_newest_first_with_what_changed_since_the_one_before(tmp
     assert told["propensity-0002"] == "act: purchase → cart, seed: – → 1" and told["propensity-0001"] == ""
 
 
+def test_a_changed_list_is_told_without_brackets(tmp_path: Path) -> None:
+    dataset = Home(tiny_home(tmp_path)).dataset("tiny")
+    inputs = {"version": dataset.current()["version"]}
+    for blocks in (["counts"], ["counts", "text"]):
+        with dataset.new_run("learning", inputs=inputs, config={"blocks": blocks}, cutoff=at(3)):
+            pass
+    table = runs.runs(screens.open_screen(Home(tmp_path), "tiny"))
+    assert dict(zip(table["run"], runs.changed(table), strict=True))["learning-0002"] == "blocks: counts → counts + text"
+
+
 def test_the_page_gives_the_whole_matrix_and_its_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tiny_home(tmp_path, users=30)
     app = open_page("models", home, monkeypatch)

@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 TOKENS = 4096
 """Places for acts that a batch holds at once, padding among them."""
-PADDING = 0.2
+PADDING = 0.1
 """Of a batch's places, the share that may be empty because its users differ in length; without any, a small log has only tiny batches."""
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from core.artifacts import write_arrays, write_table
+from core.artifacts import read_arrays, read_table, write_arrays, write_table
 from core.encoder.cache import KEY_BYTES, VectorCache
 from core.encoder.items import CENTRE_FROM, ItemVectors, centred
 from core.encoder.picture_files import FATES, find_picture, open_picture
@@ -17,6 +17,8 @@ from core.messages import say
 from core.schema import Progress, silent
 from core.store import Connection, fetch
 
+PICTURES_FILE = "pictures.parquet"
+PICTURE_VECTORS_FILE = "picture_vectors.safetensors"
 CHUNK = 64
 """Pictures that are unpacked at a time."""
 
@@ -137,5 +139,16 @@ def fused(text: ItemVectors | None, pictures: ItemVectors | None) -> ItemVectors
 
 def save_picture_vectors(folder: Path, items: ItemVectors) -> None:
     """Write pictures.parquet (item_id, vector_index: -1 without a picture) and picture_vectors.safetensors."""
-    write_table(folder / "pictures.parquet", pa.table({"item_id": pa.array(items.item_ids, pa.string()), "vector_index": items.index}))
-    write_arrays(folder / "picture_vectors.safetensors", {"vectors": items.vectors})
+    write_table(folder / PICTURES_FILE, pa.table({"item_id": pa.array(items.item_ids, pa.string()), "vector_index": items.index}))
+    write_arrays(folder / PICTURE_VECTORS_FILE, {"vectors": items.vectors})
+
+
+def read_picture_vectors(folder: Path) -> ItemVectors:
+    """Read what `save_picture_vectors` wrote.
+
+    Raises:
+        StorageError: A file is missing or damaged.
+    """
+    table = read_table(folder / PICTURES_FILE)
+    vectors = read_arrays(folder / PICTURE_VECTORS_FILE)["vectors"]
+    return ItemVectors(table["item_id"].to_pylist(), table["vector_index"].to_numpy().astype(np.int32), vectors, [])

@@ -42,24 +42,33 @@ def profile(
     share = 0.3 if "sequence" in options.blocks else 0.9
     texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_centre(earlier))
     progress(0.02, say("counting what each shopper did"))
+    started = time.process_time()
     with log.history() as connection:
         counts = compute_features(connection, log.until)
+    counted = _since(started)
+    started = time.process_time()
     vectors, pooling = texts.item_vectors(log.until), None
     if vectors is not None:
         progress(share, say("choosing how the texts of a history are weighed"))
         way, pooling = settle_pooling(log, vectors, options, earlier)
         texts.half_life, texts.weights = way.half_life_days, way.event_weights
     text = texts(log.until)
+    read_texts = _since(started)
     with dataset.new_run("profiles", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         write_table(draft.path / "counts.parquet", counts)
-        draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": []}
+        draft.record |= {"users": counts.num_rows, "features": counts.num_columns - 1, "card": None, "warnings": [], "counts": counted}
         if vectors is not None and text is not None:
             from core.encoder.items import save_item_vectors
+            from core.encoder.network import multiplies_int8
 
             save_item_vectors(draft.path, vectors)
             write_arrays(draft.path / "text.safetensors", {"text": text[1]})
             empty = int((~text[1].any(axis=1)).sum())
-            draft.record |= {"card": vectors.card, "users_without_text": empty, "pooling": pooling}
+            draft.record |= {"card": vectors.card, "users_without_text": empty, "pooling": pooling, "text": read_texts}
+            if vectors.card["precision"] == "int8" and not multiplies_int8(vectors.card["device"]):
+                draft.record["warnings"].append(
+                    say("This processor does not multiply 8-bit integers in hardware, so texts are read more slowly in int8 than in fp32.")
+                )
         elif "text" in options.blocks:
             nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
             draft.record["warnings"].append(nothing)
@@ -86,6 +95,11 @@ def profile(
     return about(dataset, "profiles", draft.run_id)
 
 
+def _since(began: float) -> dict[str, float]:
+    """What was spent since a time of this process's processors."""
+    return {"cpu_seconds": round(time.process_time() - began, 1)}
+
+
 def _fitted(
     log: Log, draft: RunDraft, block: str, fit: Callable[[Connection], Fitted], read: Callable[[Fitted, Connection], Any], without: str
 ) -> tuple[Fitted, dict[str, Any]]:
@@ -100,7 +114,7 @@ def _fitted(
         _users, profiles = read(fitted, connection)
     write_arrays(draft.path / f"{block}.safetensors", {block: profiles})
     empty = int((~profiles.any(axis=1)).sum())
-    return fitted, {"cpu_seconds": round(time.process_time() - began, 1), without: empty}
+    return fitted, {**_since(began), without: empty}
 
 
 def _add_graph(log: Log, draft: RunDraft) -> None:
@@ -169,4 +183,4 @@ def _add_narrative(log: Log, texts: TextProfiles, draft: RunDraft) -> None:
         return
     (_users, vectors), card = found
     write_arrays(draft.path / "narrative.safetensors", {"narrative": vectors})
-    draft.record["narrative"] = card | {"cpu_seconds": round(time.process_time() - began, 1)}
+    draft.record["narrative"] = card | _since(began)

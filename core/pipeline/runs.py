@@ -45,9 +45,15 @@ def changed(table: pd.DataFrame) -> list[str]:
         for later, earlier in zip(part.index, part.index[1:], strict=False):
             new, old = json.loads(table["config"][later]), json.loads(table["config"][earlier])
             told[later] = ", ".join(
-                f"{name}: {old.get(name, '–')} → {new.get(name, '–')}" for name in sorted({*new, *old}) if new.get(name) != old.get(name)
+                f"{name}: {_setting(old.get(name, '–'))} → {_setting(new.get(name, '–'))}"
+                for name in sorted({*new, *old})
+                if new.get(name) != old.get(name)
             )
     return told
+
+
+def _setting(value: Any) -> str:
+    return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def feature_matrix(screen: Screen) -> pa.Table | None:

@@ -66,7 +66,7 @@ def encoder_card(manifest: dict[str, Any] | None) -> None:
                 _("Truncated texts"),
                 percent(card.get("truncated_share"), 2),
                 _("{n} texts", n=whole(card.get("truncated_texts"))),
-                _("Texts longer than the model reads; their end is cut off."),
+                _("Texts longer than the model reads, or with a longer part than is kept (a title: 300 characters); the end is cut off."),
             ),
         ],
     )
@@ -86,13 +86,13 @@ def sequence_card(manifest: dict[str, Any] | None) -> None:
         "sequence",
         [
             (
-                _("Acts read"),
-                whole(card["acts"]),
+                _("Learned from"),
+                _("{n} acts", n=whole(card["acts"])),
+                _("{n} passes over the log", n=card["epochs"]),
                 _("{n} older ones of busy shoppers left out", n=whole(card["left_out"])) if card["left_out"] else None,
-                None,
             ),
             (_("Size"), _("{n} parameters", n=whole(card["parameters"])), _("{n} numbers for a shopper", n=whole(card["values"])), None),
-            (_("Cost"), _("{seconds} CPU s", seconds=whole(card["cpu_seconds"])), _("{n} passes over the log", n=card["epochs"]), None),
+            (_("Cost"), _("{seconds} CPU s", seconds=whole(card.get("cpu_seconds"))), _("to learn, and to read everyone then"), None),
             (
                 _("Surprise at the next item"),
                 f"{first:.2f} → {last:.2f}",
@@ -101,8 +101,35 @@ def sequence_card(manifest: dict[str, Any] | None) -> None:
             ),
         ],
     )
+    for line in _of_shoppers(card):
+        st.caption(line)
+
+
+def _of_shoppers(card: dict[str, Any]) -> list[str]:
+    """How far back a vector looks, what was read since the network learned, and of whom it says nothing."""
+    told = []
+    if reach := card.get("reach"):
+        line = _("The newest {reach} acts of a shopper reach the vector.", reach=whole(reach))
+        if beyond := card.get("acts_beyond"):
+            lie = _(
+                "{acts} acts of {n} shoppers lie beyond; `profile --memory` makes it reach further.",
+                acts=whole(beyond),
+                n=counted(card["users_beyond"]),
+            )
+            line += " " + lie
+        told.append(line)
+    if update := card.get("update"):
+        told.append(
+            _(
+                "The network was kept when the log grew: for this version {encoded} of {users} histories were read, in {seconds} CPU s.",
+                encoded=whole(update["encoded"]),
+                users=whole(update["users"]),
+                seconds=number(update["cpu_seconds"], 1),
+            )
+        )
     if empty := card.get("users_without_acts"):
-        st.caption(_("{n} shoppers have no act of their own, so it says nothing of them.", n=counted(empty)))
+        told.append(_("{n} shoppers have no act of their own, so it says nothing of them.", n=counted(empty)))
+    return told
 
 
 def graph_card(manifest: dict[str, Any] | None) -> None:

@@ -40,7 +40,7 @@ def image_card(manifest: dict[str, Any] | None) -> None:
             ),
             (
                 _("Read by"),
-                plain(card["model"]),
+                str(card["model"]),
                 _("licence {licence}", licence=plain(card["licence"])),
                 _("Why this model: {why}", why=plain(said(card["why"]))),
             ),

@@ -12,6 +12,7 @@ from core.pipeline.model_room import Comparison, Figure, RunFacts
 from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts import charts, frame, state
+from pages.parts.encoder_card import BLOCK_WORDS
 from pages.parts.text import _, as_told, counted, duration, interval, minute, number, plain, said, whole
 from pages.parts.words import model_word
 
@@ -187,7 +188,10 @@ def two_runs(here: Screen, found_runs: list[RunFacts]) -> None:
     _difference(found)
     left, right = st.columns(2, gap="large")
     with left:
-        settings = pd.DataFrame([row for row in found.settings if row["differs"]], columns=["name", "one", "other"])
+        settings = pd.DataFrame(
+            [{"name": row["name"], **{side: _setting(row[side]) for side in ("one", "other")}} for row in found.settings if row["differs"]],
+            columns=["name", "one", "other"],
+        )
         if len(settings):
             frame.table(settings, key="room-settings", column_config={"name": _("Setting"), "one": one, "other": other})
         else:
@@ -256,14 +260,21 @@ def _facts(run: RunFacts, zone: str) -> list[tuple[str, str]]:
         (_("Made"), minute(run.made, zone)),
         (_("Data"), str(run.version or "–")),
         (_("Cutoff"), minute(run.cutoff, zone) if run.cutoff else _("end of the log")),
-        (_("Seed"), "–" if run.seed is None else str(run.seed)),
+        *([] if run.seed is None else [(_("Seed"), str(run.seed))]),
         (_("Parameters"), whole(run.parameters)),
         (_("Took"), duration(run.seconds)),
         (_("CPU seconds"), number(run.cpu_seconds, 1)),
         (_("Memory, MB"), whole(run.peak_mb)),
         (_("Code"), f"{run.core or '–'} {(run.commit or '')[:12]}{'+' if (run.commit or '').endswith('+') else ''}".strip()),
     ]
-    return [*told, *((name, str(value)) for name, value in sorted(run.config.items()) if name != "seed" and value is not None)]
+    return [*told, *((name, _setting(value)) for name, value in sorted(run.config.items()) if name != "seed" and value is not None)]
+
+
+def _setting(value: object) -> str:
+    """A setting as a person reads it: a list without brackets and quotes."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_(BLOCK_WORDS[part]) if part in BLOCK_WORDS else str(part) for part in value) or "–"
+    return "–" if value is None else str(value)
 
 
 def _named(run: RunFacts, zone: str) -> str:
