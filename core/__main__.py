@@ -27,12 +27,14 @@ from core.arguments import (
     days,
     horizon_of,
     ingest_options,
+    map_choice,
     out_path,
     positive,
     profile_options,
     read_file,
     relations_of,
     rule_of,
+    segment_count,
     strength,
 )
 from core.errors import CancelledError, CoreError
@@ -114,6 +116,7 @@ def _map(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
             seed=arguments.seed,
             redraw=arguments.redraw,
             weights=arguments.weights,
+            choice=map_choice(arguments, dataset),
             progress=report,
         )
 
@@ -301,6 +304,14 @@ def _parser() -> argparse.ArgumentParser:
     profile = add("profile", _profile, "Encode a profile of every shopper.", heavy=True)
     draw = add("map", _map, "Draw the map of shoppers and their segments (makes profiles when they are missing).", heavy=True)
     draw.add_argument("--redraw", action="store_true", help="lay the whole picture out again, known shoppers included")
+    draw.add_argument(
+        "--segments", type=segment_count, metavar="N|auto", help="how many, 2 to 12; auto: as many as are stable; default: as on screen"
+    )
+    draw.add_argument(
+        "--demographics",
+        action=argparse.BooleanOptionalAction,
+        help="tell what the users file says of people (age, region …) among the traits of segments; default: as on screen, else not",
+    )
     draw.add_argument(
         "--weights", default="auto", choices=("auto", "usual"), help="of blocks: as `blocks` measured them on this log, or as usual"
     )

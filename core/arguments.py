@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import FileError, RuleError
+from core.pipeline.drawing import choice_on_screen
 from core.pipeline.encoding import FAST, PRECISIONS, TEXT_MODELS, check_blocks, options_in_use
 from core.pipeline.insight_tables import QUESTIONS
-from core.pipeline.options import CHOICES, AudienceOptions, IngestOptions, ProfileOptions
+from core.pipeline.options import CHOICES, FEWEST_SEGMENTS, MOST_SEGMENTS, AudienceOptions, IngestOptions, MapChoice, ProfileOptions
 from core.pipeline.tuning import kept_model
-from core.store import Home
+from core.store import Dataset, Home
 from core.windows import parse_horizon, parse_time
 
 TABLE_ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
@@ -280,6 +281,20 @@ def seed_number(text: str) -> int:
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to {2**32 - 1}")
     return number
+
+
+def segment_count(text: str) -> int:
+    """Segments wanted; 0 stands for `auto`."""
+    if text != "auto" and not (text.isdecimal() and FEWEST_SEGMENTS <= int(text) <= MOST_SEGMENTS):
+        raise argparse.ArgumentTypeError(f"{text} is neither auto nor a number from {FEWEST_SEGMENTS} to {MOST_SEGMENTS}")
+    return 0 if text == "auto" else int(text)
+
+
+def map_choice(arguments: argparse.Namespace, dataset: Dataset) -> MapChoice:
+    """What was asked of a map; what nobody named is as in the map on screen, as of a cutoff it is left open."""
+    held = MapChoice() if arguments.cutoff else choice_on_screen(dataset)
+    segments = held.segments if arguments.segments is None else arguments.segments or None
+    return MapChoice(segments, held.demographics if arguments.demographics is None else arguments.demographics)
 
 
 def half_life(text: str) -> float:

@@ -80,10 +80,13 @@ def test_a_planted_over_represented_category_comes_first_with_lift_and_n_by_hand
     assert json.loads(atlas.segments["name_parts"].to_pylist()[1])[0]["code"] == "GREEN TEA"
 
 
-def test_the_interval_of_a_lift_narrows_with_users_and_is_a_point_when_everyone_has_the_trait() -> None:
+def test_the_interval_of_a_lift_narrows_with_users_also_when_everyone_has_the_trait() -> None:
     few, many = lift_interval(8, 10, 4, 20), lift_interval(800, 1000, 400, 2000)
     assert few[0] < many[0] < 2.0 < many[1] < few[1]
-    assert lift_interval(10, 10, 20, 20) == pytest.approx((1.0, 1.0))
+    few, many = lift_interval(10, 10, 20, 20), lift_interval(1000, 1000, 2000, 2000)
+    assert few[0] < many[0] < 1.0 < many[1] < few[1]
+    few, many = lift_interval(30, 30, 0, 670), lift_interval(3000, 3000, 0, 67_000)
+    assert few[0] < many[0] < 700 / 30 and few[1] == pytest.approx(many[1]) == pytest.approx(700 / 30), "no lift can be larger"
 
 
 def test_a_counted_feature_of_the_very_users_of_an_earlier_trait_is_told_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from core.atlas.segments import communities
+from core.atlas.segments import SegmentOptions, communities, few_segments, part_graph
 
 PAIRS = """
 import hashlib
@@ -52,3 +52,22 @@ def test_two_processes_find_the_same_communities() -> None:
         for _ in range(2)
     ]
     assert runs[0].stdout == runs[1].stdout and len(runs[0].stdout.strip()) == len(hashlib.sha256().hexdigest())
+
+
+def test_a_strict_partition_has_no_more_parts_than_the_most() -> None:
+    rng = np.random.default_rng(0)
+    points = np.repeat(rng.normal(size=(7, 4)) * 20, 30, axis=0).astype(np.float32) + rng.normal(size=(210, 4)).astype(np.float32)
+    same = np.repeat(np.arange(7), 30)
+    graph = sparse.csr_matrix((same[:, None] == same[None, :]).astype(float) - np.eye(210))
+    ones = np.ones(210, dtype=np.int64)
+    free, strict = (
+        part_graph(points, graph, ones, 10, np.random.default_rng(0), SegmentOptions(fewest=2, most=5, is_strict=is_strict))
+        for is_strict in (False, True)
+    )
+    assert free.labels.max() + 1 == 7
+    assert strict.labels.max() + 1 <= 5
+
+
+def test_a_small_log_has_as_many_segments_as_asked_for() -> None:
+    points = np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32)
+    assert few_segments(points, np.ones(90, dtype=np.int64), 20, 3).labels.max() + 1 == 3

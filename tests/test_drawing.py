@@ -1,15 +1,18 @@
 """The map step from profiles to a published run: shoppers stay where they were, a map made before is found again."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.arguments import segment_count
 from core.artifacts import read_table
 from core.atlas.layout import plane
 from core.pipeline.drawing import draw_map
-from core.pipeline.options import ProfileOptions
+from core.pipeline.options import MapChoice, ProfileOptions
+from core.pipeline.reproducing import command_of
 from core.pipeline.work import profile
 from core.store import Dataset, Home
 from tests.worlds import at, publish_world
@@ -88,3 +91,25 @@ def test_every_block_of_the_profiles_counts_with_the_weight_that_was_measured_fo
     profile(home, dataset, options=chosen, cutoff=at(30))
     early = draw_map(home, dataset, options=chosen, cutoff=at(30))
     assert early["blocks"]["measured"] is None, "what was weighed at the end of the log says nothing as of a cutoff before it"
+
+
+def test_a_count_asked_for_is_kept_until_another_choice(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    publish_world(home, events(OLD))
+    dataset = Home(home).dataset("tiny")
+    first, _ = drawn(home, dataset, choice=MapChoice(segments=4))
+    assert first["metrics"]["segments_asked"] == 4 and first["metrics"]["method"].startswith("k-means")
+    assert dataset.run_manifest("atlas", first["run"])["config"] == {"seed": 0, "segments": 4}
+    assert command_of("tiny", "atlas", dataset.run_manifest("atlas", first["run"]))[-2:] == ["--segments", "4"]
+    publish_world(home, events(OLD + NEW))
+    second, _ = drawn(home, dataset)
+    assert second["metrics"]["segments_asked"] == 4, "as decided for the map on screen"
+    third, _ = drawn(home, dataset, choice=MapChoice())
+    assert third["metrics"]["segments_asked"] is None
+
+
+def test_the_command_line_takes_a_count_in_range_or_auto() -> None:
+    assert (segment_count("auto"), segment_count("2"), segment_count("12")) == (0, 2, 12)
+    for wrong in ("1", "13", "few", "-3"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            segment_count(wrong)

@@ -195,9 +195,9 @@ def test_the_theme_reaches_the_contrast_of_its_use(mode: str) -> None:
 @pytest.mark.parametrize("look", [charts.LIGHT, charts.DARK], ids=["light", "dark"])
 def test_every_shade_of_a_segment_stands_out_and_differs_from_its_sisters_in_colour_and_symbol(look: charts.Look) -> None:
     for colour in range(len(charts.PALETTE)):
-        found = [charts.slot(colour, step, look) for step in range(4)]
+        found = [charts.slot(colour, step, look) for step in range(5)]
         assert all(contrast(shade, look.ground) >= 3 for shade, _symbol in found)
-        assert len({shade for shade, _symbol in found}) == len({symbol for _shade, symbol in found}) == 4
+        assert len({shade for shade, _symbol in found}) == len({symbol for _shade, symbol in found}) == 5
 
 
 def test_a_point_sends_its_id_and_chance_once_and_what_a_group_shares_stands_in_its_template() -> None:

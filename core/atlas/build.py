@@ -3,6 +3,7 @@
 U users, P profile dimensions. Equal inputs give equal bytes, in any process and with any number of threads.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,14 +27,15 @@ from core.atlas.landmarks import (
     spread_equals,
 )
 from core.atlas.layout import WIDTH, Points, align, nearest, plane
-from core.atlas.leanings import Leanings, habits, least_users, read_leanings
+from core.atlas.leanings import Leanings, base_masks, habits, least_users, read_leanings
 from core.atlas.levels import FINE, SHADES, slots, split, whole
-from core.atlas.names import trait_words
+from core.atlas.names import Named, trait_words
 from core.atlas.quality import picture_quality, silhouette
 from core.atlas.segments import SegmentOptions, few_segments, number_segments
 from core.atlas.space import Indices, Vectors, stable_order
-from core.atlas.tables import by_size, segment_table, subsegment_table, trait_table
+from core.atlas.tables import by_size, named_earlier, segment_table, subsegment_table, trait_table
 from core.atlas.traits import Trait, count_carriers, find_traits
+from core.atlas.vocabulary import Tokens
 from core.messages import Message, say
 from core.schema import Progress, silent
 from core.store import Connection, fetch
@@ -57,6 +59,10 @@ class AtlasOptions:
     subsegments: SegmentOptions = FINE
     time_zone: str = "UTC"
     """In which hours and weekdays of traits are told."""
+    tokens: Tokens | None = None
+    """Splits texts of items into words for traits of kind `word`; None tells none."""
+    demographics: bool = False
+    """Whether what the users table says of people is told of segments; it never names them."""
     picture: bool = True
     """False draws principal axes instead of UMAP: instant, for tests and very small machines."""
     redraw: bool = False
@@ -125,7 +131,7 @@ def build_atlas(
     buyer_low and buyer_high (Wilson), orders, revenue, orders_per_user, revenue_per_user, events_per_user, recency_days
     (median). Buyer, order and revenue columns are NULL in a log that knows no purchases or no revenue. `subsegments` has
     subsegment_id, segment_id, name, own_name (the part after the segment's name, NULL when the segment is not split), shade
-    (0-3), share_of_segment and split_stability (adjusted Rand index of the split against resamples) beside the same figures.
+    (0-4), share_of_segment and split_stability (adjusted Rand index of the split against resamples) beside the same figures.
 
     Args:
         user_ids: Sorted; all users of the history.
@@ -153,7 +159,7 @@ def build_atlas(
     minimum = max(20, int(np.ceil(0.01 * len(user_ids))))
     small = len(found.points) < LEAST_USERS
     if small:
-        partition = few_segments(found.points, found.weights, minimum)
+        partition = few_segments(found.points, found.weights, minimum, chosen.segments.count)
         graph = nearest(found.points, None, min(K, len(found.points) - 1)) if len(found.points) > 1 else None
         labels, certainty, fine = partition.labels, certainty_of(graph, partition.labels), whole(partition.labels)
         drawing = _draw_few(found, user_ids, former)
@@ -169,7 +175,7 @@ def build_atlas(
     subsegment_ids = number_segments(fine_labels, former.subsegments if former else None)
     progress(0.8, say("Finding what is typical of each segment"))
     named, subsegment_ids = _name(
-        user_ids, segment_ids, subsegment_ids, certainty, counts, connection, cutoff, chosen.time_zone, previous,
+        user_ids, segment_ids, subsegment_ids, certainty, counts, connection, cutoff, chosen, previous,
         {int(segment_ids[np.argmax(labels == label)]): figure for label, figure in fine.stability.items()},
     )  # fmt: skip
     users = pa.table(
@@ -187,6 +193,7 @@ def build_atlas(
         "users": len(user_ids),
         "segments": named["segments"].num_rows,
         "subsegments": named["subsegments"].num_rows,
+        "segments_asked": chosen.segments.count,
         "method": partition.method,
         "stability": round(float(np.mean(partition.stability)), 4) if partition.stability else None,
         "stability_resamples": len(partition.stability),
@@ -249,21 +256,22 @@ def _draw_many(
 
 def _name(
     user_ids: list[str], segment_ids: npt.NDArray[np.int32], subsegment_ids: npt.NDArray[np.int32], certainty: npt.NDArray[np.float64],
-    counts: pa.Table, connection: Connection, cutoff: datetime, time_zone: str, previous: Previous | None, stability: dict[int, float],
+    counts: pa.Table, connection: Connection, cutoff: datetime, options: AtlasOptions, previous: Previous | None,
+    stability: dict[int, float],
 ) -> tuple[dict[str, pa.Table], npt.NDArray[np.int32]]:  # fmt: skip
     """Find what is typical of segments and subsegments, name both: all tables of an Atlas but `users`, and the subsegments kept."""
     connection.register("placed", pa.table({"user_id": pa.array(user_ids, pa.string()), "place": np.arange(len(user_ids), dtype=np.int32)}))
     habit = habits(connection, cutoff)
-    leanings = read_leanings(connection, habit, time_zone)
+    leanings = read_leanings(connection, habit, options.time_zone, options.tokens, demographics=options.demographics)
     connection.unregister("placed")
     segments = by_size(segment_ids)
-    inner, traits, subsegment_ids = _typical(leanings, counts, segment_ids, subsegment_ids)
+    inner, traits, subsegment_ids = _typical(leanings, counts, base_masks(habit), segment_ids, subsegment_ids)
     ordered = list(inner)
     first = {fine: int(np.argmax(subsegment_ids == fine)) for fine in ordered}
     parents = {fine: int(segment_ids[row]) for fine, row in first.items()}
     titles = _titles(connection, [t for found in (*traits.values(), *inner.values()) for t in found], leanings)
     colours = slots(segments, _kept(previous.segments if previous else None, "segment_id", "colour"), COLOURS)
-    table = segment_table(traits, titles, segment_ids, certainty, habit, colours)
+    table = segment_table(traits, titles, segment_ids, certainty, habit, colours, _named(previous, fine=False))
     names = dict(zip(table["segment_id"].to_pylist(), table["name"].to_pylist(), strict=True))
     former_shades = _kept(previous.subsegments if previous else None, "subsegment_id", "shade")
     shades: dict[int, int] = {}
@@ -271,7 +279,8 @@ def _name(
         shades |= slots([fine for fine in ordered if parents[fine] == segment], former_shades, SHADES)
     tables = {
         "segments": table,
-        "subsegments": subsegment_table(inner, parents, names, titles, subsegment_ids, habit, shades, stability),
+        "subsegments": subsegment_table(inner, parents, names, titles, subsegment_ids, habit, shades, stability,
+                                        _named(previous, fine=True)),
         "traits": trait_table(traits, titles),
         "subsegment_traits": trait_table(inner, titles, "subsegment_id"),
         "leanings": pa.table({"user": leanings.users, "trait": leanings.traits}),
@@ -286,7 +295,8 @@ def _name(
 
 
 def _typical(
-    leanings: Leanings, counts: pa.Table, segment_ids: npt.NDArray[np.int32], subsegment_ids: npt.NDArray[np.int32]
+    leanings: Leanings, counts: pa.Table, masks: Mapping[str, npt.NDArray[np.bool_]], segment_ids: npt.NDArray[np.int32],
+    subsegment_ids: npt.NDArray[np.int32],
 ) -> tuple[dict[int, list[Trait]], dict[int, list[Trait]], npt.NDArray[np.int32]]:  # fmt: skip
     """Traits of subsegments against their segment, by segment, largest first; of segments against all; and the subsegments kept.
 
@@ -297,6 +307,7 @@ def _typical(
         fine_ids, index, sizes = np.unique(subsegment_ids, return_inverse=True, return_counts=True)
         parents = segment_ids[np.unique(index, return_index=True)[1]]
         carriers = count_carriers(leanings, counts, index, len(fine_ids))
+        among = {kind: np.bincount(index[mask], minlength=len(fine_ids)) for kind, mask in masks.items()}
         inner: dict[int, list[Trait]] = {}
         joined = subsegment_ids.copy()
         for segment in segments:
@@ -304,7 +315,7 @@ def _typical(
             own = own[np.argsort(-sizes[own], kind="stable")]
             found = [(kind, code, numbers[own]) for kind, code, numbers in carriers]
             ids = fine_ids[own].tolist()
-            family = _grouped(ids, find_traits(found, ids, sizes[own].tolist(), least))
+            family = _grouped(ids, find_traits(found, ids, sizes[own].tolist(), least, {k: n[own] for k, n in among.items()}))
             nameless = [i for i in ids if not family[i]]
             if len(nameless) > 1:
                 joined[np.isin(subsegment_ids, nameless)] = nameless[0]
@@ -314,7 +325,17 @@ def _typical(
         subsegment_ids = joined
     belongs = (parents[:, None] == np.array(segments)[None, :]).astype(np.int64)
     coarse = [(kind, code, numbers @ belongs) for kind, code, numbers in carriers]
-    return inner, _grouped(segments, find_traits(coarse, segments, (sizes @ belongs).tolist(), least)), subsegment_ids
+    whole_bases = {kind: numbers @ belongs for kind, numbers in among.items()}
+    typical = find_traits(coarse, segments, (sizes @ belongs).tolist(), least, whole_bases)
+    return inner, _grouped(segments, typical), subsegment_ids
+
+
+def _named(previous: Previous | None, *, fine: bool) -> dict[int, Named]:
+    if previous is None:
+        return {}
+    return (
+        named_earlier(previous.subsegments, "subsegment_id", "own_name") if fine else named_earlier(previous.segments, "segment_id", "name")
+    )
 
 
 def _grouped(ids: list[int], traits: list[Trait]) -> dict[int, list[Trait]]:
@@ -360,6 +381,15 @@ def _warnings(metrics: dict[str, Any], small: bool, distinct: int) -> list[Messa
                 stability=metrics["stability"],
             )
         )
-    if metrics["segments"] == 1:
+    if metrics["segments_asked"] is not None and metrics["segments"] < metrics["segments_asked"]:
+        warnings.append(
+            say(
+                "{asked} segments were asked for and {found} are told: one of fewer than 1 % of the shoppers, or of fewer than 20, "
+                "joins the one nearest to it.",
+                asked=metrics["segments_asked"],
+                found=metrics["segments"],
+            )
+        )
+    elif metrics["segments"] == 1:
         warnings.append(say("No split into segments is clear; all shoppers stand in one."))
     return warnings

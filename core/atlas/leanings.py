@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.atlas.demographics import demographic_bands
+from core.atlas.vocabulary import Tokens, item_words
 from core.schema import INTEREST_TYPES
 from core.store import Connection, fetch, scalar
 
@@ -29,6 +31,7 @@ clock AS (
     FROM history)
 SELECT 'category' AS kind, user_id, category AS trait, count(*) AS acts FROM interest WHERE category IS NOT NULL GROUP BY ALL
 UNION ALL SELECT 'brand', user_id, brand, count(*) FROM interest WHERE brand IS NOT NULL GROUP BY ALL
+UNION ALL SELECT 'word', user_id, w.word, count(*) FROM interest JOIN item_words AS w USING (item_id) GROUP BY ALL
 UNION ALL SELECT 'item', user_id, item_id, count(*) FROM interest SEMI JOIN top_items USING (item_id) GROUP BY ALL
 UNION ALL SELECT 'event', user_id, event_type::VARCHAR, count(*) FROM history GROUP BY ALL
 UNION ALL SELECT 'hours', user_id, CASE WHEN hour(local_time) < 6 THEN 'night' WHEN hour(local_time) < 12 THEN 'morning'
@@ -83,9 +86,9 @@ class Leanings:
     traits: npt.NDArray[np.int32]
     """(E,) row of `kinds` and `codes`; pairs are ordered by trait, then user."""
     kinds: list[str]
-    """(T,) category, brand, item, event, hours, days, cadence, spend, orders, activity, recency or price."""
+    """(T,) category, brand, word, item, event, hours, days, cadence, spend, orders, activity, recency, price or demographic."""
     codes: list[str]
-    """(T,) the category, brand, item id, act, or a fixed code."""
+    """(T,) the category, brand, word, item id, act, `column=value`, or a fixed code."""
 
     def carriers(self, index: npt.NDArray[np.int64], groups: int) -> npt.NDArray[np.int64]:
         """Count who has each trait in each group of users.
@@ -116,14 +119,31 @@ def least_users(users: int) -> int:
     return 30 if users >= 1000 else 20
 
 
-def read_leanings(connection: Connection, habit: pa.Table, time_zone: str = "UTC") -> Leanings:
+def base_masks(habit: pa.Table) -> dict[str, Booleans]:
+    """Tell among whom (U,) the quarters of spend, orders and price are taken: buyers, and users whose price level is known."""
+    values = {name: habit[name].cast(pa.float64()).to_numpy(zero_copy_only=False) for name in ("revenue", "orders", "price")}
+    return {"spend": values["revenue"] > 0, "orders": values["orders"] > 0, "price": np.isfinite(values["price"])}
+
+
+def read_leanings(
+    connection: Connection, habit: pa.Table, time_zone: str = "UTC", tokens: Tokens | None = None, *, demographics: bool = False
+) -> Leanings:
     """Read what users lean to; traits of fewer than `least_users` users are left out.
 
     Args:
         connection: Views of the history, and the table `placed` (user_id, place: row in the order of user_id).
         habit: What `habits` returned.
         time_zone: In which hours and weekdays are told.
+        tokens: Splits item texts into words; None tells no words.
+        demographics: Whether the users table is read.
     """
+    least = least_users(habit.num_rows)
+    words = (
+        item_words(connection, tokens, least)
+        if tokens
+        else pa.table({"item_id": pa.array([], pa.string()), "word": pa.array([], pa.string())})
+    )
+    connection.register("item_words", words)
     usual = float(np.median(habit["events"].to_numpy(zero_copy_only=False).astype(np.float64))) if habit.num_rows else 0
     times = scalar(connection, "SELECT count(*) FROM (SELECT DISTINCT event_time::TIME FROM history LIMIT 3)")
     only_second = scalar(connection, "SELECT epoch(min(event_time)) % 86400 FROM history") if times == 1 else 0
@@ -134,7 +154,7 @@ def read_leanings(connection: Connection, habit: pa.Table, time_zone: str = "UTC
     )  # fmt: skip
     # a single act is no leaning where people act often, and all there is where they do not
     connection.execute(PAIRS_SQL, {"least_acts": 1 if usual < 5 else 2 if usual < 20 else 3})
-    connection.execute(TOLD_SQL, {"least_users": least_users(habit.num_rows)})
+    connection.execute(TOLD_SQL, {"least_users": least})
     told = fetch(connection, "SELECT kind, trait FROM leaning_traits ORDER BY trait_place")
     pairs = fetch(
         connection,
@@ -143,7 +163,10 @@ def read_leanings(connection: Connection, habit: pa.Table, time_zone: str = "UTC
     )
     for table in ("trait_acts", "leaning_pairs", "leaning_traits"):
         connection.execute(f"DROP TABLE {table}")
+    connection.unregister("item_words")
     bands = [(kind, code, np.flatnonzero(has)) for kind, code, has in _bands(habit)]
+    if demographics:
+        bands += [("demographic", code, rows) for code, rows in demographic_bands(connection, habit.num_rows, least)]
     traits = [pairs["trait_place"].to_numpy().astype(np.int32)]
     traits += [np.full(len(users), told.num_rows + place, dtype=np.int32) for place, (_kind, _code, users) in enumerate(bands)]
     return Leanings(
@@ -165,7 +188,7 @@ def _bands(habit: pa.Table) -> list[tuple[str, str, Booleans]]:
         ("cadence", "rare", gap >= 45),
     ]
     if np.nansum(values["orders"]):
-        bands.append(("orders", "none", ~(values["orders"] > 0)))
+        bands += [("orders", "none", ~(values["orders"] > 0)), ("orders", "some", values["orders"] > 0)]
     for kind, column in (
         ("spend", "revenue"),
         ("orders", "orders"),

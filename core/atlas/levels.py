@@ -14,11 +14,12 @@ from core.atlas.segments import Partition, SegmentOptions, merge_small, part_gra
 from core.atlas.space import Indices
 
 FINE = SegmentOptions(
-    fewest=2, most=5, resolutions=(0.1, 0.2, 0.35, 0.55, 0.75, 1.0), tried=4, counts=(2, 3, 4), final_resamples=0, k_means_starts=3
-)
+    fewest=2, most=5, is_strict=True, resolutions=(0.1, 0.2, 0.35, 0.55, 0.75, 1.0), rounds=1, tried=4, counts=(2, 3, 4),
+    final_resamples=0, k_means_starts=3,
+)  # fmt: skip
 """A segment falls into two to five parts: with twelve segments that is as much as a table holds."""
-SHADES = 4
-"""Subsegments of one segment that look different on the map; more repeat."""
+SHADES = 5
+"""Subsegments of one segment that look different on the map: as many as there can be."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,22 @@ def segment_moves(former: pa.Table, users: pa.Table) -> pa.Table:
     )
 
 
+def with_profiles(moves: pa.Table, drift: pa.Table | None) -> pa.Table:
+    """Add whether each shopper's profile changed between the maps: a move without it comes from drawing the segments anew.
+
+    Args:
+        moves: What `segment_moves` returned.
+        drift: user_id and change (`same`, `changed`, …) of the profiles of both maps; None where they cannot be compared.
+
+    Returns:
+        The same rows with profile_changed: null for new and gone shoppers, and for all where nothing is known.
+    """
+    known = dict(zip(drift["user_id"].to_pylist(), drift["change"].to_pylist(), strict=True)) if drift is not None else {}
+    told = {"same": False, "changed": True}
+    values = [told.get(str(known.get(user))) for user in moves["user_id"].to_pylist()]
+    return moves.append_column("profile_changed", pa.array(values, pa.bool_()))
+
+
 def _move(before: int | None, after: int | None) -> str:
     if before is None:
         return "new"

@@ -2,12 +2,21 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from core.atlas.traits import LEVELS, Trait
 
-TASTES = ("category", "brand", "item")
+TASTES = ("category", "brand", "word", "item")
 HABITS = ("cadence", "hours", "days", "event")
+NAMING = (*TASTES, *HABITS, *LEVELS, "feature")
+"""Kinds of traits that may name a segment: what shoppers do, never who they are."""
+LEAST_SHARE = 0.25
+"""Of a segment, to be named by a taste: what fewer share is no name for all."""
+NEARLY_ALL, CLEAR = 0.9, 2.0
+"""A habit that so many share, at least so many times as often as all, comes first in a name: it is what sets the segment apart."""
 
 WORDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("cadence", "once"): ("One visit", "came on one day only"),
@@ -37,6 +46,7 @@ WORDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("orders", "high"): ("Many orders", "are in the top quarter by orders"),
     ("orders", "low"): ("Few orders", "are in the bottom quarter by orders"),
     ("orders", "none"): ("No purchase yet", "have not bought yet"),
+    ("orders", "some"): ("Buyers", "have bought"),
     ("activity", "high"): ("Very active", "are in the top quarter by activity"),
     ("activity", "low"): ("Seldom active", "are in the bottom quarter by activity"),
     ("recency", "high"): ("Quiet lately", "are in the quarter away longest"),
@@ -96,65 +106,123 @@ def trait_words(trait: Trait, titles: Mapping[str, str]) -> str:
         return tidy(titles.get(trait.code) or f"Item {trait.code}")
     if trait.kind == "feature":
         return "High " + trait.code.replace("_", " ")
+    if trait.kind == "word":
+        return f"“{trait.code}”"
+    if trait.kind == "demographic":
+        return demographic_words(trait.code)
     word = tidy(trait.code)
     return f"{trait.kind.capitalize()} {word}" if re.fullmatch(r"[\d\s.]+", word) else word
 
 
+def demographic_words(code: str) -> str:
+    """Write `age=35-44` as `Age: 35-44`, the outer quarters of a number as `Age: ≤ 27`."""
+    name, sign, value = next(part for part in (code.partition("<="), code.partition(">="), code.partition("=")) if part[1])
+    mark = {"<=": "≤ ", ">=": "≥ ", "=": ""}[sign]
+    return f"{name.replace('_', ' ').capitalize()}: {mark}{value}"
+
+
+BASE_WORDS = MappingProxyType({"buyers": "buyers", "priced": "shoppers with a known price"})
+
+
 def trait_sentence(trait: Trait, words: str, among: str = "all shoppers") -> str:
-    """Tell a trait with its figures: `2.3× as often favour Frozen Pizza (41 % against 18 % of all shoppers; n = 312)`."""
+    """Tell a trait with its figures: `2.3× as often favour Frozen Pizza (41 % against 18 % of all shoppers; n = 312)`.
+
+    Where quarters are taken among buyers, the shares are of buyers and the sentence says so.
+    """
+    if trait.base:
+        among = {"all shoppers": "all {base}", "the segment": "the {base} of the segment"}[among].format(base=BASE_WORDS[trait.base])
     if (trait.kind, trait.code) in WORDS:
         act = WORDS[trait.kind, trait.code][1]
     elif trait.kind == "item":
         act = f"choose {words} again and again"
     elif trait.kind == "feature":
         act = f"are in the top quarter by {trait.code.replace('_', ' ')}"
+    elif trait.kind == "word":
+        act = f"choose items whose text says {words}"
+    elif trait.kind == "demographic":
+        act = f"are told as {words}"
     else:
         act = f"favour {words}"
     return f"{trait.lift:.1f}× as often {act} ({trait.share_in:.0%} against {trait.share_all:.0%} of {among}; n = {trait.n:,})"
 
 
-def choose_traits(traits: Sequence[Trait], titles: Mapping[str, str], tastes: int, least_share: float = 0.25) -> list[Trait]:
-    """Choose the traits that name a segment: up to `tastes` tastes without near-synonyms, one habit, one level.
+def choose_traits(traits: Sequence[Trait], titles: Mapping[str, str], tastes: int) -> list[Trait]:
+    """Choose the traits that name a segment: what nearly all share, up to `tastes` tastes without near-synonyms, one habit, one level.
 
-    A name must fit: the tastes are shared by at least `least_share` of the segment, habits and levels by four in ten.
+    A name must fit: the tastes are shared by at least LEAST_SHARE of the segment, habits and levels by four in ten. Demographics
+    name nobody.
     """
-    chosen: list[Trait] = []
-    known: set[str] = set()
+    shared = [t for t in traits if t.kind in NAMING and t.kind not in TASTES and t.spread >= NEARLY_ALL and t.low >= CLEAR]
+    chosen = sorted(shared, key=lambda t: (t.kind == "feature", -t.strength, t.code))[:1]
+    known: set[frozenset[str]] = set()
     for kind in TASTES:
-        for trait in _by_worth([t for t in traits if t.kind == kind and t.share_in >= least_share]):
+        for trait in _by_worth([t for t in traits if t.kind == kind and t.spread >= LEAST_SHARE]):
             words = trait_words(trait, titles)
             meaning = _meaning(words)
-            if len(chosen) < tastes and not is_junk(trait.code) and not is_junk(words) and meaning and not meaning & known:
+            if len(known) < tastes and not is_junk(trait.code) and not is_junk(words) and meaning and not meaning & set().union(*known):
                 chosen.append(trait)
-                known |= meaning
-        if chosen:
-            break  # a brand or an item names a segment only where no category does
+                known.add(frozenset(meaning))
+        if known:
+            break  # a brand, a word or an item names a segment only where no category does
     for group in (HABITS, LEVELS):
-        chosen += _by_worth([t for t in traits if t.kind in group and t.share_in >= 0.4 and t.low >= 1.25])[:1]
+        told = {trait.kind for trait in chosen}
+        if not told & set(group):
+            chosen += _by_worth([t for t in traits if t.kind in group and t.spread >= 0.4 and t.low >= 1.25])[:1]
     return chosen
 
 
-def name_segments(traits: Mapping[int, Sequence[Trait]], titles: Mapping[str, str]) -> dict[int, list[Trait]]:
-    """Choose naming traits for all segments so that no two names are equal, adding tastes where they would be.
+@dataclass(frozen=True)
+class Named:
+    """How a segment of an earlier map was named."""
+
+    name: str
+    parts: tuple[tuple[str, str], ...]
+    """(kind, code) of the traits that made the name."""
+
+
+def name_segments(
+    traits: Mapping[int, Sequence[Trait]], titles: Mapping[str, str], earlier: Mapping[int, Named] = MappingProxyType({})
+) -> dict[int, list[Trait]]:
+    """Choose naming traits for all segments so that no two names are equal, adding traits where they would be.
+
+    A segment of an earlier map keeps its name while all traits of it still hold; no other segment takes a name of that map.
 
     Args:
         traits: Each segment's traits, strongest first; a segment without traits has an empty list.
         titles: Titles of items by id.
+        earlier: How segments of the earlier map were named, by id.
     """
-    chosen = {segment: choose_traits(found, titles, tastes=1) for segment, found in traits.items()}
-    for tastes, least_share in ((2, 0.25), (2, 0.15), (3, 0.1)):
-        names = [spell(parts, titles) for parts in chosen.values()]
-        for segment, parts in chosen.items():
-            if not parts or names.count(spell(parts, titles)) > 1:
-                chosen[segment] = choose_traits(traits[segment], titles, tastes, least_share)
+    held = {segment: kept for segment, found in traits.items() if (kept := _still(earlier.get(segment), found)) is not None}
+    chosen = {segment: held[segment] if segment in held else choose_traits(found, titles, tastes=1) for segment, found in traits.items()}
+
+    def unclear() -> list[int]:
+        names = {segment: spell(parts, titles) for segment, parts in chosen.items()}
+        given = Counter(names.values())
+        barred = {segment: {named.name for other, named in earlier.items() if other != segment} for segment in chosen}
+        return [s for s, parts in chosen.items() if s not in held and (not parts or given[names[s]] > 1 or names[s] in barred[s])]
+
+    for tastes in (2, 3):
+        for segment in unclear():
+            chosen[segment] = choose_traits(traits[segment], titles, tastes)
     for _ in range(3):
-        names = [spell(parts, titles) for parts in chosen.values()]
-        for segment, parts in chosen.items():
-            if not parts or names.count(spell(parts, titles)) > 1:
-                kinds = {part.kind for part in parts}
-                further = [t for t in traits[segment] if t.kind not in kinds and t.share_in >= 0.15 and not is_junk(t.code)]
-                chosen[segment] = [*parts, *_by_worth([t for t in further if t.kind != "feature"] or further)[:1]]
+        for segment in unclear():
+            parts = chosen[segment]
+            kinds = {part.kind for part in parts}
+            further = [t for t in traits[segment] if t.kind in NAMING and t.kind not in kinds and t.spread >= LEAST_SHARE]
+            further = [t for t in further if not is_junk(t.code)]
+            chosen[segment] = [*parts, *_by_worth([t for t in further if t.kind != "feature"] or further)[:1]]
     return chosen
+
+
+def _still(named: Named | None, traits: Sequence[Trait]) -> list[Trait] | None:
+    """The traits of an earlier name with their figures of today; None where one no longer holds."""
+    if named is None:
+        return None
+    today = {(trait.kind, trait.code): trait for trait in traits}
+    parts = [today.get(part) for part in named.parts]
+    if not parts:
+        return [] if not traits else None
+    return [t for t in parts if t is not None] if all(t is not None and t.spread >= LEAST_SHARE for t in parts) else None
 
 
 def spell(parts: Sequence[Trait], titles: Mapping[str, str]) -> str:
@@ -162,18 +230,21 @@ def spell(parts: Sequence[Trait], titles: Mapping[str, str]) -> str:
     return " · ".join(trait_words(part, titles) for part in parts) or "Mixed shoppers"
 
 
-def make_distinct(names: Mapping[int, str]) -> dict[int, str]:
-    """Number what is still equal: `Mixed shoppers`, `Mixed shoppers 2`."""
-    seen: set[str] = set()
-    distinct = {}
+def make_distinct(names: Mapping[int, str], earlier: Mapping[int, str] = MappingProxyType({})) -> dict[int, str]:
+    """Number what is still equal: `Mixed shoppers`, `Mixed shoppers 2`; names of an earlier map stay with their segments."""
+    kept = {s: earlier[s] for s, name in names.items() if s in earlier and re.fullmatch(re.escape(name) + r"( \d+)?", earlier[s])}
+    seen = set(earlier.values())
+    distinct = dict(kept)
     for segment, name in names.items():
+        if segment in kept:
+            continue
         number, candidate = 1, name
         while candidate in seen:
             number += 1
             candidate = f"{name} {number}"
         seen.add(candidate)
         distinct[segment] = candidate
-    return distinct
+    return {segment: distinct[segment] for segment in names}
 
 
 def describe(parts: Sequence[Trait], titles: Mapping[str, str], size: int, share: float) -> str:

@@ -39,6 +39,10 @@ class SegmentOptions:
     """Grid of Leiden's resolution, coarse to fine."""
     rounds: int = 2
     """Each round of Leiden starts from the partition before: the second makes it clearly more repeatable, a third hardly."""
+    one_round_from: int = 5_000
+    """Points from which one round must do: on 20,000 a second costs 15 CPU s over all resamples."""
+    is_strict: bool = False
+    """Leave out partitions into more than `most` instead of asking more stability of them."""
     tried: int = 7
     """How many of these partitions are put to the stability test, nearest to the wanted count first; coarse ones must be
     among them, or three planted segments are cut into ten."""
@@ -98,9 +102,11 @@ def part_graph(
         agreement = _agreement(points, labels, rng, options.final_resamples, again)
         return Partition(labels, "k-means, count as asked", agreement)
 
+    rounds = options.rounds if len(points) < options.one_round_from else 1
+
     def leiden(rows: Indices, resolution: float) -> Indices:
         matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
-        return merge_small(communities(matrix, resolution, options.rounds), points[rows], weights[rows], minimum)
+        return merge_small(communities(matrix, resolution, rounds), points[rows], weights[rows], minimum)
 
     everyone = np.arange(len(points))
     candidates = [_Candidate(f"Leiden, resolution {r:g}", leiden(everyone, r), partial(leiden, resolution=r)) for r in options.resolutions]
@@ -139,7 +145,10 @@ class _Candidate:
 
 def _try_out(candidates: list[_Candidate], options: SegmentOptions, points: Vectors, rng: np.random.Generator) -> list[_Candidate]:
     middle = (options.fewest + options.most) / 2
-    several = sorted((c for c in candidates if c.segments > 1), key=lambda c: (c.beyond(options), abs(c.segments - middle), c.method))
+    most = options.most if options.is_strict else len(points)
+    several = sorted(
+        (c for c in candidates if 1 < c.segments <= most), key=lambda c: (c.beyond(options), abs(c.segments - middle), c.method)
+    )
     # keep one of each count: neighbours on the grid often give the same partition
     distinct = list({c.segments: c for c in reversed(several)}.values())[::-1][: options.tried]
     for candidate in distinct:
@@ -166,8 +175,11 @@ def _agreement(
     return figures
 
 
-def few_segments(points: Vectors, weights: Indices, minimum: int) -> Partition:
-    """Part a small log (below the gate of a map) by k-means, or leave it whole when no split is clear."""
+def few_segments(points: Vectors, weights: Indices, minimum: int, count: int | None = None) -> Partition:
+    """Part a small log (below the gate of a map) by k-means, into as many as asked for, or leave it whole when no split is clear."""
+    if count is not None:
+        asked = _k_means(points, weights, count, minimum, SegmentOptions(), np.arange(len(points)))
+        return Partition(asked, "k-means, count as asked" if asked.max() else "single segment")
     best = np.zeros(len(points), dtype=np.int64)
     clearest = 0.35  # k-means cuts pure noise of few dimensions with silhouettes up to .3
     for count in range(2, 1 + min(5, int(weights.sum()) // minimum, len(points) - 1)):

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from core.atlas.names import describe, make_distinct, name_segments, spell, trait_sentence, trait_words
+from core.atlas.names import Named, describe, make_distinct, name_segments, spell, trait_sentence, trait_words
 from core.atlas.traits import Trait
 from core.metrics import wilson
 
@@ -27,12 +28,15 @@ def by_size(ids: npt.NDArray[np.int32]) -> list[int]:
 
 def segment_table(
     by_segment: BySegment, titles: Titles, segment_ids: npt.NDArray[np.int32], certainty: npt.NDArray[np.float64],
-    habit: pa.Table, colours: Mapping[int, int],
+    habit: pa.Table, colours: Mapping[int, int], earlier: Mapping[int, Named] = MappingProxyType({}),
 ) -> pa.Table:  # fmt: skip
-    """Name, size and figures of each segment (SEGMENT_SCHEMA), in the order of `by_segment`."""
-    parts = name_segments(by_segment, titles)
+    """Name, size and figures of each segment (SEGMENT_SCHEMA), in the order of `by_segment`; `earlier` is how they were named."""
     single = len(by_segment) == 1
-    names = make_distinct({s: "All shoppers" if single else spell(parts[s], titles) for s in by_segment})
+    parts = name_segments(by_segment, titles, earlier)
+    names = make_distinct(
+        {s: "All shoppers" if single else spell(parts[s], titles) for s in by_segment},
+        {} if single else {s: named.name for s, named in earlier.items()},
+    )
     figures = _Figures(habit)
     rows = []
     for segment, own in parts.items():
@@ -50,7 +54,7 @@ def segment_table(
 
 def subsegment_table(
     inner: BySegment, parents: Mapping[int, int], names: Mapping[int, str], titles: Titles, subsegment_ids: npt.NDArray[np.int32],
-    habit: pa.Table, shades: Mapping[int, int], stability: Mapping[int, float],
+    habit: pa.Table, shades: Mapping[int, int], stability: Mapping[int, float], earlier: Mapping[int, Named] = MappingProxyType({}),
 ) -> pa.Table:  # fmt: skip
     """Name, parent, size and figures of each subsegment (SUBSEGMENT_SCHEMA), in the order of `inner`.
 
@@ -63,6 +67,7 @@ def subsegment_table(
         habit: What `leanings.habits` returned.
         shades: Shade of each subsegment within its segment's colour.
         stability: Of the split of each segment that is split.
+        earlier: How subsegments were named within their segments.
     """
     children: dict[int, list[int]] = {}
     for subsegment in inner:
@@ -70,9 +75,11 @@ def subsegment_table(
     own_names: dict[int, str] = {}
     parts: dict[int, list[Trait]] = {}
     for family in children.values():
-        found = name_segments({s: inner[s] for s in family}, titles)
+        before = {s: earlier[s] for s in family if s in earlier}
+        found = name_segments({s: inner[s] for s in family}, titles, before)
         parts |= found
-        own_names |= make_distinct({s: spell(found[s], titles) if found[s] else REST for s in family})
+        told = {s: spell(found[s], titles) if found[s] else REST for s in family}
+        own_names |= make_distinct(told, {s: named.name for s, named in before.items()})
     figures, rows = _Figures(habit), []
     sizes = {s: int((subsegment_ids == s).sum()) for s in inner}
     for subsegment in inner:
@@ -107,12 +114,24 @@ def trait_table(by_segment: BySegment, titles: Titles, key: str = "segment_id") 
     return pa.Table.from_pylist(rows, TRAIT_SCHEMA if key == "segment_id" else SUBSEGMENT_TRAIT_SCHEMA)
 
 
+def named_earlier(table: pa.Table | None, key: str, column: str) -> dict[int, Named]:
+    """How the segments (or subsegments: `own_name`) of an earlier map were named, by id; those without a name of their own are left out."""
+    if table is None or not {column, "name_parts"} <= set(table.column_names):
+        return {}
+    rows = table.select([key, column, "name_parts"]).to_pylist()
+    return {
+        int(row[key]): Named(row[column], tuple((part["kind"], part["code"]) for part in json.loads(row["name_parts"] or "[]")))
+        for row in rows
+        if row[column]
+    }
+
+
 def part_of_name(trait: Trait, titles: Titles) -> dict[str, Any]:
     """A trait as plain values, rounded: what names and sentences in any language are put together from."""
     return {
         "kind": trait.kind, "code": trait.code, "words": trait_words(trait, titles), "lift": round(trait.lift, 4),
         "low": round(trait.low, 4), "high": round(trait.high, 4), "n": trait.n, "share_in": round(trait.share_in, 6),
-        "share_all": round(trait.share_all, 6),
+        "share_all": round(trait.share_all, 6), "base": trait.base, "base_in": trait.base_in, "base_all": trait.base_all,
     }  # fmt: skip
 
 
@@ -158,7 +177,7 @@ SUBSEGMENT_SCHEMA = pa.schema(
 _TRAIT = [
     ("place", pa.int32()), ("kind", pa.string()), ("code", pa.string()), ("trait", pa.string()), ("text", pa.string()),
     ("lift", pa.float64()), ("low", pa.float64()), ("high", pa.float64()), ("n", pa.int64()), ("share_in", pa.float64()),
-    ("share_all", pa.float64()),
+    ("share_all", pa.float64()), ("base", pa.string()), ("base_in", pa.int64()), ("base_all", pa.int64()),
 ]  # fmt: skip
 TRAIT_SCHEMA = pa.schema([("segment_id", pa.int32()), *_TRAIT])
 SUBSEGMENT_TRAIT_SCHEMA = pa.schema([("subsegment_id", pa.int32()), *_TRAIT])

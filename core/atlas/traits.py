@@ -4,14 +4,16 @@ Traits are ranked by the lower bound of their log-odds against the other shopper
 Dirichlet prior: Monroe, Colaresi, Quinn, "Fightin' Words", 2008), so that few users never make a strong trait.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from core.atlas.leanings import Leanings
+from core.metrics import wilson
 
 Z = 1.959964
 PRIOR_USERS = 50.0
@@ -23,6 +25,9 @@ PER_FEATURE_KIND = 4
 
 LEVELS = ("spend", "price", "orders", "recency", "activity")
 """Kinds of traits that are a top or bottom quarter by a habit."""
+QUARTERS = ("high", "low")
+BASES = MappingProxyType({"spend": "buyers", "orders": "buyers", "price": "priced"})
+"""Among whom the quarters of a kind are taken, where not among everybody."""
 
 Carriers = Sequence[tuple[str, str, npt.NDArray[np.int64]]]
 """(kind, code, users with the trait in each group) of each trait."""
@@ -34,7 +39,7 @@ class Trait:
 
     segment_id: int
     kind: str
-    """category, brand, item, event, hours, days, cadence, spend, orders, activity, recency, price or feature."""
+    """category, brand, word, item, event, hours, days, cadence, spend, orders, activity, recency, price, demographic or feature."""
     code: str
     """The category, brand, item id, act, or a fixed code: what a translation hangs on."""
     lift: float
@@ -47,6 +52,19 @@ class Trait:
     share_all: float
     strength: float
     """Lower 95 % bound of the shrunken log-odds against all other users; the order of traits."""
+    base: str | None = None
+    """Whom the shares are of where that is not everybody: `buyers` or `priced` (users whose price level is known)."""
+    base_in: int | None = None
+    """Users of that base in the segment."""
+    base_all: int | None = None
+    """Users of that base in all segments together."""
+    of_segment: float | None = None
+    """Share of all users of the segment who have the trait, where there is a base."""
+
+    @property
+    def spread(self) -> float:
+        """Share of the segment who have the trait: what a name needs, whatever the base of its figures."""
+        return self.share_in if self.of_segment is None else self.of_segment
 
 
 def count_carriers(leanings: Leanings, counts: pa.Table | None, index: npt.NDArray[np.int64], groups: int) -> Carriers:
@@ -64,7 +82,13 @@ def count_carriers(leanings: Leanings, counts: pa.Table | None, index: npt.NDArr
     return told if counts is None else [*told, *_feature_bands(counts, index, groups, leanings)]
 
 
-def find_traits(carriers: Carriers, ids: Sequence[int], sizes: Sequence[int], least: int) -> list[Trait]:
+def find_traits(
+    carriers: Carriers,
+    ids: Sequence[int],
+    sizes: Sequence[int],
+    least: int,
+    bases: Mapping[str, npt.NDArray[np.int64]] = MappingProxyType({}),
+) -> list[Trait]:
     """Find what each of some segments has more often than the others together, strongest first.
 
     Args:
@@ -72,19 +96,27 @@ def find_traits(carriers: Carriers, ids: Sequence[int], sizes: Sequence[int], le
         ids: The segments.
         sizes: Their users.
         least: Fewest users of a segment with a trait for it to be told.
+        bases: Users of each segment among whom the quarters of a kind were taken; they are compared with the others among them.
 
     Returns:
-        Traits with a lift above 1 whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at most.
+        Traits with a lift above 1 whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at most, and of
+        each level only the end that is the stronger.
     """
     if len(ids) < 2:
         return []
     found = []
     for kind, code, numbers in carriers:
-        found += _compare(kind, code, numbers, ids, sizes, least)
+        if code in QUARTERS and kind in BASES and kind in bases:
+            among = _compare(kind, code, numbers, ids, bases[kind].tolist(), least)
+            found += [_among(trait, BASES[kind], bases[kind], ids, sizes) for trait in among]
+        else:
+            found += _compare(kind, code, numbers, ids, sizes, least)
     kept: list[Trait] = []
     taken: dict[tuple[int, str], int] = {}
     for trait in sorted(found, key=lambda t: (t.segment_id, -t.strength, t.kind, t.code)):
         key = (trait.segment_id, trait.kind)
+        if trait.kind in LEVELS and key in taken:  # nobody spends much and little
+            continue
         taken[key] = taken.get(key, 0) + 1
         if taken[key] <= (PER_FEATURE_KIND if trait.kind == "feature" else PER_KIND):
             kept.append(trait)
@@ -124,10 +156,12 @@ def _by_size(leanings: Leanings, inside: npt.NDArray[np.bool_]) -> dict[int, lis
 def _compare(kind: str, code: str, carriers: npt.NDArray[np.int64], ids: Sequence[int], sizes: Sequence[int], least: int) -> list[Trait]:
     """Compare a trait's users in each segment with all other users."""
     total, everyone = int(carriers.sum()), sum(sizes)
+    if not everyone:  # nobody of that base
+        return []
     share_all = total / everyone
     traits = []
     for segment_id, size, n in zip(ids, sizes, carriers.tolist(), strict=True):
-        if n < least or n * everyone <= total * size:
+        if n < least or not size or n * everyone <= total * size:
             continue
         others, other_users = total - n, everyone - size
         prior, prior_rest = PRIOR_USERS * share_all, PRIOR_USERS * (1 - share_all)
@@ -144,7 +178,11 @@ def _compare(kind: str, code: str, carriers: npt.NDArray[np.int64], ids: Sequenc
 
 
 def lift_interval(n: int, size: int, others: int, other_users: int) -> tuple[float, float]:
-    """95 % interval of (share in the segment) / (share of all), by the delta method on its logarithm.
+    """95 % interval of (share in the segment) / (share of all), from Wilson's intervals of the segment's and the others' share.
+
+    The ratio q = others' share / segment's share has the limits of Donner and Zou (2012, "Closed-form confidence intervals for
+    functions of the normal mean and standard deviation", MOVER-R); the lift is 1 / (part + (1 - part) q), with part the segment's
+    share of users. So a trait of everybody in the segment has an interval, too, and it narrows with n.
 
     Args:
         n: Users of the segment with the trait, at least 1.
@@ -154,9 +192,18 @@ def lift_interval(n: int, size: int, others: int, other_users: int) -> tuple[flo
     """
     part = size / (size + other_users)
     inside, outside = n / size, others / other_users if other_users else 0.0
-    share = part * inside + (1 - part) * outside
-    variance = (1 / inside - part / share) ** 2 * inside * (1 - inside) / size
-    if other_users:
-        variance += ((1 - part) / share) ** 2 * outside * (1 - outside) / other_users
-    lift, half = inside / share, Z * float(np.sqrt(variance))
-    return float(lift * np.exp(-half)), float(lift * np.exp(half))
+    (inside_low, inside_high), (outside_low, outside_high) = wilson(n, size), wilson(others, other_users) if other_users else (0.0, 0.0)
+    product = inside * outside
+    least, most = inside_low * (2 * inside - inside_low), inside_high * (2 * inside - inside_high)
+    high = (product + _root(product**2 - outside_high * (2 * outside - outside_high) * least)) / least
+    low = (product - _root(product**2 - outside_low * (2 * outside - outside_low) * most)) / most if most > 0 else 0.0
+    return float(1 / (part + (1 - part) * high)), float(1 / (part + (1 - part) * max(low, 0.0)))
+
+
+def _among(trait: Trait, base: str, among: npt.NDArray[np.int64], ids: Sequence[int], sizes: Sequence[int]) -> Trait:
+    row = list(ids).index(trait.segment_id)
+    return replace(trait, base=base, base_in=int(among[row]), base_all=int(among.sum()), of_segment=trait.n / sizes[row])
+
+
+def _root(value: float) -> float:
+    return float(np.sqrt(max(value, 0.0)))

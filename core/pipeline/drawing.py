@@ -9,7 +9,7 @@ import pyarrow as pa
 from core.artifacts import read_arrays, read_table, write_table
 from core.errors import NotFoundError, StorageError
 from core.pipeline.encoding import PROFILE_BLOCKS
-from core.pipeline.options import ProfileOptions
+from core.pipeline.options import MapChoice, ProfileOptions
 from core.pipeline.telling import Result, about
 from core.pipeline.updating import earlier_run, tell_moves
 from core.schema import Progress, silent
@@ -18,6 +18,16 @@ from core.store import Began, Dataset, Home
 if TYPE_CHECKING:
     from core.atlas.build import Previous
     from core.atlas.space import Vectors
+
+
+def choice_on_screen(dataset: Dataset) -> MapChoice:
+    """What was decided for the map on screen; nothing where there is none."""
+    run = dataset.current()["runs"].get("atlas")
+    try:
+        config = dataset.run_manifest("atlas", run).get("config") or {} if run else {}
+    except (NotFoundError, StorageError):
+        config = {}
+    return MapChoice(config.get("segments"), bool(config.get("demographics")))
 
 
 def draw_map(
@@ -29,6 +39,7 @@ def draw_map(
     seed: int = 0,
     redraw: bool = False,
     weights: str = "auto",
+    choice: MapChoice | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
@@ -39,18 +50,22 @@ def draw_map(
     Args:
         weights: `auto`: blocks weigh what `blocks` chose for them on validation, where that was measured on this version, cutoff and
             these blocks, else as usual; `usual`: as usual.
+        choice: None: as decided for the map on screen; as of a cutoff, nothing is.
 
     Raises:
         NotFoundError: There are no profiles of that cutoff yet.
     """
     from core.atlas.build import AtlasOptions, build_atlas
+    from core.atlas.segments import SegmentOptions
+    from core.search.tokens import words_of
 
     options = options or ProfileOptions()
+    choice = choice or (choice_on_screen(dataset) if cutoff is None else MapChoice())
     profiles = _profiles_run(dataset, cutoff, options)
     held = _held(profiles)
     measured = _measured(dataset, cutoff, options, held) if weights == "auto" else None
     inputs = {"version": dataset.version_path().name, "profiles": profiles.name} | ({"blocks": measured[0]} if measured else {})
-    config = {"seed": seed} | ({"redraw": True} if redraw else {})
+    config = {"seed": seed} | ({"redraw": True} if redraw else {}) | choice.config
     if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("atlas", found)
@@ -66,13 +81,13 @@ def draw_map(
             cutoff=log.until,
             seed=seed,
             previous=_previous_map(dataset) if cutoff is None else None,
-            options=AtlasOptions(redraw=redraw),
+            options=AtlasOptions(SegmentOptions(count=choice.segments), redraw=redraw, tokens=words_of, demographics=choice.demographics),
             progress=progress,
         )
     with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         for name, table in atlas.tables().items():
             write_table(draft.path / f"{name}.parquet", table)
-        tell_moves(draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
+        tell_moves(dataset, draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
         draft.record |= {
             "as_of": log.until.isoformat(),
             "users": atlas.users.num_rows,

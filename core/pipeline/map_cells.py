@@ -134,13 +134,16 @@ def _parts(parts: list[dict[str, Any]], size: float, everyone: int, k: int) -> l
 
 def _trait(row: dict[str, Any], size: int | None, everyone: int, k: int) -> dict[str, Any] | None:
     """Counts in steps of k, shares and lift of those counts with Katz's interval; None where a count is hidden."""
+    if row.get("base"):  # shares are of buyers
+        size, everyone = middle(row["base_in"], k), row["base_all"]
     n, all_, base = middle(row["n"], k), middle(round(row["share_all"] * everyone), k), middle(everyone, k)
     if not n or not size or not all_ or not base:
         return None
     inside, overall = min(n / size, 1.0), min(all_ / base, 1.0)
     lift, half = inside / overall, 1.96 * np.sqrt(max(1 / n - 1 / size, 0) + max(1 / all_ - 1 / base, 0))
     bounds = {"low": float(lift * np.exp(-half)), "high": float(lift * np.exp(half))}
-    return {**row, "n": n, "share_in": inside, "share_all": overall, "lift": lift, **bounds}
+    of_base = {"base_in": size, "base_all": base} if row.get("base") else {}
+    return {**row, **of_base, "n": n, "share_in": inside, "share_all": overall, "lift": lift, **bounds}
 
 
 def told_comparison(comparison: Comparison, k: int) -> Comparison:

@@ -139,3 +139,22 @@ class AudienceOptions:
     calling_code: str = ""
     least_users: int | None = None
     """Fewest users that the file may hold; None for what the dataset's setting says."""
+
+
+FEWEST_SEGMENTS, MOST_SEGMENTS = 2, 12
+"""Segments that people may ask for: one is everybody, and beyond twelve colours repeat."""
+
+
+@dataclass(frozen=True)
+class MapChoice:
+    """What people decide about a map."""
+
+    segments: int | None = None
+    """Segments wanted; None lets stability decide."""
+    demographics: bool = False
+    """Whether traits tell what the users table says of people."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a run keeps of it: only what was decided, so that maps of earlier releases are found again."""
+        return ({"segments": self.segments} if self.segments else {}) | ({"demographics": True} if self.demographics else {})

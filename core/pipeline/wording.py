@@ -38,7 +38,8 @@ def word_map(dataset: Dataset, setting: str, language: str = "en", progress: Pro
     segments = pq.read_table(folder / "segments.parquet").to_pylist()
     traits: dict[int, list[dict[str, Any]]] = {}
     for trait in sorted(pq.read_table(folder / "traits.parquet").to_pylist(), key=lambda row: (row["segment_id"], row["place"])):
-        traits.setdefault(trait["segment_id"], []).append(trait)
+        if trait["kind"] != "demographic":  # who people are names nobody
+            traits.setdefault(trait["segment_id"], []).append(trait)
     facts = {segment["segment_id"]: segment_facts(segment, traits.get(segment["segment_id"], [])) for segment in segments}
     writer = open_writer(setting)
     worded = word_segments(facts, writer, language, progress)

@@ -31,6 +31,7 @@ def changes_since(here: Screen, names: dict[int, str]) -> None:
 
 def _drift(here: Screen, drifted: dict[str, Any]) -> None:
     users = drifted["users"]
+    st.caption(_("Profiles against those of {version}.", version=plain(drifted["after"]["version"])))
     tiles = [
         (
             _("Profiles changed"),
@@ -84,6 +85,16 @@ def _moves(here: Screen, balance: pd.DataFrame, names: dict[int, str]) -> None:
             gone=counted(told["gone"]),
         )
     )
+    if told.get("compared"):
+        st.caption(
+            _(
+                "Of the {moved} who moved, {changed} have another profile than before (by {blocks}); the others moved because segments are "
+                "drawn anew after each append, and counts such as days since the last event go on for everybody.",
+                moved=counted(told["moved"]),
+                changed=counted(told["changed"]),
+                blocks=", ".join(_(BLOCK_WORDS[name]) for name in told["compared"]),
+            )
+        )
     shown = balance.assign(segment=[_name(int(segment), names) for segment in balance["segment_id"]])
     columns = ["segment", "before", "left", "gone", "stayed", "came", "new", "now"]
     labels = dict(

@@ -92,6 +92,8 @@ def trait_word(kind: str, code: str, words: str) -> str:
         return _(shoppers.TRAIT_WORDS[kind, code][0])
     if kind == "feature":
         return _("High: {feature}", feature=_inside(feature_word(code)))
+    if kind == "word":
+        return _("“{word}”", word=code)
     number = words.rsplit(" ", 1)[-1]
     if kind in NUMBERED_WORDS and words == NUMBERED_WORDS[kind].format(code=number):
         return _(NUMBERED_WORDS[kind], code=number)
@@ -108,16 +110,26 @@ def trait_sentence(part: Mapping[str, Any]) -> str:
         act = _("choose {item} again and again", item=words)
     elif kind == "feature":
         act = _("are in the top quarter by {feature}", feature=_inside(feature_word(code)))
+    elif kind == "word":
+        act = _("choose items whose text says {word}", word=words)
     else:
         act = _("favour {kind}", kind=words)
-    return _(
-        "{lift:.1f}× as often {act} ({inside} against {all} of all shoppers; n = {n:,})",
-        lift=part["lift"],
-        act=act,
-        inside=percent(part["share_in"], 0),
-        all=percent(part["share_all"], 0),
-        n=part["n"],
-    )
+    shown = {"act": act, "inside": percent(part["share_in"], 0), "all": percent(part["share_all"], 0)}
+    if part.get("base") == "buyers":
+        return _(
+            "{lift:.1f}× as often {act} ({inside} of its buyers against {all} of all buyers; n = {n:,})",
+            lift=part["lift"],
+            n=part["n"],
+            **shown,
+        )
+    if part.get("base") == "priced":
+        return _(
+            "{lift:.1f}× as often {act} ({inside} against {all} of all shoppers with a known price; n = {n:,})",
+            lift=part["lift"],
+            n=part["n"],
+            **shown,
+        )
+    return _("{lift:.1f}× as often {act} ({inside} against {all} of all shoppers; n = {n:,})", lift=part["lift"], n=part["n"], **shown)
 
 
 def description(row: Mapping[str, Any]) -> str:

@@ -5,10 +5,11 @@ from typing import Any
 import streamlit as st
 
 from core.messages import say
+from core.pipeline.options import FEWEST_SEGMENTS, MOST_SEGMENTS
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, counted, number, percent
+from pages.parts.text import _, counted, number, percent, whole
 
 
 def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
@@ -56,7 +57,32 @@ def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
             )
         )
     frame.notes(metrics.get("warnings", []))
+    _asked(here, manifest.get("config") or {})
     st.caption(frame.took(manifest))
+
+
+def _asked(here: Screen, config: dict[str, Any]) -> None:
+    """Tell how many segments were asked for, and ask for another number or for demographics."""
+    held = int(config.get("segments") or 0)
+    if held:
+        st.caption(_("{n} segments were asked for: k-means cuts so many, however repeatable.", n=whole(held)))
+    with st.expander(_("Part the shoppers anew")), st.form("map-asked", border=False):
+        count = st.selectbox(
+            _("Number of segments"),
+            [0, *range(FEWEST_SEGMENTS, MOST_SEGMENTS + 1)],
+            index=0 if not held else held - FEWEST_SEGMENTS + 1,
+            format_func=lambda n: whole(n) if n else _("as many as are stable"),
+        )
+        demographics = st.checkbox(_("Tell demographics among the traits"), value=bool(config.get("demographics")))
+        st.caption(
+            _(
+                "What the users file says of people, such as age or region, then stands among the traits of segments, never in their "
+                "names; to treat people by it may be unfair, and unlawful."
+            )
+        )
+        if st.form_submit_button(_("Part anew"), key="map-part", disabled=jobs.live_job(state.home()) is not None):
+            words = ["--segments", str(count or "auto"), "--demographics" if demographics else "--no-demographics"]
+            jobs.start(["map", "--dataset", here.name, *words], _("Drawing the map of {name}", name=here.name))
 
 
 def _rests_on(rests: dict[str, Any]) -> str:

@@ -70,15 +70,15 @@ def cut(name: str, most: int = LEGEND_LETTERS) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-SYMBOLS = ("circle", "diamond", "square", "triangle-up")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
 
 
-SHADES = (0.0, 0.3, 0.52, 0.72)
+SHADES = (0.0, 0.25, 0.43, 0.6, 0.76)
 """How far a shade goes towards the ink: away from the ground, so that contrast only grows."""
 
 
 def shade(colour: str, step: int, look: Look) -> str:
-    """A colour of the same hue, nearer to the ink with each of four steps."""
+    """A colour of the same hue, nearer to the ink with each of five steps."""
     part = SHADES[step % len(SHADES)]
     mixed = (round((1 - part) * int(colour[i : i + 2], 16) + part * int(look.ink[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{channel:02X}" for channel in mixed)

@@ -1,0 +1,156 @@
+"""Mirror of core/atlas traits, names, vocabulary and demographics: words, people, bases of quarters, names that stay."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.artifacts import read_table
+from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
+from core.atlas.moves import segment_moves, with_profiles
+from core.atlas.names import Named, choose_traits, make_distinct, name_segments, spell, trait_sentence
+from core.atlas.segments import SegmentOptions
+from core.atlas.traits import Trait, find_traits
+from core.atlas.vocabulary import item_words
+from core.search.tokens import words_of
+from core.store import Log
+from tests.worlds import at, publish_world
+
+TWO = SegmentOptions(count=2)
+ITEMS = [
+    {"item_id": "run1", "title": "Red running shoes", "category": "SHOES"},
+    {"item_id": "run2", "title": "Blue running shoe", "category": "SHOES"},
+    {"item_id": "hill1", "title": "Red hiking shoes", "category": "SHOES"},
+    {"item_id": "hill2", "title": "Blue hiking shoe", "category": "SHOES"},
+    {"item_id": "zh1", "title": "跑步短裤", "category": "短裤"},
+    {"item_id": "zh2", "title": "跑步上衣", "category": "上衣"},
+]
+
+
+def trait(kind: str, code: str, share: float, strength: float = 1.0, **more: Any) -> Trait:
+    return Trait(1, kind, code, 3.0, 2.5, 3.5, 100, share, share / 3, strength, **more)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Log, list[str], np.ndarray]:
+    """400 shoppers of shoes: the first half runs and is young, the other half hikes and is old; a third of each half buys."""
+    ids = [f"u{n:03d}" for n in range(400)]
+    events = []
+    for n, user in enumerate(ids):
+        for act in range(4):
+            name = ("run" if n < 200 else "hill") + str(1 + act % 2)
+            events.append({"user_id": user, "item_id": name, "event_type": "view", "event_time": at(1 + act)})
+        if n % 3 == 0:
+            money = {"revenue": 1 + n % 50, "price": 1 + n % 50, "quantity": 1}
+            events.append({"user_id": user, "item_id": name, "event_type": "purchase", "event_time": at(6), **money})
+    events += [
+        {"user_id": f"u{n:03d}", "item_id": item, "event_type": "view", "event_time": at(7)} for n in range(30) for item in ("zh1", "zh2")
+    ]
+    people = {user: {"age_group": "young" if n < 200 else "old"} for n, user in enumerate(ids)}
+    log = publish_world(tmp_path_factory.mktemp("shoes") / "home", events, items=ITEMS, users=people)
+    profile = np.zeros((400, 4), dtype=np.float32)
+    profile[:200, 0] = 10
+    profile += np.random.default_rng(0).normal(size=profile.shape).astype(np.float32)
+    return log, ids, profile
+
+
+def build(world: tuple[Log, list[str], np.ndarray], **more: Any) -> Atlas:
+    log, ids, profile = world
+    counts = pa.table({"user_id": ids, "events": np.arange(len(ids), dtype=np.int64)})
+    options = AtlasOptions(TWO, picture=False, tokens=words_of, **more)
+    with log.history() as connection:
+        return build_atlas(ids, profile, counts, connection, cutoff=log.until, options=options)
+
+
+def test_words_of_titles_are_traits_where_no_category_says_them(world: tuple[Log, list[str], np.ndarray]) -> None:
+    rows = [row for row in build(world).traits.to_pylist() if row["kind"] == "word"]
+    by_word = {row["code"]: row for row in rows}
+    assert {"running", "hiking"} <= by_word.keys() and not by_word.keys() & {"shoe", "shoes", "red", "blue"}
+    told = by_word["running"]
+    assert told["n"] == 170 and told["lift"] == pytest.approx(2.0) and 1 < told["low"] < 2
+    assert told["trait"] == "“running”" and "choose items whose text says “running”" in told["text"]
+
+
+def test_the_vocabulary_leaves_out_names_numbers_and_words_of_one_item(world: tuple[Log, list[str], np.ndarray]) -> None:
+    with world[0].history() as connection:
+        found = item_words(connection, words_of, 20).to_pydict()
+    words = set(found["word"])
+    assert "跑步" in words and not words & {"短裤", "上衣", "shoes", "shoe", "跑"}
+    assert {item for item, word in zip(found["item_id"], found["word"], strict=True) if word == "running"} == {"run1", "run2"}
+
+
+def test_demographics_are_told_only_when_asked_for_and_never_name_a_segment(world: tuple[Log, list[str], np.ndarray]) -> None:
+    assert "demographic" not in build(world).traits["kind"].to_pylist()
+    atlas = build(world, demographics=True)
+    told = {row["trait"]: row for row in atlas.traits.to_pylist() if row["kind"] == "demographic"}
+    assert told.keys() == {"Age group: young", "Age group: old"}
+    assert told["Age group: old"]["n"] == 200 and told["Age group: old"]["low"] < told["Age group: old"]["lift"]
+    assert all(part["kind"] != "demographic" for text in atlas.segments["name_parts"].to_pylist() for part in json.loads(text))
+    assert name_segments({1: [trait("demographic", "age=old", 0.9)]}, {}) == {1: []}
+
+
+def test_quarters_among_buyers_are_compared_among_buyers_and_one_end_is_told() -> None:
+    # all 100 of the first segment buy, 25 of them much and 25 little; 40 of the other 900, ten of them much and ten little
+    carriers = [(kind, code, np.array([25, 10])) for kind, code in (("spend", "high"), ("spend", "low"))]
+    bases = {"spend": np.array([100, 40])}
+    assert find_traits(carriers, [1, 2], [100, 900], 5, bases) == [], "among buyers nothing sets them apart"
+    assert len(find_traits(carriers, [1, 2], [100, 900], 5)) == 1, "nobody spends much and little"
+    (found,) = find_traits([("spend", "high", np.array([60, 4]))], [1, 2], [100, 900], 5, bases)
+    assert (found.share_in, found.share_all, found.base, found.base_in, found.base_all) == (0.6, 64 / 140, "buyers", 100, 140)
+    assert found.spread == 0.6
+    assert trait_sentence(found, "High spend").endswith("(60% against 46% of all buyers; n = 60)")
+
+
+def test_a_taste_of_few_names_nobody_and_what_nearly_all_share_comes_first() -> None:
+    few, sessions = trait("brand", "Xiaomi", 0.14, 3), trait("feature", "sessions_28d", 1.0, 2)
+    assert spell(choose_traits([few, sessions], {}, 1), {}) == "High sessions 28d"
+    both = {1: [few], 2: [few]}
+    assert all(parts == [] for parts in name_segments(both, {}).values()), "also where names would be equal"
+    named = choose_traits([trait("brand", "Xiaomi", 0.6, 3), trait("cadence", "daily", 0.95, 2)], {}, 1)
+    assert spell(named, {}) == "Almost daily · Xiaomi"
+
+
+def test_a_matched_segment_keeps_its_name_while_its_traits_hold_and_no_other_takes_it() -> None:
+    active, tea = trait("activity", "high", 0.6, 2), trait("category", "TEA", 0.5, 5)
+    earlier = {1: Named("Very active", (("activity", "high"),))}
+    parts = name_segments({1: [tea, active], 2: [active]}, {}, earlier)
+    names = make_distinct({s: spell(p, {}) for s, p in parts.items()}, {1: "Very active"})
+    assert names == {1: "Very active", 2: "Very active 2"}
+    parts = name_segments({1: [tea], 2: [active, trait("hours", "night", 0.3)]}, {}, earlier)
+    names = make_distinct({s: spell(p, {}) for s, p in parts.items()}, {1: "Very active"})
+    assert names[1] == "Tea" and names[2] == "Very active · Nights", "the name was another segment's"
+
+
+def test_names_stay_over_a_refresh(world: tuple[Log, list[str], np.ndarray]) -> None:
+    log, ids, profile = world
+    first = build(world)
+    counts = pa.table({"user_id": ids, "events": np.arange(len(ids), dtype=np.int64)})
+    with log.history() as connection:
+        options = AtlasOptions(TWO, picture=False)  # without words, which named the segments
+        again = build_atlas(
+            ids, profile, counts, connection, cutoff=log.until, options=options, previous=Previous(first.users, first.segments)
+        )
+    assert again.segments["name"].to_pylist() != first.segments["name"].to_pylist()
+    with log.history() as connection:
+        kept = AtlasOptions(TWO, picture=False, tokens=words_of)
+        same = build_atlas(ids, profile, counts, connection, cutoff=log.until, options=kept, previous=Previous(first.users, first.segments))
+    assert same.segments["name"].to_pylist() == first.segments["name"].to_pylist()
+
+
+def test_a_move_tells_whether_the_profile_changed() -> None:
+    former = pa.table({"user_id": ["a", "b", "c"], "segment_id": pa.array([1, 1, 2], pa.int32())})
+    now = pa.table({"user_id": ["a", "b", "d"], "segment_id": pa.array([2, 2, 2], pa.int32())})
+    drift = pa.table({"user_id": ["a", "b", "c", "d"], "change": ["same", "changed", "gone", "new"]})
+    moves = segment_moves(former, now)
+    assert with_profiles(moves, drift)["profile_changed"].to_pylist() == [False, True, None, None]
+    assert with_profiles(moves, None)["profile_changed"].to_pylist() == [None] * 4
+
+
+def test_the_published_tables_carry_bases(world: tuple[Log, list[str], np.ndarray], tmp_path: Path) -> None:
+    from core.artifacts import write_table
+
+    write_table(tmp_path / "traits.parquet", build(world).traits)
+    assert {"base", "base_in", "base_all"} <= set(read_table(tmp_path / "traits.parquet").column_names)
