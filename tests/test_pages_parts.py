@@ -224,6 +224,20 @@ def test_a_hover_card_counts_events_and_orders_and_the_largest_sample_stays_belo
     assert list(marked.hovertext) == ["similarity 0.9<br>chance 12.3%"] and "<br>%{hovertext}<br>events" in marked.hovertemplate
 
 
+def test_a_long_name_stands_in_a_legend_in_lines_and_whole() -> None:
+    name = "Smartphone · Buying directly · Very active · Premium prices & more"
+    group = charts.Group(1, f"Low prices › {name}", "#000000", family="Low prices", part=name)
+    shown = str(group.legend()["name"])
+    assert shown.replace("<br>", " ") == name.replace("&", "&amp;") and "<br>" in shown
+    assert group.legend()["legendgrouptitle"] == {"text": "Low prices"}
+    assert charts.Group(1, "word " * 60, "#000000").legend()["name"].endswith("…")
+
+
+def test_one_shopper_is_not_several() -> None:
+    row = {"name_parts": "[]", "size": 1, "share": 1.0}
+    assert traits.description(row) == "The only shopper of the log."
+
+
 def test_the_server_listens_here_only_and_tells_nobody() -> None:
     server = CONFIG["server"]
     assert server["address"] == "127.0.0.1"

@@ -44,7 +44,7 @@ def segment_table(
         size = int(inside.sum())
         rows.append({
             "segment_id": segment, "name": names[segment], "colour": colours[segment],
-            "description": f"All {size:,} shoppers of the log." if single else describe(own, titles, size, size / len(segment_ids)),
+            "description": _of_all(size) if single else describe(own, titles, size, size / len(segment_ids)),
             "name_parts": json.dumps([part_of_name(trait, titles) for trait in own], ensure_ascii=False),
             "size": size, "share": size / len(segment_ids), "certainty_mean": round(float(certainty[inside].mean()), 4),
             **figures.of(inside),
@@ -181,3 +181,7 @@ _TRAIT = [
 ]  # fmt: skip
 TRAIT_SCHEMA = pa.schema([("segment_id", pa.int32()), *_TRAIT])
 SUBSEGMENT_TRAIT_SCHEMA = pa.schema([("subsegment_id", pa.int32()), *_TRAIT])
+
+
+def _of_all(size: int) -> str:
+    return f"All {size:,} shoppers of the log." if size > 1 else "The only shopper of the log."

@@ -61,10 +61,10 @@ def pooling_table(here: Screen, manifest: dict[str, Any] | None) -> None:
     )
     st.caption(
         _(
-            "Counts and texts together, judged on {users} shoppers and {targets} targets in the window from {day}; intervals are wide "
+            "Counts and texts together, judged on {users} shoppers and {targets} in the window from {day}; intervals are wide "
             "enough for all rivals together. What judges profiles and predicts at earlier cutoffs pools the usual way.",
             users=counted(card["users"]),
-            targets=whole(card["targets"]),
+            targets=_("1 target") if card["targets"] == 1 else _("{n} targets", n=whole(card["targets"])),
             day=day(card["judged_at"], here.zone),
         )
     )

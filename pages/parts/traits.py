@@ -142,7 +142,7 @@ def description(row: Mapping[str, Any]) -> str:
         told = _("; ").join(trait_sentence(part) for part in parts)
         return _("{n:,} shoppers ({share}) who {traits}.", n=size, share=percent(share), traits=told)
     if share >= 1:
-        return _("All {n:,} shoppers of the log.", n=size)
+        return _("All {n:,} shoppers of the log.", n=size) if size > 1 else _("The only shopper of the log.")
     return _("{n:,} shoppers ({share}) without a trait that sets them apart from all others.", n=size, share=percent(share))
 
 

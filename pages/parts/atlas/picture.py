@@ -113,7 +113,9 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
         alt=_("Map of shoppers"),
     )
     st.caption(
-        _(
+        _("The only shopper is drawn.")
+        if len(everyone.x) == 1 and not here.small_cells
+        else _(
             "{shown} of {all} shoppers are drawn. Draw around points with the lasso or the box to select; scroll to zoom. "
             "Near points are alike; areas and distances are no sizes.",
             shown=whole(len(rows)),

@@ -1,5 +1,6 @@
 """One template in two looks; colours checked for contrast and colour blindness."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ SCATTER_DARK = ((0.0, "#5B6C7B"), (0.25, "#3F86B3"), (0.6, "#7CC0E8"), (1.0, "#F
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Roboto, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', Arial, sans-serif"
 
 LEGEND_LETTERS = 38
-"""Longer names would take the room of the picture."""
+"""Longer lines would take the room of the picture."""
+LEGEND_LINES = 3
+"""Names of fine segments made of several traits have up to 90 letters."""
 DAY, MONTH = 86_400_000, "M1"
 DATE_TICKS = [
     {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%Y-%m-%d"},
@@ -60,9 +63,17 @@ class Group:
     part: str = ""
 
     def legend(self) -> dict[str, object]:
-        """How it stands in a legend: cut at LEGEND_LETTERS, under its family."""
-        name = {"name": hover(cut(self.part or self.name))}
-        return name | ({"legendgroup": self.family, "legendgrouptitle": {"text": hover(cut(self.family))}} if self.family else {})
+        """How it stands in a legend: broken into lines, under its family."""
+        name = {"name": lines_of(self.part or self.name)}
+        return name | ({"legendgroup": self.family, "legendgrouptitle": {"text": lines_of(self.family)}} if self.family else {})
+
+
+def lines_of(name: str) -> str:
+    """A name in a legend, escaped: at most LEGEND_LINES lines of LEGEND_LETTERS, the last one cut where it is longer."""
+    lines = textwrap.wrap(name, LEGEND_LETTERS) or [""]
+    if len(lines) > LEGEND_LINES:
+        lines = [*lines[: LEGEND_LINES - 1], cut(" ".join(lines[LEGEND_LINES - 1 :]))]
+    return "<br>".join(hover(line) for line in lines)
 
 
 def cut(name: str, most: int = LEGEND_LETTERS) -> str:
