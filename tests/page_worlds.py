@@ -155,7 +155,10 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         write_table(draft.path / "blocks.parquet", pa.table({**told, **bounds, **behind}))
         weights = {"weights": {"counts": 1.0, "text": 0.5, "graph": 0.0}, "weights_at": "2024-03-06T00:00:00"}
         anyone = {"counts": 0.8, "auc": 0.81, "gain": 0.01, "gain_low": -0.01, "gain_high": 0.03}
+        area = {"counts": 0.7, "counts_low": 0.6, "counts_high": 0.8, "blocks": None, "blocks_low": None, "blocks_high": None}
+        unseen = {"act": "purchase", "rows": [{"band": band, "users": n, "positives": 9} | area for band in ("all", "cold", "hot")]}
         draft.record |= {"of": "categories", "targets": 4, "users": n, "judged_at": "2024-03-13T00:00:00", **weights, "anyone": anyone}
+        draft.record["unseen"] = unseen
     publish_measurements(target, inputs)
     with target.new_run("atlas", inputs=inputs, config={}, cutoff=None) as draft:
         users = {

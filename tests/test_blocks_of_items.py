@@ -147,6 +147,8 @@ def test_a_file_of_facts_without_an_item_or_without_facts_is_refused(tmp_path: P
 
 def test_the_ablation_has_a_row_with_and_without_pictures_and_facts(home: Home) -> None:
     told = judge_blocks(home, home.dataset("whole"), horizon=at(4) - at(0), options=options("image", "facts"))
+    assert {row["band"] for row in told["unseen"]["rows"]} >= {"all", "hot"} and told["unseen"]["act"] == "purchase"
+    assert sum(row["users"] for row in told["unseen"]["rows"][1:]) == told["unseen"]["rows"][0]["users"] == told["users"]
     rows = {(row["blocks"], row["weighing"]) for row in told["rows"]}
     assert {("image", "equal"), ("counts + image", "equal"), ("counts + facts", "equal")} <= rows
     assert set(told["weights"]) == {"counts", "image", "facts"} and told["image"]["fates"]["read"] == 76

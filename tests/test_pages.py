@@ -343,6 +343,9 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     assert table["weights"].tolist() == ["equal", "equal", "1 · 0.5"]
     assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.050 [+0.040, +0.060]"]
     assert table["behind"].tolist() == ["+0.050 [+0.040, +0.060]", "+0.150 [+0.140, +0.160]", "–"]
+    unseen = next(frame.value for frame in app.dataframe if "positives" in frame.value and "band" in frame.value)
+    assert unseen["band"].tolist() == ["all shoppers", "cold: 1 event", "hot: 5 or more events"]
+    assert unseen["counts"].tolist() == ["0.700 [0.600, 0.800]"] * 3 and unseen["blocks"].tolist() == ["–"] * 3
     assert "**texts** helps: beside the others it adds +0.050 [+0.040, +0.060] of AUC." in words(app)
     assert "**graph** gets no weight" in words(app) and "**behaviour transformer**" not in words(app)
     assert "a difference of +0.010 [-0.010, +0.030]" in words(app)

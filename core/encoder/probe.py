@@ -101,6 +101,39 @@ def probe_blocks(
     ]
 
 
+def score_unseen(
+    train: Blocks,
+    test: Blocks,
+    weights: Weights,
+    labels: Bools,
+    folds: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    rng: np.random.Generator,
+) -> Floats:
+    """Score each row of the test by a probe that learned from other folds alone: of no shopper that it scores it saw a label.
+
+    Args:
+        train: Block → (N, D), of an earlier cutoff.
+        test: Block → (M, D), of a later one.
+        weights: Of the blocks.
+        labels: One target (N, 1).
+        folds: Fold of each row of the two, 0 to FOLDS - 1; a shopper has the same in both.
+        rng: For the folds that choose the penalty.
+
+    Returns:
+        Scores (M,).
+    """
+    scores = np.zeros(len(folds[1]))
+    for fold in range(FOLDS):
+        learns, judged = folds[0] != fold, folds[1] == fold
+        if not judged.any() or not learns.any():
+            continue
+        known = {name: block[learns] for name, block in train.items()}
+        x, x_test = Scaled(known, {name: block[judged] for name, block in test.items()}).weighed(weights)
+        penalty = _choose(x, labels[learns], rng.permutation(len(x)) % FOLDS)
+        scores[judged] = fit_ridge(x, labels[learns], [penalty])[0](x_test)[:, 0]
+    return scores
+
+
 def _interval(drawn: Floats) -> tuple[float, float]:
     low, high = np.quantile(drawn, (0.025, 0.975))
     return float(low), float(high)
@@ -174,7 +207,9 @@ def _choose(x: Floats, labels: Bools, folds: npt.NDArray[np.int64]) -> float:
     for fold in range(FOLDS):
         held = folds == fold
         for place, fitted in enumerate(fit_ridge(x[~held], labels[~held], PENALTIES)):
-            quality[place] += np.nanmean(aucs(fitted(x[held]), labels[held]))
+            areas = aucs(fitted(x[held]), labels[held])
+            if np.isfinite(areas).any():  # a fold of a rare target may hold nobody who acts
+                quality[place] += np.nanmean(areas)
     return PENALTIES[int(quality.argmax())]
 
 

@@ -127,7 +127,8 @@ def judge_blocks(
             "weights_at": cutoffs[-2].isoformat(),
             "best_subset": list(weighing.best_subset),
             "best_subset_auc": weighing.subsets[weighing.best_subset],
-            "anyone": _judge_anyone(known, targets, seed),
+            "anyone": (anyone := _judge_anyone(known, targets, seed)),
+            "unseen": _judge_unseen(log, cutoffs, known, targets, (anyone or {}).get("weights") or weighing.weights, seed),
             **{name: blocks_at.cards.get(name) for name in WEIGHED[2:]},
             "warnings": _warnings(blocks_at, len(cutoffs)),
         }
@@ -172,6 +173,23 @@ def _judge_anyone(known: Sequence[Blocks], targets: "Targets", seed: int) -> dic
         known[-2], known[-1], [equal("counts"), weighing.weights], targets.anyone[-2], targets.anyone[-1], np.random.default_rng(seed)
     )
     return {**_told(rows[1], "chosen"), "weights": weighing.weights, "counts": rows[0].auc}
+
+
+def _judge_unseen(
+    log: Log, cutoffs: Sequence[datetime], known: Sequence[Blocks], targets: "Targets", weights: dict[str, float], seed: int
+) -> dict[str, Any] | None:
+    """Who acts at all, foretold for shoppers that the probe never saw, by how much is known of them; the act is named beside."""
+    from core.encoder.probe import can_judge
+    from core.pipeline.unseen import judge_unseen
+
+    act = next((act for act in dict.fromkeys([targets.act, *targets.acts]) if act != "any" and can_judge(*targets.acts[act]).all()), None)
+    if act is None:
+        return None
+    with log.history(cutoffs[-1]) as connection:
+        events = fetch(connection, "SELECT count(*)::DOUBLE AS n FROM history GROUP BY user_id ORDER BY user_id")["n"].to_numpy()
+    labels = targets.acts[act]
+    rows = judge_unseen((known[-2], known[-1]), (targets.users[-2], targets.users[-1]), (labels[-2], labels[-1]), events, weights, seed)
+    return {"act": act, "rows": rows}
 
 
 def _told(row: "Probed", kind: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from core.pipeline.measurable import why_not_judged
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
+from pages.parts.words import band_word, event_word
 
 BLOCK_WORDS = {
     "counts": "counts",
@@ -239,6 +240,44 @@ def blocks_table(here: Screen) -> None:
     )
     st.markdown("\n".join(f"- {line}" for line in _verdicts(manifest, rows)))
     frame.take_away(rows, "blocks")
+    _unseen(manifest.get("unseen"))
+
+
+def _unseen(found: dict[str, Any] | None) -> None:
+    """Draw how well shoppers are foretold of whom the probe saw nothing, by how much is known of them."""
+    if not found:
+        return
+    rows = pd.DataFrame(found["rows"])
+    shown = pd.DataFrame(
+        {
+            "band": [_("all shoppers") if band == "all" else band_word(band) for band in rows["band"]],
+            "users": [counted(n) for n in rows["users"]],
+            "positives": [counted(n) for n in rows["positives"]],
+            **{name: _areas(rows, name) for name in ("counts", "blocks")},
+        }
+    )
+    columns = {
+        "band": _("What is known"),
+        "users": _("Shoppers"),
+        "positives": _("Who act"),
+        "counts": _("AUC of counts"),
+        "blocks": _("AUC of weighed blocks"),
+    }
+    st.markdown(f"**{_('Shoppers that the probe never saw')}**")
+    frame.table(shown, key="unseen", column_config=columns)
+    st.caption(
+        _(
+            "Who does the act {act} at all: a fifth of the shoppers at a time is judged by a probe that learned from the others. "
+            "The blocks themselves learned from all histories, without labels.",
+            act=event_word(found["act"]),
+        )
+    )
+    frame.take_away(rows, "unseen")
+
+
+def _areas(rows: pd.DataFrame, name: str) -> list[str]:
+    bounds = zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+    return ["–" if pd.isna(value) else f"{number(value)} {interval(low, high)}" for value, low, high in bounds]
 
 
 def _differences(rows: pd.DataFrame, name: str) -> list[str]:
