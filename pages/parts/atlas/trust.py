@@ -82,7 +82,7 @@ def _asked(here: Screen, config: dict[str, Any]) -> None:
         )
         if st.form_submit_button(_("Part anew"), key="map-part", disabled=jobs.live_job(state.home()) is not None):
             words = ["--segments", str(count or "auto"), "--demographics" if demographics else "--no-demographics"]
-            jobs.start(["map", "--dataset", here.name, *words], _("Drawing the map of {name}", name=here.name))
+            jobs.start(["map", "--dataset", here.name, *words], say("Drawing the map of {name}", name=here.name))
 
 
 def _rests_on(rests: dict[str, Any]) -> str:
