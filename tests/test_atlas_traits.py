@@ -104,6 +104,11 @@ def test_quarters_among_buyers_are_compared_among_buyers_and_one_end_is_told() -
     assert trait_sentence(found, "High spend").endswith("(60% against 46% of all buyers; n = 60)")
 
 
+def test_a_difference_that_is_sure_and_small_is_no_trait() -> None:
+    assert find_traits([("activity", "yet", np.array([1000, 9500]))], [1, 2], [1000, 10_000], 5) == []
+    assert len(find_traits([("activity", "yet", np.array([1000, 7500]))], [1, 2], [1000, 10_000], 5)) == 1
+
+
 def test_a_taste_of_few_names_nobody_and_what_nearly_all_share_comes_first() -> None:
     few, sessions = trait("brand", "Xiaomi", 0.14, 3), trait("feature", "sessions_28d", 1.0, 2)
     assert spell(choose_traits([few, sessions], {}, 1), {}) == "High sessions 28d"

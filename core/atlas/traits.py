@@ -18,6 +18,8 @@ from core.metrics import wilson
 Z = 1.959964
 PRIOR_USERS = 50.0
 """Weight of all users in each trait's shrinkage, in users."""
+LEAST_LIFT = 1.1
+"""A trait that a segment has less than a tenth more often is no trait of it, however sure the difference is."""
 PER_KIND = 10
 """Traits kept for each kind and segment; the rest says the same more weakly."""
 PER_FEATURE_KIND = 4
@@ -99,7 +101,7 @@ def find_traits(
         bases: Users of each segment among whom the quarters of a kind were taken; they are compared with the others among them.
 
     Returns:
-        Traits with a lift above 1 whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at most, and of
+        Traits with a lift of LEAST_LIFT or more whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at most, and of
         each level only the end that is the stronger.
     """
     if len(ids) < 2:
@@ -172,7 +174,7 @@ def _compare(kind: str, code: str, carriers: npt.NDArray[np.int64], ids: Sequenc
         strength = float(odds - Z * np.sqrt(sum(1 / cell for cell in cells)))
         share_in = n / size
         low, high = lift_interval(n, size, others, other_users)
-        if strength > 0 and low > 1:
+        if strength > 0 and low > 1 and share_in >= LEAST_LIFT * share_all:
             traits.append(Trait(segment_id, kind, code, share_in / share_all, low, high, n, share_in, share_all, strength))
     return traits
 
