@@ -1,5 +1,7 @@
 """Two sets of shoppers beside each other: figures and traits against counts by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +77,15 @@ def test_a_trait_of_few_shoppers_and_shoppers_of_neither_side_do_not_count() -> 
     found = compare_traits(leanings(few, outside), LEFT, RIGHT, least=10)
     assert not len(found)
     assert compare_traits(leanings(few), LEFT, RIGHT, least=5)["code"].tolist() == ["c0"], "nobody on the right has it"
+
+
+def test_a_side_has_one_end_of_a_level() -> None:
+    """18 and 16 of 20 on the left, one and two of 30 on the right: spending much is the clearer of both."""
+    much, little = np.concatenate([np.arange(18), [20]]), np.concatenate([np.arange(4, 20), [21, 22]])
+    ends = replace(leanings(much, little), kinds=["spend", "spend"], codes=["high", "low"])
+    assert compare_traits(ends, LEFT, RIGHT, least=5)["code"].tolist() == ["high"]
+    assert compare_traits(ends, RIGHT, LEFT, least=5)["code"].tolist() == ["high"]
+    assert len(compare_traits(leanings(much, little), LEFT, RIGHT, least=5)) == 2, "two categories are two traits"
 
 
 def test_swapping_the_sides_turns_every_figure_around() -> None:

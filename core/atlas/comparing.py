@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.atlas.leanings import Leanings
-from core.atlas.traits import PRIOR_USERS, Z
+from core.atlas.traits import LEVELS, PRIOR_USERS, Z
 from core.metrics import mean_estimate, wilson
 
 Booleans = npt.NDArray[np.bool_]
@@ -60,7 +60,7 @@ def compare_traits(leanings: Leanings, left: Booleans, right: Booleans, least: i
         kind, code, trait (row in leanings), left_n, left_share, right_n, right_share, ratio (left ÷ right) with low and high
         (95 %, on the logarithm; half a user is added where a side has none), strength: the 95 % bound of the log-odds ratio,
         shrunk towards both sides together, that lies nearer to 0; above 0 for traits of the left. Only traits whose strength has
-        the sign of the ratio's logarithm and whose interval excludes 1.
+        the sign of the ratio's logarithm and whose interval excludes 1; of the two ends of a level, a side has the clearer.
     """
     index = np.where(left, 0, np.where(right, 1, -1)).astype(np.int64)
     carriers = leanings.carriers(index, 2).astype(np.float64)
@@ -85,8 +85,15 @@ def compare_traits(leanings: Leanings, left: Booleans, right: Booleans, least: i
         "left_share": n / sizes[0], "right_n": m.astype(np.int64), "right_share": m / sizes[1], "ratio": ratio, "low": low, "high": high,
         "strength": strength,
     })  # fmt: skip
-    ordered: pd.DataFrame = frame[told].sort_values(["strength", "kind", "code"], ascending=[False, True, True], kind="stable")
+    ordered: pd.DataFrame = _one_end(frame[told]).sort_values(["strength", "kind", "code"], ascending=[False, True, True], kind="stable")
     return ordered.reset_index(drop=True)
+
+
+def _one_end(found: pd.DataFrame) -> pd.DataFrame:
+    """Leave each side one end of a level: more buyers at both ends say that more buy, not that they spend much and little."""
+    clearest = found.iloc[found["strength"].abs().argsort(kind="stable")[::-1]]
+    again = clearest.assign(side=clearest["strength"] > 0).duplicated(["kind", "side"]) & clearest["kind"].isin(LEVELS)
+    return clearest[~again]
 
 
 TRAIT_COLUMNS = ["kind", "code", "trait", "left_n", "left_share", "right_n", "right_share", "ratio", "low", "high", "strength"]

@@ -101,8 +101,8 @@ def find_traits(
         bases: Users of each segment among whom the quarters of a kind were taken; they are compared with the others among them.
 
     Returns:
-        Traits with a lift of LEAST_LIFT or more whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at most, and of
-        each level only the end that is the stronger.
+        Traits with a lift of LEAST_LIFT or more whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at
+        most, and of each level only the end that is the stronger.
     """
     if len(ids) < 2:
         return []
