@@ -118,6 +118,12 @@ def test_a_taste_of_few_names_nobody_and_what_nearly_all_share_comes_first() -> 
     assert spell(named, {}) == "Almost daily · Xiaomi"
 
 
+def test_a_word_names_a_segment_only_where_it_has_no_category_to_be_named_by() -> None:
+    rare, word, habit = trait("category", "MEAT", 0.1), trait("word", "lean", 0.5), trait("cadence", "weekly", 0.6)
+    assert choose_traits([rare, word, habit], {}, 1) == [habit]
+    assert choose_traits([word, habit], {}, 1) == [word, habit]
+
+
 def test_a_matched_segment_keeps_its_name_while_its_traits_hold_and_no_other_takes_it() -> None:
     active, tea = trait("activity", "high", 0.6, 2), trait("category", "TEA", 0.5, 5)
     earlier = {1: Named("Very active", (("activity", "high"),))}

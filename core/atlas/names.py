@@ -155,7 +155,10 @@ def choose_traits(traits: Sequence[Trait], titles: Mapping[str, str], tastes: in
     shared = [t for t in traits if t.kind in NAMING and t.kind not in TASTES and t.spread >= NEARLY_ALL and t.low >= CLEAR]
     chosen = sorted(shared, key=lambda t: (t.kind == "feature", -t.strength, t.code))[:1]
     known: set[frozenset[str]] = set()
+    has_categories = any(trait.kind == "category" for trait in traits)
     for kind in TASTES:
+        if kind == "word" and has_categories:
+            continue  # a word out of its text (`lean`) says less than a habit where there are categories to lean to
         for trait in _by_worth([t for t in traits if t.kind == kind and t.spread >= LEAST_SHARE]):
             words = trait_words(trait, titles)
             meaning = _meaning(words)
