@@ -17,12 +17,9 @@ from typing import Any
 
 from core import __version__
 from core.arguments import (
-    TABLE_ENDINGS,
-    add_audience,
     add_files,
     add_model,
     add_question,
-    audience_options,
     cutoff_of,
     days,
     horizon_of,
@@ -33,14 +30,13 @@ from core.arguments import (
     profile_options,
     read_file,
     relations_of,
-    rule_of,
     segment_count,
-    strength,
 )
 from core.errors import CancelledError, CoreError
+from core.finding_verbs import add_finding_verbs
 from core.jobs import Reporter, cancel_job, job_log, list_jobs, working
 from core.measuring_verbs import add_measuring_verbs
-from core.pipeline import screens, targeting, work
+from core.pipeline import screens, work
 from core.pipeline.drawing import draw_map
 from core.pipeline.encoding import check_blocks
 from core.pipeline.insight_tables import insight
@@ -199,35 +195,6 @@ def _lists(arguments: argparse.Namespace, home: Home, report: Reporter) -> Resul
     return lists(screen, read_file(arguments.rules) if arguments.rules else None, k=arguments.k, new_only=arguments.new_only, out=out)
 
 
-def _search(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    screen = screens.open_screen(home, arguments.dataset)
-    if arguments.like is not None:
-        from core.pipeline.alike import alike
-
-        return alike(screen, arguments.like, arguments.k, cutoff_of(arguments))
-    from core.pipeline.searching import search, search_record
-
-    return search_record(search(screen, arguments.query, arguments.user, arguments.strength, arguments.k, cutoff_of(arguments)))
-
-
-def _audience(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    dataset, out = home.dataset(arguments.dataset), out_path(arguments, TABLE_ENDINGS)
-    return targeting.audience(home, dataset, rule=rule_of(arguments), options=audience_options(arguments), out=out)
-
-
-def _alike(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.planning import alike_record
-
-    return alike_record(screens.open_screen(home, arguments.dataset), read_file(arguments.ids), arguments.k, out_path(arguments))
-
-
-def _ad(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
-    from core.pipeline.matching import match_ad, match_record
-
-    found = match_ad(screens.open_screen(home, arguments.dataset), arguments.text, arguments.items or (), arguments.k)
-    return match_record(found, out_path(arguments))
-
-
 def _export(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
     return work.export(home, home.dataset(arguments.dataset), Path(arguments.out), form=arguments.format, progress=report)
 
@@ -355,25 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     lists.add_argument("--new-only", action="store_true", help="leave out what the shopper bought before")
     lists.add_argument("--rules", metavar="FILE", help="a merchant's rules (docs/offer-rules.md)")
 
-    search = add("search", _search, "Find items by words and by meaning, in everybody's order or in a shopper's own.", heavy=False)
-    wanted = search.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--query", metavar="Q")
-    wanted.add_argument("--like", metavar="ITEM", help="list the items whose texts and pictures are most like this one's")
-    search.add_argument("--user", metavar="U", help="whose order; without it everybody's")
-    search.add_argument("--strength", type=strength, default=0.5, help="0: everybody's order, 1: the shopper's own alone")
-    search.add_argument("--k", type=positive, default=20)
-    search.add_argument("--cutoff", metavar="T", help="behave as if the log ended at T (exclusive)")
-
-    add_audience(add("audience", _audience, "Size an audience rule and write its shoppers to a file.", heavy=False))
-    alike = add("alike", _alike, "Find the shoppers most like a list of others, and tell how well that works.", heavy=False)
-    alike.add_argument("--ids", required=True, metavar="FILE", help="CSV, or one id a line")
-    ad = add("ad", _ad, "Find the shoppers most likely to answer an advertisement, and tell how well that works.", heavy=False)
-    ad.add_argument("--text", default="", help="of the advertisement")
-    ad.add_argument("--items", nargs="+", metavar="ITEM", help="items that it shows")
-    for verb_parser in (alike, ad):
-        verb_parser.add_argument("--k", type=positive, default=1000)
-        verb_parser.add_argument("--out", metavar="FILE", help="write the shoppers here (.parquet or .csv)")
-
+    add_finding_verbs(add)
     add_questions(add)
     add_report(add)
     add_privacy(add)

@@ -213,7 +213,7 @@ def sequence_profiles(
 ) -> Floats:
     """Encode each user: the state after the newest act, and the mean of the newest segment's states, each of length 1.
 
-    What lies beyond the network's reach is not read: it would change no bit.
+    What lies beyond the network's reach is not read: it could change a vector only by rounding, where users fall into other batches.
 
     Args:
         encoder: From `train_sequence`.
