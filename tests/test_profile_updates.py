@@ -222,6 +222,19 @@ def test_moves_between_maps_close_for_every_segment(tmp_path: Path, tiny: Path) 
     assert moves["from_segment"].dropna().astype(int).value_counts().to_dict() == former["size"].to_dict()
 
 
+def test_a_move_tells_whether_the_profile_changed_since_the_earlier_map(tmp_path: Path, tiny: Path) -> None:
+    simple, home = ProfileOptions(blocks=("counts", "text"), model=str(tiny), device="cpu"), Home(tmp_path)
+    for events, items in ((log_of(), ITEMS), (log_of() + APPENDED, GROWN)):
+        dataset = published(tmp_path, events, items)
+        profiles = profile(home, dataset, options=simple)
+        drawn = draw_map(home, dataset, options=simple)
+    assert profiles["update"]["compared"] == drawn["moves"]["compared"] == ["text"]
+    rows = read_table(dataset.run_path("atlas") / "moves.parquet").to_pylist()
+    changed = {row["user_id"]: row["profile_changed"] for row in rows}
+    assert [user for user, is_so in changed.items() if is_so] == ["u03", "u07"] and changed["zz"] is None and changed["u00"] is False
+    assert drawn["moves"]["changed"] == sum(row["move"] == "moved" and row["profile_changed"] for row in rows)
+
+
 def test_a_move_is_told_from_both_maps() -> None:
     former = pa.table({"user_id": ["a", "b", "c"], "segment_id": pa.array([1, 1, 2], pa.int32())})
     now = pa.table({"user_id": ["a", "b", "d"], "segment_id": pa.array([1, 2, 2], pa.int32())})
