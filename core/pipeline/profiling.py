@@ -16,7 +16,7 @@ from core.pipeline.pictures import PictureProfiles
 from core.pipeline.pooling import settle_pooling
 from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, models_now
 from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
 from core.schema import Progress, part_of, silent
 from core.store import Began, Connection, Dataset, Home, Log, RunDraft
@@ -32,7 +32,7 @@ def profile(
 
     options = options or ProfileOptions()
     check_blocks(options.blocks)
-    inputs, config = {"version": dataset.version_path().name}, options.config
+    inputs, config = {"version": dataset.version_path().name, **models_now(home, options)}, options.config
     if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("profiles", found)

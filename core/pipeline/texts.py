@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.artifacts import read_json
-from core.encoder.models import TUNED_FILE, find_checkpoint
+from core.encoder.models import TUNED_FILE, find_checkpoint, picture_fingerprint, text_fingerprint
 from core.errors import ModelError
 from core.messages import say
 from core.pipeline.options import ProfileOptions
@@ -38,6 +38,23 @@ def tuned_until(model: str) -> datetime | None:
 def untuned(options: ProfileOptions) -> ProfileOptions:
     """The same with the model `auto` in place of one that was tuned: what judges must not rest on what learned from the judged window."""
     return replace(options, model="auto") if tuned_until(options.model) else options
+
+
+def models_now(home: Home, options: ProfileOptions) -> dict[str, str]:
+    """What a run rests on besides a version: the weights of models that others can change, as they are now; empty for ours.
+
+    A folder keeps its name when another model is put into it, and so does a model that is fetched again; neither may be taken
+    for the one that a run was made with.
+
+    Raises:
+        ModelError: A model is not at hand.
+    """
+    found: dict[str, str | None] = {}
+    if {"text", "narrative"} & set(options.blocks):
+        found["model"] = text_fingerprint(options.model, home.path / "cache")
+    if "image" in options.blocks:
+        found["picture_model"] = picture_fingerprint(options.picture_model)
+    return {name: fingerprint[:32] for name, fingerprint in found.items() if fingerprint is not None}
 
 
 class TextProfiles:
