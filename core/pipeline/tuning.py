@@ -267,7 +267,7 @@ class _Sample:
 
         self.at = at
         with log.history(at) as connection:
-            users, texts = narratives(connection, at)
+            users, texts = narratives(connection)
             counts = matrix_of(compute_features(connection, at))
         labels = act_labels(log, at, horizon, act)["label"].to_numpy() == 1
         assert users == counts.user_ids

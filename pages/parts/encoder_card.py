@@ -140,6 +140,14 @@ def graph_card(manifest: dict[str, Any] | None) -> None:
         return
     st.subheader(_("Graph behind the profiles"))
     st.caption(_("Shoppers, items, categories and brands as one graph: walks between them, kept in a few directions."))
+    if card.get("update"):
+        st.caption(
+            _(
+                "The graph of an earlier version reads on: it was made from {before} acts, and {now} are known now.",
+                before=whole(card["acts_learned_from"]),
+                now=whole(card["update"]["acts"]),
+            )
+        )
     nodes, edges = card["nodes"], card["edges"]
     frame.tiles(
         "graph",
