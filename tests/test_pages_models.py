@@ -81,6 +81,26 @@ def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Pat
     assert drawn["data"][0]["y"] == ["layer 1: 4", "layer 2: 12"]
 
 
+def test_after_an_append_what_another_dataset_taught_and_the_features_name_the_version_they_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tiny_home(tmp_path / "home", users=240)
+    folder = home / "datasets" / "tiny"
+    shutil.copytree(folder / "versions" / "v0001", folder / "versions" / "v0002")
+    pointers = json.loads((folder / "CURRENT").read_text(encoding="utf-8"))
+    (folder / "CURRENT").write_text(json.dumps({**pointers, "version": "v0002"}), encoding="utf-8")
+    app = open_page("models", home, monkeypatch)
+    said = [caption.value.replace("\\", "") for caption in app.caption]
+    place = next(number for number, text in enumerate(said) if "Learned from other" in text)
+    assert said[place - 1] == "computed from v0001" and said.count("computed from v0001") == 4
+    assert said[-1] == "Run profiles-0001 of version v0001."
+    runs = {kind: run for kind, run in pointers["runs"].items() if kind != "profiles"}
+    shutil.copytree(home, tmp_path / "again")
+    (tmp_path / "again" / "datasets" / "tiny" / "CURRENT").write_text(json.dumps({**pointers, "runs": runs}), encoding="utf-8")
+    app = open_page("models", tmp_path / "again", monkeypatch)
+    assert "Learned from other" in words(app) and "Run profiles" not in words(app) and not app.exception
+
+
 def test_measuring_the_text_model_starts_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
     monkeypatch.setattr("pages.parts.jobs.start_job", lambda home, argv, title: started.append(argv) or "20240101-000000-abcdef")
