@@ -13,7 +13,7 @@ from core.encoder.encode import TextEncoder, load_encoder
 from core.encoder.narrative import MOST_ACTS, cut_to, narratives
 from core.encoder.probe import aucs
 from core.encoder.sparse import read_sparse, write_sparse
-from core.encoder.tuning import METHODS, Task, TuningOptions, tune
+from core.encoder.tuning import METHODS, Task, TuningOptions, save_tuned, tune
 from core.store import Log
 from tests.encoders import WORDS, save_tiny_encoder
 from tests.worlds import at
@@ -88,6 +88,15 @@ def test_each_way_trains_its_own_weights_and_gives_the_same_twice(encoder: TextE
         assert 0 < one.trainable < one.parameters
     head = tune(encoder, Task(texts, labels, test_texts), "head", TuningOptions())
     assert (method == "head") == bool(np.allclose(one.scores, head.scores, atol=1e-6))
+
+
+def test_neither_tuning_nor_keeping_weights_prints_what_a_library_says(
+    encoder: TextEncoder, tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    (texts, labels), (test_texts, _) = sentences(48, 0), sentences(16, 1)
+    for method in ("lora", "adalora", "ia3"):
+        save_tuned(tmp_path / method, encoder, tune(encoder, Task(texts, labels, test_texts), method, TuningOptions(epochs=1)), {})
+    assert capfd.readouterr() == ("", "") and not recwarn.list
 
 
 def test_adalora_moves_rank_between_layers_and_ends_with_its_budget(encoder: TextEncoder) -> None:

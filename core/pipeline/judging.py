@@ -21,6 +21,7 @@ from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles, models_now, untuned
 from core.schema import ACTS, Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, fetch
+from core.windows import say_days
 
 if TYPE_CHECKING:
     from core.encoder.probe import Probed
@@ -102,9 +103,9 @@ def judge_blocks(
     targets = Targets(log, cutoffs, horizon)
     if not can_judge(*targets.labels).any():
         raise GateError(
-            "Too few shoppers act within {days:g} days, or too few do not: {need} of each are needed, at {cutoffs} cutoffs, to judge the "
+            "Too few shoppers act within {length}, or too few do not: {need} of each are needed, at {cutoffs} cutoffs, to judge the "
             "blocks of a profile. Try another horizon.",
-            days=horizon / timedelta(days=1),
+            length=say_days(horizon),
             need=FEWEST,
             cutoffs=len(cutoffs),
         )
