@@ -1,5 +1,6 @@
 """Fixtures shared by all tests, and how tests are dealt out to two processes."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def make_log(tmp_path: Path) -> Callable[..., Log]:
 @pytest.fixture(autouse=True)
 def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No browser draws in a test of pages without one, so nothing waits for it."""
-    if request.module.__name__.startswith("tests.test_pages"):
+    if request.path.parent.name == "tests" and "streamlit.testing" in sys.modules:
         from pages.parts import frame
 
         monkeypatch.setattr(frame, "PATIENCE", 0.0)
