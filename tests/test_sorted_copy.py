@@ -1,8 +1,7 @@
 """Questions on the sorted copy of a log: the same rows as their statements give, on random logs with ties, gaps and missing cells."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -65,18 +64,16 @@ USERS = {name: {"region": "north" if name in "abc" else "south"} for name in "ab
 
 
 @pytest.fixture
-def make(make_log: Make, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Log]]:
+def make(make_log: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Log]:
     monkeypatch.setattr(chosen, "BLOCK", 60)  # several parts of a small log
-    with ExitStack() as opened:
 
-        def build(seed: int) -> Log:
-            log = make_log(random_events(np.random.default_rng(seed)), items=ITEMS, users=USERS)
-            assert log.sorted_path is not None
-            sort_events(log.path, log.sorted_path)
-            opened.enter_context(log.history())  # questions share an instance of DuckDB; to set one up takes longer than to answer
-            return log
+    def build(seed: int) -> Log:
+        log = make_log(random_events(np.random.default_rng(seed)), items=ITEMS, users=USERS)
+        assert log.sorted_path is not None
+        sort_events(log.path, log.sorted_path)
+        return log
 
-        yield build
+    return build
 
 
 def same(log: Log, ask: Callable[[Log], Answer]) -> None:
