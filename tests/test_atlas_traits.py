@@ -104,6 +104,37 @@ def test_quarters_among_buyers_are_compared_among_buyers_and_one_end_is_told() -
     assert trait_sentence(found, "High spend").endswith("(60% against 46% of all buyers; n = 60)")
 
 
+def test_a_demographic_is_compared_among_those_of_whom_it_is_known() -> None:
+    # 240 of the 300 of the first segment are told as married or not, half each; of the other 700 only 140, half each
+    carriers = [("known", "marital", np.array([240, 140])), ("demographic", "marital=yes", np.array([120, 70])),
+                ("demographic", "marital=no", np.array([120, 70]))]  # fmt: skip
+    assert find_traits(carriers, [1, 2], [300, 700], 5) == [], "more is known of the first, nothing sets them apart"
+    carriers[1:] = [("demographic", "marital=yes", np.array([192, 28])), ("demographic", "marital=no", np.array([48, 112]))]
+    yes, no = find_traits(carriers, [1, 2], [300, 700], 5)
+    assert (yes.segment_id, yes.code, yes.share_in, yes.share_all) == (1, "marital=yes", 192 / 240, 220 / 380)
+    assert (no.segment_id, no.code, no.share_in, no.base, no.base_in, no.base_all) == (2, "marital=no", 112 / 140, "known", 140, 380)
+    assert trait_sentence(no, "Marital: no").endswith("(80% against 42% of all shoppers of whom this is known; n = 112)")
+
+
+def test_of_whom_the_users_file_is_silent_counts_for_no_value(tmp_path: Path) -> None:
+    """Of 400 shoppers the first half is known in nine of ten cases, the second in one of five; the same share of both is married."""
+    ids = [f"u{n:03d}" for n in range(400)]
+    events = [{"user_id": user, "item_id": "a", "event_type": "view", "event_time": at(1 + n % 7)} for n, user in enumerate(ids)]
+    people = {
+        user: {"marital": ("yes", "no")[n % 2], "age": str(20 + n % 40)} if n % 10 < (9 if n < 200 else 2) else {"marital": "", "age": ""}
+        for n, user in enumerate(ids)
+    }
+    log = publish_world(tmp_path / "home", events, users=people)
+    profile = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+    profile[:200, 0] += 20
+    counts = pa.table({"user_id": ids, "events": np.ones(400)})
+    with log.history() as connection:
+        options = AtlasOptions(TWO, picture=False, demographics=True)
+        atlas = build_atlas(ids, profile, counts, connection, cutoff=log.until, options=options)
+    assert atlas.segments["size"].to_pylist() == [200, 200]
+    assert [row["trait"] for row in atlas.traits.to_pylist() if row["kind"] == "demographic"] == []
+
+
 def test_a_difference_that_is_sure_and_small_is_no_trait() -> None:
     assert find_traits([("activity", "yet", np.array([1000, 9500]))], [1, 2], [1000, 10_000], 5) == []
     assert len(find_traits([("activity", "yet", np.array([1000, 7500]))], [1, 2], [1000, 10_000], 5)) == 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from core.atlas.demographics import parts_of
 from core.atlas.traits import LEVELS, Trait
 
 TASTES = ("category", "brand", "word", "item")
@@ -116,18 +117,19 @@ def trait_words(trait: Trait, titles: Mapping[str, str]) -> str:
 
 def demographic_words(code: str) -> str:
     """Write `age=35-44` as `Age: 35-44`, the outer quarters of a number as `Age: ≤ 27`."""
-    name, sign, value = next(part for part in (code.partition("<="), code.partition(">="), code.partition("=")) if part[1])
+    name, sign, value = parts_of(code)
     mark = {"<=": "≤ ", ">=": "≥ ", "=": ""}[sign]
     return f"{name.replace('_', ' ').capitalize()}: {mark}{value}"
 
 
-BASE_WORDS = MappingProxyType({"buyers": "buyers", "priced": "shoppers with a known price"})
+BASE_WORDS = MappingProxyType({"buyers": "buyers", "priced": "shoppers with a known price", "known": "shoppers of whom this is known"})
 
 
 def trait_sentence(trait: Trait, words: str, among: str = "all shoppers") -> str:
     """Tell a trait with its figures: `2.3× as often favour Frozen Pizza (41 % against 18 % of all shoppers; n = 312)`.
 
-    Where quarters are taken among buyers, the shares are of buyers and the sentence says so.
+    Where quarters are taken among buyers, the shares are of buyers and the sentence says so; so it does where the users table
+    is silent about some.
     """
     if trait.base:
         among = {"all shoppers": "all {base}", "the segment": "the {base} of the segment"}[among].format(base=BASE_WORDS[trait.base])
