@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from core.artifacts import read_table
+from core.atlas.agreeing import agrees
 from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
 from core.atlas.moves import segment_moves, with_profiles
 from core.atlas.names import Named, choose_traits, make_distinct, name_segments, spell, trait_sentence
@@ -164,6 +165,51 @@ def test_a_matched_segment_keeps_its_name_while_its_traits_hold_and_no_other_tak
     parts = name_segments({1: [tea], 2: [active, trait("hours", "night", 0.3)]}, {}, earlier)
     names = make_distinct({s: spell(p, {}) for s, p in parts.items()}, {1: "Very active"})
     assert names[1] == "Tea" and names[2] == "Very active · Nights", "the name was another segment's"
+
+
+def test_a_name_has_three_parts_at_most_and_none_contradicts_another() -> None:
+    found = [
+        trait("recency", "low", 0.7, 5), trait("cadence", "rare", 0.6, 4), trait("spend", "high", 0.5, 3),
+        trait("activity", "high", 0.45, 2), trait("orders", "high", 0.44, 1.9), trait("days", "weekend", 0.3, 1),
+    ]  # fmt: skip
+    for parts in name_segments({1: found, 2: found, 3: found}, {}).values():
+        said = {(part.kind, part.code) for part in parts}
+        assert 2 <= len(parts) <= 3
+        assert not {("cadence", "rare"), ("activity", "high")} <= said and not {("cadence", "rare"), ("orders", "high")} <= said
+    assert agrees(("activity", "high"), [("orders", "none")]) and not agrees(("activity", "high"), [("orders", "low")])
+    assert not agrees(("feature", "days_since_purchase"), [("recency", "high")]), "a feature repeats it"
+    assert not agrees(("cadence", "weekly"), [("cadence", "monthly")])
+
+
+def test_what_a_third_of_a_segment_has_names_it_only_beside_a_twin() -> None:
+    active, few, away = trait("activity", "high", 0.33), trait("orders", "low", 0.28), trait("recency", "high", 0.38)
+    assert name_segments({1: [active, few]}, {}) == {1: []}, "mixed shoppers"
+    assert name_segments({1: [active, few], 2: [away]}, {}) == {1: [], 2: [away]}, "one of the two may stay the mixed one"
+
+
+def test_twins_are_told_apart_by_what_they_differ_by_most() -> None:
+    monthly, weekend = trait("cadence", "monthly", 0.8, 9), trait("days", "weekend", 0.5, 3)
+    one = [monthly, trait("hours", "night", 0.36, 5), trait("price", "low", 0.35, 1)]
+    two = [monthly, trait("hours", "night", 0.35, 5), weekend]
+    names = {s: spell(parts, {}) for s, parts in name_segments({1: one, 2: two}, {}).items()}
+    assert names == {1: "Monthly · Low prices", 2: "Monthly · Weekends"}
+    same = {s: spell(parts, {}) for s, parts in name_segments({1: one, 2: one}, {}).items()}
+    assert make_distinct(same) == {1: "Monthly", 2: "Monthly 2"}, "a number only where nothing differs"
+
+
+def test_a_part_of_a_segment_neither_repeats_nor_contradicts_its_name() -> None:
+    found = [trait("cadence", "weekly", 0.9, 9), trait("category", "SOFT DRINKS", 0.5, 5), trait("category", "BEEF", 0.4, 4)]
+    within = [("category", "SOFT DRINKS"), ("cadence", "monthly")]
+    (parts,) = name_segments({1: found}, {}, within=within).values()
+    assert spell(parts, {}) == "Beef"
+    kept = {1: Named("Weekly", (("cadence", "weekly"),))}
+    (parts,) = name_segments({1: found}, {}, kept, within).values()
+    assert spell(parts, {}) == "Beef", "nor does a name of the earlier map"
+
+
+def test_an_item_without_a_title_names_nobody() -> None:
+    assert choose_traits([trait("item", "5100816", 0.7)], {}, 1) == []
+    assert len(choose_traits([trait("item", "5100816", 0.7)], {"5100816": "Kettle"}, 1)) == 1
 
 
 def test_names_stay_over_a_refresh(world: tuple[Log, list[str], np.ndarray]) -> None:

@@ -33,7 +33,7 @@ from core.atlas.names import Named, trait_words
 from core.atlas.quality import picture_quality, silhouette
 from core.atlas.segments import Cut, SegmentOptions, few_segments, number_segments
 from core.atlas.space import Indices, Vectors, stable_order
-from core.atlas.tables import by_size, named_earlier, segment_table, subsegment_table, trait_table
+from core.atlas.tables import by_size, names_of, segment_table, subsegment_table, trait_table
 from core.atlas.traits import Trait, count_carriers, find_traits
 from core.atlas.vocabulary import Tokens
 from core.messages import Message, say
@@ -315,7 +315,7 @@ def _name(
     titles = _titles(connection, [t for found in (*traits.values(), *inner.values()) for t in found], leanings)
     colours = slots(segments, _kept(previous.segments if previous else None, "segment_id", "colour"), COLOURS)
     table = segment_table(traits, titles, segment_ids, certainty, habit, colours, _named(previous, fine=False))
-    names = dict(zip(table["segment_id"].to_pylist(), table["name"].to_pylist(), strict=True))
+    names = names_of(table, "segment_id", "name")
     former_shades = _kept(previous.subsegments if previous else None, "subsegment_id", "shade")
     shades: dict[int, int] = {}
     for segment in segments:
@@ -376,9 +376,7 @@ def _typical(
 def _named(previous: Previous | None, *, fine: bool) -> dict[int, Named]:
     if previous is None:
         return {}
-    return (
-        named_earlier(previous.subsegments, "subsegment_id", "own_name") if fine else named_earlier(previous.segments, "segment_id", "name")
-    )
+    return names_of(previous.subsegments, "subsegment_id", "own_name") if fine else names_of(previous.segments, "segment_id", "name")
 
 
 def _grouped(ids: list[int], traits: list[Trait]) -> dict[int, list[Trait]]:
