@@ -197,6 +197,12 @@ def test_twins_are_told_apart_by_what_they_differ_by_most() -> None:
     assert make_distinct(same) == {1: "Monthly", 2: "Monthly 2"}, "a number only where nothing differs"
 
 
+def test_what_tells_twins_apart_stands_instead_of_what_it_contradicts() -> None:
+    lately, rare, active = trait("recency", "low", 1.0, 9), trait("cadence", "rare", 0.7, 5), trait("activity", "high", 0.9, 4)
+    names = {s: spell(parts, {}) for s, parts in name_segments({1: [lately, rare, active], 2: [lately, rare]}, {}).items()}
+    assert names == {1: "Active lately · Very active", 2: "Active lately · Now and then"}
+
+
 def test_a_part_of_a_segment_neither_repeats_nor_contradicts_its_name() -> None:
     found = [trait("cadence", "weekly", 0.9, 9), trait("category", "SOFT DRINKS", 0.5, 5), trait("category", "BEEF", 0.4, 4)]
     within = [("category", "SOFT DRINKS"), ("cadence", "monthly")]

@@ -232,19 +232,20 @@ def name_segments(
 def _set_apart(
     parts: Sequence[Trait], traits: Sequence[Trait], twins: Sequence[Sequence[Trait]], titles: Mapping[str, str], within: Sequence[Said]
 ) -> tuple[float, list[Trait]] | None:
-    """The name with the trait that the segment has most often more than any of its twins, and by how much; it takes the last place."""
-    kept = list(parts[: MOST_PARTS - 1])
+    """The name with the trait that the segment has most often more than any of its twins, and by how much: last, instead of what
+    it contradicts or there is no room for."""
     spreads = [{(t.kind, t.code): t.spread for t in twin} for twin in twins]
     found = []
     for trait in traits:
-        if trait.kind in NAMING and trait.spread >= LEAST_SHARE and trait not in parts and _fits(trait, titles, kept, within):
+        kept = [part for part in parts if _fits(trait, titles, [part], within)][: MOST_PARTS - 1]
+        if trait.kind in NAMING and trait.spread >= LEAST_SHARE and bool(kept) == bool(parts) and _fits(trait, titles, kept, within):
             gap = trait.spread - max((spread.get((trait.kind, trait.code), trait.share_all) for spread in spreads), default=trait.share_all)
             if gap >= LEAST_GAP:
-                found.append((trait.kind == "feature", -round(gap, 6), trait.code, trait))
+                found.append((trait.kind == "feature", -round(gap, 6), trait.code, [*kept, trait]))
     if not found:
         return None
-    _is_feature, gap, _code, trait = min(found, key=lambda row: row[:3])
-    return -gap, [*kept, trait]
+    _is_feature, gap, _code, name = min(found, key=lambda row: row[:3])
+    return -gap, name
 
 
 def _fits(trait: Trait, titles: Mapping[str, str], parts: Sequence[Trait], within: Sequence[Said]) -> bool:
@@ -306,7 +307,7 @@ def describe(parts: Sequence[Trait], titles: Mapping[str, str], size: int, share
     """Describe a segment in one sentence with the figures behind its name."""
     who = f"{size:,} shoppers ({share:.1%})"
     if not parts:
-        return f"{who} without a trait that sets them apart from all others."
+        return f"{who} of whom too few share a trait for it to name them all."
     return f"{who} who " + "; ".join(trait_sentence(part, trait_words(part, titles)) for part in parts) + "."
 
 
