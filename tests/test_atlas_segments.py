@@ -90,7 +90,7 @@ def test_a_small_piece_of_a_segment_does_not_take_its_id() -> None:
 
 def test_points_settle_in_the_community_that_they_are_tied_to() -> None:
     started = np.array([0] * 9 + [1] + [1] * 8 + [-1, 0])  # one astray on each side, one new
-    assert settle(two_cliques(0.01), started, 1.0).tolist() == [0] * 10 + [1] * 10
+    assert settle(two_cliques(0.01), started).tolist() == [0] * 10 + [1] * 10
 
 
 def cloud() -> tuple[np.ndarray, sparse.csr_matrix, np.ndarray]:

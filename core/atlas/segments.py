@@ -26,6 +26,8 @@ Adjacency: TypeAlias = "sparse.csr_matrix"
 
 LEAST_OF_SMALLER, LEAST_OF_LARGER = 0.5, 0.25
 """Shoppers in common, of the smaller and of the larger of two segments, by which they are one and the same on two maps."""
+TIED_MORE = 2.0
+"""Times as strongly as to its own community that a point is tied to another before it goes over to that, when a partition is kept."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,8 @@ def _ways(points: Vectors, adjacency: Adjacency, weights: Indices, minimum: int,
         matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
         return merge_small(communities(matrix, resolution, rounds), points[rows], weights[rows], minimum)
 
-    def settled(start: Indices, resolution: float) -> Indices:
-        return merge_small(settle(adjacency, start, resolution), points, weights, minimum)
+    def settled(start: Indices) -> Indices:
+        return merge_small(settle(adjacency, start), points, weights, minimum)
 
     def k_means(method: str, count: int) -> _Way:
         own = (points, weights, count, minimum, options)
@@ -178,9 +180,7 @@ def _ways(points: Vectors, adjacency: Adjacency, weights: Indices, minimum: int,
 
     if options.count is not None:
         return [k_means("k-means, count as asked", options.count)]
-    graph = [
-        _Way(f"Leiden, resolution {r:g}", True, partial(leiden, resolution=r), partial(settled, resolution=r)) for r in options.resolutions
-    ]
+    graph = [_Way(f"Leiden, resolution {r:g}", True, partial(leiden, resolution=r), settled) for r in options.resolutions]
     return graph + [k_means(f"k-means, {count} centres", count) for count in options.counts]
 
 
@@ -382,31 +382,28 @@ def _centres(points: npt.NDArray[np.float64], weights: Indices, labels: Indices)
     return np.asarray((members @ points) / members.sum(axis=1))
 
 
-def settle(adjacency: Adjacency, start: Indices, resolution: float, sweeps: int = 20) -> Indices:
-    """Let each point move to the community it is tied to most (gain of modularity) until none would, or for some sweeps.
+def settle(adjacency: Adjacency, start: Indices, sweeps: int = 20) -> Indices:
+    """Let points go over to the community that they are tied to far more than to their own, until none would, or for some sweeps.
 
-    No community is made or split, so that a partition found earlier goes on.
+    No community is made or split, so that a partition found earlier goes on. By gain of modularity instead, points leave
+    communities that small ones were merged into in crowds (measured: docs/decisions/0003).
 
     Args:
         adjacency: (N, N), symmetric.
-        start: (N,) 0-based, -1 for points without a community; they join one.
-        resolution: As of `communities`.
+        start: (N,) 0-based, -1 for points without a community; they join the one they are tied to most.
         sweeps: Each moves every second point, even and odd ones in turn: two that are tied do not change places for ever.
 
     Returns:
         (N,) 0-based.
     """
-    degree = np.asarray(adjacency.sum(axis=1)).ravel()
-    total, count = max(float(degree.sum()), 1e-12), int(start.max()) + 1
-    labels, points = start.copy(), np.arange(len(start))
+    count, points = int(start.max()) + 1, np.arange(len(start))
+    labels = start.copy()
     for sweep in range(sweeps):
         known = np.flatnonzero(labels >= 0)
         members = sparse.csr_matrix((np.ones(len(known)), (known, labels[known])), shape=(len(labels), count))
-        volume = np.bincount(labels[known], weights=degree[known], minlength=count)
-        gain = np.asarray((adjacency @ members).todense()) - resolution * degree[:, None] * volume[None, :] / total
-        gain[known, labels[known]] += resolution * degree[known] ** 2 / total  # without the point itself
-        best = gain.argmax(axis=1)
-        moves = (labels < 0) | (gain[points, best] > gain[points, np.maximum(labels, 0)] + 1e-12)
+        ties = np.asarray((adjacency @ members).todense())
+        best = ties.argmax(axis=1)
+        moves = (labels < 0) | (ties[points, best] > TIED_MORE * ties[points, np.maximum(labels, 0)])
         if not moves.any():
             break
         moves &= (labels < 0) | (points % 2 == sweep % 2)
