@@ -89,7 +89,7 @@ def draw_map(
     with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         for name, table in atlas.tables().items():
             write_table(draft.path / f"{name}.parquet", table)
-        tell_moves(dataset, draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
+        tell_moves(dataset, draft, atlas.users, profiles.name, earlier_run(dataset, "atlas") if cutoff is None else None)
         draft.record |= {
             "as_of": log.until.isoformat(),
             "users": atlas.users.num_rows,
