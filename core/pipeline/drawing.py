@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from core.artifacts import read_arrays, read_table, write_table
-from core.errors import NotFoundError, StorageError
+from core.errors import ModelError, NotFoundError, StorageError
 from core.pipeline.encoding import PROFILE_BLOCKS
 from core.pipeline.options import MapChoice, ProfileOptions
 from core.pipeline.telling import Result, about
+from core.pipeline.texts import models_now
 from core.pipeline.updating import earlier_run, tell_moves
 from core.schema import Progress, silent
 from core.store import Began, Dataset, Home
@@ -61,9 +62,10 @@ def draw_map(
 
     options = options or ProfileOptions()
     choice = choice or (choice_on_screen(dataset) if cutoff is None else MapChoice())
-    profiles = _profiles_run(dataset, cutoff, options)
+    made_of = _made_of(home, dataset, options)
+    profiles = _profiles_run(dataset, cutoff, options, made_of)
     held = _held(profiles)
-    measured = _measured(dataset, cutoff, options, held) if weights == "auto" else None
+    measured = _measured(dataset, cutoff, options, held, made_of) if weights == "auto" else None
     inputs = {"version": dataset.version_path().name, "profiles": profiles.name} | ({"blocks": measured[0]} if measured else {})
     config = {"seed": seed} | ({"redraw": True} if redraw else {}) | choice.config
     if found := dataset.find_run("atlas", inputs=inputs, config=config, cutoff=cutoff):
@@ -114,7 +116,9 @@ def _space(profiles: Path, counts: pa.Table, held: list[str], shares: dict[str, 
     return profile_space(counts, blocks, SpaceOptions(shares=shares or USUAL_SHARES))
 
 
-def _measured(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions, held: list[str]) -> tuple[str, dict[str, float]] | None:
+def _measured(
+    dataset: Dataset, cutoff: datetime | None, options: ProfileOptions, held: list[str], made_of: dict[str, str]
+) -> tuple[str, dict[str, float]] | None:
     """The newest run that weighed these very blocks of this version at this cutoff, with their shares in squared distances; or None.
 
     A weight multiplies vectors, so its square is the share.
@@ -125,9 +129,7 @@ def _measured(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions
             weights, config = dict(record["weights"]), record["config"]
         except (StorageError, KeyError):
             continue
-        is_same = record.get("inputs", {}).get("version") == dataset.version_path().name and record.get("cutoff") == (
-            cutoff.isoformat() if cutoff else None
-        )
+        is_same = record.get("inputs") == made_of and record.get("cutoff") == (cutoff.isoformat() if cutoff else None)
         made_alike = config.get("model") == options.model and all(config.get(name) == value for name, value in options.of_blocks.items())
         if is_same and made_alike and set(weights) == {"counts", *held} and any(weights.values()):
             return run, {name: float(weight) ** 2 for name, weight in weights.items()}
@@ -172,8 +174,20 @@ def _space_of(dataset: Dataset, record: dict[str, Any]) -> dict[str, Any] | None
     return {"config": profiles.get("config"), "held": blocks.get("held"), "shares": blocks.get("shares")}
 
 
-def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions) -> Path:
-    found = dataset.find_run("profiles", inputs={"version": dataset.version_path().name}, config=options.config, cutoff=cutoff)
+def _made_of(home: Home, dataset: Dataset, options: ProfileOptions) -> dict[str, str]:
+    """What profiles and weights of their blocks rest on now; with a model that is no longer at hand, what the ones on screen do."""
+    version = dataset.version_path().name
+    try:
+        return {"version": version, **models_now(home, options)}
+    except ModelError:
+        run = dataset.current()["runs"].get("profiles")
+        if run is None:
+            raise
+        return {**dataset.run_manifest("profiles", run)["inputs"], "version": version}
+
+
+def _profiles_run(dataset: Dataset, cutoff: datetime | None, options: ProfileOptions, made_of: dict[str, str]) -> Path:
+    found = dataset.find_run("profiles", inputs=made_of, config=options.config, cutoff=cutoff)
     if found is None:
         raise NotFoundError("Dataset {dataset!r} has no profiles of this cutoff yet; run `profile` first.", dataset=dataset.name)
     return dataset.run_path("profiles", found)

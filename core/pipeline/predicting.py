@@ -16,7 +16,7 @@ from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import untuned
+from core.pipeline.texts import models_now, untuned
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
 from core.store import Began, Dataset, Home, RunDraft
@@ -56,7 +56,7 @@ def predict(
     options, profile = options or PredictOptions(), untuned(profile or ProfileOptions())
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
-    inputs = {"version": dataset.version_path().name}
+    inputs = {"version": dataset.version_path().name, **models_now(home, profile)}
     config = {
         "act": options.act,
         "horizon_hours": horizon / timedelta(hours=1),
