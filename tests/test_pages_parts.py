@@ -333,6 +333,13 @@ def test_chances_that_lose_against_one_for_everybody_are_doubted_in_both_languag
     assert all(chinese(sentence) for sentence in verdict.doubts(manifest(0.617, 0.4))[:2])
 
 
+def test_a_run_without_a_text_profile_says_that_none_was_looked_at_and_nothing_of_the_log() -> None:
+    losses = {"logistic": 0.4, "lightgbm": 0.5}
+    told = {"winner": "logistic", "best_baseline": "logistic", "log_losses": losses, "difference": {"value": 0.0, "low": 0.0, "high": 0.0}}
+    shown = verdict.sentences({"verdict": told, "metrics": {"users": 8, "base_rate": 0.5, "base_log_loss": 0.69}})
+    assert shown[-1] == "No texts of items were looked at, so the chance rests on counts."
+
+
 def test_a_markdown_file_escapes_only_what_would_be_read_as_a_sign() -> None:
     assert written("Favours tea: 14 of 14 acts (100%, 3.7 times). A-b #1!") == "Favours tea: 14 of 14 acts (100%, 3.7 times). A-b #1!"
     assert written("![x](http://e.example) <b>*a*_b_ snake_case") == "!\\[x\\](http://e.example) \\<b\\>\\*a\\*\\_b\\_ snake_case"

@@ -68,7 +68,7 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
         model = _(TEXT_WORDS["lightgbm_text" if winner.startswith("lightgbm") else "mlp"])
         told.append(_text(text) + _("With it, {model} is {difference} in log loss.", model=model, difference=_difference(text)))
     else:
-        told.append(_("The log has no item texts, so the chance rests on counts."))
+        told.append(_("No texts of items were looked at, so the chance rests on counts."))
     if sequence := verdict.get("sequence"):
         earned = winner == sequence["model"]
         told.append(
