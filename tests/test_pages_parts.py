@@ -133,7 +133,7 @@ def test_the_verdict_on_screen_says_what_core_says_and_speaks_chinese(winner: st
     chances["lightgbm_text"] = np.linspace(0.15, 0.6, 8)
     chances["mean" if winner == "mlp" else "lightgbm"] = np.where(labels > 0, 0.6, 0.2)
     pair = ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
-    told = write_verdict("purchase", labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
+    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
     manifest = {
         "verdict": told,
         "metrics": {"users": 8, "base_rate": labels.mean(), "base_log_loss": 0.6616},

@@ -35,6 +35,7 @@ def why(reading: Reading, user_id: str, seed: int = 0) -> Result:
     scored = reading.kept.score(matrix).to_pylist()[0]
     told = {
         "run": reading.run_id,
+        **reading.asked,
         "cutoff": reading.cutoff.isoformat(),
         "model": reading.kept.name,
         **scored,
@@ -91,6 +92,7 @@ def score_history(reading: Reading, text: str) -> Result:
     scored = reading.kept.score(reading.matrix(events, user_id=_user_of(events))).to_pylist()[0]
     return {
         "run": reading.run_id,
+        **reading.asked,
         "cutoff": reading.cutoff.isoformat(),
         "model": reading.kept.name,
         **_chance(scored),
