@@ -59,6 +59,8 @@ class Reading:
     """What of a shopper is not made anew for another history."""
     with_text: bool
     """Whether matrices have text profiles."""
+    gap_minutes: int | None = None
+    """Longest silence within a session of the log; None where it has no sessions."""
     asked: dict[str, Any] = field(default_factory=dict)
     """What the chance is of: act, category (None for any), horizon_days."""
     described: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False, compare=False)
@@ -211,6 +213,7 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
         popular=popular,
         held=held,
         with_text=with_text and vectors is not None,
+        gap_minutes=dataset.manifest(record["inputs"]["version"]).get("session_gap_minutes"),
         asked={
             "act": record["config"].get("act", "purchase"),
             "category": one_category(record),
