@@ -48,9 +48,16 @@ def events(users: int = 240, days: int = 56, seed: int = 0) -> list[dict[str, An
 
 
 def publish(home: Path, rows: list[dict[str, Any]], users: int = 240) -> None:
-    """Items of four kinds; shoppers with a region, and a planted column that holds who buys at the end."""
+    """Items of four kinds; shoppers with a region, and planted columns that hold who buys at the end, one under a plain name."""
     late = {row["user_id"] for row in rows if row["event_type"] == "purchase" and row["event_time"] >= at(49)}
-    people = {f"u{user:03d}": {"region": "north" if user % 2 else "south", "bought": str(f"u{user:03d}" in late)} for user in range(users)}
+    people = {
+        f"u{user:03d}": {
+            "region": "north" if user % 2 else "south",
+            "bought": str(f"u{user:03d}" in late),
+            "zone_score": f"{103 if f'u{user:03d}' in late else 101}.{user:03d}",
+        }
+        for user in range(users)
+    }
     items = [{"item_id": f"i{n}", "category": f"kind {n % 4}"} for n in range(8)]
     publish_world(home, rows, items, people)
 
@@ -124,7 +131,8 @@ def test_a_planted_leak_is_refused_and_honest_attributes_are_seen(run: tuple[Pat
     assert any(str(sentence).startswith("bought: refused") for sentence in manifest["warnings"])
     seen = set(read_json(folder / "card.json")["features"])
     assert "region = north" in seen
-    assert not any(name.startswith("bought") for name in seen)
+    assert any(str(sentence).startswith("zone_score: refused") for sentence in manifest["warnings"])
+    assert not any(name.startswith(("bought", "zone_score")) for name in seen)
     assert manifest["metrics"]["models"]["propensity"]["auc"]["value"] < 0.95
 
 
