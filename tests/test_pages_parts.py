@@ -134,7 +134,7 @@ def test_the_verdict_on_screen_says_what_core_says_and_speaks_chinese(winner: st
     chances["lightgbm_text"] = np.linspace(0.15, 0.6, 8)
     chances["mean" if winner == "mlp" else "lightgbm"] = np.where(labels > 0, 0.6, 0.2)
     pair = ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
-    told = write_verdict("purchase", labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
+    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
     manifest = {
         "verdict": told,
         "metrics": {"users": 8, "base_rate": labels.mean(), "base_log_loss": 0.6616},
@@ -363,6 +363,13 @@ def test_chances_that_lose_against_one_for_everybody_are_doubted_in_both_languag
     assert "log loss 0.250 against 0.617" in worse and drifts.startswith("The log drifts") and not verdict.is_drift(other)
     set_language("zh")
     assert all(chinese(sentence) for sentence in verdict.doubts(manifest(0.617, 0.4))[:2])
+
+
+def test_a_run_without_a_text_profile_says_that_none_was_looked_at_and_nothing_of_the_log() -> None:
+    losses = {"logistic": 0.4, "lightgbm": 0.5}
+    told = {"winner": "logistic", "best_baseline": "logistic", "log_losses": losses, "difference": {"value": 0.0, "low": 0.0, "high": 0.0}}
+    shown = verdict.sentences({"verdict": told, "metrics": {"users": 8, "base_rate": 0.5, "base_log_loss": 0.69}})
+    assert shown[-1] == "No texts of items were looked at, so the chance rests on counts."
 
 
 def test_a_markdown_file_escapes_only_what_would_be_read_as_a_sign() -> None:

@@ -17,7 +17,7 @@ from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, jobs, state
 from pages.parts.serving import Drawing
 from pages.parts.text import _, counted, day, duration, listed, people, percent, plain, said, small_cells
-from pages.parts.words import event_word
+from pages.parts.words import asked_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": "hover", "responsive": True}
 """A chart can be saved as a picture, by the button that appears when the pointer is on it."""
@@ -89,7 +89,7 @@ def header(here: Screen) -> None:
         parts.append(
             _(
                 "chance of {act} within {days:g} days from {date}",
-                act=event_word(config.get("act", "purchase")),
+                act=plain(asked_word(config)),
                 days=horizon,
                 date=day(state.ask(screens.made_as_of, here, "propensity"), here.zone),
             )

@@ -242,7 +242,13 @@ def _choose(here: Screen, run: RunFacts) -> None:
             _done(lambda: model_room.roll_back(home, here.dataset, run.kind))
     if not fits:
         why = _("It was made from {made}; {version} is on screen.", made=plain(run.version or "–"), version=plain(here.version))
-        st.caption(why if run.version != here.version else _("It was made as of a cutoff; only runs of the whole log stand on screen."))
+        if run.version == here.version:
+            why = (
+                _("It was made as of a cutoff; only runs of the whole log stand on screen.")
+                if run.cutoff
+                else _("It holds the chance in category “{category}” alone; pages speak of all.", category=plain(run.category or ""))
+            )
+        st.caption(why)
 
 
 def _done(act: Callable[[], RunFacts]) -> None:
