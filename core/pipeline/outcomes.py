@@ -316,6 +316,7 @@ def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
                 "until": screen.log.until.isoformat(),
                 "users": found.everyone.users,
                 "expected_buyers": found.everyone.expected_buyers if found.everyone.scored else None,
+                "held": found.holdout_users,
             }
         )
         record["sizes"], changed = sizes[-KEPT_SIZES:], True
