@@ -16,10 +16,12 @@ from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import untuned
+from core.pipeline.texts import tuned_in_time
+from core.pipeline.tuning import kept_model
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
 from core.store import Began, Dataset, Home, RunDraft
+from core.windows import newest_learned
 
 if TYPE_CHECKING:
     from core.predictor.categories import CategoryResult
@@ -37,11 +39,23 @@ def predict(
     options: PredictOptions | None = None,
     profile: ProfileOptions | None = None,
     out: Path | None = None,
+    inherited: bool = False,
     progress: Progress = silent,
 ) -> Result:
     """Train, judge and score the chance of an act; with `category`, also the chance to buy in each category.
 
+    Args:
+        home: Whose cache holds vectors.
+        dataset: What to learn from.
+        cutoff: End of the log; None is its own.
+        options: What is predicted.
+        profile: What is known of shoppers. A model tuned to the log must have learned before all windows but those left out for it.
+        out: File of the scores.
+        inherited: Whether the text model is that of the profiles on screen, so that one tuned too late gives way (see `tuned_in_time`).
+        progress: Told the share.
+
     Raises:
+        ModelError: The named text model was tuned on windows that are to be judged.
         GateError: Too little data for an honest probability.
         CutoffError: The log is too short for the horizon.
         NotFoundError: No item has the asked-for category.
@@ -53,9 +67,10 @@ def predict(
     from core.predictor.propensity import fit_propensity
     from core.predictor.result import save_result
 
-    options, profile = options or PredictOptions(), untuned(profile or ProfileOptions())
+    options, profile = options or PredictOptions(), profile or ProfileOptions()
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
+    profile, earliest, gave_way = tuned_in_time(dataset, log, profile, horizon, inherited=inherited)
     inputs = {"version": dataset.version_path().name}
     config = {
         "act": options.act,
@@ -87,6 +102,7 @@ def predict(
             models=options.models,
             purchase_only=known.is_purchase_only,
             network=network,
+            earliest=earliest,
         )
         main_end = 0.6 if options.category == "all" else 0.95
         rng = np.random.default_rng(options.seed)
@@ -107,7 +123,9 @@ def predict(
             ]
             if (known.blocks.cards.get("facts") or {}).get("asks_of_people"):
                 draft.record["warnings"].append(ASKS_OF_PEOPLE)
-            draft.record["warnings"] += known.said
+            draft.record["warnings"] += [*known.said, *gave_way]
+            if earliest is not None:
+                draft.record["text_model_learned_until"] = earliest.isoformat()
             if options.category == "all":
                 draft.record["warnings"] += _predict_categories(known, asked, draft, part_of(progress, main_end, 0.95))
             if options.revenue:
@@ -124,6 +142,16 @@ def predict(
         else:
             raise GateError(dataset.run_manifest("propensity", run_id)["warnings"][-1])
     return about(dataset, "propensity", run_id, reused=reused) | ({"out": str(out)} if out else {})
+
+
+def kept_for_chances(dataset: Dataset, cutoff: datetime | None, horizon: timedelta | None) -> str:
+    """The folder of tuned weights that chances may rest on, where there are such; else of those that `predict` refuses with its reason.
+
+    Raises:
+        NotFoundError: No tuning kept weights.
+    """
+    log = dataset.log(cutoff)
+    return kept_model(dataset, newest_learned(log.start, log.until, horizon or fitting_horizon(log)))
 
 
 def _is_whole(dataset: Dataset, run_id: str) -> bool:
