@@ -114,8 +114,6 @@ def predict(
                 draft.record["tasks"] = [known.tasks[told["place"]].card() | told for told in result.tasks]
             people = known.matrix_at(log.until)
             save_background(people, draft.path, np.random.default_rng(options.seed))
-            if result.kept is not None:
-                save_held(people, result.kept, known.attribute_columns, draft.path)
             with log.history() as connection:
                 write_table(draft.path / "item_levels.parquet", price_levels(connection))
             draft.record["warnings"] += [
@@ -126,8 +124,12 @@ def predict(
             draft.record["warnings"] += [*known.said, *gave_way]
             if earliest is not None:
                 draft.record["text_model_learned_until"] = earliest.isoformat()
+            further: set[str] = set()
             if options.category == "all":
-                draft.record["warnings"] += _predict_categories(known, asked, draft, part_of(progress, main_end, 0.95))
+                warnings, further = _predict_categories(known, asked, draft, part_of(progress, main_end, 0.95))
+                draft.record["warnings"] += warnings
+            if result.kept is not None:
+                save_held(people, result.kept, known.attribute_columns, draft.path, further)
             if options.revenue:
                 draft.record["warnings"] += _predict_revenue(known, asked, draft, part_of(progress, 0.95, 1.0))
         run_id = draft.run_id
@@ -204,21 +206,25 @@ def category_propensity(known: Known, options: "PropensityOptions", most: int, p
     )
 
 
-def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
-    """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
+def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> tuple[list[Message], set[str]]:
+    """Add the chance to buy in each of the most bought categories to a run.
+
+    Returns:
+        Why not, when the log cannot feed it; and the learned blocks that its model looks at.
+    """
     from core.predictor.category_keeping import save_categories
 
     try:
         result = category_propensity(known, options, MOST_CATEGORIES, progress)
     except (GateError, CutoffError) as error:
-        return [say("There is no chance by category: {why}", why=error.message)]
+        return [say("There is no chance by category: {why}", why=error.message)], set()
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
     save_categories(result.kept, draft.path)
     if result.models.pooled is not None:
         write_table(draft.path / "category_curves.parquet", pa.Table.from_pylist(result.models.pooled.curves))
     draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}
-    return []
+    return [], result.kept.blocks
 
 
 def _predict_revenue(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
