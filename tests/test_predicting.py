@@ -18,6 +18,7 @@ from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.predicting import predict
 from core.pipeline.reading import open_reading
+from core.predictor import categories
 from core.schema import silent
 from core.store import Home
 from pages.parts import verdict
@@ -217,6 +218,22 @@ def test_of_many_shoppers_the_same_few_are_learned_from_and_all_are_scored(tmp_p
     everyone = Known(home, home.dataset("tiny"), home.dataset("tiny").log(at(40)), HORIZON, known.options, COUNTS, silent).matrix_at(at(20))
     rows = [everyone.user_ids.index(user) for user in known.matrix_at(at(20)).user_ids]
     assert np.array_equal(everyone.values[rows], known.matrix_at(at(20)).values, equal_nan=True)
+
+
+def test_a_chance_by_category_keeps_the_blocks_that_its_model_looks_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path, events())
+    # the pooled network looks at blocks, and this shop is too small for it to win
+    monkeypatch.setattr(categories, "min", lambda *some, key=None: "pooled" if key else min(*some), raising=False)
+    home = Home(tmp_path)
+    dataset = home.dataset("tiny")
+    predict(home, dataset, options=PredictOptions(horizon=HORIZON, category="all"), profile=ProfileOptions(blocks=("counts", "graph")))
+    opened = open_categories(home, dataset)
+    reading = open_reading(home, dataset)
+    assert "graph profile" in opened.kept.blocks and "graph profile" in opened.reading.held.names
+    assert set(reading.held.names) == reading.kept.blocks() - {"text profile"}, "the chance itself is explained by what its model sees"
+    for row in chances_of(dataset, "u003")[:2]:
+        found = why_category(opened, "u003", row["category"])
+        assert found["propensity"] == pytest.approx(row["propensity"], abs=1e-6) and abs(found["residual"]) < 0.01
 
 
 def test_a_chance_by_category_is_explained_as_the_batch_scored_it(run: tuple[Path, dict[str, Any]]) -> None:

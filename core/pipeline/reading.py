@@ -185,7 +185,8 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
         _open.move_to_end(key)
         return _open[key]
     record = dataset.run_manifest("propensity", folder.name)
-    kept, held = load_model(folder), load_held(folder)
+    kept = load_model(folder)
+    held = load_held(folder, kept.blocks())
     if unkept := sorted({*held_parts(kept, held.columns), *([ATTRIBUTES] if record["config"].get("attributes") else [])} - set(held.names)):
         raise GateError(
             "The chances of run {run} look at {parts}, which an earlier release did not keep. Train the chances again to ask why.",

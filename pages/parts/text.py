@@ -137,6 +137,14 @@ def people(value: float | None) -> str:
     return told_count(None, k) if k and is_missing(value) else whole(value)
 
 
+def size_told(expected: float | None, held: str | None) -> str:
+    """What follows the size of an audience: who is expected to act, and how many are held out; None of either says nothing of it."""
+    words = "" if expected is None or is_missing(expected) else _(", {buyers} expected to act", buyers=number(expected, 0))
+    if held is None:
+        return words
+    return words + (_(", nobody held out") if held == "0" else _(", {held} of them held out as a control group", held=held))
+
+
 def is_short(exact: int) -> bool:
     """Whether so many shoppers are too few to be listed."""
     return 0 < exact < _small_cells.get()
