@@ -153,7 +153,7 @@ def description(row: Mapping[str, Any]) -> str:
         return _("{n:,} shoppers ({share}) who {traits}.", n=size, share=percent(share), traits=told)
     if share >= 1:
         return _("All {n:,} shoppers of the log.", n=size) if size > 1 else _("The only shopper of the log.")
-    return _("{n:,} shoppers ({share}) without a trait that sets them apart from all others.", n=size, share=percent(share))
+    return _("{n:,} shoppers ({share}) of whom too few share a trait for it to name them all.", n=size, share=percent(share))
 
 
 def traits_shown(table: pd.DataFrame) -> pd.DataFrame:
