@@ -307,7 +307,7 @@ def describe(parts: Sequence[Trait], titles: Mapping[str, str], size: int, share
     """Describe a segment in one sentence with the figures behind its name."""
     who = f"{size:,} shoppers ({share:.1%})"
     if not parts:
-        return f"{who} without a trait that sets them apart from all others."
+        return f"{who} of whom too few share a trait for it to name them all."
     return f"{who} who " + "; ".join(trait_sentence(part, trait_words(part, titles)) for part in parts) + "."
 
 
