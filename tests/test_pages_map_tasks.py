@@ -133,7 +133,7 @@ def test_a_zoomed_map_shows_everybody_who_can_be_selected_as_a_point_or_in_the_s
     if most > USERS:
         assert len(drawn) == USERS, "who stands beside the frame is seen, too: equal axes show more than the frame"
     else:
-        assert 20 < len(drawn) < USERS and "fewer points are drawn over a shade of all" in words(app)
+        assert 20 < len(drawn) < USERS and "a shade stands for the others" in words(app)
         assert any(trace["type"] == "heatmap" for trace in traces)
 
 

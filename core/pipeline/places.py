@@ -22,6 +22,8 @@ SAMPLE_POINTS = 12_000
 """… of so many points: with ids of 36 characters the map then weighs less than a megabyte."""
 WIDEST = 2.2
 """Width of the picture in its heights, on a screen 1920 wide; on a wider one the others beyond are thinned out."""
+BORDER = 1.1
+"""A picture shows a little more than the frame that it is given."""
 DENSITY_CELLS = 200
 """Cells of the density image along each side."""
 MAPS_KEPT = 2
@@ -164,7 +166,7 @@ def places(screen: Screen) -> Places:
 def visible(frame: Frame) -> Frame:
     """What a picture of about twice its height shows around a frame: its axes are equal, so one side of it has room to spare."""
     left, right, bottom, top = frame
-    half = max((right - left) / 2, WIDEST * (top - bottom) / 2), max((top - bottom) / 2, (right - left) / 2)
+    half = max((right - left) / 2, WIDEST * (top - bottom) / 2) * BORDER, max((top - bottom) / 2, (right - left) / 2) * BORDER
     across, up = (left + right) / 2, (bottom + top) / 2
     return across - half[0], across + half[0], up - half[1], up + half[1]
 

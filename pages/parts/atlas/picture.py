@@ -98,8 +98,8 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
     if here.small_cells:
         rows = rows[drawable(everyone, here.small_cells)[rows]]
     figure = _figure(here, everyone, rows, colouring, webgl)
-    for part in shaded:
-        figure = charts.add_density(figure, *everyone.density(part), state.look())
+    for part, is_beyond in shaded:
+        figure = charts.add_density(figure, *everyone.density(part), state.look(), smooth=is_beyond)
     if zoom:
         figure = charts.zoomed(figure, zoom)
     near = None
@@ -124,7 +124,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
             shown=whole(len(rows)),
             all=counted(len(everyone.x)),
         )
-        + (" " + _("Beyond the part that is zoomed to fewer points are drawn over a shade of all.") if zoom and shaded else "")
+        + (" " + _("Around the part that is zoomed to not all points are drawn; a shade stands for the others.") if zoom and shaded else "")
         + (" " + _("Points bear no id, and some are left out, so that counting them tells no small group.") if here.small_cells else "")
     )
     if sought is not None and near is not None:
@@ -132,13 +132,13 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
     return drawn_on(here, everyone)
 
 
-def _only_sampled(rows: npt.NDArray[np.int64], within: Chosen | None, users: int) -> list[Chosen | None]:
-    """The parts of the map, within the frame and beyond it, of whose shoppers not all are drawn: a density stands for them."""
+def _only_sampled(rows: npt.NDArray[np.int64], within: Chosen | None, users: int) -> list[tuple[Chosen | None, bool]]:
+    """Whom a density stands for, and whether they are beyond the frame: all of a part that is sampled, beyond it those left out."""
     if within is None:
-        return [None] if len(rows) < users else []
-    drawn = np.zeros(users, dtype=bool)
-    drawn[rows] = True
-    return [part for part in (within, ~within) if (part & ~drawn).any()]
+        return [(None, False)] if len(rows) < users else []
+    left_out = np.ones(users, dtype=bool)
+    left_out[rows] = False
+    return [(who, who is not within) for who in (within, left_out & ~within) if (who & left_out).any()]
 
 
 def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:

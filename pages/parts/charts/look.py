@@ -49,7 +49,7 @@ class Look:
 
 
 LIGHT = Look("light", "#FFFFFF", "#F3F6F9", "#17212B", "#55626F", "#D8DFE6", "#B4A79A", "#1B6690", "#B2480B", RAMP_LIGHT, SCATTER_LIGHT)
-DARK = Look("dark", "#12171D", "#1B222A", "#E6EBF0", "#A5B1BD", "#35404B", "#6E665E", "#67B3DE", "#F0975A", RAMP_DARK, SCATTER_DARK)
+DARK = Look("dark", "#12171D", "#1B222A", "#E6EBF0", "#A5B1BD", "#35404B", "#A08C78", "#67B3DE", "#F0975A", RAMP_DARK, SCATTER_DARK)
 
 
 @dataclass(frozen=True)

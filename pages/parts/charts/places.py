@@ -53,19 +53,21 @@ class Scale:
     """Of all values; `most` likewise."""
     most: float
     is_share: bool = False
+    is_whole: bool = False
+    """Whether all values are whole numbers."""
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float64], label: str, missing: str, *, is_share: bool = False) -> "Scale":
         """Lay the scale over the values (U,) of everyone, NaN where there is none; all of them where the percentiles are one value."""
         known = values[np.isfinite(values)]
         if not len(known):
-            return cls(label, missing, 0.0, 0.0, 0.0, 0.0, is_share)
+            return cls(label, missing, 0.0, 0.0, 0.0, 0.0)
         low, high, least, most = (float(end) for end in (*np.quantile(known, [0.02, 0.98]), known.min(), known.max()))
         if least < low and most > high and high == low:
             low, high = least, most
         elif high == low:
             low, high = (least, high) if least < low else (low, most)
-        return cls(label, missing, low, high, least, most, is_share)
+        return cls(label, missing, low, high, least, most, is_share, bool((known == np.floor(known)).all()))
 
     @property
     def decimals(self) -> int:
@@ -83,7 +85,7 @@ class Scale:
     def ticks(self) -> tuple[list[float], list[str]]:
         """Both ends, an end that was cut with its sign, and even steps between them."""
         span = self.high - self.low
-        step = _even(span / 4)
+        step = _even(max(span / 4, 1) if self.is_whole else span / 4)
         between = np.arange(np.ceil(self.low / step), np.floor(self.high / step) + 1) * step
         between = between[(between > self.low + 0.4 * step) & (between < self.high - 0.4 * step)]
         first, last = ("≤ " if self.least < self.low else ""), ("≥ " if self.most > self.high else "")
@@ -141,7 +143,9 @@ def scatter_values(frame: pd.DataFrame, scale: Scale, look: Look, words: Sequenc
     return figure
 
 
-def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[float, float, float, float], look: Look) -> go.Figure:
+def add_density(
+    figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[float, float, float, float], look: Look, *, smooth: bool = False
+) -> go.Figure:  # fmt: skip
     """Lay a density image under the drawn points.
 
     Args:
@@ -149,6 +153,7 @@ def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[flo
         grid: 0 where nobody stands, else 1-255; rows upwards.
         frame: Left, right, bottom and top edge of the grid.
         look: Colours of the theme.
+        smooth: Whether cells run into each other: those of a map that is zoomed into are large.
     """
     left, right, bottom, top = frame
     step_x, step_y = (right - left) / grid.shape[1], (top - bottom) / grid.shape[0]
@@ -160,6 +165,7 @@ def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[flo
         z=grid,
         zmin=0,
         zmax=255,
+        zsmooth="fast" if smooth else False,
         showscale=False,
         colorscale=[[0, "rgba(0,0,0,0)"], [0.5 / 255, "rgba(0,0,0,0)"], [0.5 / 255, look.line], [1, look.quiet]],
         opacity=0.75,
