@@ -61,13 +61,13 @@ run: setup
 test: setup-dev browser
 	@$(MAKE) --no-print-directory check
 
-# Two processes share the cores; a third thread would only wait, spinning, for one.
+# Three processes for two cores: one often waits, for a browser, a job or the disk. A second thread of any would only spin, waiting.
 check:
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 bench: setup
 	$(PY) -m benchmarks.bench_chain

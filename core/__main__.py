@@ -41,7 +41,7 @@ from core.pipeline.drawing import draw_map
 from core.pipeline.encoding import check_blocks
 from core.pipeline.insight_tables import insight
 from core.pipeline.options import PredictOptions, RecommendChoice
-from core.pipeline.predicting import predict
+from core.pipeline.predicting import kept_for_chances, predict
 from core.pipeline.sorting import sort
 from core.pipeline.verifying import verify
 from core.printing import show
@@ -152,14 +152,16 @@ def _predict(arguments: argparse.Namespace, home: Home, report: Reporter) -> Res
         revenue=arguments.revenue,
         attributes=arguments.attributes,
     )
+    cutoff = cutoff_of(arguments)
     with report.stage("predict", 0.0, 1.0):
         return predict(
             home,
             home.dataset(arguments.dataset),
-            cutoff=cutoff_of(arguments),
+            cutoff=cutoff,
             options=options,
-            profile=profile_options(arguments, home),
+            profile=profile_options(arguments, home, lambda dataset: kept_for_chances(dataset, cutoff, options.horizon)),
             out=out,
+            inherited=arguments.model is None,
             progress=report,
         )
 

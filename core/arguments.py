@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -209,8 +210,14 @@ def ingest_options(arguments: argparse.Namespace) -> IngestOptions:
     )
 
 
-def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions:
-    """What was asked for; what nobody named is as in the profiles on screen, so that one choice serves all stages."""
+def profile_options(arguments: argparse.Namespace, home: Home, tuned: Callable[[Dataset], str] = kept_model) -> ProfileOptions:
+    """What was asked for; what nobody named is as in the profiles on screen, so that one choice serves all stages.
+
+    Args:
+        arguments: Of the verb.
+        home: Where the dataset lies.
+        tuned: Finds the weights that `--model tuned` means.
+    """
     in_use = options_in_use(home.dataset(arguments.dataset)) if arguments.dataset in home.datasets() else ProfileOptions()
     asked = {name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None}
     if "half_life" in asked:
@@ -218,7 +225,7 @@ def profile_options(arguments: argparse.Namespace, home: Home) -> ProfileOptions
     if asked.get("model") == FAST:
         asked["model"] = TEXT_MODELS[0]  # so that its runs are found by either name
     if asked.get("model") == "tuned":
-        asked["model"] = kept_model(home.dataset(arguments.dataset))
+        asked["model"] = tuned(home.dataset(arguments.dataset))
     if arguments.blocks is not None:
         asked["blocks"] = tuple(arguments.blocks.split(","))
         check_blocks(asked["blocks"])

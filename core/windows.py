@@ -85,6 +85,14 @@ def _digits(number: float) -> float:
     return round(number) if number >= 100 else float(f"{number:.3g}")
 
 
+def newest_learned(start: datetime, until: datetime, horizon: timedelta) -> datetime:
+    """Return the newest training cutoff: three horizons before the end, or as many as leave a horizon of history in a shorter log."""
+    for back in (3, 2):
+        if until - (back + 1) * horizon >= start:
+            return until - back * horizon
+    return until - horizon
+
+
 def plan_windows(start: datetime, until: datetime, horizon: timedelta) -> Windows:
     """Lay the roles back from the end of the log: test, calibrate, then up to four training cutoffs, one horizon apart.
 

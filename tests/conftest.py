@@ -1,9 +1,11 @@
-"""Fixtures shared by all tests, and how tests are dealt out to two processes."""
+"""Fixtures shared by all tests, and how tests are dealt out to processes."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from core.ingest.ingest import IngestRequest, ingest_log
@@ -19,6 +21,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(item.path.stem if folder == "tests" else folder))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _instances() -> Iterator[None]:
+    """Keep the instances of the last logs: DuckDB takes longer to set one up than to answer a question about a tiny log.
+
+    As in the dashboard, where questions that overlap share one. A file that was damaged or replaced is opened anew.
+    """
+    kept: dict[str, tuple[tuple[int, ...], duckdb.DuckDBPyConnection]] = {}
+    connect = duckdb.connect
+
+    def remembering(database: str | Path = ":memory:", read_only: bool = False, **more: Any) -> duckdb.DuckDBPyConnection:
+        name, path = str(database), Path(database)
+        is_log = read_only and "config" in more and path.is_file()  # as core.store opens it; with other settings it would be refused
+        found = (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) if is_log else ()
+        if name in kept and kept[name][0] != found:
+            kept.pop(name)[1].close()
+        connection = connect(database, read_only=read_only, **more)
+        if is_log and name not in kept:
+            kept[name] = (found, connect(database, read_only=True, **more))
+            if len(kept) > 3:
+                kept.pop(next(iter(kept)))[1].close()
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", remembering)
+        yield
+    for _found, connection in kept.values():
+        connection.close()
+
+
 @pytest.fixture
 def make_log(tmp_path: Path) -> Callable[..., Log]:
     """A function that publishes rows as a dataset in a fresh home and opens its log."""
@@ -32,7 +63,7 @@ def make_log(tmp_path: Path) -> Callable[..., Log]:
 @pytest.fixture(autouse=True)
 def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No browser draws in a test of pages without one, so nothing waits for it."""
-    if request.module.__name__.startswith("tests.test_pages"):
+    if request.path.parent.name == "tests" and "streamlit.testing" in sys.modules:
         from pages.parts import frame
 
         monkeypatch.setattr(frame, "PATIENCE", 0.0)

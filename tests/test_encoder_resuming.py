@@ -1,10 +1,12 @@
 """Encoding and training that are cancelled or killed go on where they were, and end with the same bits."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,32 +86,57 @@ def test_old_checkpoints_of_others_are_swept(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
-def started(what: str, folder: Path, out: Path) -> subprocess.Popen[str]:
-    """A process that works, past its imports."""
-    out.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.resuming", what, str(folder), str(out)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    return process
+class Workshop:
+    """A process that forks others which work; one at a time."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.resuming"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, what: str, folder: Path, out: Path) -> int:
+        """Start work, past its imports; returns its process."""
+        out.mkdir(exist_ok=True)
+        return self._ask(json.dumps([what, str(folder), str(out)]))
+
+    def wait(self) -> int:
+        """Wait for what was started; returns how it ended, a signal as a number below zero."""
+        return self._ask("")
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def _ask(self, line: str) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(line, file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    opened = Workshop()
+    yield opened
+    opened.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["text", "sequence"])
-def test_a_process_killed_at_random_moments_ends_with_the_same_bits(what: str, tmp_path: Path) -> None:
+def test_a_process_killed_at_random_moments_ends_with_the_same_bits(what: str, workshop: Workshop, tmp_path: Path) -> None:
     folders = [tmp_path / "undisturbed", tmp_path / "killed"]
     for folder in folders:
         save_tiny_encoder(folder / "tiny")
-    undisturbed, began = started(what, folders[0], tmp_path / "one"), time.monotonic()
-    assert undisturbed.wait() == 0
+    workshop.start(what, folders[0], tmp_path / "one")
+    began = time.monotonic()
+    assert workshop.wait() == 0
     seconds, rng, killed = time.monotonic() - began, np.random.default_rng(), 0
     for _ in range(2):
-        process = started(what, folders[1], tmp_path / "two")
+        process = workshop.start(what, folders[1], tmp_path / "two")
         time.sleep(float(rng.uniform(0, 0.7 * seconds)))
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
+        os.kill(process, signal.SIGKILL)
+        killed += workshop.wait() == -signal.SIGKILL
     assert killed
-    assert started(what, folders[1], tmp_path / "two").wait() == 0
+    workshop.start(what, folders[1], tmp_path / "two")
+    assert workshop.wait() == 0
     one, two = (np.load(tmp_path / out / "vectors.npy") for out in ("one", "two"))
     assert one.any() and np.array_equal(one, two)
     if what == "sequence":

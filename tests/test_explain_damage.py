@@ -1,14 +1,13 @@
 """Damaged logs: lost, moved and mixed up is exactly that, nothing after the cutoff is seen, and what rests on it gets worse."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.__main__ import main
 from core.artifacts import read_table
 from core.explain.damage import KINDS, damage_history, keep_shoppers
 from core.explain.robustness import compare_chances, compare_groups_damaged
@@ -70,15 +69,19 @@ def test_figures_of_a_damage_are_those_of_the_same_shoppers() -> None:
     assert [row["group"] for row in rows] == ["away", "new"] and rows[1]["rise"] == 0 and float(str(rows[0]["low"])) > 0
 
 
-def test_the_verb_scores_the_sound_log_as_the_run_did_and_finds_what_the_chance_rests_on(tmp_path: Path) -> None:
+def test_the_verb_scores_the_sound_log_as_the_run_did_and_finds_what_the_chance_rests_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dataset = kept_shop(tmp_path / "home")
-    verb = [sys.executable, "-m", "core", "robustness", "--home", str(tmp_path / "home"), "--dataset", "tiny", "--json"]
-    found = json.loads(subprocess.run(verb, capture_output=True, text=True, check=True, timeout=200).stdout)
+    verb = ["robustness", "--home", str(tmp_path / "home"), "--dataset", "tiny", "--json"]
+    assert main(verb) == 0
+    found = json.loads(capsys.readouterr().out)
     assert found["unlike_the_kept"] < 1e-12 and found["test"][:10] == f"{TEST:%Y-%m-%d}"
     table = {(row["damage"], row["strength"]): row for row in read_table(dataset.run_path("robustness") / "robustness.parquet").to_pylist()}
     assert len(table) == 12 and table["drop", 0.0]["auc_loss"] == 0
     assert table["drop", 0.5]["auc_loss_low"] > 0 and table["jitter", 7.0]["auc_loss_low"] > 0
     assert abs(table["swap", 0.5]["auc_loss"]) < 0.05, "which item it was does not matter here"
     assert found["worst"]["rise"] > 0 and found["worst"]["users"] >= 50
-    again = json.loads(subprocess.run(verb, capture_output=True, text=True, check=True, timeout=200).stdout)
+    assert main(verb) == 0
+    again = json.loads(capsys.readouterr().out)
     assert again["reused"] and again["run"] == found["run"]

@@ -1,13 +1,12 @@
 """What a model looks at over all shoppers, groups of people, drift: figures that can be worked out by hand, and an honest zero."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.__main__ import main
 from core.artifacts import read_table
 from core.explain.everyone import feature_drift, partial_dependence, permutation_importance, told_apart
 from core.explain.fairness import compare_groups
@@ -78,14 +77,16 @@ def test_groups_have_their_size_rate_gap_and_who_is_found() -> None:
     assert compare_groups("sex", ["f"] * 190 + ["m"] * 10, labels, chances, 0.5, np.random.default_rng(0)).num_rows == 1
 
 
-def test_the_verb_writes_tables_that_name_the_cart_and_twice_the_same_run(tmp_path: Path) -> None:
+def test_the_verb_writes_tables_that_name_the_cart_and_twice_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = kept_shop(tmp_path / "home")
-    verb = [sys.executable, "-m", "core", "explain", "--home", str(tmp_path / "home"), "--dataset", "tiny", "--groups", "--json"]
-    found = json.loads(subprocess.run(verb, capture_output=True, text=True, check=True, timeout=200).stdout)
+    verb = ["explain", "--home", str(tmp_path / "home"), "--dataset", "tiny", "--groups", "--json"]
+    assert main(verb) == 0
+    found = json.loads(capsys.readouterr().out)
     folder = dataset.run_path("explanations")
     importance = read_table(folder / "importance.parquet").to_pylist()
     assert importance[0]["feature"] in ("carts", "days_since_cart", "open_carts", "carts_per_view") and importance[0]["low"] > 0
     assert read_table(folder / "dependence.parquet").num_rows > 0
     assert found["looked_at"] == found["users"] and 0 <= found["drift"]["auc"] <= 1
-    again = json.loads(subprocess.run(verb, capture_output=True, text=True, check=True, timeout=200).stdout)
+    assert main(verb) == 0
+    again = json.loads(capsys.readouterr().out)
     assert again["reused"] and again["run"] == found["run"]

@@ -257,6 +257,10 @@ def test_moves_between_maps_close_for_every_segment(tmp_path: Path, tiny: Path) 
     assert drawn["moves"]["after"]["version"] == "v0002"
     assert (drawn["moves"]["new"], drawn["moves"]["gone"]) == (1, 1)
     assert sum(drawn["moves"][move] for move in ("stayed", "moved", "new", "gone")) == len(moves) == USERS + 1
+    assert drawn["moves"]["compared"] == ["text"], "profiles of both maps were compared, so each move says whether its shopper's changed"
+    told = dataset.run_manifest("profiles")["update"]["users"]
+    assert moves["profile_changed"].value_counts().to_dict() == {False: told["same"], True: told["changed"]}
+    assert drawn["moves"]["changed"] == int((moves["profile_changed"].eq(True) & (moves["move"] == "moved")).sum())
     sizes = read_table(folder / "segments.parquet").to_pandas().set_index("segment_id")["size"]
     former = read_table(dataset.run_path("atlas", drawn["moves"]["after"]["run"]) / "segments.parquet").to_pandas().set_index("segment_id")
     assert moves["to_segment"].dropna().astype(int).value_counts().to_dict() == sizes.to_dict()

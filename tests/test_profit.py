@@ -2,13 +2,14 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
 import pytest
 
 from core.insights.profit import affordable, expect, measure_gains, taken_at, worth_contacting
-from core.pipeline import outcomes, screens, worth
+from core.pipeline import outcomes, screens, targeting, worth
 from core.pipeline.screens import Screen
 from core.store import Home
 from tests.page_worlds import tiny_home
@@ -74,11 +75,14 @@ def test_a_budget_reaches_so_many_shoppers_and_a_depth_rounds_up() -> None:
 
 @pytest.mark.parametrize("way", worth.WAYS)
 def test_the_saved_audience_has_the_size_and_the_expected_buyers_of_the_way(screen: Screen, way: str) -> None:
-    taken = worth.save(screen, f"by {way}", way, holdout=0.1, **ASKED)
-    assert 0 < taken < 240
+    sent = worth.save(screen, f"by {way}", way, **ASKED)
+    taken = sent.everyone.users
+    assert 0 < taken < 240 and sent.exported == sent.everyone and sent.holdout_users == 0
     expected = worth.expected(screen, taken)
     saved = next(record for record in outcomes.saved_audiences(screen) if record["name"] == f"by {way}")
-    size = outcomes.size(screen, saved["rule"], holdout=0.1, cost=2.0, margin=10.0).size.everyone
+    _path, manifest = targeting.export_file(screen, saved, form="csv", hashed=False, contacts={}, calling_code="")
+    size = SimpleNamespace(**manifest["size"]["exported"])
+    assert manifest["rows"] == taken
     assert (size.users, saved["users"]) == (taken, taken)
     assert (size.expected_buyers, size.sd) == (pytest.approx(expected.buyers), pytest.approx(expected.sd))
     assert (size.low, size.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
@@ -123,6 +127,15 @@ def test_the_page_saves_the_depth_of_the_slider_as_an_audience(tmp_path: Path, m
     assert not app.exception
     (saved,) = outcomes.saved_audiences(screens.open_screen(Home(home), "tiny"))
     assert saved["users"] == 72 and saved["rule"] == {"all": [{"percentile": {"top": 30.0}}]} and saved["margin"] == 10.0
+    assert saved["holdout"] == 0.0
+    buyers = worth.expected(screens.open_screen(Home(home), "tiny"), 72).buyers
+    told = f"72 shoppers on v0001, {buyers:.0f} expected to act, nobody held out"
+    assert told.replace("on v0001", "").replace("  ", " ")[:10] in app.toast[0].value and "nobody held out" in app.toast[0].value
+    assert told in words(open_page("audiences", home, monkeypatch))
+    app.checkbox(key="profit-control").check().run()
+    app.button(key="profit-save").click().run()
+    (saved,) = outcomes.saved_audiences(screens.open_screen(Home(home), "tiny"))
+    assert saved["holdout"] == 0.1 and "of them held out as a control group" in app.toast[0].value
 
 
 def test_chances_that_tell_nobody_apart_are_said_to_earn_nothing_by_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -46,7 +46,7 @@ def draw_map(
     """Draw shoppers of the newest fitting profiles on a map, split them into named segments, publish both.
 
     Shoppers of the map on screen stay where they are and new ones are placed between them while that picture fits;
-    with `redraw` the whole picture is laid out again.
+    with `redraw` the whole picture is laid out again. Its segments are kept in the same way: see `core.atlas.build.Previous`.
 
     Args:
         weights: `auto`: blocks weigh what `blocks` chose for them on validation, where that was measured on this version, cutoff and
@@ -73,6 +73,8 @@ def draw_map(
             dataset.point_to("atlas", found)
         return about(dataset, "atlas", found, reused=True)
     counts = read_table(profiles / "counts.parquet")
+    blocks = {"held": ["counts", *held], "shares": measured[1] if measured else None, "measured": measured[0] if measured else None}
+    space = _space_of(dataset, {"inputs": inputs, "blocks": blocks})
     began, log = Began.now(), dataset.log(cutoff)
     with log.history() as connection:
         atlas = build_atlas(
@@ -82,24 +84,20 @@ def draw_map(
             connection,
             cutoff=log.until,
             seed=seed,
-            previous=_previous_map(dataset) if cutoff is None else None,
+            previous=_previous_map(dataset, space) if cutoff is None else None,
             options=AtlasOptions(SegmentOptions(count=choice.segments), redraw=redraw, tokens=words_of, demographics=choice.demographics),
             progress=progress,
         )
     with dataset.new_run("atlas", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
         for name, table in atlas.tables().items():
             write_table(draft.path / f"{name}.parquet", table)
-        tell_moves(dataset, draft, atlas.users, earlier_run(dataset, "atlas") if cutoff is None else None)
+        tell_moves(dataset, draft, atlas.users, profiles.name, earlier_run(dataset, "atlas") if cutoff is None else None)
         draft.record |= {
             "as_of": log.until.isoformat(),
             "users": atlas.users.num_rows,
             "segments": atlas.segments.num_rows,
             "metrics": atlas.metrics,
-            "blocks": {
-                "held": ["counts", *held],
-                "shares": measured[1] if measured else None,
-                "measured": measured[0] if measured else None,
-            },
+            "blocks": blocks,
             "warnings": atlas.metrics.get("warnings", []),
         }
     return about(dataset, "atlas", draft.run_id)
@@ -138,13 +136,17 @@ def _measured(
     return None
 
 
-def _previous_map(dataset: Dataset) -> "Previous | None":
-    """The map on screen; None when there is none yet, or a damaged one, which the next run replaces."""
+def _previous_map(dataset: Dataset, space: dict[str, Any] | None) -> "Previous | None":
+    """The map on screen; None when there is none yet, or a damaged one, which the next run replaces.
+
+    Its segments are gone on from only where its profiles were made and weighed in the same way: else the space is another.
+    """
     from core.atlas.build import Previous
 
     try:
         folder = dataset.run_path("atlas")
-        metrics = dataset.run_manifest("atlas", folder.name).get("metrics", {})
+        record = dataset.run_manifest("atlas", folder.name)
+        metrics = record.get("metrics", {})
         drawn = metrics.get("trustworthiness") if not metrics.get("picture_kept") else metrics.get("drawn_trustworthiness")
         subsegments = folder / "subsegments.parquet"
         return Previous(
@@ -153,9 +155,23 @@ def _previous_map(dataset: Dataset) -> "Previous | None":
             read_table(subsegments) if subsegments.is_file() else None,
             metrics.get("drawn_users"),
             drawn,
+            metrics.get("method") if space and _space_of(dataset, record) == space else None,
+            metrics.get("segments_asked"),
+            {int(segment): method for segment, method in (metrics.get("split_methods") or {}).items()},
+            metrics.get("sought_users"),
         )
     except (NotFoundError, StorageError):
         return None
+
+
+def _space_of(dataset: Dataset, record: dict[str, Any]) -> dict[str, Any] | None:
+    """How the space of a map was made: its profiles' choices, blocks and their shares; None where that is no longer known."""
+    try:
+        profiles = dataset.run_manifest("profiles", str((record.get("inputs") or {}).get("profiles")))
+    except (NotFoundError, StorageError):
+        return None
+    blocks = record.get("blocks") or {}
+    return {"config": profiles.get("config"), "held": blocks.get("held"), "shares": blocks.get("shares")}
 
 
 def _made_of(home: Home, dataset: Dataset, options: ProfileOptions) -> dict[str, str]:

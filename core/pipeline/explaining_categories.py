@@ -58,6 +58,7 @@ def open_categories(home: Home, dataset: Dataset, run_id: str | None = None) -> 
         GateError: It has none, or an earlier release made it, or its model looks at blocks that were not kept.
     """
     from core.predictor.category_keeping import TEXT, load_categories
+    from core.predictor.held import load_held
 
     folder = dataset.run_path("propensity", run_id)
     key = (str(folder.resolve()), str(folder.stat().st_mtime_ns))
@@ -70,9 +71,11 @@ def open_categories(home: Home, dataset: Dataset, run_id: str | None = None) -> 
             "The run {run} keeps no chances by category that could be asked about; train the chances again, with categories.",
             run=folder.name,
         )
+    reading = replace(reading, held=load_held(folder, kept.blocks))
     if unkept := sorted(kept.blocks - {TEXT} - set(reading.held.names)):
         raise GateError(
-            "The chances by category of run {run} look at blocks that were not kept: {blocks}. Train chances with blocks counts,text.",
+            "The chances by category of run {run} look at {blocks}, which an earlier release did not keep. "
+            "Train the chances again to ask why.",
             run=folder.name,
             blocks=", ".join(unkept),
         )

@@ -15,11 +15,13 @@ from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
-from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import models_now, untuned
+from core.pipeline.telling import Result, about, fitting_horizon, one_category
+from core.pipeline.texts import models_now, tuned_in_time
+from core.pipeline.tuning import kept_model
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
 from core.store import Began, Dataset, Home, RunDraft
+from core.windows import newest_learned
 
 if TYPE_CHECKING:
     from core.predictor.categories import CategoryResult
@@ -37,11 +39,25 @@ def predict(
     options: PredictOptions | None = None,
     profile: ProfileOptions | None = None,
     out: Path | None = None,
+    inherited: bool = False,
     progress: Progress = silent,
 ) -> Result:
-    """Train, judge and score the chance of an act; with `category`, also the chance to buy in each category.
+    """Train, judge and score the chance of an act; with category "all", also the chance to buy in each category.
+
+    The chance in one category alone is a run that no page shows: those, and audiences, speak of the act with any item.
+
+    Args:
+        home: Whose cache holds vectors.
+        dataset: What to learn from.
+        cutoff: End of the log; None is its own.
+        options: What is predicted.
+        profile: What is known of shoppers. A model tuned to the log must have learned before all windows but those left out for it.
+        out: File of the scores.
+        inherited: Whether the text model is that of the profiles on screen, so that one tuned too late gives way (see `tuned_in_time`).
+        progress: Told the share.
 
     Raises:
+        ModelError: The named text model was tuned on windows that are to be judged.
         GateError: Too little data for an honest probability.
         CutoffError: The log is too short for the horizon.
         NotFoundError: No item has the asked-for category.
@@ -53,9 +69,10 @@ def predict(
     from core.predictor.propensity import fit_propensity
     from core.predictor.result import save_result
 
-    options, profile = options or PredictOptions(), untuned(profile or ProfileOptions())
+    options, profile = options or PredictOptions(), profile or ProfileOptions()
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
+    profile, earliest, gave_way = tuned_in_time(dataset, log, profile, horizon, inherited=inherited)
     inputs = {"version": dataset.version_path().name, **models_now(home, profile)}
     config = {
         "act": options.act,
@@ -71,12 +88,13 @@ def predict(
         "model": profile.model,
         **profile.of_blocks,
     }
+    only = one_category({"config": config})
+    for_screen = cutoff is None and only is None
     run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
     if run_id is not None and not _is_whole(dataset, run_id):
         run_id = None
     reused = run_id is not None
     if run_id is None:
-        only = options.category if options.category != "all" else None
         known = Known(home, dataset, log, horizon, options, profile, part_of(progress, 0.0, 0.2))
         network = replace(NetworkOptions(), optimizer=options.optimizer)
         asked = PropensityOptions(
@@ -87,19 +105,18 @@ def predict(
             models=options.models,
             purchase_only=known.is_purchase_only,
             network=network,
+            earliest=earliest,
         )
         main_end = 0.6 if options.category == "all" else 0.95
         rng = np.random.default_rng(options.seed)
         main = part_of(progress, 0.2, main_end)
         result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, main, known.tasks_at)
-        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
+        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=for_screen, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **known.blocks.cards, "kept": result.kept is not None}
             if result.tasks:
                 draft.record["tasks"] = [known.tasks[told["place"]].card() | told for told in result.tasks]
             people = known.matrix_at(log.until)
             save_background(people, draft.path, np.random.default_rng(options.seed))
-            if result.kept is not None:
-                save_held(people, result.kept, known.attribute_columns, draft.path)
             with log.history() as connection:
                 write_table(draft.path / "item_levels.parquet", price_levels(connection))
             draft.record["warnings"] += [
@@ -107,13 +124,24 @@ def predict(
             ]
             if (known.blocks.cards.get("facts") or {}).get("asks_of_people"):
                 draft.record["warnings"].append(ASKS_OF_PEOPLE)
-            draft.record["warnings"] += known.said
+            draft.record["warnings"] += [*known.said, *gave_way]
+            if only is not None:
+                draft.record["warnings"].append(
+                    say("Chances in category {category!r} alone: they are not put on screen; name the run where you ask (--run).",
+                        category=only)
+                )  # fmt: skip
+            if earliest is not None:
+                draft.record["text_model_learned_until"] = earliest.isoformat()
+            further: set[str] = set()
             if options.category == "all":
-                draft.record["warnings"] += _predict_categories(known, asked, draft, part_of(progress, main_end, 0.95))
+                warnings, further = _predict_categories(known, asked, draft, part_of(progress, main_end, 0.95))
+                draft.record["warnings"] += warnings
+            if result.kept is not None:
+                save_held(people, result.kept, known.attribute_columns, draft.path, further)
             if options.revenue:
                 draft.record["warnings"] += _predict_revenue(known, asked, draft, part_of(progress, 0.95, 1.0))
         run_id = draft.run_id
-    elif cutoff is None:
+    elif for_screen:
         dataset.point_to("propensity", run_id)
     if out:
         folder = dataset.run_path("propensity", run_id)
@@ -124,6 +152,16 @@ def predict(
         else:
             raise GateError(dataset.run_manifest("propensity", run_id)["warnings"][-1])
     return about(dataset, "propensity", run_id, reused=reused) | ({"out": str(out)} if out else {})
+
+
+def kept_for_chances(dataset: Dataset, cutoff: datetime | None, horizon: timedelta | None) -> str:
+    """The folder of tuned weights that chances may rest on, where there are such; else of those that `predict` refuses with its reason.
+
+    Raises:
+        NotFoundError: No tuning kept weights.
+    """
+    log = dataset.log(cutoff)
+    return kept_model(dataset, newest_learned(log.start, log.until, horizon or fitting_horizon(log)))
 
 
 def _is_whole(dataset: Dataset, run_id: str) -> bool:
@@ -176,21 +214,25 @@ def category_propensity(known: Known, options: "PropensityOptions", most: int, p
     )
 
 
-def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:
-    """Add the chance to buy in each of the most bought categories to a run; returns why not, when the log cannot feed it."""
+def _predict_categories(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> tuple[list[Message], set[str]]:
+    """Add the chance to buy in each of the most bought categories to a run.
+
+    Returns:
+        Why not, when the log cannot feed it; and the learned blocks that its model looks at.
+    """
     from core.predictor.category_keeping import save_categories
 
     try:
         result = category_propensity(known, options, MOST_CATEGORIES, progress)
     except (GateError, CutoffError) as error:
-        return [say("There is no chance by category: {why}", why=error.message)]
+        return [say("There is no chance by category: {why}", why=error.message)], set()
     write_table(draft.path / "categories.parquet", result.categories)
     write_table(draft.path / "category_metrics.parquet", result.by_category)
     save_categories(result.kept, draft.path)
     if result.models.pooled is not None:
         write_table(draft.path / "category_curves.parquet", pa.Table.from_pylist(result.models.pooled.curves))
     draft.record |= {"category_metrics": result.metrics, "category_verdict": {"sentences": result.verdict}}
-    return []
+    return [], result.kept.blocks
 
 
 def _predict_revenue(known: Known, options: "PropensityOptions", draft: RunDraft, progress: Progress) -> list[Message]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import numpy.typing as npt
 from core.artifacts import read_json
 from core.encoder.models import TUNED_FILE, find_checkpoint, picture_fingerprint, text_fingerprint
 from core.errors import ModelError
-from core.messages import say
+from core.messages import Message, say
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
-from core.store import Connection, Home, Log
+from core.store import Connection, Dataset, Home, Log
+from core.windows import newest_learned
 
 if TYPE_CHECKING:
     from core.encoder.encode import TextEncoder
@@ -70,6 +71,52 @@ def models_now(home: Home, options: ProfileOptions) -> dict[str, str]:
     if "image" in options.blocks:
         found["picture_model"] = picture_fingerprint(options.picture_model)
     return {name: fingerprint[:32] for name, fingerprint in found.items() if fingerprint is not None}
+
+
+def tuned_in_time(
+    dataset: Dataset, log: Log, options: ProfileOptions, horizon: timedelta, *, inherited: bool
+) -> tuple[ProfileOptions, datetime | None, list[Message]]:
+    """Settle whether chances may rest on a model that was tuned to the log: all that is learned from and judged must come after it.
+
+    Args:
+        dataset: Named in the way out.
+        log: Windows are laid back from its end.
+        options: What was chosen.
+        horizon: Of the windows.
+        inherited: Nobody named the model: one that is too young gives way to `auto`, and a sentence says so.
+
+    Returns:
+        What to read texts with; until when it learned from this log, None where it did not; what a reader of the run should know.
+
+    Raises:
+        ModelError: The model was named, and learned from windows that are to be judged.
+    """
+    learned = tuned_until(options.model)
+    if learned is None or not {"text", "narrative"} & set(options.blocks):
+        return options, None, []
+    newest = newest_learned(log.start, log.until, horizon)
+    if learned <= newest:
+        return options, learned, []
+    asked: dict[str, Any] = {
+        "model": Path(options.model).name, "learned": f"{learned:%Y-%m-%d %H:%M}", "newest": f"{newest:%Y-%m-%d %H:%M}",
+        "days": horizon / timedelta(days=1),
+    }  # fmt: skip
+    if inherited:
+        told = say(
+            "The profiles on screen are read by {model}, tuned on events until {learned}; chances are learned from and judged on windows "
+            "that start at {newest}, so here the model `auto` reads the texts.",
+            **asked,
+        )
+        return replace(options, model="auto"), None, [told]
+    raise ModelError(
+        "The model {model} was tuned on events until {learned}, and chances over {days:g} days are learned from and judged on windows that "
+        "start at {newest}: figures would tell what it has seen. Tune it on less (tune --dataset {dataset} --cutoff {cutoff} --keep "
+        "{method}), then ask again; or choose a shorter horizon, or another model.",
+        dataset=dataset.name,
+        cutoff=f"{newest.replace(microsecond=0):%Y-%m-%dT%H:%M:%S}",
+        method=str(read_json(Path(options.model).expanduser() / TUNED_FILE).get("method", "lora")),
+        **asked,
+    )
 
 
 class TextProfiles:

@@ -14,7 +14,7 @@ from core.errors import GateError, ModelError, NotFoundError, RuleError
 from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles, models_now, untuned
+from core.pipeline.texts import TextProfiles, models_now, tuned_until, untuned
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
 from core.windows import say_days
@@ -213,16 +213,28 @@ def compress_texts(
     return about_rows(dataset, "compression", draft.run_id)
 
 
-def kept_model(dataset: Dataset) -> str:
+def kept_model(dataset: Dataset, before: datetime | None = None) -> str:
     """The folder of the weights that the tuning on screen kept.
+
+    Args:
+        dataset: What was tuned to.
+        before: With it, the newest weights that learned nothing from then on, also of a tuning as of a cutoff; those on screen where
+            there are none, or else the newest of all.
 
     Raises:
         NotFoundError: There is none.
     """
-    folder = dataset.run_manifest("tuning").get("kept_folder")
-    if not folder:
+    shown = dataset.current()["runs"].get("tuning")
+    kept: list[str] = []
+    for run_id in dict.fromkeys([*([shown] if shown else []), *(reversed(dataset.runs("tuning")) if before else ())]):
+        folder = dataset.run_manifest("tuning", run_id).get("kept_folder")
+        if folder:
+            kept.append(str(dataset.run_path("tuning", run_id) / folder))
+    if not kept and shown:
         raise NotFoundError("The tuning of {dataset} kept no weights; run: tune --dataset {dataset} --keep best", dataset=dataset.name)
-    return str(dataset.run_path("tuning") / folder)
+    if not kept:
+        raise NotFoundError("Dataset {dataset!r} has no {kind} yet; run that stage first.", dataset=dataset.name, kind="tuning")
+    return next((model for model in kept if before and (learned := tuned_until(model)) and learned <= before), kept[0])
 
 
 def slug_of(name: str) -> str:

@@ -274,14 +274,22 @@ def _scales(card: dict[str, Any]) -> list[dict[str, Any]]:
     return [{part: column[part] for part in ("name", "of", "mean", "std", "values")} for column in card.get("columns", [])]
 
 
-def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, earlier: Earlier | None) -> None:
-    """Write who changed segment since the map of an earlier version, and whose learned profile changed since."""
+def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, profiles: str, earlier: Earlier | None) -> None:
+    """Write who changed segment since the map of an earlier version, and whose learned profile changed since.
+
+    Args:
+        dataset: Whose map.
+        draft: Of the map.
+        users: Its table of that name.
+        profiles: The run that it was drawn from.
+        earlier: The map of the earlier version, if there is one.
+    """
     from core.atlas.moves import MOVES, segment_moves, with_profiles
 
     if earlier is None:
         return
     moves = segment_moves(read_table(earlier.folder / "users.parquet", ["user_id", "segment_id"]), users)
-    drift, compared = _drift_between(dataset, draft, earlier)
+    drift, compared = _drift_between(dataset, profiles, earlier)
     moves = with_profiles(moves, drift)
     write_table(draft.path / "moves.parquet", moves)
     found = moves["move"].to_pylist()
@@ -291,13 +299,13 @@ def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, earlier: Earl
     draft.record["moves"] = {"after": earlier.told, **{move: found.count(move) for move in MOVES}, "changed": changed, "compared": compared}
 
 
-def _drift_between(dataset: Dataset, draft: RunDraft, earlier: Earlier) -> tuple[pa.Table | None, list[str]]:
+def _drift_between(dataset: Dataset, run: str, earlier: Earlier) -> tuple[pa.Table | None, list[str]]:
     """How the learned profiles of this map differ from those of the earlier map, where their run was compared with just those."""
-    run, before = (draft.record.get("inputs") or {}).get("profiles"), (earlier.record.get("inputs") or {}).get("profiles")
+    before = (earlier.record.get("inputs") or {}).get("profiles")
     try:
-        told = dataset.run_manifest("profiles", str(run)).get("update") or {}
+        told = dataset.run_manifest("profiles", run).get("update") or {}
         if told.get("compared") and told["after"]["run"] == before:
-            return read_table(dataset.run_path("profiles", str(run)) / "drift.parquet", ["user_id", "change"]), list(told["compared"])
+            return read_table(dataset.run_path("profiles", run) / "drift.parquet", ["user_id", "change"]), list(told["compared"])
     except (StorageError, NotFoundError, KeyError):  # made before drift was told
         pass
     return None, []

@@ -260,7 +260,11 @@ def run(
     spends = act == "purchase" and "revenue" in dataset.log(cutoff).columns_present
     wanted = PredictOptions(act=act, horizon=horizon, category="all", seed=seed, revenue=spends)
     step(
-        "predict", 0.7, 1.0, lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, progress=report), may_fail=True
+        "predict",
+        0.7,
+        1.0,
+        lambda: predict(home, dataset, cutoff=cutoff, options=wanted, profile=profile, inherited=True, progress=report),
+        may_fail=True,
     )
     if cutoff is None:  # saved audiences follow the new results, and their size before stays on record
         refresh_audiences(open_screen(home, name))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from core.audiences.sizes import AudienceSize
 from core.insights.profit import Expected, Gains, affordable, expect, measure_gains, taken_at, worth_contacting
 from core.pipeline import outcomes, screens
 from core.pipeline.map_cells import told_frame
@@ -110,10 +111,13 @@ def rule(screen: Screen, way: str, *, depth: float, cost: float, margin: float, 
     return {"all": [{"percentile": {"top": round(share, 6)}}]} if taken else {"not": {"all": []}}
 
 
-def save(screen: Screen, name: str, way: str, *, depth: float, cost: float, margin: float, budget: float, holdout: float) -> int:
-    """Save the audience of a way; returns its shoppers."""
+def save(
+    screen: Screen, name: str, way: str, *, depth: float, cost: float, margin: float, budget: float, holdout: float = 0.0
+) -> AudienceSize:
+    """Save the audience of a way: those on screen, all of them unless a holdout is asked for; returns its size as its file will have it."""
     asked = {"depth": depth, "cost": cost, "margin": margin, "budget": budget}
     taken = reach(screen, way, **asked)
-    record = {"name": name, "rule": rule(screen, way, **asked), "holdout": holdout, "cost": cost, "margin": margin, "users": taken}
+    chosen = rule(screen, way, **asked)
+    record = {"name": name, "rule": chosen, "holdout": holdout, "cost": cost, "margin": margin, "users": taken}
     outcomes.save_audience(screen, record)
-    return taken
+    return outcomes.size(screen, chosen, holdout=holdout, cost=cost, margin=margin).size

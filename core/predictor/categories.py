@@ -86,7 +86,7 @@ def fit_category_propensity(
     if not categories:
         raise GateError("The log has no categories, so there is no chance by category; give a catalogue with a category column.")
     names = sorted(set(categories))
-    windows = plan_windows(log.start, log.until, options.horizon)
+    windows = plan_windows(options.laid_from(log.start), log.until, options.horizon)
 
     def pairs_of(cutoff: datetime) -> Pairs:
         return Pairs(matrix_at(cutoff), counts_at(cutoff), names, texts_at(cutoff) if texts_at else None)

@@ -3,7 +3,7 @@
 They are kept with the run as they were at its cutoff. N rows (histories, real or invented), H parts, U users of the run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,16 +69,17 @@ def held_parts(kept: KeptModel, attributes: Sequence[str]) -> list[str]:
     return [*sorted(kept.blocks() - {TEXT}), *([ATTRIBUTES] if attributes else [])]
 
 
-def save_held(matrix: Matrix, kept: KeptModel, attributes: Sequence[str], folder: Path) -> None:
-    """Write the held parts of everyone scored into the draft of a run; no file where the model looks at none.
+def save_held(matrix: Matrix, kept: KeptModel, attributes: Sequence[str], folder: Path, further: Collection[str] = frozenset()) -> None:
+    """Write the held parts of everyone scored into the draft of a run; no file where its models look at none.
 
     Args:
         matrix: Of everyone scored, in the order of `scores.parquet`.
         kept: The model in use.
         attributes: Columns of the matrix that are shopper attributes.
         folder: Of the draft.
+        further: Learned blocks that another model of the run looks at, by the names of `Matrix.learned`.
     """
-    names = held_parts(kept, attributes)
+    names = list(dict.fromkeys([*held_parts(kept, attributes), *sorted(set(further) - {TEXT})]))
     if not names:
         return
     learned = matrix.learned()
@@ -90,8 +91,12 @@ def save_held(matrix: Matrix, kept: KeptModel, attributes: Sequence[str], folder
     write_arrays(folder / "held.safetensors", arrays)
 
 
-def load_held(folder: Path) -> Held:
+def load_held(folder: Path, looked_at: Collection[str] | None = None) -> Held:
     """Read what save_held wrote; nothing where the run has none.
+
+    Args:
+        folder: Of the run.
+        looked_at: Blocks that are wanted; None are all.
 
     Raises:
         StorageError: A file is damaged.
@@ -100,5 +105,5 @@ def load_held(folder: Path) -> Held:
         return Held()
     record, arrays = read_json(folder / "held.json"), read_arrays(folder / "held.safetensors")
     users = {user: row for row, user in enumerate(read_table(folder / "scores.parquet", ["user_id"])["user_id"].to_pylist())}
-    blocks = {name: arrays[f"block{place}"] for place, name in enumerate(record["blocks"])}
+    blocks = {name: arrays[f"block{place}"] for place, name in enumerate(record["blocks"]) if looked_at is None or name in looked_at}
     return Held(users, blocks, tuple(record["attributes"]), arrays.get("attributes", np.zeros((0, 0))))

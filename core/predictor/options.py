@@ -1,7 +1,7 @@
 """What a caller of the predictor chooses, with the reason of each default."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,9 @@ class PropensityOptions:
     purchase_only: bool = False
     """The log knows no other act: BG/NBD is one more baseline."""
     boosting: BoostingOptions = BoostingOptions()
+    earliest: datetime | None = None
+    """No window starts before it: what reads the log has itself learned from events until then. None takes all that there are."""
+
+    def laid_from(self, start: datetime) -> datetime:
+        """Return the start that windows are laid out from, for a log that starts at `start`: one horizon before the first cutoff."""
+        return start if self.earliest is None else max(start, self.earliest - self.horizon)

@@ -83,7 +83,7 @@ def fit_propensity(
         GateError: Too little data for an honest model.
     """
     with one_thread():
-        plan = make_plan(log.start, log.until, labels_at, options)
+        plan = make_plan(options.laid_from(log.start), log.until, labels_at, options)
         for warning in plan.warnings:
             _log.warning(warning)
         progress(0.02, say("reading features as of the cutoffs"))

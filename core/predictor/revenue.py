@@ -117,7 +117,7 @@ def fit_revenue(
         CutoffError: The log is shorter than four horizons.
         GateError: Fewer than MIN_BUYERS rows with spending to learn from.
     """
-    windows = plan_windows(log.start, log.until, options.horizon)
+    windows = plan_windows(options.laid_from(log.start), log.until, options.horizon)
     names = [*BASELINES, *PARTS]
     with one_thread():
         train, spent = _stacked(windows.train, matrix_at, revenue_at, rng)

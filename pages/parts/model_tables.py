@@ -81,7 +81,8 @@ def tuning_table(here: Screen) -> None:
     if manifest.get("kept"):
         st.caption(
             _(
-                "The weights of {way} are kept: `profile --model tuned` makes profiles with them. What judges never rests on them.",
+                "The weights of {way} are kept: `profile --model tuned` makes profiles with them. Chances rest on them by "
+                "`predict --model tuned`, when they were tuned with a --cutoff before the windows that are judged.",
                 way=_(METHOD_WORDS[manifest["kept"]]),
             )
         )

@@ -9,11 +9,13 @@ from core.insights.profit import Expected
 from core.pipeline import worth
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.text import _, amount, chance, counted, interval, number, part_of, percent, plain
+from pages.parts.text import _, amount, chance, counted, interval, number, part_of, people, percent, plain, size_told
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import band_word
 
 WAY_WORDS = {"depth": "the depth chosen above", "even": "as deep as it pays", "budget": "as deep as the budget reaches"}
+CONTROL = 0.1
+"""Share kept out when a control group is asked for."""
 KIND_OF_GROUP_WORDS = {"band": "Known of the shopper", "segment": "Segment"}
 
 
@@ -49,9 +51,20 @@ def profit(here: Screen, manifest: dict[str, Any]) -> None:
     _who(here, taken)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(_("Name of the audience"), value=_("Likeliest to act"), max_chars=80, key="profit-name")
+        control = st.checkbox(
+            _("Keep 10% out as a control group"),
+            key="profit-control",
+            help=_("A tenth, drawn by lot, stays out of the file: only against them can what the contact adds be measured."),
+        )
         if st.button(_("Save as audience"), type="primary", key="profit-save", disabled=not taken):
-            saved = worth.save(here, name.strip() or _("Likeliest to act"), way, holdout=0.1, **asked)
-            st.toast(_("Saved with {n} shoppers. It stands on the page Audiences.", n=counted(saved)))
+            size = worth.save(here, name.strip() or _("Likeliest to act"), way, holdout=CONTROL if control else 0.0, **asked)
+            st.toast(
+                _(
+                    "Saved with {n} shoppers{told}. It stands on the page Audiences.",
+                    n=people(size.everyone.users),
+                    told=size_told(size.everyone.expected_buyers, people(size.holdout_users)),
+                )
+            )
 
 
 def _figures(here: Screen, found: Expected, cost: float, margin: float) -> None:

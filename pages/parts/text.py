@@ -8,6 +8,7 @@
 import html
 import math
 import re
+from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -86,6 +87,11 @@ def said(sentence: object) -> str:
         return str(message)
 
 
+def listed(words: Iterable[str]) -> str:
+    """Words side by side as the chosen language lists them: `counts, text`, or 计数、文本."""
+    return _(", ").join(words)
+
+
 def plain(value: object) -> str:
     """Escape a data string for whatever draws markdown (text, labels, metrics, buttons, tabs): it shows as it stands.
 
@@ -129,6 +135,14 @@ def people(value: float | None) -> str:
     """A count of a told table: as `whole`, and `< 20` where it is hidden."""
     k = _small_cells.get()
     return told_count(None, k) if k and is_missing(value) else whole(value)
+
+
+def size_told(expected: float | None, held: str | None) -> str:
+    """What follows the size of an audience: who is expected to act, and how many are held out; None of either says nothing of it."""
+    words = "" if expected is None or is_missing(expected) else _(", {buyers} expected to act", buyers=number(expected, 0))
+    if held is None:
+        return words
+    return words + (_(", nobody held out") if held == "0" else _(", {held} of them held out as a control group", held=held))
 
 
 def is_short(exact: int) -> bool:

@@ -24,13 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 SHOPPERS = 240
+FEW_SHOPPERS = 180
+"""Too few for segments, so that no picture is laid out: to compute everything takes half the time."""
 
 
-def publish_shop(home: Path, dataset: str) -> list[str]:
-    """Publish 240 shoppers of two tastes over 40 days: enough for a map, chances and lists; returns their ids."""
+def publish_shop(home: Path, dataset: str, shoppers: int = SHOPPERS) -> list[str]:
+    """Publish shoppers of two tastes over 40 days: enough for a map, chances and lists; returns their ids."""
     rng = np.random.default_rng(3)
     events = []
-    for user in range(SHOPPERS):
+    for user in range(shoppers):
         for _visit in range(6):
             day, item = float(rng.uniform(0, 40)), int(rng.integers(0, 50)) + 50 * (user % 2)
             for step, kind in enumerate(("view", "cart", "purchase")[: int(rng.integers(1, 4))]):
@@ -38,7 +40,7 @@ def publish_shop(home: Path, dataset: str) -> list[str]:
                 events.append(row | ({"revenue": 10, "price": 10, "quantity": 1} if kind == "purchase" else {}))
     items = [{"item_id": f"i{n}", "title": f"Thing {n}", "category": f"C{n // 25}", "price": 5 + n} for n in range(100)]
     publish_world(home, events, items, dataset=dataset)
-    return [f"u{user:03d}" for user in range(SHOPPERS)]
+    return [f"u{user:03d}" for user in range(shoppers)]
 
 
 def forget_run(home: Path, dataset: str, kind: str) -> None:
@@ -77,7 +79,7 @@ def serve(home: Path) -> Iterator[str]:
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; set CHROMIUM to one")
-    expect.set_options(timeout=30_000)  # the page shares two cores with another process of tests
+    expect.set_options(timeout=30_000)  # the page shares two cores with other processes of tests
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -108,7 +110,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the data sets `fresh` (nothing computed) and `known` (computed, but for its recommendations)."""
     folder = tmp_path_factory.mktemp("browser") / "home"
-    publish_shop(folder, "fresh")
+    publish_shop(folder, "fresh", FEW_SHOPPERS)
     publish_runs(folder, publish_shop(folder, "known"), "known")
     forget_run(folder, "known", "recommendations")
     return folder

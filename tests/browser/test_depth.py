@@ -35,12 +35,13 @@ def test_the_depth_slider_becomes_an_audience_of_the_same_size_and_expected_buye
     page.get_by_label("Name of the audience").fill("By depth")
     page.get_by_label("Name of the audience").press("Enter")
     page.get_by_role("button", name="Save as audience").click()
-    expect(page.get_by_text(f"Saved with {taken} shoppers")).to_be_visible()
+    expect(page.get_by_text(f"Saved with {taken} shoppers, {buyers:.0f} expected to act, nobody held out")).to_be_visible()
     page.get_by_role("link", name="Audiences", exact=True).click()
     saved = page.locator(".stHorizontalBlock", has_text="By depth").last
     expect(page.get_by_text(re.compile(rf"By depth · {taken} shoppers when saved"))).to_be_visible()
     saved.get_by_role("button", name="Prepare the file").click()
     page.get_by_role("button", name="Download CSV ·").wait_for()
     (manifest,) = (Home(home).dataset("known").path / "exports").glob("by_depth-*.manifest.json")
-    everyone = json.loads(manifest.read_text(encoding="utf-8"))["size"]["everyone"]
-    assert everyone["users"] == taken and everyone["expected_buyers"] == pytest.approx(buyers)
+    size = json.loads(manifest.read_text(encoding="utf-8"))["size"]
+    for part in (size["everyone"], size["exported"]):
+        assert part["users"] == taken and part["expected_buyers"] == pytest.approx(buyers)

@@ -18,17 +18,18 @@ SEEN = "[class*=st-key-tiles-] [data-testid=stMetric]"
 SIDE_BY_SIDE = f"() => new Set([...document.querySelectorAll('{SEEN}')].map(tile => tile.getBoundingClientRect().left)).size > 1"
 
 
-@pytest.mark.parametrize("width", [700, 900, 1200])
 @pytest.mark.parametrize(("place", "tiles"), [("", 4), ("overview", 8), ("shopper", 4)])
-def test_no_figure_of_a_tile_is_cut(place: str, tiles: int, width: int, address: str, window: Callable[[], Page]) -> None:
+def test_no_figure_of_a_tile_is_cut(place: str, tiles: int, address: str, window: Callable[[], Page]) -> None:
     page = window()
-    page.set_viewport_size({"width": width, "height": 1000})
-    page.goto(f"{address}/{place}?dataset=known")
-    page.locator(SEEN).nth(tiles - 1).wait_for()
-    page.wait_for_function(SIDE_BY_SIDE)  # a busy browser shows the tiles before the styles of their rows are there
-    assert page.evaluate(CUT) == []
-    lefts = page.eval_on_selector_all(SEEN, "tiles => tiles.map(tile => tile.getBoundingClientRect().left)")
-    assert 2 <= len(set(lefts)) <= 4
+    for width in (1200, 900, 700):
+        page.set_viewport_size({"width": width, "height": 1000})
+        if width == 1200:
+            page.goto(f"{address}/{place}?dataset=known")
+            page.locator(SEEN).nth(tiles - 1).wait_for()
+        page.wait_for_function(SIDE_BY_SIDE)  # a busy browser shows the tiles before the styles of their rows are there
+        assert page.evaluate(CUT) == [], width
+        lefts = page.eval_on_selector_all(SEEN, "tiles => tiles.map(tile => tile.getBoundingClientRect().left)")
+        assert 2 <= len(set(lefts)) <= 4, width
 
 
 def test_a_file_without_a_row_leaves_no_empty_frame_above_the_error(address: str, window: Callable[[], Page]) -> None:

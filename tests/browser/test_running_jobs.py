@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from core.artifacts import is_whole
 from core.jobs import Job, list_jobs
 from core.store import Home
-from tests.browser.conftest import SHOPPERS
+from tests.browser.conftest import FEW_SHOPPERS, SHOPPERS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 PATIENCE = 240_000
@@ -44,7 +44,7 @@ def test_a_refresh_in_the_middle_of_a_job_loses_neither_the_job_nor_its_result(
     assert job.state == "done"
     expect(page.get_by_text("The log is ready.")).to_have_count(0)
     page.get_by_role("link", name="Map", exact=True).click()
-    expect(page.get_by_text(f"{SHOPPERS} of {SHOPPERS} shoppers are drawn.")).to_be_visible()
+    expect(page.get_by_text(f"{FEW_SHOPPERS} of {FEW_SHOPPERS} shoppers are drawn.")).to_be_visible()
 
 
 def test_a_second_window_sees_a_running_job_and_cancels_it_and_the_last_good_result_stays(
