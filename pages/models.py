@@ -38,5 +38,7 @@ if here and profiles:
     questions(here)
     tuning_table(here)
     forms_table(here)
-    transfer_table(here)
+if here:
+    transfer_table(here)  # it rests on no profiles of this dataset
+if here and profiles:
     feature_matrix(here)
