@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from core.messages import say
+from core.messages import Message, say
 from core.metrics import log_loss
 from core.predictor.calibration import (
     IN_PLACE,
@@ -64,6 +64,7 @@ def fit_propensity(
     rng: np.random.Generator,
     progress: Progress = silent,
     tasks_at: TasksAt | None = None,
+    what_would_pass: Callable[[], Message] | None = None,
 ) -> PropensityResult:
     """Fit, judge and use the propensity of an act.
 
@@ -75,6 +76,7 @@ def fit_propensity(
         rng: Source of all chance; the same state gives the same bytes.
         progress: Told along the way; a CancelledError that it raises is let through.
         tasks_at: Gives labels of further tasks; asked only where the model that learns them competes.
+        what_would_pass: Asked where there is too little data: what else of the log would pass.
 
     Returns:
         Scores of everyone with an event before the end of the log, and all that was measured.
@@ -83,7 +85,7 @@ def fit_propensity(
         GateError: Too little data for an honest model.
     """
     with one_thread():
-        plan = make_plan(log.start, log.until, labels_at, options)
+        plan = make_plan(log.start, log.until, labels_at, options, what_would_pass)
         for warning in plan.warnings:
             _log.warning(warning)
         progress(0.02, say("reading features as of the cutoffs"))
