@@ -62,5 +62,6 @@ def test_an_act_or_a_category_that_the_log_lacks_is_not_found(home: Path, capsys
     assert told == {"error": "The log holds no act 'click'; its acts that a chance can be of: purchase, view.", "kind": "NotFoundError"}
     told = refused(home, capsys, "--category", "FLUID MILK PRODUCTS")
     assert told == {"error": "No item has the category 'FLUID MILK PRODUCTS'; nearest: Fluid milk.", "kind": "NotFoundError"}
+    assert "nearest: Fluid milk." in refused(home, capsys, "--category", "milk")["error"]
     assert "nearest: Bread, Coffee, Fluid milk." in refused(home, capsys, "--category", "NOSUCH")["error"]
     assert "has no categories" in refused(home, capsys, "--category", "Tea", dataset="plain")["error"]

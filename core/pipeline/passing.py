@@ -111,9 +111,10 @@ def _passes(log: Log, options: "PropensityOptions", look_back_days: float | None
 
 
 def _near(name: str, counts: Counter[str]) -> list[str]:
-    """Names that read like one, letters' case apart, else those with most items."""
+    """Names that hold one or read like it, letters' case apart, else those with most items."""
     known: dict[str, str] = {}
     for other in sorted(counts, key=lambda other: (-counts[other], other)):
         known.setdefault(other.casefold(), other)
+    within = [key for key in known if name.casefold() in key]
     close = get_close_matches(name.casefold(), list(known), NEAREST, 0.5)
-    return [known[key] for key in close] or list(known.values())[:NEAREST]
+    return [known[key] for key in dict.fromkeys([*within, *close, *([] if within or close else known)])][:NEAREST]
