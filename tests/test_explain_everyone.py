@@ -14,6 +14,9 @@ from core.explain.fairness import compare_groups
 from core.explain.named import Rows
 from core.explain.shapley import Floats
 from core.metrics import wilson
+from core.pipeline.blocks import BlocksAt
+from core.pipeline.explaining_all import _warnings, explain_all
+from core.store import Home
 from tests.kept_worlds import kept_shop
 
 COLUMNS = ["carts_7d", "carts_28d", "views_7d"]
@@ -87,5 +90,23 @@ def test_the_verb_writes_tables_that_name_the_cart_and_twice_the_same_run(tmp_pa
     assert importance[0]["feature"] in ("carts", "days_since_cart", "open_carts", "carts_per_view") and importance[0]["low"] > 0
     assert read_table(folder / "dependence.parquet").num_rows > 0
     assert found["looked_at"] == found["users"] and 0 <= found["drift"]["auc"] <= 1
+    assert 0.4 <= found["drift"]["usual"] <= 1
     again = json.loads(subprocess.run(verb, capture_output=True, text=True, check=True, timeout=200).stdout)
     assert again["reused"] and again["run"] == found["run"]
+
+
+def test_blocks_that_the_model_does_not_look_at_are_not_learned_to_explain_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = kept_shop(tmp_path / "home", blocks=("counts", "text", "graph", "sequence"))
+
+    def learned(_blocks: BlocksAt, *_at: object) -> None:
+        raise AssertionError("no model looks at it")
+
+    monkeypatch.setattr(BlocksAt, "further", learned)
+    assert explain_all(Home(tmp_path / "home"), dataset)["looked_at"] > 0
+
+
+def test_shoppers_that_differ_as_time_makes_them_are_no_news() -> None:
+    assert _warnings([], 80, 0.947, 0.958, 2469) == [] == _warnings([], 80, 0.97, None, 2469)
+    (told,) = _warnings([], 80, 0.97, 0.958, 2469)
+    assert "AUC of 0.970, better than two earlier windows as far apart (0.958)" in told
+    assert "1 of 80 features are shifted" in _warnings(["carts_7d"], 80, 0.947, 0.958, 2469)[0]
