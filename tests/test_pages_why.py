@@ -25,5 +25,10 @@ def test_the_page_tells_the_chance_of_the_batch_and_what_would_lift_it(tmp_path:
         assert "Check: without" in words(app) and "points" in shown["Difference"]
         app.button(key=f"lift-{user['user_id']}").click().run()
         assert not app.exception and app.dataframe[0].value["change"][0].startswith("cart")
+        app.button(key="score-own").click().run()
+        assert "Acts read" in {metric.label for metric in app.metric}
+        assert app.dataframe[0].value["change"][0].startswith("cart"), "the first answer stays beside the second"
+        app.slider(key=f"closer-{user['user_id']}").set_value(1).run()
+        assert "Acts read" in {metric.label for metric in app.metric} and not app.exception
     finally:
         helper_of(Home(tmp_path / "home")).close()

@@ -17,6 +17,10 @@ from pages.parts.words import event_word, group_word
 
 SHOWN_ACTS = 200
 """Newest acts that can be left out one by one."""
+LIFTED = "lifted"
+"""Flag: the shopper of whom it was asked what would lift her chance."""
+SCORED = "own-scored"
+"""Flag: the history that was scored last."""
 EXAMPLE = "event_type,days_ago,item_id,price\nview,3,,\npurchase,10,,\n"
 
 
@@ -57,15 +61,19 @@ def try_changes(here: Screen, user_id: str) -> None:
     if found.get("held"):
         st.caption(held_sentence(found["held"]))
     if st.button(_("What would lift this chance most?"), key=f"lift-{user_id}"):
+        state.put(LIFTED, user_id)
+    if state.flag(LIFTED) == user_id:  # the answer stays while other questions of this shopper are asked
         _lifts(here, state.ask(why_questions.what_lifts, here, user_id))
 
 
 def score_one(here: Screen) -> None:
-    """Score a history that is typed or pasted."""
-    with st.expander(_("Score a history of your own"), expanded=False):
+    """Score a history that is typed or pasted; what was scored last stays in sight."""
+    with st.expander(_("Score a history of your own"), key="own-open"):
         st.caption(_("One row for each act, as CSV with a header or as JSON: event_type, event_time or days_ago, and what else is known."))
         text = st.text_area(_("History"), value=EXAMPLE, height=140, key="own-history")
-        if not st.button(_("Score"), key="score-own"):
+        if st.button(_("Score this history"), key="score-own"):
+            state.put(SCORED, text)
+        if state.flag(SCORED) != text:
             return
         try:
             found = state.ask(why_questions.score, here, text)
