@@ -1,7 +1,7 @@
 """Runs as records: what one rests on and cost, what differs between two, which one is on screen and which were before."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -268,7 +268,8 @@ def _figures(kind: str, record: Mapping[str, Any], folder: Path) -> list[Figure]
     metrics = record.get("metrics") or {}
     if kind == "propensity":
         ours = (metrics.get("models") or {}).get("propensity") or {}
-        found = [_figure(name, ours[name]) for name in MEASURES if ours.get(name) is not None]
+        bounds = ours.get("intervals") or {}
+        found = [_figure(name, ours[name], bounds.get(name)) for name in MEASURES if ours.get(name) is not None]
         by_category = record.get("category_metrics") or {}
         winner = by_category.get("winner")
         return found + [_figure(f"category {name}", by_category[name][winner]) for name in BY_CATEGORY if name in by_category]
@@ -290,10 +291,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _figure(name: str, value: Any) -> Figure:
+def _figure(name: str, value: Any, bounds: Sequence[float] | None = None) -> Figure:
     if isinstance(value, dict):
         return Figure(name, float(value["value"]), value.get("low"), value.get("high"), value.get("n"))
-    return Figure(name, float(value))
+    return Figure(name, float(value), *(bounds or (None, None)))
 
 
 def _of_row(name: str, row: Mapping[str, Any], measure: str = "value") -> Figure:
