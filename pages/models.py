@@ -33,10 +33,12 @@ if here and profiles:
     facts_card(profiles)
     ids_card(profiles)
     blocks_table(here)
+if here:  # what was measured needs no profiles
     by_number_of_labels(here)
     few_labels(here)
     questions(here)
     tuning_table(here)
     forms_table(here)
     transfer_table(here)
+if here and profiles:
     feature_matrix(here)

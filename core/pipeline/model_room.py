@@ -91,7 +91,7 @@ class Comparison:
     one: RunFacts
     other: RunFacts
     settings: list[dict[str, Any]]
-    """name, one, other, differs: every setting of either, then data, cutoff and code."""
+    """name, one, other (as recorded; None where a run lacks it), differs: every setting of either, then data, cutoff and code."""
     figures: list[dict[str, Any]]
     """name, and value, low, high of each (None where a run lacks it)."""
     paired: Paired | None
@@ -254,12 +254,12 @@ BY_CATEGORY = ("macro_auc", "macro_auc_new", "log_loss", "log_loss_new")
 def _settings(one: RunFacts, other: RunFacts) -> list[dict[str, Any]]:
     told = [_told(run) for run in (one, other)]
     names = list(dict.fromkeys([*sorted({*one.config, *other.config}), *told[0], *told[1]]))
-    rows = [{"name": name, "one": told[0].get(name, "–"), "other": told[1].get(name, "–")} for name in names]
+    rows = [{"name": name, "one": told[0].get(name), "other": told[1].get(name)} for name in names]
     return [{**row, "differs": row["one"] != row["other"]} for row in rows]
 
 
-def _told(run: RunFacts) -> dict[str, str]:
-    config = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in run.config.items()}
+def _told(run: RunFacts) -> dict[str, Any]:
+    config = dict(run.config)
     inputs = {f"input {name}": str(value) for name, value in run.inputs.items()}
     return config | inputs | {"cutoff": run.cutoff or "end of log", "core": str(run.core), "commit": str(run.commit or "–")}
 
