@@ -76,7 +76,9 @@ def say_days(length: timedelta) -> Message:
     if days > 1 or not days:
         return say("{days:g} days", days=_digits(days))
     hours = 24 * days
-    return say("{hours:g} hours", hours=_digits(hours)) if hours >= 1 else say("{minutes:g} minutes", minutes=_digits(60 * hours))
+    if hours == 1:
+        return say("1 hour")
+    return say("{hours:g} hours", hours=_digits(hours)) if hours > 1 else say("{minutes:g} minutes", minutes=_digits(60 * hours))
 
 
 def _digits(number: float) -> float:

@@ -41,6 +41,10 @@ def test_the_page_tells_the_chance_of_the_batch_and_what_would_lift_it(tmp_path:
         assert "Acts read" in {metric.label for metric in app.metric}
         assert app.dataframe[0].value["change"][0].startswith("cart"), "the first answer stays beside the second"
         app.slider(key=f"closer-{user['user_id']}").set_value(1).run()
+        app.selectbox(key=f"add-{user['user_id']}").set_value("cart").run()
+        assert "The log does not know the item" not in words(app)
+        app.text_input(key=f"item-{user['user_id']}").set_value("no-such-thing").run()
+        assert "The log does not know the item no-such-thing" in words(app).replace("\\", "")
         assert "Acts read" in {metric.label for metric in app.metric} and not app.exception
     finally:
         helper_of(Home(tmp_path / "home")).close()

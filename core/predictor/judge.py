@@ -68,11 +68,17 @@ def judge(labels: Floats, chances: dict[str, Floats], known: list[str], rng: np.
         "bands": {
             band: {"users": int(mask.sum()), "positives": int(labels[mask].sum()), "base_log_loss": base_log_loss(labels[mask]),
                    "auc": auc_estimate(labels[mask], chances["propensity"][mask]).as_dict(),
-                   "log_loss": mean_estimate(log_losses(labels[mask], chances["propensity"][mask])).as_dict()}
+                   "log_loss": _loss(labels[mask], chances["propensity"][mask])}
             for band in BANDS
             if (mask := np.array([b == band for b in known], dtype=bool)).any()
         },
     }  # fmt: skip
+
+
+def _loss(labels: Floats, chance: Floats) -> dict[str, float]:
+    """Log loss of some shoppers; of few of them the interval would reach below what a log loss can be."""
+    found = mean_estimate(log_losses(labels, chance))
+    return {**found.as_dict(), "low": max(found.low, 0.0)}
 
 
 def _figures(labels: Floats, chance: Floats, rng: np.random.Generator) -> dict[str, Any]:

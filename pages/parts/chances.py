@@ -303,6 +303,7 @@ def why(here: Screen) -> None:
         _("shoppers for whom it is among the first reasons"),
         state.look(),
         colours=colours,
+        wide=True,
     )
     frame.chart(figure, table, "reasons", _("What moves the chances most often"))
 

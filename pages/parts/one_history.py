@@ -12,7 +12,7 @@ from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.steps import held_sentence
-from pages.parts.text import _, chance, day, plain, said, whole
+from pages.parts.text import _, chance, day, plain, points, said, whole
 from pages.parts.words import event_word, group_word
 
 SHOWN_ACTS = 200
@@ -58,6 +58,13 @@ def try_changes(here: Screen, user_id: str) -> None:
         st.error(plain(said(error)))
         return
     _before_and_after(found)
+    if kind and found.get("unknown_items"):
+        st.caption(
+            _(
+                "The log does not know the item {item}: the act counts, and tells nothing of its price, category or text.",
+                item=plain(item.strip()),
+            )
+        )
     if found.get("held"):
         st.caption(held_sentence(found["held"]))
     if st.button(_("What would lift this chance most?"), key=f"lift-{user_id}"):
@@ -112,7 +119,7 @@ def _before_and_after(found: dict[str, Any]) -> None:
                 _("{n} acts", n=whole(found["events_after"])),
                 None,
             ),
-            (_("Difference"), _("{points} points", points=f"{100 * (after['propensity'] - before['propensity']):+.1f}"), None, None),
+            (_("Difference"), points(after["propensity"] - before["propensity"]), None, None),
         ],
     )
 
@@ -124,7 +131,7 @@ def _lifts(here: Screen, found: dict[str, Any]) -> None:
         {
             "change": _change_name(row, titles),
             "chance": chance(row["propensity"]),
-            "difference": _("{points} points", points=f"{100 * row['difference']:+.1f}"),
+            "difference": points(row["difference"]),
         }
         for row in found["tried"]
     ]
