@@ -9,6 +9,7 @@ from scipy.special import xlogy
 from core.messages import Message, say
 from core.metrics import (
     auc,
+    auc_estimate,
     average_precision,
     bootstrap,
     brier,
@@ -19,6 +20,7 @@ from core.metrics import (
     log_losses,
     mean_estimate,
     reliability,
+    resampled,
 )  # fmt: skip
 from core.predictor.matrix import Floats
 
@@ -74,12 +76,19 @@ def judge(labels: Floats, chances: dict[str, Floats], known: list[str], rng: np.
         "base_log_loss": base_log_loss(labels),
         "models": {name: _figures(labels, chance, rng) for name, chance in chances.items()},
         "bands": {
-            band: {"users": int(mask.sum()), "positives": int(labels[mask].sum()), "auc": auc(labels[mask], chances["propensity"][mask]),
-                   "log_loss": log_loss(labels[mask], chances["propensity"][mask]), "base_log_loss": base_log_loss(labels[mask])}
+            band: {"users": int(mask.sum()), "positives": int(labels[mask].sum()), "base_log_loss": base_log_loss(labels[mask]),
+                   "auc": auc_estimate(labels[mask], chances["propensity"][mask]).as_dict(),
+                   "log_loss": _loss(labels[mask], chances["propensity"][mask])}
             for band in BANDS
             if (mask := np.array([b == band for b in known], dtype=bool)).any()
         },
     }  # fmt: skip
+
+
+def _loss(labels: Floats, chance: Floats) -> dict[str, float]:
+    """Log loss of some shoppers; of few of them the interval would reach below what a log loss can be."""
+    found = mean_estimate(log_losses(labels, chance))
+    return {**found.as_dict(), "low": max(found.low, 0.0)}
 
 
 def _figures(labels: Floats, chance: Floats, rng: np.random.Generator) -> dict[str, Any]:
@@ -92,6 +101,7 @@ def _figures(labels: Floats, chance: Floats, rng: np.random.Generator) -> dict[s
         "brier": brier(labels, chance),
         "calibration_error": calibration_error(labels, chance),
         "calibration_floor": calibration_floor(chance, rng, draws=100 if n > 50_000 else 200),
+        "intervals": resampled(labels, chance, 200 if n <= 50_000 else 50),
         "expected": float(chance.sum()),
         "happened": int(labels.sum()),
     }
