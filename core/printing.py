@@ -50,7 +50,24 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.6f}".rstrip("0").rstrip(".") if value == 0 or abs(value) >= 1e-4 else f"{value:.3g}"
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping | list | tuple) else str(value)
+    if isinstance(value, Mapping):
+        return _estimate(value) if "value" in value else ", ".join(f"{name}={_cell(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ("; " if any(isinstance(part, Mapping) for part in value) else ",").join(
+            _named(part) if isinstance(part, Mapping) else _cell(part) for part in value
+        ) or "-"
+    return str(value)
+
+
+def _named(part: Mapping[str, Any]) -> str:
+    return f"{part['name']} {_cell(part)}" if "value" in part and isinstance(part.get("name"), str) else _cell(part)
+
+
+def _estimate(figure: Mapping[str, Any]) -> str:
+    """`0.879 [0.861, 0.897]` of a figure with its interval, where it has one."""
+    known = [figure["value"], figure.get("low"), figure.get("high")]
+    value, low, high = (f"{number:.4g}" if isinstance(number, float) else _cell(number) for number in known)
+    return value if "-" in (low, high) else f"{value} [{low}, {high}]"
 
 
 def _cut(text: str) -> str:

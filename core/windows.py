@@ -76,9 +76,9 @@ def say_days(length: timedelta) -> Message:
     if days > 1 or not days:
         return say("{days:g} days", days=_digits(days))
     hours = 24 * days
-    if length == timedelta(hours=1):
-        return say("1 hour")
-    return say("{hours:g} hours", hours=_digits(hours)) if hours >= 1 else say("{minutes:g} minutes", minutes=_digits(60 * hours))
+    if hours < 1:
+        return say("{minutes:g} minutes", minutes=_digits(60 * hours)) if _digits(60 * hours) != 1 else say("1 minute")
+    return say("{hours:g} hours", hours=_digits(hours)) if _digits(hours) != 1 else say("1 hour")
 
 
 def _digits(number: float) -> float:

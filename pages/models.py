@@ -33,12 +33,12 @@ if here and profiles:
     facts_card(profiles)
     ids_card(profiles)
     blocks_table(here)
+if here:  # what was measured needs no profiles
     by_number_of_labels(here)
     few_labels(here)
     questions(here)
     tuning_table(here)
     forms_table(here)
-if here:
-    transfer_table(here)  # it rests on no profiles of this dataset
+    transfer_table(here)
 if here and profiles:
     feature_matrix(here)

@@ -130,6 +130,14 @@ def test_a_waterfall_ends_where_the_chance_is() -> None:
     assert found["steps"][-1]["to"] == pytest.approx(found["propensity"]) and abs(found["residual"]) < 1e-12
 
 
+def test_a_waterfall_names_more_parts_while_the_others_together_would_be_the_largest_step() -> None:
+    parts = [{"name": f"f{n:02d}", "log_odds": value} for n, value in enumerate([-0.5, *[-0.2] * 14, *[-0.001] * 55])]
+    found = lay_out(parts, 1.0, -2.355)
+    assert found["steps"][-1]["name"] == "rest" and abs(found["steps"][-1]["log_odds"]) <= 0.5 and len(found["steps"]) == 14
+    assert len(lay_out([{"name": str(n), "log_odds": -0.1} for n in range(90)], 0.0, -9.0)["steps"]) == 21, "there is a last one"
+    assert lay_out([], -1.0, -1.0)["steps"] == []
+
+
 def test_changes_drop_shift_reprice_and_add_and_nothing_passes_the_cutoff() -> None:
     events = history(act(1), act(28, "purchase", revenue=Decimal("4"), price=Decimal("2"), session_id="s"))
     after = changed(events, Change(drop=(0,), closer_days=5, price_factor=0.5, add=(Act("cart", "b", days_ago=0, times=2),)), CUTOFF)

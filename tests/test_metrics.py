@@ -82,3 +82,40 @@ def test_calibration_by_group_sums_chances_and_measures_the_gap_in_deviations() 
     assert first["gap"] == pytest.approx(1.0)  # one more than foretold, and the deviation of four fair coins is one
     assert (first["low"], first["high"]) == metrics.wilson(3, 4)
     assert second["rate"] == 0 and second["mean_propensity"] == 0.2
+
+
+def test_the_interval_of_a_mean_of_few_windows_is_that_of_student() -> None:
+    rng = np.random.default_rng(8)
+    inside = 0
+    for _ in range(2000):
+        found = metrics.mean_estimate(rng.normal(0.7, 0.03, 4))
+        inside += found.low <= 0.7 <= found.high
+    assert 0.93 <= inside / 2000 <= 0.97  # with 1.96 standard errors it is .85
+    known = metrics.mean_estimate([1.0, 2.0, 3.0, 4.0])
+    assert known.high - known.value == pytest.approx(3.182446 * np.std([1, 2, 3, 4], ddof=1) / 2, rel=1e-6)
+
+
+def test_an_auc_of_few_shoppers_is_not_told_and_its_interval_holds_as_often_as_it_says() -> None:
+    assert np.isnan(metrics.auc_estimate([1, 0, 0, 0, 0], [0.1, 0.2, 0.3, 0.4, 0.5]).value)
+    rng, inside = np.random.default_rng(9), 0
+    for _ in range(1000):
+        truth = np.arange(90) < 30
+        scores = rng.normal(size=90) + truth  # P(N(1, 2) > 0) = .7602
+        found = metrics.auc_estimate(truth, np.round(scores, 1))
+        assert found.value == pytest.approx(metrics.auc(truth, np.round(scores, 1))) and 0 <= found.low <= found.value <= found.high <= 1
+        inside += found.low <= 0.7602 <= found.high
+    assert 0.93 <= inside / 1000 <= 0.97
+    apart = metrics.auc_estimate(np.arange(40) < 20, -np.arange(40.0))
+    assert apart.value == 1.0 and apart.low < 0.99 and apart.high == 1.0
+
+
+def test_figures_without_a_formula_have_intervals_and_draw_from_a_source_of_their_own() -> None:
+    rng = np.random.default_rng(10)
+    chance = rng.uniform(0.05, 0.6, 800)
+    labels = rng.random(800) < chance
+    found = metrics.resampled(labels, chance)
+    assert found == metrics.resampled(labels, chance) and set(found) == {"average_precision", "brier", "calibration_error"}
+    for name, figure in (("average_precision", metrics.average_precision), ("brier", metrics.brier)):
+        low, high = found[name]
+        assert low < figure(labels, chance) < high
+    assert 0 < found["calibration_error"][0] < found["calibration_error"][1] < 0.2

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import tomllib
 import uuid
 from collections.abc import Iterator
@@ -22,16 +23,20 @@ from core.atlas.names import describe, spell, trait_words
 from core.atlas.traits import Trait
 from core.features.catalogue import FEATURES
 from core.ingest.rules import RULES
+from core.jobs import Job
 from core.messages import say
 from core.pipeline.places import DENSITY_CELLS, SAMPLE_POINTS
-from core.predictor.judge import write_verdict
+from core.predictor.judge import WHY, write_verdict
 from core.predictor.models import BLENDS, EXTRA, FITS
 from core.predictor.propensity import CLEARLY
 from core.recommender.reasons import CODES
-from pages.parts import chances, charts, text, traits, verdict, words
+from pages.parts import chances, charts, jobs, text, traits, verdict, words
 from pages.parts.atlas.levels import Levels
 from pages.parts.downloads import csv_bytes
-from pages.parts.text import _, chance, hover, percent, plain, set_language, short, whole, written
+from pages.parts.text import _, chance, hover, percent, plain, points, set_language, short, whole, written
+from tests.page_worlds import tiny_home
+from tests.test_pages import open_page
+from tests.test_pages import words as all_words
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -87,6 +92,7 @@ def test_every_sentence_on_screen_has_a_chinese_translation_with_the_same_placeh
 def test_the_pages_know_every_model_and_the_rule_by_which_one_is_chosen() -> None:
     assert chances.EXTRA_MODELS == EXTRA and chances.CLEARLY == CLEARLY
     models = {*FITS, *BLENDS, *EXTRA}
+    assert {name: str(why) for name, why in WHY.items()} == {name: why for name, why in verdict.WHY_WORDS.items() if name}
     assert models <= words.MODEL_WORDS.keys() and models <= verdict.CONTENDER_WORDS.keys()
 
 
@@ -134,7 +140,8 @@ def test_the_verdict_on_screen_says_what_core_says_and_speaks_chinese(winner: st
     chances["lightgbm_text"] = np.linspace(0.15, 0.6, 8)
     chances["mean" if winner == "mlp" else "lightgbm"] = np.where(labels > 0, 0.6, 0.2)
     pair = ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
-    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
+    where, why = "Test window 2024-01-11 to 2024-01-18", "usual" if winner == "mlp" else "clearly"
+    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, where, why=why)
     manifest = {
         "verdict": told,
         "metrics": {"users": 8, "base_rate": labels.mean(), "base_log_loss": 0.6616},
@@ -377,3 +384,31 @@ def test_a_markdown_file_escapes_only_what_would_be_read_as_a_sign() -> None:
     assert written("Favours tea: 14 of 14 acts (100%, 3.7 times). A-b #1!") == "Favours tea: 14 of 14 acts (100%, 3.7 times). A-b #1!"
     assert written("![x](http://e.example) <b>*a*_b_ snake_case") == "!\\[x\\](http://e.example) \\<b\\>\\*a\\*\\_b\\_ snake_case"
     assert [written(text) for text in ("# a", "- a", "1. a", "a\n# b")] == ["\\# a", "\\- a", "1\\. a", "a # b"]
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [points(value) for value in (-0.0002, 0.0, 0.0002, -0.012)] == ["0.0 points", "0.0 points", "0.0 points", "-1.2 points"]
+
+
+def test_words_beside_bars_leave_most_of_the_axis_to_the_bars_and_small_ticks_are_no_millionths() -> None:
+    labels = ["Days since the last event, and how regularly they came"] * 4
+    figure = charts.bars(labels, [2059, 1700, 900, 60], [f"{n:,} · raises" for n in (2059, 1700, 900, 60)], "", charts.LIGHT, wide=True)
+    assert figure.layout.xaxis.range is None or figure.layout.xaxis.range[1] < 3000
+    half = charts.bars(labels, [2059, 1700, 900, 60], ["2,059 shoppers · raises the chance"] * 4, "", charts.LIGHT)
+    assert half.layout.xaxis.range is None or half.layout.xaxis.range[1] <= 2 * 2059
+    assert charts.bars(["a", "b"], [0.0001, 0.0003], ["", ""], "", charts.LIGHT).layout.xaxis.tickformat == ",.6~f"
+
+
+@pytest.mark.parametrize(("verb", "told"), [("predict", "The last good result stays"), ("uplift", "Nothing was kept of it")])
+def test_a_failed_job_is_named_by_its_stage_and_tells_of_a_result_only_where_there_is_one(
+    verb: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = (verb, "--dataset", "tiny")
+    failed = Job(
+        "20240101-000000-abcdef", "Computing tiny", argv, "failed", verb, 0.5, "", 0.0, time.time(), 1.0, None, 9.0, None, "No room"
+    )
+    monkeypatch.setattr(jobs, "list_jobs", lambda _home: [failed])
+    app = open_page("models", tiny_home(tmp_path), monkeypatch)
+    assert told in all_words(app)
+    stage = {"predict": "training purchase chances", "uplift": "measuring what a campaign changed"}[verb]
+    assert any(f"**Computing tiny** · {stage} – No room" in error.value for error in app.error)

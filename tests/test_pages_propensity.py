@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.pipeline import calibrating, screens
+from core.store import Home
 from tests.page_worlds import tiny_home
 from tests.test_pages import open_page, words
 
@@ -54,6 +55,28 @@ def test_segments_that_were_drawn_after_the_test_window_began_know_it(
     monkeypatch.setattr(screens, "run_manifest", lambda _screen, _kind: {"windows": {"test": test}})
     monkeypatch.setattr(screens, "made_as_of", lambda _screen, _kind: drawn)
     assert calibrating.segments_know_test(None) is knows  # type: ignore[arg-type]
+
+
+def test_the_table_of_what_is_known_has_intervals_and_no_auc_of_few(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = screens.run_manifest(screens.open_screen(Home(tiny), "tiny"), "propensity") or {}
+    figure = {"value": 0.712, "low": 0.65, "high": 0.77, "n": 200}
+    bands = {
+        "cold": {"users": 9, "positives": 4, "auc": 0.0, "log_loss": 0.7, "base_log_loss": 0.69},
+        "hot": {"users": 200, "positives": 80, "auc": figure, "log_loss": figure, "base_log_loss": 0.67},
+    }
+    bounds = {"brier": [0.19, 0.21], "calibration_error": [0.02, 0.05], "average_precision": [0.5, 0.6]}
+    models = {"propensity": {**record["metrics"]["models"]["propensity"], "average_precision": 0.55, "intervals": bounds}}
+    changed = {**record, "metrics": {**record["metrics"], "bands": bands, "models": models}}
+    asked = screens.run_manifest
+    monkeypatch.setattr(screens, "run_manifest", lambda here, kind: changed if kind == "propensity" else asked(here, kind))
+    app = open_page("propensity", tiny, monkeypatch)
+    assert not app.exception
+    table = next(frame.value for frame in app.dataframe if "band" in frame.value and "base_log_loss" in frame.value)
+    assert table["auc"].tolist() == ["– (n = 4)", "0.712 [0.650, 0.770]"]
+    assert table["log_loss"].tolist() == ["0.7000", "0.7120 [0.6500, 0.7700]"]
+    assert "No AUC is told where fewer than 10" in words(app)
+    table = next(frame.value for frame in app.dataframe if "brier" in frame.value and "precision" in frame.value)
+    assert table["precision"].tolist() == ["0.550 [0.500, 0.600]"] and "[2.0%, 5.0%]" in table["ece"].tolist()[0]
 
 
 def test_models_by_category_and_spending_are_side_by_side(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

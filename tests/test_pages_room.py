@@ -145,10 +145,39 @@ def test_a_file_of_answers_is_kept_beside_the_dataset_and_a_huge_one_refused(tmp
 
 def test_settings_are_read_without_brackets_and_a_missing_seed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _setting(["counts", "text", "other"]) == "counts, texts, other"
-    assert (_setting([]), _setting(None), _setting(0.5)) == ("–", "–", "0.5")
+    assert (_setting([]), _setting(None), _setting(0.5), _setting(672.0), _setting(False)) == ("–", "–", "0.5", "672", "no")
+    assert _setting(["gru"]) == "GRU over single acts"
     app = open_page("models", tiny_home(tmp_path), monkeypatch)
     facts = next(frame.value for frame in app.dataframe if "fact" in frame.value)
     assert "Seed" not in facts["fact"].tolist() and "Made" in facts["fact"].tolist()
+
+
+def test_settings_and_figures_are_named_in_the_language_of_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path)
+    dataset = Home(home).dataset("tiny")
+    inputs = {"version": dataset.current()["version"]}
+    for models in ([], ["gru"]):
+        config = {"act": "purchase", "models": models, "category": None, "horizon_hours": 168.0}
+        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=None) as draft:
+            draft.record["metrics"] = {"models": {"propensity": {"auc": {"value": 0.8, "low": 0.75, "high": 0.85, "n": 9}, "brier": 0.2,
+                                                                 "intervals": {"brier": [0.19, 0.21]}}}}  # fmt: skip
+    table = next(frame.value for frame in open_page("models", home, monkeypatch, "zh").dataframe if "config" in frame.value)
+    row = table[table["run"] == draft.run_id].iloc[0]
+    assert (
+        row["config"] == "行动: 购买 · 预测期（小时）: 168 · 其他模型: 读取单个行为的 GRU" and row["figure"] == "AUC 0.800 [0.750, 0.850]"
+    )
+    assert not {"null", "[]", '["gru"]'} & set(" ".join(table["config"]).split())
+    app = open_page("models", home, monkeypatch)
+    app.selectbox(key="room-run").set_value(draft.run_id).run()
+    figures = next(frame.value for frame in app.dataframe if "figure" in frame.value and "value" in frame.value)
+    assert figures.set_index("figure").loc["Brier", "value"] == "0.200 [0.190, 0.210]"
+
+
+def test_what_was_measured_is_shown_before_there_are_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tiny_home(tmp_path, runs=False)
+    publish_room(home)
+    app = open_page("models", home, monkeypatch)
+    assert not app.exception and any("labelled" in frame.value for frame in app.dataframe)
 
 
 def test_the_name_of_a_picture_network_shows_without_backslashes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_a_run_is_put_on_screen_and_taken_back_by_a_click(tmp_path: Path, monkey
     assert not app.exception and dataset.current()["runs"]["propensity"] == "propensity-0002"
     shown = next(t.value for t in app.dataframe if "other" in t.value and "name" in t.value)
     assert {row["name"]: (row["one"], row["other"]) for row in shown.to_dict("records")} == {
-        "act": ("cart", "purchase"), "horizon_hours": ("–", "168.0"), "seed": ("1", "–")
+        "Act": ("cart", "purchase"), "Horizon, hours": ("–", "168"), "Seed": ("1", "–")
     }  # fmt: skip
 
 

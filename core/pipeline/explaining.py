@@ -58,6 +58,7 @@ def what_if(reading: Reading, events: pa.Table, change: Change) -> Result:
         "after": _chance(after_it),
         "events_before": events.num_rows,
         "events_after": after.num_rows,
+        "unknown_items": _unknown_items(reading, after) if change.add else 0,
         "held": reading.held.names,
     }
 

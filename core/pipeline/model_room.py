@@ -1,7 +1,7 @@
 """Runs as records: what one rests on and cost, what differs between two, which one is on screen and which were before."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,7 +94,7 @@ class Comparison:
     one: RunFacts
     other: RunFacts
     settings: list[dict[str, Any]]
-    """name, one, other, differs: every setting of either, then data, cutoff and code."""
+    """name, one, other (as recorded; None where a run lacks it), differs: every setting of either, then data, cutoff and code."""
     figures: list[dict[str, Any]]
     """name, and value, low, high of each (None where a run lacks it)."""
     paired: Paired | None
@@ -265,12 +265,12 @@ BY_CATEGORY = ("macro_auc", "macro_auc_new", "log_loss", "log_loss_new")
 def _settings(one: RunFacts, other: RunFacts) -> list[dict[str, Any]]:
     told = [_told(run) for run in (one, other)]
     names = list(dict.fromkeys([*sorted({*one.config, *other.config}), *told[0], *told[1]]))
-    rows = [{"name": name, "one": told[0].get(name, "–"), "other": told[1].get(name, "–")} for name in names]
+    rows = [{"name": name, "one": told[0].get(name), "other": told[1].get(name)} for name in names]
     return [{**row, "differs": row["one"] != row["other"]} for row in rows]
 
 
-def _told(run: RunFacts) -> dict[str, str]:
-    config = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in run.config.items()}
+def _told(run: RunFacts) -> dict[str, Any]:
+    config = dict(run.config)
     inputs = {f"input {name}": str(value) for name, value in run.inputs.items()}
     return config | inputs | {"cutoff": run.cutoff or "end of log", "core": str(run.core), "commit": str(run.commit or "–")}
 
@@ -279,7 +279,8 @@ def _figures(kind: str, record: Mapping[str, Any], folder: Path) -> list[Figure]
     metrics = record.get("metrics") or {}
     if kind == "propensity":
         ours = (metrics.get("models") or {}).get("propensity") or {}
-        found = [_figure(name, ours[name]) for name in MEASURES if ours.get(name) is not None]
+        bounds = ours.get("intervals") or {}
+        found = [_figure(name, ours[name], bounds.get(name)) for name in MEASURES if ours.get(name) is not None]
         by_category = record.get("category_metrics") or {}
         winner = by_category.get("winner")
         return found + [_figure(f"category {name}", by_category[name][winner]) for name in BY_CATEGORY if name in by_category]
@@ -301,10 +302,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _figure(name: str, value: Any) -> Figure:
+def _figure(name: str, value: Any, bounds: Sequence[float] | None = None) -> Figure:
     if isinstance(value, dict):
         return Figure(name, float(value["value"]), value.get("low"), value.get("high"), value.get("n"))
-    return Figure(name, float(value))
+    return Figure(name, float(value), *(bounds or (None, None)))
 
 
 def _of_row(name: str, row: Mapping[str, Any], measure: str = "value") -> Figure:

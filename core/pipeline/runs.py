@@ -1,6 +1,7 @@
 """What the Models page reads: every run of a dataset, and the feature matrix with its dictionary."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -38,14 +39,21 @@ def runs(screen: Screen) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values(["made", "run"], ascending=False, kind="stable", ignore_index=True)
 
 
-def changed(table: pd.DataFrame) -> list[str]:
-    """Say for each run what its settings have that those of the run of its kind before had not: `name: old → new`; "" without one."""
+def changed(table: pd.DataFrame, name_of: Callable[[str], str] = str, value_of: Callable[[Any], str] | None = None) -> list[str]:
+    """Say for each run what its settings have that those of the run of its kind before had not: `name: old → new`; "" without one.
+
+    Args:
+        table: Of `runs`.
+        name_of: Says the name of a setting.
+        value_of: Says its value.
+    """
+    value_of = value_of or _setting
     told = [""] * len(table)
     for _, part in table.groupby("kind", sort=False):
         for later, earlier in zip(part.index, part.index[1:], strict=False):
             new, old = json.loads(table["config"][later]), json.loads(table["config"][earlier])
             told[later] = ", ".join(
-                f"{name}: {_setting(old.get(name, '–'))} → {_setting(new.get(name, '–'))}"
+                f"{name_of(name)}: {value_of(old.get(name, '–'))} → {value_of(new.get(name, '–'))}"
                 for name in sorted({*new, *old})
                 if new.get(name) != old.get(name)
             )

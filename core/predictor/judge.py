@@ -9,6 +9,7 @@ from scipy.special import xlogy
 from core.messages import Message, say
 from core.metrics import (
     auc,
+    auc_estimate,
     average_precision,
     bootstrap,
     brier,
@@ -19,6 +20,7 @@ from core.metrics import (
     log_losses,
     mean_estimate,
     reliability,
+    resampled,
 )  # fmt: skip
 from core.predictor.matrix import Floats
 
@@ -35,6 +37,16 @@ NAMES = {
     "bgnbd": say("BG/NBD"), "cnn": say("the convolution over single acts"), "gru": say("the GRU over single acts"),
     "transformer": say("the transformer over single acts"), "mlp_tasks": say("the neural network with several tasks"),
 }  # fmt: skip
+
+
+WHY = {
+    "best": say("the best on validation"),
+    "usual": say("the usual mean, which no other beat on validation beyond chance and by 1%"),
+    "clearly": say("on validation better than the usual mean beyond chance and by 1%"),
+    "challenger": say("on validation better than the others beyond chance"),
+    "worthless": say("the best on validation, where the usual mean did worse than one chance for everybody"),
+}
+"""Why a model is in use."""
 
 
 def bands(events: Floats) -> list[str]:
@@ -64,12 +76,19 @@ def judge(labels: Floats, chances: dict[str, Floats], known: list[str], rng: np.
         "base_log_loss": base_log_loss(labels),
         "models": {name: _figures(labels, chance, rng) for name, chance in chances.items()},
         "bands": {
-            band: {"users": int(mask.sum()), "positives": int(labels[mask].sum()), "auc": auc(labels[mask], chances["propensity"][mask]),
-                   "log_loss": log_loss(labels[mask], chances["propensity"][mask]), "base_log_loss": base_log_loss(labels[mask])}
+            band: {"users": int(mask.sum()), "positives": int(labels[mask].sum()), "base_log_loss": base_log_loss(labels[mask]),
+                   "auc": auc_estimate(labels[mask], chances["propensity"][mask]).as_dict(),
+                   "log_loss": _loss(labels[mask], chances["propensity"][mask])}
             for band in BANDS
             if (mask := np.array([b == band for b in known], dtype=bool)).any()
         },
     }  # fmt: skip
+
+
+def _loss(labels: Floats, chance: Floats) -> dict[str, float]:
+    """Log loss of some shoppers; of few of them the interval would reach below what a log loss can be."""
+    found = mean_estimate(log_losses(labels, chance))
+    return {**found.as_dict(), "low": max(found.low, 0.0)}
 
 
 def _figures(labels: Floats, chance: Floats, rng: np.random.Generator) -> dict[str, Any]:
@@ -82,6 +101,7 @@ def _figures(labels: Floats, chance: Floats, rng: np.random.Generator) -> dict[s
         "brier": brier(labels, chance),
         "calibration_error": calibration_error(labels, chance),
         "calibration_floor": calibration_floor(chance, rng, draws=100 if n > 50_000 else 200),
+        "intervals": resampled(labels, chance, 200 if n <= 50_000 else 50),
         "expected": float(chance.sum()),
         "happened": int(labels.sum()),
     }
@@ -126,6 +146,7 @@ def write_verdict(
     text: tuple[str, str] | None,
     where: str,
     sequence: tuple[str, str] | None = None,
+    why: str = "best",
 ) -> dict[str, Any]:
     """Say in words what won and by how much.
 
@@ -138,23 +159,25 @@ def write_verdict(
         text: Names of the same model with and without the text profile; None when the log has no texts.
         where: The test window in words.
         sequence: Names of the best model on validation that sees further blocks and of the same without them; None when no model does.
+        why: Of the winner, a key of WHY.
     """
     losses = {name: log_loss(labels, chance) for name, chance in chances.items()}
     best = min(baselines, key=lambda name: (losses[name], name))
     sentences = [
         say(
-            "{where}: {shoppers:,} shoppers, {share} with the act {act}. Chosen on validation: {winner}; "
+            "{where}: {shoppers:,} shoppers, {share} with the act {act}. In use: {winner}, {why}; "
             "log loss {loss} against {base} of the base rate alone.",
             where=where,
             shoppers=len(labels),
             share=f"{labels.mean():.1%}",
             act=act,
             winner=NAMES[winner],
+            why=WHY[why],
             loss=f"{losses[winner]:.4f}",
             base=f"{base_log_loss(labels):.4f}",
         )
     ]
-    record: dict[str, Any] = {"winner": winner, "best_baseline": best, "log_losses": losses}
+    record: dict[str, Any] = {"winner": winner, "why": why, "best_baseline": best, "log_losses": losses}
     if winner == best:
         rival = min((n for n in losses if n not in baselines), key=lambda n: (losses[n], n), default=None)
         if rival:

@@ -74,7 +74,7 @@ def _drawn(here: Screen, record: dict[str, Any]) -> None:
         _(
             "Each window: {model} of {members} members, learned from the {train} windows before it and not calibrated; cheaper than the "
             "chance on screen. AUC {auc} {auc_range}; log loss better than the window's own base rate by {gain} {gain_range}; "
-            "both are means over windows.",
+            "both are means over windows, with intervals by Student's t over the windows.",
             model=model_word(record.get("predictor", "–")),
             members=record.get("members", "–"),
             train=record.get("train_windows", "–"),

@@ -1,5 +1,6 @@
 """The parts of the Propensity page: training, figures, reliability, gains, depth, distribution, models, reasons."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.messages import say
+from core.metrics import FEWEST_RANKED
 from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.screens import Screen
 from core.schema import OPTIMIZERS
@@ -230,13 +232,15 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
     for name, figures in models.items():
         area, area_note = frame.estimate(figures.get("auc"), number)
         loss, loss_note = frame.estimate(figures.get("log_loss"), lambda v: number(v, 4))
+        bounds = figures.get("intervals") or {}
         rows.append(
             {
                 "model": model_word(name),
                 "auc": f"{area} {_bare(area_note)}",
                 "log_loss": f"{loss} {_bare(loss_note)}",
-                "brier": figures.get("brier"),
-                "ece": figures.get("calibration_error"),
+                "brier": _between(figures.get("brier"), bounds.get("brier"), lambda v: number(v, 4)),
+                "ece": _between(figures.get("calibration_error"), bounds.get("calibration_error"), percent),
+                "precision": _between(figures.get("average_precision"), bounds.get("average_precision"), number),
                 "expected": figures.get("expected"),
                 "happened": counted(figures.get("happened")) if here.small_cells else figures.get("happened"),
                 "parameters": (sizes.get(name) or {}).get("parameters"),
@@ -252,8 +256,9 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
             "model": _("Model"),
             "auc": _("AUC [95%]"),
             "log_loss": _("Log loss [95%]"),
-            "brier": st.column_config.NumberColumn(_("Brier"), format="%.4f"),
-            "ece": st.column_config.NumberColumn(_("Calibration error"), format="percent"),
+            "brier": _("Brier [95%]"),
+            "ece": _("Calibration error [95%]"),
+            "precision": _("PR-AUC [95%]"),
             "expected": st.column_config.NumberColumn(_("Expected to act"), format="%.0f"),
             "happened": _("Acted") if here.small_cells else st.column_config.NumberColumn(_("Acted"), format="localized"),
             "parameters": st.column_config.NumberColumn(_("Parameters"), format="localized"),
@@ -262,7 +267,7 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
     )
     frame.take_away(table, "models")
     if bands := metrics.get("bands"):
-        shown = pd.DataFrame([{"band": band_word(name), **_hidden(figures)} for name in BANDS if (figures := bands.get(name))])
+        shown = pd.DataFrame([{"band": band_word(name), **_of_band(figures)} for name in BANDS if (figures := bands.get(name))])
         frame.table(
             shown,
             key="bands",
@@ -272,11 +277,13 @@ def model_table(here: Screen, manifest: dict[str, Any]) -> None:
                 "band": _("Known of the shopper"),
                 "users": st.column_config.NumberColumn(_("Shoppers"), format="localized"),
                 "positives": st.column_config.NumberColumn(_("Acted"), format="localized"),
-                "auc": st.column_config.NumberColumn(_("AUC"), format="%.3f"),
-                "log_loss": st.column_config.NumberColumn(_("Log loss"), format="%.4f"),
+                "auc": _("AUC [95%]"),
+                "log_loss": _("Log loss [95%]"),
                 "base_log_loss": st.column_config.NumberColumn(_("Log loss of the base rate"), format="%.4f"),
             },
         )
+        if any(_too_few(figures) for figures in bands.values()):
+            st.caption(_("No AUC is told where fewer than {n} shoppers acted, or fewer did not.", n=FEWEST_RANKED))
 
 
 def why(here: Screen) -> None:
@@ -296,8 +303,36 @@ def why(here: Screen) -> None:
         _("shoppers for whom it is among the first reasons"),
         state.look(),
         colours=colours,
+        wide=True,
     )
     frame.chart(figure, table, "reasons", _("What moves the chances most often"))
+
+
+def _too_few(figures: dict[str, Any]) -> bool:
+    return min(figures["positives"], figures["users"] - figures["positives"]) < FEWEST_RANKED
+
+
+def _of_band(figures: dict[str, Any]) -> dict[str, Any]:
+    """A band as the table shows it: figures with their intervals, and no AUC of too few."""
+    told = _hidden(figures)
+    area, loss = told.get("auc"), told.get("log_loss")
+    few = min(figures["positives"], figures["users"] - figures["positives"])
+    return {
+        **told,
+        "auc": f"– (n = {counted(few)})" if _too_few(figures) else _with_interval(area, 3),
+        "log_loss": _with_interval(loss, 4),
+    }
+
+
+def _with_interval(value: Any, decimals: int) -> str:
+    """A figure and its interval, [low, high], where the run knows one."""
+    shown, note = frame.estimate(value, lambda v: number(v, decimals))
+    return f"{shown} {_bare(note)}".rstrip()
+
+
+def _between(value: float | None, bounds: list[float] | None, form: Callable[[float | None], str]) -> str:
+    """A figure and the interval that stands beside it in the record; runs of earlier releases have none."""
+    return f"{form(value)} [{form(bounds[0])}, {form(bounds[1])}]" if bounds else form(value)
 
 
 def _hidden(figures: dict[str, Any]) -> dict[str, Any]:

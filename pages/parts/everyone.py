@@ -37,6 +37,7 @@ def over_all(here: Screen) -> None:
         state.look(),
         low=list(table["low"]),
         high=list(table["high"]),
+        wide=True,
     )
     frame.chart(figure, table, "importance", _("What the model looks at over all shoppers"))
     _dependence(here)

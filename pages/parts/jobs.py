@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from core.errors import CoreError
+from core.errors import CoreError, StorageError
 from core.jobs import Job, cancel_job, list_jobs, start_job
 from core.messages import Message, say
 from core.pipeline import sorting
@@ -40,6 +40,14 @@ STAGES = {
     "verify": "counting the figures again",
     "samples": "loading the samples",
 }
+
+
+KINDS = {
+    "profile": "profiles", "map": "atlas", "predict": "propensity", "recommend": "recommendations", "blocks": "blocks",
+    "backtest": "backtest", "learn": "learning", "tune": "tuning", "compress": "compression", "transfer": "transfer",
+    "explain": "explanations", "uplift": "uplift", "robustness": "robustness",
+}  # fmt: skip
+"""Kind of run that a verb makes."""
 
 
 def start(argv: list[str], title: Message) -> None:
@@ -128,12 +136,33 @@ def _progress(job: Job, place: str) -> None:
 
 def _ended(job: Job, dismissed: set[str]) -> None:
     with st.container(border=True):
+        title = f"**{plain(said(job.title))}**" + (f" · {_(STAGES[job.argv[0]])}" if job.argv and job.argv[0] in STAGES else "")
         if job.state == "cancelled":
-            st.info(f"**{plain(said(job.title))}** – " + _("cancelled"))
+            st.info(f"{title} – " + _("cancelled"))
         else:
-            st.error(f"**{plain(said(job.title))}** – " + plain(said(job.error or _("It stopped without a word."))))
+            st.error(f"{title} – " + plain(said(job.error or _("It stopped without a word."))))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(_("The last good result stays on screen. Log id: {id}", id=plain(job.job_id)), width="stretch")
+            told = (
+                _("The last good result stays on screen. Log id: {id}", id=plain(job.job_id))
+                if _has_result(job)
+                else _("Nothing was kept of it. Log id: {id}", id=plain(job.job_id))
+            )
+            st.caption(told, width="stretch")
             if st.button(_("Dismiss"), key=f"dismiss-{job.job_id}"):
                 state.put("dismissed_jobs", dismissed | {job.job_id})
                 st.rerun()
+
+
+def _has_result(job: Job) -> bool:
+    """Whether an earlier result of the job's verb is on screen; of verbs that make no run, whether the data set is there."""
+    if "--dataset" not in job.argv[:-1]:
+        return True
+    name = job.argv[job.argv.index("--dataset") + 1]
+    if name not in state.home().datasets():
+        return False
+    try:
+        pointers = state.home().dataset(name).current()
+    except StorageError:
+        return False
+    kind = KINDS.get(job.argv[0])
+    return bool(pointers["version"]) if kind is None else kind in pointers["runs"]

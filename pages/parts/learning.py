@@ -82,7 +82,7 @@ def few_labels(here: Screen) -> None:
         key="few-labels",
         height=420,
         column_config={
-            "way": st.column_config.TextColumn(_("Way"), width="medium"),
+            "way": st.column_config.TextColumn(_("Way"), width="large"),
             "labelled": st.column_config.NumberColumn(_("Shoppers with a label"), format="localized"),
             "plain": _("AUC of the labels alone"),
             "auc": _("AUC with it"),

@@ -12,11 +12,15 @@ from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.steps import held_sentence
-from pages.parts.text import _, chance, day, listed, plain, said, whole
+from pages.parts.text import _, chance, day, listed, plain, points, said, whole
 from pages.parts.words import event_word, group_word
 
 SHOWN_ACTS = 200
 """Newest acts that can be left out one by one."""
+LIFTED = "lifted"
+"""Flag: the shopper of whom it was asked what would lift her chance."""
+SCORED = "own-scored"
+"""Flag: the history that was scored last."""
 EXAMPLE = "event_type,days_ago,item_id,price\nview,3,,\npurchase,10,,\n"
 
 
@@ -54,18 +58,29 @@ def try_changes(here: Screen, user_id: str) -> None:
         st.error(plain(said(error)))
         return
     _before_and_after(found)
+    if kind and found.get("unknown_items"):
+        st.caption(
+            _(
+                "The log does not know the item {item}: the act counts, and tells nothing of its price, category or text.",
+                item=plain(item.strip()),
+            )
+        )
     if found.get("held"):
         st.caption(held_sentence(found["held"]))
     if st.button(_("What would lift this chance most?"), key=f"lift-{user_id}"):
+        state.put(LIFTED, user_id)
+    if state.flag(LIFTED) == user_id:  # the answer stays while other questions of this shopper are asked
         _lifts(here, state.ask(why_questions.what_lifts, here, user_id))
 
 
 def score_one(here: Screen) -> None:
-    """Score a history that is typed or pasted."""
-    with st.expander(_("Score a history of your own"), expanded=False):
+    """Score a history that is typed or pasted; what was scored last stays in sight."""
+    with st.expander(_("Score a history of your own"), key="own-open"):
         st.caption(_("One row for each act, as CSV with a header or as JSON: event_type, event_time or days_ago, and what else is known."))
         text = st.text_area(_("History"), value=EXAMPLE, height=140, key="own-history")
-        if not st.button(_("Score"), key="score-own"):
+        if st.button(_("Score this history"), key="score-own"):
+            state.put(SCORED, text)
+        if state.flag(SCORED) != text:
             return
         try:
             found = state.ask(why_questions.score, here, text)
@@ -104,7 +119,7 @@ def _before_and_after(found: dict[str, Any]) -> None:
                 _("{n} acts", n=whole(found["events_after"])),
                 None,
             ),
-            (_("Difference"), _("{points} points", points=f"{100 * (after['propensity'] - before['propensity']):+.1f}"), None, None),
+            (_("Difference"), points(after["propensity"] - before["propensity"]), None, None),
         ],
     )
 
@@ -116,7 +131,7 @@ def _lifts(here: Screen, found: dict[str, Any]) -> None:
         {
             "change": _change_name(row, titles),
             "chance": chance(row["propensity"]),
-            "difference": _("{points} points", points=f"{100 * row['difference']:+.1f}"),
+            "difference": points(row["difference"]),
         }
         for row in found["tried"]
     ]

@@ -69,7 +69,7 @@ def _windows(manifest: dict[str, Any]) -> None:
         table,
         key="windows",
         column_config={
-            "step": _("Used to"),
+            "step": st.column_config.TextColumn(_("Used to"), width="medium"),
             "from": _("From"),
             "to": _("To"),
             "shoppers": st.column_config.NumberColumn(_("Shoppers"), format="localized"),

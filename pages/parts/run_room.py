@@ -1,5 +1,6 @@
 """The parts of the Models page that draw runs as records: all of them, one, and two side by side."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from core.store import Home
 from pages.parts import charts, frame, state
 from pages.parts.encoder_card import BLOCK_WORDS
 from pages.parts.text import _, as_told, counted, duration, interval, listed, minute, number, plain, said, whole
-from pages.parts.words import model_word
+from pages.parts.words import EVENT_WORDS, MODEL_WORDS, event_word, model_word
 
 RUN_KIND_WORDS = {
     "profiles": "profiles",
@@ -32,6 +33,54 @@ RUN_KIND_WORDS = {
     "uplift": "effect of a campaign",
     "robustness": "chances from a worse log",
 }
+SETTING_WORDS = {
+    "act": "Act",
+    "attributes": "Attributes of shoppers",
+    "blocks": "Blocks",
+    "campaign": "Campaign",
+    "campaigns": "File of campaigns",
+    "category": "Category",
+    "commit": "Commit",
+    "core": "Release",
+    "cutoff": "Cutoff",
+    "demographics": "Demographics",
+    "device": "Device",
+    "epochs": "Epochs",
+    "groups": "By group",
+    "half_life": "Half-life, days",
+    "horizon_hours": "Horizon, hours",
+    "input profiles": "Profiles",
+    "input version": "Data",
+    "keep": "Weights kept",
+    "labels": "Labels",
+    "k": "Length of a list",
+    "look_back_days": "Seen in the last days",
+    "memory": "Memory, segments",
+    "model": "Text model",
+    "models": "Further models",
+    "new_only": "New items only",
+    "optimizer": "Optimizer",
+    "picture_model": "Picture model",
+    "pictures": "Folder of pictures",
+    "precision": "Precision",
+    "predictor": "Model",
+    "question": "Question",
+    "rank": "Rank",
+    "retrain": "New acts that train anew, share",
+    "revenue": "Spending",
+    "seed": "Seed",
+    "segments": "Segments",
+    "shoppers": "Shoppers",
+    "source": "Source",
+    "source_cutoff": "Cutoff of the other log",
+    "start": "Start",
+    "texts": "Texts",
+    "tokens": "Tokens",
+    "treatment": "File of who was treated",
+    "user_facts": "Facts of shoppers",
+    "windows": "Windows",
+}
+"""Settings of runs, as they are shown."""
 FIGURE_WORDS = {
     "category macro_auc": "AUC by category",
     "category macro_auc_new": "AUC by category, new ones",
@@ -85,12 +134,13 @@ def run_table(here: Screen, found_runs: list[RunFacts]) -> None:
     shown = found.assign(
         kind=[_kind(kind) for kind in found["kind"]],
         made=[minute(made, here.zone) for made in found["made"]],
-        figure=[_figure(run.figures[0]) if run and run.figures else "–" for run in known],
+        figure=[f"{_figure_name(run.figures[0].name)} {_figure(run.figures[0])}" if run and run.figures else "–" for run in known],
         took=[duration(seconds) for seconds in found["seconds"]],
         cpu=[run.cpu_seconds if run else None for run in known],
         memory=[run.peak_mb if run else None for run in known],
         parameters=[run.parameters if run else None for run in known],
-        changed=runs.changed(found),
+        changed=runs.changed(found, _setting_name, _setting),
+        config=[_settings(json.loads(config)) for config in found["config"]],
     )
     frame.table(
         shown,
@@ -118,7 +168,7 @@ def run_table(here: Screen, found_runs: list[RunFacts]) -> None:
             "made": _("Made"),
             "version": _("Data"),
             "cutoff": _("Cutoff"),
-            "figure": _("First figure"),
+            "figure": _("Figure [95%]"),
             "took": st.column_config.TextColumn(_("Took"), help=_("Wall-clock time of the stage")),
             "cpu": st.column_config.NumberColumn(_("CPU seconds"), format="localized"),
             "memory": st.column_config.NumberColumn(
@@ -189,7 +239,11 @@ def two_runs(here: Screen, found_runs: list[RunFacts]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         settings = pd.DataFrame(
-            [{"name": row["name"], **{side: _setting(row[side]) for side in ("one", "other")}} for row in found.settings if row["differs"]],
+            [
+                {"name": _setting_name(row["name"]), **{side: _setting(row[side]) for side in ("one", "other")}}
+                for row in found.settings
+                if row["differs"]
+            ],
             columns=["name", "one", "other"],
         )
         if len(settings):
@@ -273,14 +327,37 @@ def _facts(run: RunFacts, zone: str) -> list[tuple[str, str]]:
         (_("Memory, MB"), whole(run.peak_mb)),
         (_("Code"), f"{run.core or '–'} {(run.commit or '')[:12]}{'+' if (run.commit or '').endswith('+') else ''}".strip()),
     ]
-    return [*told, *((name, _setting(value)) for name, value in sorted(run.config.items()) if name != "seed" and value is not None)]
+    return [
+        *told,
+        *((_setting_name(name), _setting(value)) for name, value in sorted(run.config.items()) if name != "seed" and value is not None),
+    ]
 
 
 def _setting(value: object) -> str:
     """A setting as a person reads it: a list without brackets and quotes."""
     if isinstance(value, list | tuple):
-        return listed(_(BLOCK_WORDS[part]) if part in BLOCK_WORDS else str(part) for part in value) or "–"
-    return "–" if value is None else str(value)
+        return listed(_part(part) for part in value) or "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, str):
+        return event_word(value) if value in EVENT_WORDS else value
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _part(part: object) -> str:
+    """One of several things chosen: a block, a model."""
+    if part in BLOCK_WORDS:
+        return _(BLOCK_WORDS[str(part)])
+    return model_word(str(part)) if part in MODEL_WORDS else str(part)
+
+
+def _setting_name(name: str) -> str:
+    return _(SETTING_WORDS[name]) if name in SETTING_WORDS else name
+
+
+def _settings(config: dict[str, object]) -> str:
+    """All settings of a run in one line; what was left open is not told."""
+    return " · ".join(f"{_setting_name(name)}: {_setting(value)}" for name, value in config.items() if value not in (None, []))
 
 
 def _named(run: RunFacts, zone: str) -> str:

@@ -10,7 +10,7 @@ from core.messages import say
 from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
-from pages.parts.text import _, chance, day, listed, number, plain, said, whole
+from pages.parts.text import _, chance, day, listed, number, plain, points, said, whole
 from pages.parts.words import event_word, group_word, model_word
 
 POINT = 100.0
@@ -108,17 +108,13 @@ def draw_steps(start: str, part: dict[str, Any], rows: list[dict[str, Any]], nam
     labels = [start, *[row["name"] for row in rows], _("this shopper")]
     starts = [0.0, *[row["from"] for row in rows], 0.0]
     ends = [part["base"], *[row["to"] for row in rows], part["propensity"]]
-    notes = [chance(part["base"]), *[_points(row["to"] - row["from"]) for row in rows], chance(part["propensity"])]
+    notes = [chance(part["base"]), *[points(row["to"] - row["from"]) for row in rows], chance(part["propensity"])]
     frame.chart(charts.chance_steps(labels, starts, ends, notes, state.look()), pd.DataFrame(rows), name, alt)
 
 
 def step_path(step: dict[str, Any]) -> dict[str, Any]:
     """Where a step begins and ends."""
     return {"from": step["from"], "to": step["to"], "log_odds": step["log_odds"], "error": step.get("error")}
-
-
-def _points(difference: float) -> str:
-    return _("{points} points", points=f"{POINT * difference:+.1f}")
 
 
 def residual_sentence(part: dict[str, Any]) -> str:

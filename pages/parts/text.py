@@ -226,6 +226,12 @@ def number(value: float | None, decimals: int = 3) -> str:
     return MISSING if value is None or is_missing(value) else f"{value:,.{decimals}f}"
 
 
+def points(difference: float, decimals: int = 1) -> str:
+    """A difference of shares in points with its sign; one that rounds to nothing has none."""
+    told = f"{100 * difference:+.{decimals}f}"
+    return _("{points} points", points=told if float(told) else told[1:])
+
+
 def interval(low: float | None, high: float | None, form: str = "number") -> str:
     """[low, high] in the form of its value: number, percent or chance."""
     shown = {"number": number, "percent": percent, "chance": chance, "whole": whole, "amount": amount}[form]

@@ -10,8 +10,11 @@ import plotly.graph_objects as go
 from pages.parts.charts.look import PALETTE, Group, Look, add_hidden, cut, date_axis, empty_figure
 from pages.parts.text import hover, people, small_cells
 
-LETTER, HALF = 7, 450
+LETTER, HALF, WHOLE = 7, 450, 950
 """Width of a letter and of half a screen's chart, pixels."""
+SMALL = ",.6~f"
+"""Form of ticks below one: 0.0001, not 100μ."""
+LONGEST_TEXT = 0.5
 BAR_LETTERS = 50
 """Longer words beside a bar would take its room; hovering tells them whole."""
 
@@ -121,8 +124,12 @@ def bars(
     colours: Sequence[str] | None = None,
     line_at: float | None = None,
     is_share: bool = False,
+    wide: bool = False,
 ) -> go.Figure:
-    """Horizontal bars, first on top, each with its figure in words; optional intervals and a reference line."""
+    """Horizontal bars, first on top, each with its figure in words; optional intervals and a reference line.
+
+    `wide` is for a chart over the whole page: its words take a smaller part of the axis.
+    """
     figure = empty_figure(look, height=60 + 30 * max(len(labels), 2))
     places = list(range(len(labels)))
     error = None
@@ -137,7 +144,7 @@ def bars(
             "thickness": 1.4,
             "width": 4,
         }
-    room, places_of_text = _room(labels, values, shown)
+    room, places_of_text = _room(labels, values, shown, WHOLE if wide else HALF)
     figure.add_bar(
         x=list(values),
         y=places,
@@ -157,7 +164,9 @@ def bars(
         showgrid=False,
         tickfont={"color": look.ink},
     )
-    figure.update_xaxes(title_text=hover(axis), showgrid=True, tickformat=".0%" if is_share else None)
+    figure.update_xaxes(
+        title_text=hover(axis), showgrid=True, tickformat=".0%" if is_share else SMALL if 0 < max(values, default=0) < 1 else None
+    )
     if error is None and room > 1:
         figure.update_xaxes(range=[0, room * max(values)])
     if small_cells() and not any(values):
@@ -168,14 +177,17 @@ def bars(
     return figure
 
 
-def _room(labels: Sequence[str], values: Sequence[float], shown: Sequence[str]) -> tuple[float, list[str]]:
-    """How many times the longest bar the axis must be, and whether each figure stands inside its bar or, where that is short, outside."""
+def _room(labels: Sequence[str], values: Sequence[float], shown: Sequence[str], across: int) -> tuple[float, list[str]]:
+    """How many times the longest bar the axis must be, and whether each figure stands inside its bar or, where that is short, outside.
+
+    Words may take LONGEST_TEXT of the axis, or room for those of a middling bar would make all bars short.
+    """
     most = max(values, default=0)
     if most <= 0 or min(values) < 0:
         return 1.0, ["auto" if value else "outside" for value in values]
     named = max(min(len(label), BAR_LETTERS) for label in labels)
-    letter = LETTER / max(HALF - LETTER * named, HALF / 3)
-    pairs = [(value / most, min(letter * (len(text) + 3), 0.75)) for value, text in zip(values, shown, strict=True)]
+    letter = LETTER / max(across - LETTER * named, across / 3)
+    pairs = [(value / most, min(letter * (len(text) + 3), LONGEST_TEXT)) for value, text in zip(values, shown, strict=True)]
     room = 1.0
     for _ in range(3):  # a longer axis leaves less of it to a bar
         room = max([room, *(part / (1 - text) for part, text in pairs if part < text * room)])
