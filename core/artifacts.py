@@ -96,6 +96,20 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise StorageError("{path} cannot be read as Parquet ({error}). Run the stage again.", path=path, error=str(error)[:160]) from error
 
 
+def varying_columns(path: Path) -> list[str]:
+    """Return the columns of a Parquet table that hold at least two values, empty ones aside, by its statistics: nothing is read."""
+    found = pq.ParquetFile(path).metadata
+    groups = [found.row_group(group) for group in range(found.num_row_groups)]
+    names = []
+    for place, name in enumerate(found.schema.names):
+        told = [group.column(place).statistics for group in groups]
+        known = [one for one in told if one is not None and one.has_min_max]
+        ends = {end for one in known for end in (one.min, one.max)}
+        if len(ends) > 1 or any(one is None for one in told):  # without statistics it may
+            names.append(name)
+    return names
+
+
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
     """Write named arrays as safetensors."""
     from safetensors.numpy import save_file

@@ -9,6 +9,7 @@ CoreError                    something the reader of the message can mend (exit 
 ├── GateError                too little data for an honest model → the message names both numbers and what would pass
 ├── ModelError               a pretrained model is not at hand or damaged → name another, or install it
 ├── RuleError                an audience rule or business rule is malformed → correct the rule
+├── TakenError               a name is another's already → choose another
 ├── BusyError                another heavy job holds the home → wait, or cancel it
 ├── StorageError             disk full, no permission, damaged file → free space, restore
 └── CancelledError           a person cancelled the job → start it again when wanted
@@ -58,6 +59,10 @@ class ModelError(CoreError):
 
 class RuleError(CoreError):
     """An audience rule or business rule is malformed."""
+
+
+class TakenError(CoreError):
+    """A name is another's already."""
 
 
 class BusyError(CoreError):

@@ -108,7 +108,10 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
     segment, chance = np.arange(n) % 2, np.linspace(0.02, 0.9, n)
     with target.new_run("profiles", inputs=inputs, config={}, cutoff=None) as draft:
         write_table(
-            draft.path / "counts.parquet", pa.table({"user_id": user_ids, "events_all": np.full(n, 4), "recency_days": rng.random(n)})
+            draft.path / "counts.parquet",
+            pa.table(
+                {"user_id": user_ids, "events_all": np.full(n, 4), "active_days_all": 1 + np.arange(n) % 3, "recency_days": rng.random(n)}
+            ),
         )
         write_arrays(draft.path / "text.safetensors", {"text": rng.standard_normal((n, 8)).astype(np.float32)})
         card = {"acts": 960, "left_out": 3, "parameters": 1234, "values": 128, "cpu_seconds": 2.5, "epochs": 3, "users_without_acts": 1}

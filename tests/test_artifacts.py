@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.artifacts import read_arrays, read_json, read_rows, read_table, seal, write_arrays, write_json, write_table
+from core.artifacts import read_arrays, read_json, read_rows, read_table, seal, varying_columns, write_arrays, write_json, write_table
 from core.errors import StorageError
 
 
@@ -18,6 +18,21 @@ def test_tables_and_arrays_come_back_equal(tmp_path: Path) -> None:
     seal(tmp_path, {"kind": "test"})
     assert read_table(tmp_path / "t.parquet").equals(table)
     assert np.array_equal(read_arrays(tmp_path / "v.safetensors")["text"], vectors)
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+def test_columns_that_vary_are_told_from_the_statistics_of_all_groups_of_rows(rows: int | None, tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "user_id": ["a", "b", "c", "d"],
+            "late": [1, 1, 1, 2],
+            "same": [3.5, 3.5, None, 3.5],
+            "none": pa.nulls(4, pa.float64()),
+            "nan": [float("nan")] * 4,
+        }
+    )
+    write_table(tmp_path / "t.parquet", table, rows)
+    assert varying_columns(tmp_path / "t.parquet") == ["user_id", "late"]
 
 
 def test_a_flipped_bit_is_refused(tmp_path: Path) -> None:

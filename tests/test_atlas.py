@@ -303,6 +303,7 @@ def test_names_are_written_as_people_do() -> None:
     assert tidy("Home > Kitchen > pots and pans") == "Pots and Pans"
     assert tidy("VEGETABLES - ALL OTHERS") == "Vegetables"
     assert tidy("CANDY BARS (SINGLES)(INCLUDING") == "Candy Bars (Singles)"
+    assert tidy("MEAT - MISC") == "Meat"
     assert tidy("women's shoes") == "Women's Shoes"
     assert tidy("无线耳机") == "无线耳机"
     assert tidy("iPhone cases") == "iPhone cases"

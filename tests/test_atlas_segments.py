@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from core.atlas.segments import SegmentOptions, communities, few_segments, part_graph
+from core.atlas.segments import Cut, SegmentOptions, communities, few_segments, number_segments, part_graph, settle
 
 PAIRS = """
 import hashlib
@@ -71,3 +71,48 @@ def test_a_strict_partition_has_no_more_parts_than_the_most() -> None:
 def test_a_small_log_has_as_many_segments_as_asked_for() -> None:
     points = np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32)
     assert few_segments(points, np.ones(90, dtype=np.int64), 20, 3).labels.max() + 1 == 3
+
+
+def test_a_segment_with_one_shopper_in_common_is_another_segment() -> None:
+    earlier = np.array([9] * 150 + [4] * 34)
+    labels = np.array([0] * 149 + [1] + [1] * 34)  # 35 of whom one was in segment 9
+    assert set(number_segments(np.where(np.arange(184) < 149, 0, 1), earlier).tolist()) == {9, 4}
+    earlier[150:] = 0  # … and 34 are new
+    ids = number_segments(labels, earlier)
+    assert ids[0] == 9 and ids[-1] == 10
+
+
+def test_a_small_piece_of_a_segment_does_not_take_its_id() -> None:
+    earlier, labels = np.full(200, 7), np.repeat([0, 1, 2, 3, 4], 40)
+    assert not set(number_segments(labels, earlier).tolist()) & {7}, "each of five pieces is less than a quarter of it"
+    assert 7 in number_segments(np.repeat([0, 1], 100), earlier)
+
+
+def test_points_settle_in_the_community_that_they_are_tied_to() -> None:
+    started = np.array([0] * 9 + [1] + [1] * 8 + [-1, 0])  # one astray on each side, one new
+    assert settle(two_cliques(0.01), started).tolist() == [0] * 10 + [1] * 10
+
+
+def cloud() -> tuple[np.ndarray, sparse.csr_matrix, np.ndarray]:
+    points = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    distance = ((points[:, None] - points[None, :]) ** 2).sum(axis=2)
+    near = np.argsort(distance, axis=1)[:, 1:16]
+    ties = np.zeros((300, 300))
+    np.put_along_axis(ties, near, 1.0, axis=1)
+    return points, sparse.csr_matrix(ties + ties.T), np.ones(300, dtype=np.int64)
+
+
+def test_an_earlier_partition_that_nothing_finds_again_gives_way() -> None:
+    points, graph, ones = cloud()
+    apart = np.repeat(np.random.default_rng(1).normal(size=(6, 3)) * 30, 50, axis=0).astype(np.float32) + points
+    truth = np.repeat(np.arange(6), 50)
+    ties = sparse.csr_matrix((truth[:, None] == truth[None, :]).astype(float) - np.eye(300))
+    merged = Cut(np.where(truth < 3, 1, 2), "k-means, 5 centres")
+    found = part_graph(apart, ties, ones, 10, np.random.default_rng(0), SegmentOptions(), merged)
+    assert not found.kept and found.labels.max() + 1 == 6
+    kept = part_graph(
+        points, graph, ones, 10, np.random.default_rng(0), SegmentOptions(good_enough=0.0), Cut(1 + truth, "k-means, 6 centres")
+    )
+    assert kept.kept and kept.method == "k-means, 6 centres" and kept.labels.max() + 1 == 6
+    other = part_graph(points, graph, ones, 10, np.random.default_rng(0), SegmentOptions(count=3), Cut(1 + truth, "k-means, 6 centres"))
+    assert not other.kept and other.labels.max() + 1 == 3, "a number asked for is the stronger"

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from core.artifacts import read_table
+from core.atlas.agreeing import agrees
 from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
 from core.atlas.moves import segment_moves, with_profiles
 from core.atlas.names import Named, choose_traits, make_distinct, name_segments, spell, trait_sentence
@@ -104,6 +105,37 @@ def test_quarters_among_buyers_are_compared_among_buyers_and_one_end_is_told() -
     assert trait_sentence(found, "High spend").endswith("(60% against 46% of all buyers; n = 60)")
 
 
+def test_a_demographic_is_compared_among_those_of_whom_it_is_known() -> None:
+    # 240 of the 300 of the first segment are told as married or not, half each; of the other 700 only 140, half each
+    carriers = [("known", "marital", np.array([240, 140])), ("demographic", "marital=yes", np.array([120, 70])),
+                ("demographic", "marital=no", np.array([120, 70]))]  # fmt: skip
+    assert find_traits(carriers, [1, 2], [300, 700], 5) == [], "more is known of the first, nothing sets them apart"
+    carriers[1:] = [("demographic", "marital=yes", np.array([192, 28])), ("demographic", "marital=no", np.array([48, 112]))]
+    yes, no = find_traits(carriers, [1, 2], [300, 700], 5)
+    assert (yes.segment_id, yes.code, yes.share_in, yes.share_all) == (1, "marital=yes", 192 / 240, 220 / 380)
+    assert (no.segment_id, no.code, no.share_in, no.base, no.base_in, no.base_all) == (2, "marital=no", 112 / 140, "known", 140, 380)
+    assert trait_sentence(no, "Marital: no").endswith("(80% against 42% of all shoppers of whom this is known; n = 112)")
+
+
+def test_of_whom_the_users_file_is_silent_counts_for_no_value(tmp_path: Path) -> None:
+    """Of 400 shoppers the first half is known in nine of ten cases, the second in one of five; the same share of both is married."""
+    ids = [f"u{n:03d}" for n in range(400)]
+    events = [{"user_id": user, "item_id": "a", "event_type": "view", "event_time": at(1 + n % 7)} for n, user in enumerate(ids)]
+    people = {
+        user: {"marital": ("yes", "no")[n % 2], "age": str(20 + n % 40)} if n % 10 < (9 if n < 200 else 2) else {"marital": "", "age": ""}
+        for n, user in enumerate(ids)
+    }
+    log = publish_world(tmp_path / "home", events, users=people)
+    profile = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+    profile[:200, 0] += 20
+    counts = pa.table({"user_id": ids, "events": np.ones(400)})
+    with log.history() as connection:
+        options = AtlasOptions(TWO, picture=False, demographics=True)
+        atlas = build_atlas(ids, profile, counts, connection, cutoff=log.until, options=options)
+    assert atlas.segments["size"].to_pylist() == [200, 200]
+    assert [row["trait"] for row in atlas.traits.to_pylist() if row["kind"] == "demographic"] == []
+
+
 def test_a_difference_that_is_sure_and_small_is_no_trait() -> None:
     assert find_traits([("activity", "yet", np.array([1000, 9500]))], [1, 2], [1000, 10_000], 5) == []
     assert len(find_traits([("activity", "yet", np.array([1000, 7500]))], [1, 2], [1000, 10_000], 5)) == 1
@@ -133,6 +165,57 @@ def test_a_matched_segment_keeps_its_name_while_its_traits_hold_and_no_other_tak
     parts = name_segments({1: [tea], 2: [active, trait("hours", "night", 0.3)]}, {}, earlier)
     names = make_distinct({s: spell(p, {}) for s, p in parts.items()}, {1: "Very active"})
     assert names[1] == "Tea" and names[2] == "Very active · Nights", "the name was another segment's"
+
+
+def test_a_name_has_three_parts_at_most_and_none_contradicts_another() -> None:
+    found = [
+        trait("recency", "low", 0.7, 5), trait("cadence", "rare", 0.6, 4), trait("spend", "high", 0.5, 3),
+        trait("activity", "high", 0.45, 2), trait("orders", "high", 0.44, 1.9), trait("days", "weekend", 0.3, 1),
+    ]  # fmt: skip
+    for parts in name_segments({1: found, 2: found, 3: found}, {}).values():
+        said = {(part.kind, part.code) for part in parts}
+        assert 2 <= len(parts) <= 3
+        assert not {("cadence", "rare"), ("activity", "high")} <= said and not {("cadence", "rare"), ("orders", "high")} <= said
+    assert agrees(("activity", "high"), [("orders", "none")]) and not agrees(("activity", "high"), [("orders", "low")])
+    assert not agrees(("feature", "days_since_purchase"), [("recency", "high")]), "a feature repeats it"
+    assert not agrees(("cadence", "weekly"), [("cadence", "monthly")])
+
+
+def test_what_a_third_of_a_segment_has_names_it_only_beside_a_twin() -> None:
+    active, few, away = trait("activity", "high", 0.33), trait("orders", "low", 0.28), trait("recency", "high", 0.38)
+    assert name_segments({1: [active, few]}, {}) == {1: []}, "mixed shoppers"
+    assert name_segments({1: [active, few], 2: [away]}, {}) == {1: [], 2: [away]}, "one of the two may stay the mixed one"
+
+
+def test_twins_are_told_apart_by_what_they_differ_by_most() -> None:
+    monthly, weekend = trait("cadence", "monthly", 0.8, 9), trait("days", "weekend", 0.5, 3)
+    one = [monthly, trait("hours", "night", 0.36, 5), trait("price", "low", 0.35, 1)]
+    two = [monthly, trait("hours", "night", 0.35, 5), weekend]
+    names = {s: spell(parts, {}) for s, parts in name_segments({1: one, 2: two}, {}).items()}
+    assert names == {1: "Monthly · Low prices", 2: "Monthly · Weekends"}
+    same = {s: spell(parts, {}) for s, parts in name_segments({1: one, 2: one}, {}).items()}
+    assert make_distinct(same) == {1: "Monthly", 2: "Monthly 2"}, "a number only where nothing differs"
+
+
+def test_what_tells_twins_apart_stands_instead_of_what_it_contradicts() -> None:
+    lately, rare, active = trait("recency", "low", 1.0, 9), trait("cadence", "rare", 0.7, 5), trait("activity", "high", 0.9, 4)
+    names = {s: spell(parts, {}) for s, parts in name_segments({1: [lately, rare, active], 2: [lately, rare]}, {}).items()}
+    assert names == {1: "Active lately · Very active", 2: "Active lately · Now and then"}
+
+
+def test_a_part_of_a_segment_neither_repeats_nor_contradicts_its_name() -> None:
+    found = [trait("cadence", "weekly", 0.9, 9), trait("category", "SOFT DRINKS", 0.5, 5), trait("category", "BEEF", 0.4, 4)]
+    within = [("category", "SOFT DRINKS"), ("cadence", "monthly")]
+    (parts,) = name_segments({1: found}, {}, within=within).values()
+    assert spell(parts, {}) == "Beef"
+    kept = {1: Named("Weekly", (("cadence", "weekly"),))}
+    (parts,) = name_segments({1: found}, {}, kept, within).values()
+    assert spell(parts, {}) == "Beef", "nor does a name of the earlier map"
+
+
+def test_an_item_without_a_title_names_nobody() -> None:
+    assert choose_traits([trait("item", "5100816", 0.7)], {}, 1) == []
+    assert len(choose_traits([trait("item", "5100816", 0.7)], {"5100816": "Kettle"}, 1)) == 1
 
 
 def test_names_stay_over_a_refresh(world: tuple[Log, list[str], np.ndarray]) -> None:

@@ -97,3 +97,12 @@ def test_swapping_the_sides_turns_every_figure_around() -> None:
 
 def test_an_empty_side_has_no_traits() -> None:
     assert not len(compare_traits(leanings(np.arange(30)), LEFT, np.zeros(N, dtype=bool), least=1))
+
+
+def test_a_demographic_is_compared_among_those_of_whom_it_is_known() -> None:
+    known, yes = np.r_[0:20, 20:26], np.r_[0:12, 20:23]  # all 20 of the left are known, 6 of the 30 of the right
+    lean = replace(leanings(known, yes), kinds=["known", "demographic"], codes=["marital", "marital=yes"])
+    assert compare_traits(lean, LEFT, RIGHT, 3).empty, "12 of 20 against 3 of 6, not of 30"
+    other = replace(leanings(np.arange(N), np.r_[0:18, 20:23]), kinds=["known", "demographic"], codes=["marital", "marital=yes"])
+    (told,) = compare_traits(other, LEFT, RIGHT, 3).to_dict("records")
+    assert (told["left_share"], told["right_share"], told["trait"]) == (0.9, 0.1, 1)

@@ -60,6 +60,55 @@ def test_after_an_append_known_shoppers_stay_and_new_ones_join_until_a_redraw_is
     assert {user: moved[user] for user in before} != before
 
 
+def shades(users: int, later: int, seed: int = 1) -> list[dict[str, Any]]:
+    """Shoppers of every shade between seldom and often, no kinds apart; `later` known ones look once more at the end."""
+    rng = np.random.default_rng(seed)
+    money = {"revenue": 5, "price": 5, "quantity": 1}
+    rows: list[dict[str, Any]] = []
+    for user in range(users):
+        for day in np.sort(rng.uniform(0, 40, 1 + int(rng.gamma(1.5, 4)))):
+            buys = rng.random() < 0.3
+            event = {"user_id": f"u{user:03d}", "item_id": f"i{user % 5}", "event_time": at(float(day))}
+            rows.append(event | ({"event_type": "purchase"} | money if buys else {"event_type": "view"}))
+    return rows + [{"user_id": f"u{user * 7:03d}", "item_id": "i0", "event_type": "view", "event_time": at(40.5)} for user in range(later)]
+
+
+def segments_of(dataset: Dataset) -> tuple[dict[str, int], dict[str, int]]:
+    table = read_table(dataset.run_path("atlas") / "users.parquet").to_pydict()
+    return tuple(dict(zip(table["user_id"], table[key], strict=True)) for key in ("segment_id", "subsegment_id"))  # type: ignore[return-value]
+
+
+def test_six_more_acts_leave_segments_and_almost_all_shoppers_in_them_where_they_were(tmp_path: Path) -> None:
+    publish_world(tmp_path, shades(400, 0))
+    dataset = Home(tmp_path).dataset("tiny")
+    first, _ = drawn(tmp_path, dataset)
+    before, parts = segments_of(dataset)
+    publish_world(tmp_path, shades(400, 6))
+    second, _ = drawn(tmp_path, dataset)
+    after, parts_after = segments_of(dataset)
+    assert second["metrics"]["segments"] == first["metrics"]["segments"] and second["metrics"]["method"] == first["metrics"]["method"]
+    assert second["metrics"]["segments_kept"] and not first["metrics"]["segments_kept"]
+    assert np.mean([before[user] == after[user] for user in before]) >= 0.95
+    assert np.mean([parts[user] == parts_after[user] for user in parts]) >= 0.8
+    assert second["metrics"]["sought_users"] == 400
+
+
+def test_segments_are_looked_for_anew_when_the_log_grew_or_the_choice_is_another(tmp_path: Path) -> None:
+    publish_world(tmp_path, shades(300, 0))
+    dataset = Home(tmp_path).dataset("tiny")
+    drawn(tmp_path, dataset)
+    asked, _ = drawn(tmp_path, dataset, choice=MapChoice(segments=3))
+    assert asked["segments"] == 3 and not asked["metrics"]["segments_kept"], "a number asked for is the stronger"
+    publish_world(tmp_path, shades(320, 0))
+    again, _ = drawn(tmp_path, dataset)
+    assert again["segments"] == 3 and again["metrics"]["segments_kept"], "and goes on from its own centres"
+    publish_world(tmp_path, shades(380, 0))
+    grown, _ = drawn(tmp_path, dataset)
+    assert not grown["metrics"]["segments_kept"] and grown["metrics"]["sought_users"] == 380, (
+        "by more than a quarter since they were sought"
+    )
+
+
 def test_a_map_as_of_a_cutoff_does_not_lean_on_the_map_on_screen(tmp_path: Path) -> None:
     home = tmp_path / "home"
     publish_world(home, events(OLD))

@@ -216,9 +216,11 @@ def test_a_model_that_is_not_at_hand_is_refused_without_asking_the_network(tmp_p
         raise OSError("no network in this test")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    for name in ("BAAI/bge-m3", "no/such/place", "nonsense name", ""):
+    for name in ("BAAI/bge-m3", "no/such/place", "nonsense name"):
         with pytest.raises(ModelError, match="nothing is downloaded here"):
             find_checkpoint(name, tmp_path)
+    with pytest.raises(ModelError, match="'' is no name; give a Hugging Face name or a folder"):
+        find_checkpoint("", tmp_path)
     assert asked == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from core.encoder.encode import encode_texts, load_encoder
 from core.encoder.items import ItemVectors, centred, encode_items, read_item_vectors, save_item_vectors
 from core.encoder.pooling import EVENT_WEIGHTS, pool_text_profiles
-from core.encoder.texts import item_texts
+from core.encoder.texts import PricePoints, item_texts, price_points
 from core.errors import RuleError
 from core.store import Log
 from tests.encoders import save_tiny_encoder
@@ -38,6 +38,21 @@ def texts_of(log: Log) -> dict[str, str | None]:
         table = item_texts(connection)
     assert table["item_id"].to_pylist() == sorted(table["item_id"].to_pylist())
     return dict(zip(table["item_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+
+
+def test_earlier_price_points_serve_while_they_call_few_items_otherwise(make_log: MakeLog) -> None:
+    items = [{"item_id": f"i{n:02d}", "title": f"t{n}", "price": n + 1} for n in range(40)]
+    with make_log([event("u", "i00", "view", 1)], items=items).history() as connection:
+        own = price_points(connection)
+        assert own == PricePoints((4.0, 12.0, 28.0, 36.0))
+        near, far = (4.0, 14.0, 28.0, 38.0), (4.0, 14.0, 29.0, 38.0)  # four and five of forty items
+        assert price_points(connection, near) == PricePoints(near, kept=True, moved=0.1)
+        assert price_points(connection, far) == own
+        assert price_points(connection, (5.0, 5.0, 5.0, 5.0)) == own, "points that tell no prices apart"
+        told = item_texts(connection, PricePoints(near))["text"].to_pylist()
+        assert told[12] == "t12 | low price" and item_texts(connection)["text"].to_pylist()[12] == "t12 | medium price"
+    with make_log([event("u", "i00", "view", 1)], items=[{"item_id": "a", "title": "t"}]).history() as connection:
+        assert price_points(connection, near) == PricePoints(())
 
 
 def test_a_text_joins_the_parts_that_are_there(make_log: MakeLog) -> None:

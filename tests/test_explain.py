@@ -3,12 +3,14 @@
 import json
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from core.__main__ import main
 from core.errors import CoreError, RuleError
 from core.explain.acts import explain_acts, find_players
 from core.explain.changes import Act, Change, change_of, changed, possible_changes
@@ -17,6 +19,7 @@ from core.explain.pairs import PairRows, explain_pair
 from core.explain.pasted import read_pasted
 from core.explain.shapley import Bools, Floats, Indices, by_enumeration, shapley_values
 from core.explain.waterfall import lay_out
+from core.store import Home, fetch
 from core.store.small import EVENT_FIELDS
 from tests.worlds import at
 
@@ -178,6 +181,32 @@ def test_a_history_is_read_from_csv_and_from_json_alike() -> None:
     one, other = read_pasted(csv, CUTOFF), read_pasted(json.dumps(rows), CUTOFF)
     assert one.drop(["source_row"]).equals(other.drop(["source_row"]))
     assert one["event_type"].to_pylist() == ["view", "purchase"] and one["price"].to_pylist() == [None, Decimal("2.5")]
+
+
+def test_prices_amounts_refunds_and_sessions_of_a_pasted_history_are_those_of_ingest(tmp_path: Path) -> None:
+    text = (
+        "user_id,event_type,event_time,item_id,quantity,revenue,order_id\n"
+        "a,purchase,2024-03-01T10:00:00,i1,3,10,o1\na,view,2024-03-01T10:20:00,i2,,,\na,purchase,2024-03-01T11:00:00,i1,2,5,o2\n"
+        "a,purchase,2024-03-05T09:00:00,i3,-1,-4.5,o3\na,cart,2024-03-05T09:30:00,i3,1,4.5,\na,purchase,2024-03-02T08:00:00,i4,0,7,o4\n"
+    )
+    log = tmp_path / "log.csv"
+    log.write_text(text, encoding="utf-8")
+    for dataset, gap in (("usual", 30), ("long", 60)):
+        ingested = ["ingest", "--events", str(log), "--dataset", dataset, "--session-gap", str(gap), "--home", str(tmp_path / "home")]
+        assert main(ingested) == 0
+        found = Home(tmp_path / "home").dataset(dataset)
+        with found.log().history() as connection:
+            kept = fetch(connection, "SELECT * FROM history ORDER BY event_time").to_pylist()
+        typed = "\n".join(line.partition(",")[2] for line in text.strip().split("\n"))
+        pasted = read_pasted(typed, CUTOFF, found.manifest()["session_gap_minutes"]).to_pylist()
+        for name in ("event_type", "quantity", "price", "revenue"):
+            assert [row[name] for row in pasted] == [row[name] for row in kept], name
+        pairs = {(row["session_id"], other["session_id"]) for row, other in zip(pasted, kept, strict=True)}
+        assert len(pairs) == len({row["session_id"] for row in kept}) == len({row["session_id"] for row in pasted})
+    prices = read_pasted("event_type,days_ago,price,quantity\npurchase,3,2.5,4\nview,2,,\n", CUTOFF).to_pylist()
+    assert [row["revenue"] for row in prices] == [Decimal("10"), None] and prices[0]["session_id"] is None
+    (seen, bought) = read_pasted("event_type,days_ago,revenue\nview,3,4\npurchase,2,9\n", CUTOFF).to_pylist()
+    assert (seen["price"], seen["revenue"], bought["price"], bought["revenue"]) == (Decimal(4), None, None, Decimal(9))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is measured of the text model on a log: tuning, smaller forms, transfer; without a look ahead, with reasons where nothing is."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from core.artifacts import read_table
 from core.encoder import network
 from core.errors import GateError, ModelError, NotFoundError
+from core.pipeline.drawing import draw_map
+from core.pipeline.judging import judge_blocks
 from core.pipeline.options import ProfileOptions
 from core.pipeline.profiling import profile
 from core.pipeline.texts import untuned
@@ -140,3 +143,30 @@ def test_what_cannot_be_measured_is_refused_with_numbers(home: Home, options: Pr
         transfer(home, home.dataset("whole"), home.dataset("whole"), options=options)
     with pytest.raises(GateError, match=r"Of 30 shoppers drawn at .* 20 of each are needed"):
         tune_texts(home, home.dataset("whole"), cutoff=at(28), horizon=WEEK, shoppers=30, options=options)
+
+
+def test_other_weights_in_the_same_folder_make_other_runs(home: Home) -> None:
+    folder, dataset = home.path / "changing", home.dataset("early")
+    asked = ProfileOptions(("counts", "text"), str(folder), "cpu")
+    window = {"cutoff": at(28), "horizon": WEEK, "options": asked}
+
+    def made() -> list[dict[str, Any]]:
+        return [
+            profile(home, dataset, options=asked),
+            draw_map(home, dataset, options=asked),
+            compress_texts(home, dataset, options=asked, texts=40),
+            judge_blocks(home, dataset, **window),
+            transfer(home, home.dataset("other"), dataset, source_cutoff=at(28), **window),
+        ]
+
+    runs = []
+    for seed in (0, 9, 0):
+        save_tiny_encoder(folder, seed)
+        runs.append(made())
+    assert [run.get("reused", False) for found in runs for run in found] == [False] * 10 + [True] * 5
+    assert [run["run"] for run in runs[0]] == [run["run"] for run in runs[2]] != [run["run"] for run in runs[1]]
+    assert runs[0][0]["card"]["fingerprint"] != runs[1][0]["card"]["fingerprint"]
+    shutil.rmtree(folder)
+    assert draw_map(home, dataset, options=asked)["run"] == runs[0][1]["run"], "a map reads profiles, not the model"
+    with pytest.raises(ModelError, match="nothing is downloaded here"):
+        profile(home, dataset, options=asked)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.pipeline import outcomes, screens
+from core.pipeline import behaviour, outcomes, screens
 from core.store import Home
 from pages.parts.text import set_language
 from tests.page_worlds import tiny_home
@@ -140,6 +140,28 @@ def test_every_view_draws_with_a_saved_audience(view: str, lang: str, home: Path
     assert "![x](" not in words(app)
     if view == "plan":
         assert any("jaccard" in table.value.columns for table in app.dataframe)
+
+
+def test_a_saved_audience_and_its_file_say_how_many_are_held_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(home), "tiny")
+    behaviour.save_members(here, "drawn", [f"u{user:03d}" for user in range(30)])
+    size = outcomes.size(here, {"users": [f"u{user:03d}" for user in range(30)]}, holdout=0.1, cost=0.0, margin=0.0).size
+    held = size.holdout_users
+    assert held > 0
+    app = open_page("audiences", home, monkeypatch)
+    assert f"Its file holds {30 - held}: {held} (10%) are held out" in words(app)
+    app.button(key="export-0").click().run()
+    assert f"{held} shoppers are held out of the file" in words(app) and not app.exception
+    assert any(f"{30 - held} shoppers" in button.proto.label for button in app.get("download_button"))
+
+
+def test_a_size_that_was_kept_before_holdouts_were_told_is_found_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(home), "tiny")
+    outcomes.save_audience(here, {"name": "all", "rule": {"all": []}, "holdout": 0.5, "users": 40})
+    record = outcomes.refresh_audiences(here)[0]
+    kept = {name: value for name, value in record["sizes"][0].items() if name not in ("held_out", "without_consent")}
+    here.dataset.save("audiences", [{**record, "sizes": [kept]}])
+    assert [size["held_out"] for size in outcomes.refresh_audiences(here)[0]["sizes"]] == [record["sizes"][0]["held_out"]]
 
 
 def test_look_alikes_of_a_saved_audience_are_judged_and_saved(app: AppTest, home: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from core.artifacts import write_table
-from core.pipeline.places import Places
+from core.pipeline.places import Places, visible
 from core.pipeline.screens import open_screen
 from core.pipeline.shoppers import nearest
 from core.store import Home
@@ -86,6 +86,26 @@ def test_a_zoomed_sample_draws_only_the_framed_and_more_of_them() -> None:
     assert (within | ~chosen).all(), "everyone selected is in the frame"
     assert within[everyone.sample(100, within)].all()
     assert within[everyone.sample(100)].sum() < 100
+
+
+def test_around_a_zoomed_part_all_are_drawn_or_thinned_out_but_nobody_s_place_is_bare() -> None:
+    rng = np.random.default_rng(1)
+    everyone = places(list(rng.random(1000)), list(rng.random(1000)))
+    within = everyone.framed(*visible((0.4, 0.5, 0.4, 0.5)))
+    assert within.sum() > 2 * everyone.framed(0.4, 0.5, 0.4, 0.5).sum(), "equal axes show what stands beside the frame"
+    assert len(everyone.drawn_around(within, most=1000)) == 1000
+    rows = everyone.drawn_around(within, most=400, sample=300)
+    assert within[rows].sum() == within.sum() and len(rows) == 400 and len(set(rows)) == 400
+    few = everyone.drawn_around(within, most=16, sample=8)
+    assert within[few].sum() == 8 and (~within)[few].sum() == 8
+
+
+@pytest.mark.parametrize("frame", [(0.0, 1.0, 0.0, 1.0), (0.0, 4.0, 0.0, 1.0), (0.0, 1.0, 0.0, 4.0)])
+def test_what_the_picture_shows_holds_the_frame_about_the_same_middle(frame: tuple[float, float, float, float]) -> None:
+    left, right, bottom, top = visible(frame)
+    assert left <= frame[0] and right >= frame[1] and bottom <= frame[2] and top >= frame[3]
+    assert (left + right, bottom + top) == pytest.approx((frame[0] + frame[1], frame[2] + frame[3]))
+    assert 1 <= (right - left) / (top - bottom) <= 2.2 + 1e-9
 
 
 def test_a_drawn_line_of_many_corners_holds_the_same_as_a_slow_exact_count() -> None:

@@ -1,18 +1,23 @@
 """What people do on the Map page without a mouse: colour, find, select, compare, save."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.pipeline import behaviour, outcomes, screens
+from core.artifacts import read_manifest, seal, write_table
+from core.pipeline import behaviour, outcomes, screens, shoppers
 from core.pipeline.behaviour import Filters
 from core.pipeline.places import places
 from core.store import Home
 from pages.parts import frame
 from pages.parts.atlas import graphics, picture, selecting
+from pages.parts.words import feature_word
 from tests.page_worlds import tiny_home
 from tests.test_pages import go_to, open_page, words
 
@@ -37,15 +42,63 @@ def saved_rules(home: Path) -> list[object]:
 def test_every_colour_of_the_map_can_be_drawn(app: AppTest) -> None:
     offered = app.selectbox(key="map-colour").options
     assert {"Segment", "Fine segment", "Purchase chance", "Taste for a category …", "Certainty of the segment"} <= set(offered)
-    for colour in ("subsegment", "propensity", "taste", "certainty", "events_all", "segment"):
+    for colour in ("subsegment", "propensity", "taste", "certainty", "active_days_all", "segment"):
         app.selectbox(key="map-colour").set_value(colour).run()
         assert not app.exception and not app.error, colour
 
 
+def publish_counts(home: Path, **columns: Any) -> None:
+    """Publish another run of profiles, with these counted features, and a map of it."""
+    here = screens.open_screen(Home(home), "tiny")
+    users = places(here).user_ids.tolist()
+    with here.dataset.new_run("profiles", inputs={"version": here.version}, config={}, cutoff=None) as draft:
+        write_table(draft.path / "counts.parquet", pa.table({"user_id": users, **columns}))
+
+
+def test_only_features_by_which_shoppers_differ_colour_the_map(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    none, many = pa.array([None] * USERS, pa.float64()), np.arange(USERS) % 7
+    publish_counts(home, events_all=many, orders_all=np.full(USERS, 3), price_mean=none, days_since_event=[None, *[2.0] * (USERS - 1)])
+    told = " ".join(open_page("map", home, monkeypatch).selectbox(key="map-colour").options)
+    assert feature_word("events_all") in told
+    assert not [name for name in ("orders_all", "price_mean", "days_since_event") if feature_word(name) in told]
+
+
+def test_a_colour_tells_who_has_no_value_and_where_its_scale_is_cut(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.where(np.arange(USERS) < 200, np.arange(USERS) / 10, 1e-11)
+    values[-1] = 1e6
+    publish_counts(home, price_mean=pa.array([None if i % 4 == 0 else value for i, value in enumerate(values.tolist())], pa.float64()))
+    app = open_page("map", home, monkeypatch)
+    app.selectbox(key="map-colour").set_value("price_mean").run()
+    missing, known = (trace for trace in picture_of(app)["data"] if trace["type"].startswith("scatter"))
+    assert missing["showlegend"] and missing["name"] == "no value" and len(missing["text"]) == USERS // 4
+    told = known["marker"]["colorbar"]["ticktext"]
+    assert told[0] == "0" and told[-1].startswith("≥ ") and not any("e" in text for text in told), told
+    assert ":,.1~f}" in known["hovertemplate"], "a hair's breadth above 0 reads 0"
+
+
+def test_the_note_of_rfm_groups_tells_revenue_only_where_the_log_does(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bought = {"days_since_purchase": np.arange(USERS) % 50, "orders_all": np.arange(USERS) % 5}
+    for revenue, told in ((np.zeros(USERS), "the log tells no revenue"), (np.arange(USERS), "orders and revenue are averaged")):
+        publish_counts(home, **bought, revenue_all=revenue)
+        app = open_page("map", home, monkeypatch)
+        app.selectbox(key="map-colour").set_value("rfm").run()
+        assert told in words(app) and not app.exception
+
+
+def test_blocks_are_listed_as_the_language_lists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(home), "tiny")
+    path = here.dataset.run_path("atlas", here.run_id("atlas"))
+    record = read_manifest(path) | {"blocks": {"held": ["counts", "text"], "shares": None}}
+    seal(path, {name: value for name, value in record.items() if name not in ("seal", "files")})
+    assert "by counts, texts, weighed" in words(open_page("map", home, monkeypatch))
+    told = words(open_page("map", home, monkeypatch, "zh"))
+    assert "计数、" in told and "计数, " not in told
+
+
 def test_segments_chosen_from_a_list_are_selected_compared_and_saved(app: AppTest, home: Path) -> None:
-    app.multiselect(key="map-segments").set_value([("coarse", 0)]).run()
+    app.multiselect(key="map-segments").set_value([("segment", 0)]).run()
     assert f"{USERS // 2} shoppers selected" in words(app)
-    app.multiselect(key="map-segments").set_value([("coarse", 0), ("fine", 2)]).run()
+    app.multiselect(key="map-segments").set_value([("segment", 0), ("fine", 2)]).run()
     assert f"{USERS // 2 + USERS // 4} shoppers selected" in words(app)
     app.button(key="lasso-save").click().run()
     assert not app.exception
@@ -58,10 +111,35 @@ def test_the_map_zooms_to_what_the_keyboard_selected_and_back(app: AppTest) -> N
     app.text_input(key="map-around").set_value("u007").run()
     app.number_input(key="map-around-number").set_value(20).run()
     app.button(key="map-zoom-in").click().run()
-    shown = int(re.findall(r"(\d+) of 240 shoppers are drawn", words(app))[0])
-    assert 20 <= shown < USERS and "20 shoppers selected" in words(app)
+    assert "20 shoppers selected" in words(app) and "range" in picture_of(app)["layout"]["xaxis"]
     app.button(key="map-zoom-out").click().run()
-    assert f"{USERS} of {USERS} shoppers are drawn" in words(app)
+    assert f"{USERS} of {USERS} shoppers are drawn" in words(app) and "range" not in picture_of(app)["layout"]["xaxis"]
+
+
+@pytest.mark.parametrize("most", [120, 3000])
+def test_a_zoomed_map_shows_everybody_who_can_be_selected_as_a_point_or_in_the_shade(
+    most: int, app: AppTest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "PLAIN_POINTS", most)
+    app.session_state[graphics.LACKING] = True
+    app.text_input(key="map-around").set_value("u007").run()
+    app.number_input(key="map-around-number").set_value(20).run()
+    app.button(key="map-zoom-in").click().run()
+    traces = picture_of(app)["data"]
+    drawn = {point for trace in traces if trace["type"] == "scatter" for point in trace["text"]}
+    everyone = places(screens.open_screen(Home(home), "tiny"))
+    zoom = app.session_state[selecting.ZOOM][1]
+    assert set(everyone.user_ids[everyone.framed(*zoom)]) <= drawn, "all of the part that is zoomed to, and of its surroundings"
+    if most > USERS:
+        assert len(drawn) == USERS, "who stands beside the frame is seen, too: equal axes show more than the frame"
+    else:
+        assert 20 < len(drawn) < USERS and "a shade stands for the others" in words(app)
+        assert any(trace["type"] == "heatmap" for trace in traces)
+
+
+def picture_of(app: AppTest) -> Any:
+    """The map's figure as the browser gets it."""
+    return json.loads(app.get("plotly_chart")[0].proto.spec)
 
 
 def draw(app: AppTest, home: Path, **shapes: object) -> int:
@@ -149,7 +227,7 @@ def test_a_selection_is_sent_to_behaviour_as_its_filter_with_the_same_count(kind
         app.text_input(key="map-around").set_value("u007").run()
         app.number_input(key="map-around-number").set_value(25).run()
     else:
-        app.multiselect(key="map-segments").set_value([("coarse", 1) if kind == "segment" else ("fine", 1)]).run()
+        app.multiselect(key="map-segments").set_value([("segment", 1) if kind == "segment" else ("fine", 1)]).run()
     count = int(re.findall(r"(\d+) shoppers selected", words(app))[0])
     app.button(key="lasso-send").click().run()
     assert not app.exception and app.title[0].value == "Behaviour"
@@ -197,6 +275,36 @@ def test_a_fine_segment_is_looked_at_renamed_and_becomes_an_audience_of_its_size
     assert found.sentence == "Shoppers who are in fine segment “Lookers › Window shoppers”."
     go_to(again, "audiences")
     assert not again.exception
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [(("segment", 0), "lookers"), (("fine", 2), "Part 4"), (("segment", 0), "Lookers › Part 4"), (("segment", 1), "All  others ")],
+)
+def test_a_name_that_another_segment_has_is_refused(chosen: tuple[str, int], name: str, app: AppTest, home: Path) -> None:
+    options = app.selectbox(key="segment-choice").options
+    app.selectbox(key="segment-choice").set_value(chosen).run()
+    app.text_input(key=f"rename-{'fine-' if chosen[0] == 'fine' else ''}{chosen[1]}").set_value(name).run()
+    app.button(key="rename-save").click().run()
+    assert "Another segment is called" in app.error[0].value and not app.exception
+    here = screens.open_screen(Home(home), "tiny")
+    assert not shoppers.segment_names(here) and not shoppers.segment_names(here, fine=True)
+    assert app.selectbox(key="segment-choice").options == options and len(set(options)) == len(options)
+
+
+def test_segments_that_share_a_name_are_each_looked_at_and_compared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = screens.open_screen(Home(home), "tiny")
+    here.dataset.save("segment_names", {"0": "Twins", "1": "Twins"})  # given before names were refused, or found after a refresh
+    here.dataset.save("subsegment_names", {"1": "Half", "3": "Half"})
+    app = open_page("map", home, monkeypatch)
+    for key in ("segment-choice", "compare-left", "compare-right"):
+        options = app.selectbox(key=key).options
+        assert len(set(options)) == len(options), options
+    app.selectbox(key="segment-choice").set_value(("segment", 1)).run()
+    assert not app.exception and app.text_input(key="rename-1").value.startswith("Twins")
+    app.selectbox(key="compare-left").set_value(("segment", 0)).run()
+    app.selectbox(key="compare-right").set_value(("segment", 1)).run()
+    assert not app.exception and "One side is empty" not in words(app) and "on both sides" not in words(app)
 
 
 def test_two_sides_are_compared_and_nobody_counts_twice(app: AppTest) -> None:

@@ -31,6 +31,7 @@ from core.predictor.models import BLENDS, EXTRA, FITS
 from core.predictor.propensity import CLEARLY
 from core.recommender.reasons import CODES
 from pages.parts import chances, charts, jobs, text, traits, verdict, words
+from pages.parts.atlas.levels import Levels
 from pages.parts.downloads import csv_bytes
 from pages.parts.text import _, chance, hover, percent, plain, points, set_language, short, whole, written
 from tests.page_worlds import tiny_home
@@ -138,7 +139,7 @@ def test_the_verdict_on_screen_says_what_core_says_and_speaks_chinese(winner: st
     chances["lightgbm_text"] = np.linspace(0.15, 0.6, 8)
     chances["mean" if winner == "mlp" else "lightgbm"] = np.where(labels > 0, 0.6, 0.2)
     pair = ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
-    told = write_verdict("purchase", labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
+    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
     manifest = {
         "verdict": told,
         "metrics": {"users": 8, "base_rate": labels.mean(), "base_log_loss": 0.6616},
@@ -203,6 +204,38 @@ def test_every_shade_of_a_segment_stands_out_and_differs_from_its_sisters_in_col
         found = [charts.slot(colour, step, look) for step in range(5)]
         assert all(contrast(shade, look.ground) >= 3 for shade, _symbol in found)
         assert len({shade for shade, _symbol in found}) == len({symbol for _shade, symbol in found}) == 5
+
+
+def test_more_segments_than_colours_differ_in_their_marks() -> None:
+    segments = pd.DataFrame({"segment_id": range(14), "name": [f"S{i}" for i in range(14)], "colour": [i % 12 for i in range(14)]})
+    groups = Levels(segments, segments.assign(subsegment_id=segments["segment_id"], own_name=None)).groups(fine=False)
+    assert len({(group.colour, group.symbol) for group in groups}) == 14
+    assert len({group.symbol for group in groups[:12]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([0.0] * 60 + [1.0] * 39 + [10.0], ["0", "≥ 1"]),
+        ([0.0] * 99 + [10.0], ["0", "5", "10"]),
+        (list(range(101)), ["≤ 2", "50", "≥ 98"]),
+        ([-3.0, *[0.5] * 98, 4.0], ["-3", "0", "2", "4"]),
+    ],
+)
+def test_a_scale_says_where_it_is_cut(values: list[float], told: list[str]) -> None:
+    scale = charts.Scale.of(np.array([*values, np.nan]), "carts", "no value")
+    places, texts = scale.ticks()
+    assert places == sorted(places) and len(set(texts)) == len(texts)
+    assert (texts[0], texts[-1]) == (told[0], told[-1]) and set(told) <= set(texts)
+
+
+def test_shares_are_told_in_percent_and_one_value_of_all_stands_in_the_legend() -> None:
+    assert charts.Scale.of(np.linspace(0.002, 0.02, 50), "chance", "–", is_share=True).told(0.0123) == "1.2%"
+    points = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0], "user_id": ["a", "b"], "chance": ["", ""], "value": [3.0, np.nan]})
+    scale = charts.Scale.of(points["value"].to_numpy(), "carts", "no value")
+    missing, known = charts.scatter_values(points, scale, charts.LIGHT, ("shopper", "chance")).data
+    assert (missing.name, known.name) == ("no value", "carts: 3") and missing.showlegend and known.showlegend
+    assert not known.marker.showscale
 
 
 def test_a_point_sends_its_id_and_chance_once_and_what_a_group_shares_stands_in_its_template() -> None:
@@ -336,6 +369,13 @@ def test_chances_that_lose_against_one_for_everybody_are_doubted_in_both_languag
     assert "log loss 0.250 against 0.617" in worse and drifts.startswith("The log drifts") and not verdict.is_drift(other)
     set_language("zh")
     assert all(chinese(sentence) for sentence in verdict.doubts(manifest(0.617, 0.4))[:2])
+
+
+def test_a_run_without_a_text_profile_says_that_none_was_looked_at_and_nothing_of_the_log() -> None:
+    losses = {"logistic": 0.4, "lightgbm": 0.5}
+    told = {"winner": "logistic", "best_baseline": "logistic", "log_losses": losses, "difference": {"value": 0.0, "low": 0.0, "high": 0.0}}
+    shown = verdict.sentences({"verdict": told, "metrics": {"users": 8, "base_rate": 0.5, "base_log_loss": 0.69}})
+    assert shown[-1] == "No texts of items were looked at, so the chance rests on counts."
 
 
 def test_a_markdown_file_escapes_only_what_would_be_read_as_a_sign() -> None:

@@ -12,7 +12,7 @@ import pytest
 from core.__main__ import main
 from core.artifacts import read_json, read_table
 from core.errors import NotFoundError
-from core.pipeline import knowing
+from core.pipeline import explaining, knowing, model_room, quality
 from core.pipeline.explaining_categories import chances_of, open_categories, why_category
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
@@ -21,6 +21,7 @@ from core.pipeline.reading import open_reading
 from core.predictor import categories
 from core.schema import silent
 from core.store import Home
+from pages.parts import verdict
 from tests.worlds import at, publish_world
 
 COUNTS = ProfileOptions(blocks=("counts",))
@@ -48,9 +49,16 @@ def events(users: int = 240, days: int = 56, seed: int = 0) -> list[dict[str, An
 
 
 def publish(home: Path, rows: list[dict[str, Any]], users: int = 240) -> None:
-    """Items of four kinds; shoppers with a region, and a planted column that holds who buys at the end."""
+    """Items of four kinds; shoppers with a region, and planted columns that hold who buys at the end, one under a plain name."""
     late = {row["user_id"] for row in rows if row["event_type"] == "purchase" and row["event_time"] >= at(49)}
-    people = {f"u{user:03d}": {"region": "north" if user % 2 else "south", "bought": str(f"u{user:03d}" in late)} for user in range(users)}
+    people = {
+        f"u{user:03d}": {
+            "region": "north" if user % 2 else "south",
+            "bought": str(f"u{user:03d}" in late),
+            "zone_score": f"{103 if f'u{user:03d}' in late else 101}.{user:03d}",
+        }
+        for user in range(users)
+    }
     items = [{"item_id": f"i{n}", "category": f"kind {n % 4}"} for n in range(8)]
     publish_world(home, rows, items, people)
 
@@ -124,7 +132,8 @@ def test_a_planted_leak_is_refused_and_honest_attributes_are_seen(run: tuple[Pat
     assert any(str(sentence).startswith("bought: refused") for sentence in manifest["warnings"])
     seen = set(read_json(folder / "card.json")["features"])
     assert "region = north" in seen
-    assert not any(name.startswith("bought") for name in seen)
+    assert any(str(sentence).startswith("zone_score: refused") for sentence in manifest["warnings"])
+    assert not any(name.startswith(("bought", "zone_score")) for name in seen)
     assert manifest["metrics"]["models"]["propensity"]["auc"]["value"] < 0.95
 
 
@@ -241,3 +250,21 @@ def test_a_chance_by_category_is_explained_as_the_batch_scored_it(run: tuple[Pat
     assert best["own counts"] + best["own recency"] > 0  # she buys her favourite kind
     with pytest.raises(NotFoundError, match="kind 9"):
         why_category(opened, "u003", "kind 9")
+
+
+def test_the_chance_in_one_category_names_it_and_is_not_put_on_screen(tmp_path: Path) -> None:
+    publish(tmp_path, events(600), 600)
+    home, dataset = Home(tmp_path), Home(tmp_path).dataset("tiny")
+    asked = PredictOptions(horizon=HORIZON, category="kind 0")
+    told = predict(home, dataset, options=asked, profile=COUNTS)
+    assert "with the act purchase in category “kind 0”" in told["verdict"]["sentences"][0]
+    assert "with the act purchase in category “kind 0”" in verdict.sentences(told)[0]
+    assert any("category 'kind 0' alone" in sentence for sentence in told["warnings"])
+    assert predict(home, dataset, options=asked, profile=COUNTS)["reused"]
+    assert quality.bring_back(home, "tiny", dataset.version_path().name)["runs"] == {} == dataset.current()["runs"]
+    with pytest.raises(NotFoundError, match="in category 'kind 0' alone"):
+        model_room.use(home, dataset, told["run"])
+    assert not model_room.can_be_used(dataset.version_path().name, model_room.facts(dataset, told["run"]))
+    reading = open_reading(home, dataset, told["run"])
+    found = explaining.why(reading, "u003")
+    assert (found["act"], found["category"], found["horizon_days"]) == ("purchase", "kind 0", 7)

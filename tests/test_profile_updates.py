@@ -102,6 +102,23 @@ def test_after_an_append_only_its_shoppers_are_encoded_and_all_others_keep_their
     assert drift["u03"]["change"] == "changed" and drift["u03"]["text_cosine"] == pytest.approx(old @ new, abs=1e-5)
 
 
+def test_a_new_item_leaves_the_price_words_of_all_others(tmp_path: Path, tiny: Path) -> None:
+    priced = [{**item, "price": n + 1} for n, item in enumerate(ITEMS)]
+    dear = {"item_id": "new", "title": "green tea cup", "price": 99}  # two of its points are other prices now
+    seen = {"user_id": "u07", "item_id": "new", "event_type": "view", "event_time": at(41)}
+    runs = []
+    for events, items in ((log_of(), priced), ([*log_of(), seen], [*priced, dear])):
+        dataset = published(tmp_path, events, items)
+        runs.append(profile(Home(tmp_path), dataset, options=options(tiny)))
+    before, after = (blocks_of(dataset, run["run"]) for run in runs)
+    moved = [{user for user, vector in before[name].items() if not np.array_equal(vector, after[name][user])} for name in before]
+    assert moved == [{"u07"}, {"u07"}]
+    assert runs[1]["update"]["price_words"] == {"kept": True, "moved": 0.08}
+    assert runs[1]["card"]["price_points"] == runs[0]["card"]["price_points"] == [3.0, 8.0, 17.0, 22.0]
+    cut = profile(Home(tmp_path), dataset, cutoff=datetime(2024, 4, 30), options=options(tiny))
+    assert cut["card"]["price_points"] != runs[0]["card"]["price_points"], "as of a cutoff, nothing is kept"
+
+
 def test_the_network_is_trained_anew_when_the_log_has_grown_beyond_the_limit(tmp_path: Path, tiny: Path) -> None:
     dataset = published(tmp_path, log_of())
     for chosen in (options(tiny), options(tiny, retrain=0)):
@@ -216,10 +233,27 @@ def test_moves_between_maps_close_for_every_segment(tmp_path: Path, tiny: Path) 
     assert drawn["moves"]["after"]["version"] == "v0002"
     assert (drawn["moves"]["new"], drawn["moves"]["gone"]) == (1, 1)
     assert sum(drawn["moves"][move] for move in ("stayed", "moved", "new", "gone")) == len(moves) == USERS + 1
+    assert drawn["moves"]["compared"] == ["text"], "profiles of both maps were compared, so each move says whether its shopper's changed"
+    told = dataset.run_manifest("profiles")["update"]["users"]
+    assert moves["profile_changed"].value_counts().to_dict() == {False: told["same"], True: told["changed"]}
+    assert drawn["moves"]["changed"] == int((moves["profile_changed"].eq(True) & (moves["move"] == "moved")).sum())
     sizes = read_table(folder / "segments.parquet").to_pandas().set_index("segment_id")["size"]
     former = read_table(dataset.run_path("atlas", drawn["moves"]["after"]["run"]) / "segments.parquet").to_pandas().set_index("segment_id")
     assert moves["to_segment"].dropna().astype(int).value_counts().to_dict() == sizes.to_dict()
     assert moves["from_segment"].dropna().astype(int).value_counts().to_dict() == former["size"].to_dict()
+
+
+def test_a_move_tells_whether_the_profile_changed_since_the_earlier_map(tmp_path: Path, tiny: Path) -> None:
+    simple, home = ProfileOptions(blocks=("counts", "text"), model=str(tiny), device="cpu"), Home(tmp_path)
+    for events, items in ((log_of(), ITEMS), (log_of() + APPENDED, GROWN)):
+        dataset = published(tmp_path, events, items)
+        profiles = profile(home, dataset, options=simple)
+        drawn = draw_map(home, dataset, options=simple)
+    assert profiles["update"]["compared"] == drawn["moves"]["compared"] == ["text"]
+    rows = read_table(dataset.run_path("atlas") / "moves.parquet").to_pylist()
+    changed = {row["user_id"]: row["profile_changed"] for row in rows}
+    assert [user for user, is_so in changed.items() if is_so] == ["u03", "u07"] and changed["zz"] is None and changed["u00"] is False
+    assert drawn["moves"]["changed"] == sum(row["move"] == "moved" and row["profile_changed"] for row in rows)
 
 
 def test_a_move_is_told_from_both_maps() -> None:

@@ -192,3 +192,13 @@ def test_a_section_or_language_that_does_not_exist_is_refused(home: Path) -> Non
 )
 def test_ticks_are_round_and_stand_once(most: float, whole: bool, ticks: list[float]) -> None:
     assert round_ticks(most, whole=whole) == pytest.approx(ticks)
+
+
+def test_groups_beyond_the_colours_have_marks_of_their_own_on_screen_and_paper() -> None:
+    chart = Chart(
+        "points", tuple(f"S{place}" for place in range(14)), tuple((place, place % 3, place) for place in range(14)), say("Segment")
+    )
+    traces = plotly_figure(chart, str)["data"]
+    assert len({(trace["marker"]["color"], trace["marker"].get("symbol")) for trace in traces}) == 14
+    marks = [shape for shape in drawing_of(chart, str, 400).contents if hasattr(shape, "r")]
+    assert len({(str(mark.fillColor), str(mark.strokeColor)) for mark in marks}) == 14

@@ -31,9 +31,9 @@ from core.atlas.leanings import Leanings, base_masks, habits, least_users, read_
 from core.atlas.levels import FINE, SHADES, slots, split, whole
 from core.atlas.names import Named, trait_words
 from core.atlas.quality import picture_quality, silhouette
-from core.atlas.segments import SegmentOptions, few_segments, number_segments
+from core.atlas.segments import Cut, SegmentOptions, few_segments, number_segments
 from core.atlas.space import Indices, Vectors, stable_order
-from core.atlas.tables import by_size, named_earlier, segment_table, subsegment_table, trait_table
+from core.atlas.tables import by_size, names_of, segment_table, subsegment_table, trait_table
 from core.atlas.traits import Trait, count_carriers, find_traits
 from core.atlas.vocabulary import Tokens
 from core.messages import Message, say
@@ -82,6 +82,14 @@ class Previous:
     """Users its picture was laid out for; later ones were placed between them. None: all of its users."""
     trustworthiness: float | None = None
     """Of the picture when it was laid out."""
+    method: str | None = None
+    """How its segments were found (`metrics.method`): they are gone on from; None looks for segments anew."""
+    asked: int | None = None
+    """Number of segments that was asked for."""
+    split_methods: Mapping[int, str] = field(default_factory=dict)
+    """segment_id → how it was split."""
+    sought_users: int | None = None
+    """Users among whom its segments were last looked for. None: all of its users."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,8 @@ def build_atlas(
         cutoff: First instant not seen; recency is counted back from it.
         seed: Of the picture and the resamples.
         previous: An earlier map: its shoppers stay where they are, new ones are placed between them, or the picture is drawn
-            again from it and turned to it; segments and subsegments keep their ids and colours.
+            again from it and turned to it; segments and subsegments keep their cut (see `part_graph`) while the choice is the
+            same and the log has not grown by more than a quarter since they were looked for, else their ids by overlap.
         options: Choices of people.
         progress: Called with the share done.
 
@@ -164,10 +173,12 @@ def build_atlas(
         labels, certainty, fine = partition.labels, certainty_of(graph, partition.labels), whole(partition.labels)
         drawing = _draw_few(found, user_ids, former)
     else:
-        parted = part(found, order, minimum, rng, chosen.segments, progress)
+        going_on = _goes_on(len(user_ids), previous, chosen)
+        parted = part(found, order, minimum, rng, chosen.segments, progress, _cut(found, former, going_on))
         partition, labels, certainty = parted.partition, parted.labels, parted.certainty
         progress(0.3, say("Looking for segments within segments"))
-        fine = split(found, parted, minimum, rng, chosen.subsegments)
+        cuts = _inner_cuts(found, former, going_on, labels) if partition.kept else {}
+        fine = split(found, parted, minimum, rng, chosen.subsegments, cuts)
         progress(0.4, say("Drawing the picture"))
         drawing = _draw_many(found, parted, user_ids, order, profile, seed, former, previous, chosen)
     labels, fine_labels, certainty = labels[found.inverse], fine.labels[found.inverse], certainty[found.inverse]
@@ -198,6 +209,9 @@ def build_atlas(
         "stability": round(float(np.mean(partition.stability)), 4) if partition.stability else None,
         "stability_resamples": len(partition.stability),
         "partitions_tried": partition.tried,
+        "segments_kept": partition.kept,
+        "sought_users": (previous.sought_users or previous.users.num_rows) if partition.kept and previous else len(user_ids),
+        "split_methods": {str(segment_ids[np.argmax(labels == label)]): method for label, method in fine.methods.items()},
         "silhouette": silhouette(profile, segment_ids.astype(np.int64), order),
         "picture": "UMAP" if chosen.picture and not small else "principal axes",
         **drawing.metrics(user_ids, former),
@@ -206,6 +220,35 @@ def build_atlas(
     metrics["warnings"] = _warnings(metrics, small, len(found.points))
     progress(1.0, _count(named["segments"].num_rows, len(user_ids)))
     return Atlas(users, metrics=metrics, **named)
+
+
+def _goes_on(users: int, previous: Previous | None, options: AtlasOptions) -> Previous | None:
+    """The earlier map whose segments hold as long as they can: of the same choice, and of no far smaller log."""
+    if previous is None or previous.method is None or previous.asked != options.segments.count:
+        return None
+    return previous if users <= MOST_GROWTH * (previous.sought_users or previous.users.num_rows) else None
+
+
+def _cut(found: Distinct, former: Former | None, previous: Previous | None) -> Cut | None:
+    if former is None or previous is None or previous.method is None:
+        return None
+    return Cut(former.segments[found.first], previous.method)
+
+
+def _inner_cuts(found: Distinct, former: Former | None, previous: Previous | None, labels: Indices) -> dict[int, Cut]:
+    """The earlier parts of each segment label (N,) that goes on."""
+    if former is None or previous is None:
+        return {}
+    ids = number_segments(labels[found.inverse], former.segments)[found.first]
+    cuts = {}
+    for label in range(int(labels.max()) + 1):
+        segment = int(ids[np.argmax(labels == label)])
+        parts = np.where(former.segments == segment, former.subsegments, 0)
+        count = len(np.unique(parts[parts > 0]))
+        if count:  # earlier releases did not tell how a segment was split; where that was not by k-means, the test of stability says so
+            method = previous.split_methods.get(segment, f"k-means, {count} centres")
+            cuts[label] = Cut(parts[found.first], method)
+    return cuts
 
 
 @dataclass(frozen=True)
@@ -272,7 +315,7 @@ def _name(
     titles = _titles(connection, [t for found in (*traits.values(), *inner.values()) for t in found], leanings)
     colours = slots(segments, _kept(previous.segments if previous else None, "segment_id", "colour"), COLOURS)
     table = segment_table(traits, titles, segment_ids, certainty, habit, colours, _named(previous, fine=False))
-    names = dict(zip(table["segment_id"].to_pylist(), table["name"].to_pylist(), strict=True))
+    names = names_of(table, "segment_id", "name")
     former_shades = _kept(previous.subsegments if previous else None, "subsegment_id", "shade")
     shades: dict[int, int] = {}
     for segment in segments:
@@ -333,9 +376,7 @@ def _typical(
 def _named(previous: Previous | None, *, fine: bool) -> dict[int, Named]:
     if previous is None:
         return {}
-    return (
-        named_earlier(previous.subsegments, "subsegment_id", "own_name") if fine else named_earlier(previous.segments, "segment_id", "name")
-    )
+    return names_of(previous.subsegments, "subsegment_id", "own_name") if fine else names_of(previous.segments, "segment_id", "name")
 
 
 def _grouped(ids: list[int], traits: list[Trait]) -> dict[int, list[Trait]]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from core.atlas.demographics import KNOWN, column_of
 from core.atlas.leanings import Leanings
 from core.atlas.traits import LEVELS, PRIOR_USERS, Z
 from core.metrics import mean_estimate, wilson
@@ -60,7 +61,8 @@ def compare_traits(leanings: Leanings, left: Booleans, right: Booleans, least: i
         kind, code, trait (row in leanings), left_n, left_share, right_n, right_share, ratio (left ÷ right) with low and high
         (95 %, on the logarithm; half a user is added where a side has none), strength: the 95 % bound of the log-odds ratio,
         shrunk towards both sides together, that lies nearer to 0; above 0 for traits of the left. Only traits whose strength has
-        the sign of the ratio's logarithm and whose interval excludes 1; of the two ends of a level, a side has the clearer.
+        the sign of the ratio's logarithm and whose interval excludes 1; of the two ends of a level, a side has the clearer. Shares
+        of a demographic are among those of whom its column is known.
     """
     index = np.where(left, 0, np.where(right, 1, -1)).astype(np.int64)
     carriers = leanings.carriers(index, 2).astype(np.float64)
@@ -68,25 +70,37 @@ def compare_traits(leanings: Leanings, left: Booleans, right: Booleans, least: i
     if not sizes.all() or not len(carriers):
         return pd.DataFrame(columns=TRAIT_COLUMNS)
     n, m = carriers[:, 0], carriers[:, 1]
-    pooled = (n + m) / sizes.sum()
-    prior, rest = PRIOR_USERS * pooled, PRIOR_USERS * (1 - pooled)
-    cells = np.stack([n + prior, sizes[0] - n + rest, m + prior, sizes[1] - m + rest])
+    among = _among(leanings, carriers, sizes)
     with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = (n + m) / among.sum(axis=1)
+        prior, rest = PRIOR_USERS * pooled, PRIOR_USERS * (1 - pooled)
+        cells = np.stack([n + prior, among[:, 0] - n + rest, m + prior, among[:, 1] - m + rest])
         odds = np.log(cells[0]) - np.log(cells[1]) - np.log(cells[2]) + np.log(cells[3])
         strength = np.sign(odds) * (np.abs(odds) - Z * np.sqrt((1 / cells).sum(axis=0)))
         half = np.where((n == 0) | (m == 0), 0.5, 0.0)
-        one, two = (n + half) / (sizes[0] + 2 * half), (m + half) / (sizes[1] + 2 * half)
+        one, two = (n + half) / (among[:, 0] + 2 * half), (m + half) / (among[:, 1] + 2 * half)
         ratio = one / two
         error = Z * np.sqrt((1 - one) / (n + half) + (1 - two) / (m + half))
         low, high = ratio * np.exp(-error), ratio * np.exp(error)
-        told = (strength * odds > 0) & np.where(odds > 0, n >= least, m >= least) & ((low > 1) | (high < 1))
+        told = np.array([kind != KNOWN for kind in leanings.kinds]) & (among.min(axis=1) > 0)
+        told &= (strength * odds > 0) & np.where(odds > 0, n >= least, m >= least) & ((low > 1) | (high < 1))
     frame = pd.DataFrame({
         "kind": leanings.kinds, "code": leanings.codes, "trait": np.arange(len(n)), "left_n": n.astype(np.int64),
-        "left_share": n / sizes[0], "right_n": m.astype(np.int64), "right_share": m / sizes[1], "ratio": ratio, "low": low, "high": high,
-        "strength": strength,
+        "left_share": n / np.maximum(among[:, 0], 1), "right_n": m.astype(np.int64), "right_share": m / np.maximum(among[:, 1], 1),
+        "ratio": ratio, "low": low, "high": high, "strength": strength,
     })  # fmt: skip
     ordered: pd.DataFrame = _one_end(frame[told]).sort_values(["strength", "kind", "code"], ascending=[False, True, True], kind="stable")
     return ordered.reset_index(drop=True)
+
+
+def _among(leanings: Leanings, carriers: Floats, sizes: Floats) -> Floats:
+    """Of how many on each side (T, 2) the shares of each trait are: of all, or of those of whom a demographic's column is known."""
+    known = {code: row for row, (kind, code) in enumerate(zip(leanings.kinds, leanings.codes, strict=True)) if kind == KNOWN}
+    among = np.tile(sizes, (len(carriers), 1))
+    for row, (kind, code) in enumerate(zip(leanings.kinds, leanings.codes, strict=True)):
+        if kind == "demographic" and column_of(code) in known:
+            among[row] = carriers[known[column_of(code)]]
+    return among
 
 
 def _one_end(found: pd.DataFrame) -> pd.DataFrame:

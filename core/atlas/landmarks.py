@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.atlas.layout import WIDTH, Graph, Points, align, lay_out, nearest, place_between, plane, scale
-from core.atlas.segments import Adjacency, Partition, SegmentOptions, merge_small, part_graph, shared_neighbours, vote
+from core.atlas.segments import Adjacency, Cut, Partition, SegmentOptions, merge_small, part_graph, shared_neighbours, vote
 from core.atlas.space import Indices, Vectors, stable_order
 from core.messages import say
 from core.schema import Progress
@@ -118,8 +118,14 @@ def find_distinct(profile: Vectors) -> Distinct:
 
 
 def part(
-    found: Distinct, order: Indices, minimum: int, rng: np.random.Generator, options: SegmentOptions, progress: Progress
-) -> Parted:  # fmt: skip
+    found: Distinct,
+    order: Indices,
+    minimum: int,
+    rng: np.random.Generator,
+    options: SegmentOptions,
+    progress: Progress,
+    earlier: Cut | None = None,
+) -> Parted:
     """Part distinct profiles into segments of at least `minimum` users, through landmarks when they are many.
 
     Args:
@@ -129,6 +135,7 @@ def part(
         rng: Draws the resamples.
         options: Count wanted, or the grids to choose from.
         progress: Told what is done.
+        earlier: A partition of the N profiles to go on from.
     """
     points, weights = found.points, found.weights
     is_first = np.zeros(len(found.inverse), dtype=bool)
@@ -144,7 +151,8 @@ def part(
         np.add.at(stands_for, to_landmarks.indices[:, 0], weights[others])
     progress(0.1, say("Looking for segments"))
     adjacency = shared_neighbours(wide)
-    partition = part_graph(chosen, adjacency, stands_for, minimum, rng, options)
+    cut = Cut(earlier.labels[landmarks], earlier.method) if earlier is not None else None
+    partition = part_graph(chosen, adjacency, stands_for, minimum, rng, options, cut)
     labels = np.empty(len(points), dtype=np.int64)
     labels[landmarks] = partition.labels
     if to_landmarks is not None:

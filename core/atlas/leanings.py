@@ -86,7 +86,8 @@ class Leanings:
     traits: npt.NDArray[np.int32]
     """(E,) row of `kinds` and `codes`; pairs are ordered by trait, then user."""
     kinds: list[str]
-    """(T,) category, brand, word, item, event, hours, days, cadence, spend, orders, activity, recency, price or demographic."""
+    """(T,) category, brand, word, item, event, hours, days, cadence, spend, orders, activity, recency, price or demographic;
+    `known` rows are no traits: they tell of whom a column of the users table says anything (see `demographics`)."""
     codes: list[str]
     """(T,) the category, brand, word, item id, act, `column=value`, or a fixed code."""
 
@@ -166,7 +167,7 @@ def read_leanings(
     connection.unregister("item_words")
     bands = [(kind, code, np.flatnonzero(has)) for kind, code, has in _bands(habit)]
     if demographics:
-        bands += [("demographic", code, rows) for code, rows in demographic_bands(connection, habit.num_rows, least)]
+        bands += demographic_bands(connection, least)
     traits = [pairs["trait_place"].to_numpy().astype(np.int32)]
     traits += [np.full(len(users), told.num_rows + place, dtype=np.int32) for place, (_kind, _code, users) in enumerate(bands)]
     return Leanings(

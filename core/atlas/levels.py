@@ -4,13 +4,15 @@ Every shopper is in one segment (coarse) and in one of its subsegments (fine); a
 has itself as its only subsegment. N distinct profiles, L landmarks.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from core.atlas.landmarks import Distinct, Parted
-from core.atlas.segments import Partition, SegmentOptions, merge_small, part_graph
+from core.atlas.segments import Cut, Partition, SegmentOptions, merge_small, part_graph
 from core.atlas.space import Indices
 
 FINE = SegmentOptions(
@@ -30,9 +32,18 @@ class Fine:
     """(N,) 0-based, dense; each lies within one segment."""
     stability: dict[int, float] = field(default_factory=dict)
     """Segment label → mean adjusted Rand index of its split against 95 % resamples; only segments that are split."""
+    methods: dict[int, str] = field(default_factory=dict)
+    """Segment label → how it was split."""
 
 
-def split(found: Distinct, parted: Parted, minimum: int, rng: np.random.Generator, options: SegmentOptions = FINE) -> Fine:
+def split(
+    found: Distinct,
+    parted: Parted,
+    minimum: int,
+    rng: np.random.Generator,
+    options: SegmentOptions = FINE,
+    earlier: Mapping[int, Cut] = MappingProxyType({}),
+) -> Fine:
     """Split segments into subsegments of at least `minimum` users each, where the split is repeatable.
 
     Args:
@@ -41,19 +52,27 @@ def split(found: Distinct, parted: Parted, minimum: int, rng: np.random.Generato
         minimum: Users of the smallest subsegment.
         rng: Draws the resamples.
         options: Grids to choose from; a split less stable than `good_enough` is not made.
+        earlier: Segment label → its earlier parts among the N profiles, to go on from; a segment that was whole stays whole.
     """
     coarse = parted.labels[parted.landmarks]  # (L,)
     points = found.points[parted.landmarks]
     own = np.zeros(len(coarse), dtype=np.int64)  # (L,) part within its segment
     stability: dict[int, float] = {}
+    methods: dict[int, str] = {}
     for label in range(int(coarse.max()) + 1):
         rows = np.flatnonzero(coarse == label)
         if parted.stands_for[rows].sum() < 2 * minimum or len(rows) < 2 * options.fewest:
             continue
+        cut = earlier.get(label)
+        if cut is not None:
+            cut = Cut(cut.labels[parted.landmarks[rows]], cut.method)
+            if len(np.unique(cut.labels[cut.labels > 0])) == 1:
+                continue
         inside = parted.adjacency[rows][:, rows].tocsr()
-        partition = _repeatable(part_graph(points[rows], inside, parted.stands_for[rows], minimum, rng, options), options)
+        partition = _repeatable(part_graph(points[rows], inside, parted.stands_for[rows], minimum, rng, options, cut), options)
         if partition is not None:
             own[rows] = partition.labels
+            methods[label] = partition.method
             stability[label] = round(float(np.mean(partition.stability)), 4)
     width = int(own.max()) + 1
     labels = np.empty(len(found.points), dtype=np.int64)
@@ -63,7 +82,7 @@ def split(found: Distinct, parted: Parted, minimum: int, rng: np.random.Generato
     for label in stability:
         rows = np.flatnonzero(parted.labels == label)
         labels[rows] = label * width + merge_small(labels[rows] % width, found.points[rows], found.weights[rows], minimum)
-    return Fine(np.unique(labels, return_inverse=True)[1].astype(np.int64), stability)
+    return Fine(np.unique(labels, return_inverse=True)[1].astype(np.int64), stability, methods)
 
 
 def whole(labels: Indices) -> Fine:
@@ -89,7 +108,8 @@ def slots(ids: list[int], former: dict[int, int], most: int) -> dict[int, int]:
 
 def _repeatable(partition: Partition, options: SegmentOptions) -> Partition | None:
     several = partition.labels.max() > 0 and bool(partition.stability)
-    return partition if several and float(np.mean(partition.stability)) >= options.good_enough else None
+    needed = options.good_enough - (options.clearly_better if partition.kept else 0)  # or splits come and go with each append
+    return partition if several and float(np.mean(partition.stability)) >= needed else None
 
 
 def _vote_within(neighbours: Indices, coarse: Indices, own: Indices, labels: Indices, width: int) -> npt.NDArray[np.int64]:

@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from core.atlas.agreeing import Said, agrees
+from core.atlas.demographics import parts_of
 from core.atlas.traits import LEVELS, Trait
 
 TASTES = ("category", "brand", "word", "item")
@@ -15,6 +16,12 @@ NAMING = (*TASTES, *HABITS, *LEVELS, "feature")
 """Kinds of traits that may name a segment: what shoppers do, never who they are."""
 LEAST_SHARE = 0.25
 """Of a segment, to be named by a taste: what fewer share is no name for all."""
+LEAST_HABIT, STILL_HABIT = 0.4, 0.3
+"""Of a segment, to be named by a habit or a level, a quarter of all having each end of it; and to keep such a name over a refresh."""
+MOST_PARTS = 3
+"""Traits in one name: what a person reads as a name and not as a list."""
+LEAST_GAP = 0.1
+"""Difference of shares by which a trait tells two segments of one name apart."""
 NEARLY_ALL, CLEAR = 0.9, 2.0
 """A habit that so many share, at least so many times as often as all, comes first in a name: it is what sets the segment apart."""
 
@@ -82,7 +89,7 @@ def tidy(text: str) -> str:
     word = re.sub(r"[\s_]+", " ", word).strip()
     if word and (word.upper() == word or word.lower() == word) and re.search(r"[A-Za-z]", word):
         word = re.sub(r"[^\W\d_]+(?:['’][^\W\d_]+)*", lambda m: _capital(m.group(), m.start()), word)
-    word = re.sub(r"\s*[-,/:]\s*(?:all )?others?$", "", word, flags=re.IGNORECASE)  # `Vegetables - All Others`
+    word = re.sub(r"\s*[-,/:]\s*(?:(?:all )?others?|misc)$", "", word, flags=re.IGNORECASE)  # `Vegetables - All Others`, `Meat - Misc`
     if word.count("(") > word.count(")"):  # cut off by the shop's own field width
         word = word[: word.rindex("(")].rstrip()
     return word[:60] or text[:60]
@@ -116,18 +123,19 @@ def trait_words(trait: Trait, titles: Mapping[str, str]) -> str:
 
 def demographic_words(code: str) -> str:
     """Write `age=35-44` as `Age: 35-44`, the outer quarters of a number as `Age: ≤ 27`."""
-    name, sign, value = next(part for part in (code.partition("<="), code.partition(">="), code.partition("=")) if part[1])
+    name, sign, value = parts_of(code)
     mark = {"<=": "≤ ", ">=": "≥ ", "=": ""}[sign]
     return f"{name.replace('_', ' ').capitalize()}: {mark}{value}"
 
 
-BASE_WORDS = MappingProxyType({"buyers": "buyers", "priced": "shoppers with a known price"})
+BASE_WORDS = MappingProxyType({"buyers": "buyers", "priced": "shoppers with a known price", "known": "shoppers of whom this is known"})
 
 
 def trait_sentence(trait: Trait, words: str, among: str = "all shoppers") -> str:
     """Tell a trait with its figures: `2.3× as often favour Frozen Pizza (41 % against 18 % of all shoppers; n = 312)`.
 
-    Where quarters are taken among buyers, the shares are of buyers and the sentence says so.
+    Where quarters are taken among buyers, the shares are of buyers and the sentence says so; so it does where the users table
+    is silent about some.
     """
     if trait.base:
         among = {"all shoppers": "all {base}", "the segment": "the {base} of the segment"}[among].format(base=BASE_WORDS[trait.base])
@@ -146,32 +154,31 @@ def trait_sentence(trait: Trait, words: str, among: str = "all shoppers") -> str
     return f"{trait.lift:.1f}× as often {act} ({trait.share_in:.0%} against {trait.share_all:.0%} of {among}; n = {trait.n:,})"
 
 
-def choose_traits(traits: Sequence[Trait], titles: Mapping[str, str], tastes: int) -> list[Trait]:
+def choose_traits(traits: Sequence[Trait], titles: Mapping[str, str], tastes: int, within: Sequence[Said] = ()) -> list[Trait]:
     """Choose the traits that name a segment: what nearly all share, up to `tastes` tastes without near-synonyms, one habit, one level.
 
-    A name must fit: the tastes are shared by at least LEAST_SHARE of the segment, habits and levels by four in ten. Demographics
-    name nobody.
+    A name must fit: the tastes are shared by at least LEAST_SHARE of the segment, habits and levels by LEAST_HABIT; no part contradicts
+    or repeats another or one of `within`, the name of the segment around; MOST_PARTS at most. Demographics name nobody.
     """
-    shared = [t for t in traits if t.kind in NAMING and t.kind not in TASTES and t.spread >= NEARLY_ALL and t.low >= CLEAR]
+    fitting = [t for t in traits if t.kind in NAMING and _fits(t, titles, (), within)]
+    shared = [t for t in fitting if t.kind not in TASTES and t.spread >= NEARLY_ALL and t.low >= CLEAR]
     chosen = sorted(shared, key=lambda t: (t.kind == "feature", -t.strength, t.code))[:1]
-    known: set[frozenset[str]] = set()
+    known = 0
     has_categories = any(trait.kind == "category" for trait in traits)
     for kind in TASTES:
         if kind == "word" and has_categories:
             continue  # a word out of its text (`lean`) says less than a habit where there are categories to lean to
-        for trait in _by_worth([t for t in traits if t.kind == kind and t.spread >= LEAST_SHARE]):
-            words = trait_words(trait, titles)
-            meaning = _meaning(words)
-            if len(known) < tastes and not is_junk(trait.code) and not is_junk(words) and meaning and not meaning & set().union(*known):
+        for trait in _by_worth([t for t in fitting if t.kind == kind and t.spread >= LEAST_SHARE]):
+            if known < tastes and _fits(trait, titles, chosen, within):
                 chosen.append(trait)
-                known.add(frozenset(meaning))
+                known += 1
         if known:
             break  # a brand, a word or an item names a segment only where no category does
     for group in (HABITS, LEVELS):
-        told = {trait.kind for trait in chosen}
-        if not told & set(group):
-            chosen += _by_worth([t for t in traits if t.kind in group and t.spread >= 0.4 and t.low >= 1.25])[:1]
-    return chosen
+        if not {trait.kind for trait in chosen} & set(group):
+            common = [t for t in fitting if t.kind in group and t.spread >= LEAST_HABIT and t.low >= 1.25]
+            chosen += [t for t in _by_worth(common) if _fits(t, titles, chosen, within)][:1]
+    return chosen[:MOST_PARTS]
 
 
 @dataclass(frozen=True)
@@ -184,48 +191,94 @@ class Named:
 
 
 def name_segments(
-    traits: Mapping[int, Sequence[Trait]], titles: Mapping[str, str], earlier: Mapping[int, Named] = MappingProxyType({})
+    traits: Mapping[int, Sequence[Trait]],
+    titles: Mapping[str, str],
+    earlier: Mapping[int, Named] = MappingProxyType({}),
+    within: Sequence[Said] = (),
 ) -> dict[int, list[Trait]]:
-    """Choose naming traits for all segments so that no two names are equal, adding traits where they would be.
+    """Choose naming traits for all segments so that few names are equal: twins get the trait that they differ by most.
 
-    A segment of an earlier map keeps its name while all traits of it still hold; no other segment takes a name of that map.
+    A segment of an earlier map keeps its name while all traits of it still hold and agree; no other segment takes a name of that map.
 
     Args:
         traits: Each segment's traits, strongest first; a segment without traits has an empty list.
         titles: Titles of items by id.
         earlier: How segments of the earlier map were named, by id.
+        within: Traits in the name of the segment that these are parts of: their own names neither repeat nor contradict it.
     """
-    held = {segment: kept for segment, found in traits.items() if (kept := _still(earlier.get(segment), found)) is not None}
-    chosen = {segment: held[segment] if segment in held else choose_traits(found, titles, tastes=1) for segment, found in traits.items()}
+    held = {s: kept for s, found in traits.items() if (kept := _still(earlier.get(s), found, titles, within)) is not None}
+    chosen = {s: held[s] if s in held else choose_traits(found, titles, 1, within) for s, found in traits.items()}
 
-    def unclear() -> list[int]:
+    def unclear() -> dict[int, list[int]]:
+        """Segments whose name another has, and who; nobody where it was another's on the earlier map."""
         names = {segment: spell(parts, titles) for segment, parts in chosen.items()}
-        given = Counter(names.values())
         barred = {segment: {named.name for other, named in earlier.items() if other != segment} for segment in chosen}
-        return [s for s, parts in chosen.items() if s not in held and (not parts or given[names[s]] > 1 or names[s] in barred[s])]
+        twins = {s: [other for other in chosen if other != s and names[other] == names[s]] for s in chosen if s not in held}
+        return {s: others for s, others in twins.items() if others or (chosen[s] and names[s] in barred[s])}
 
     for tastes in (2, 3):
         for segment in unclear():
-            chosen[segment] = choose_traits(traits[segment], titles, tastes)
+            chosen[segment] = choose_traits(traits[segment], titles, tastes, within)
     for _ in range(3):
-        for segment in unclear():
-            parts = chosen[segment]
-            kinds = {part.kind for part in parts}
-            further = [t for t in traits[segment] if t.kind in NAMING and t.kind not in kinds and t.spread >= LEAST_SHARE]
-            further = [t for t in further if not is_junk(t.code)]
-            chosen[segment] = [*parts, *_by_worth([t for t in further if t.kind != "feature"] or further)[:1]]
+        told = {s: _set_apart(chosen[s], traits[s], [traits[o] for o in others], titles, within) for s, others in unclear().items()}
+        best = {s: found for s, found in told.items() if found is not None}
+        nameless = [s for s in best if not chosen[s]]
+        if nameless and len(nameless) == sum(not parts for parts in chosen.values()):
+            del best[min(nameless, key=lambda s: (best[s][0], -s))]  # one of them may be the mixed one
+        chosen |= {s: parts for s, (_gap, parts) in best.items()}
     return chosen
 
 
-def _still(named: Named | None, traits: Sequence[Trait]) -> list[Trait] | None:
-    """The traits of an earlier name with their figures of today; None where one no longer holds."""
+def _set_apart(
+    parts: Sequence[Trait], traits: Sequence[Trait], twins: Sequence[Sequence[Trait]], titles: Mapping[str, str], within: Sequence[Said]
+) -> tuple[float, list[Trait]] | None:
+    """The name with the trait that the segment has most often more than any of its twins, and by how much: last, instead of what
+    it contradicts or there is no room for."""
+    spreads = [{(t.kind, t.code): t.spread for t in twin} for twin in twins]
+    found = []
+    for trait in traits:
+        kept = [part for part in parts if _fits(trait, titles, [part], within)][: MOST_PARTS - 1]
+        if trait.kind in NAMING and trait.spread >= LEAST_SHARE and bool(kept) == bool(parts) and _fits(trait, titles, kept, within):
+            gap = trait.spread - max((spread.get((trait.kind, trait.code), trait.share_all) for spread in spreads), default=trait.share_all)
+            if gap >= LEAST_GAP:
+                found.append((trait.kind == "feature", -round(gap, 6), trait.code, [*kept, trait]))
+    if not found:
+        return None
+    _is_feature, gap, _code, name = min(found, key=lambda row: row[:3])
+    return -gap, name
+
+
+def _fits(trait: Trait, titles: Mapping[str, str], parts: Sequence[Trait], within: Sequence[Said]) -> bool:
+    """Whether a trait may stand in a name: it tells something, and neither contradicts nor repeats what stands there already."""
+    if not agrees((trait.kind, trait.code), [*((p.kind, p.code) for p in parts), *within]):
+        return False
+    if trait.kind not in TASTES:
+        return True
+    words = trait_words(trait, titles)
+    meaning = _meaning(words)
+    if is_junk(trait.code) or is_junk(words) or not meaning or (trait.kind == "item" and trait.code not in titles):
+        return False
+    around = [_meaning(trait_words(Trait(0, kind, code, 1, 1, 1, 0, 0, 0, 0), titles)) for kind, code in within if kind in TASTES]
+    beside = [_meaning(trait_words(part, titles)) for part in parts if part.kind in TASTES]
+    return not any(meaning & other for other in beside) and not any(meaning <= other for other in around)
+
+
+def _still(named: Named | None, traits: Sequence[Trait], titles: Mapping[str, str], within: Sequence[Said]) -> list[Trait] | None:
+    """The traits of an earlier name with their figures of today; None where one no longer holds, or they do not agree."""
     if named is None:
         return None
     today = {(trait.kind, trait.code): trait for trait in traits}
-    parts = [today.get(part) for part in named.parts]
-    if not parts:
+    if not named.parts:
         return [] if not traits else None
-    return [t for t in parts if t is not None] if all(t is not None and t.spread >= LEAST_SHARE for t in parts) else None
+    parts: list[Trait] = []
+    for part in named.parts:
+        trait = today.get(part)
+        if trait is None or not _fits(trait, titles, parts, within):
+            return None
+        if trait.spread < (LEAST_SHARE if trait.kind in TASTES else STILL_HABIT):
+            return None
+        parts.append(trait)
+    return parts if len(parts) <= MOST_PARTS else None
 
 
 def spell(parts: Sequence[Trait], titles: Mapping[str, str]) -> str:
@@ -254,7 +307,7 @@ def describe(parts: Sequence[Trait], titles: Mapping[str, str], size: int, share
     """Describe a segment in one sentence with the figures behind its name."""
     who = f"{size:,} shoppers ({share:.1%})"
     if not parts:
-        return f"{who} without a trait that sets them apart from all others."
+        return f"{who} of whom too few share a trait for it to name them all."
     return f"{who} who " + "; ".join(trait_sentence(part, trait_words(part, titles)) for part in parts) + "."
 
 

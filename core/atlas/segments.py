@@ -6,7 +6,7 @@ survives leaving out a twentieth of the shoppers (measured: docs/decisions/0003)
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -23,6 +23,11 @@ from core.atlas.layout import Graph
 from core.atlas.space import Indices, Vectors
 
 Adjacency: TypeAlias = "sparse.csr_matrix"
+
+LEAST_OF_SMALLER, LEAST_OF_LARGER = 0.5, 0.25
+"""Shoppers in common, of the smaller and of the larger of two segments, by which they are one and the same on two maps."""
+TIED_MORE = 2.0
+"""Times as strongly as to its own community that a point is tied to another before it goes over to that, when a partition is kept."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ class SegmentOptions:
     """With three starts k-means missed one of twelve planted segments."""
     k_means_points: int = 5_000
     """Points that centres are fitted on; more move them by less than their error."""
+    clearly_better: float = 0.1
+    """A new search replaces an earlier partition that fell below `good_enough` only when it is more stable by so much: three
+    resamples of one partition differ by about as much among themselves."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,18 @@ class Partition:
     """Adjusted Rand index of the chosen partition against each 95 % resample."""
     tried: list[dict[str, Any]] = field(default_factory=list)
     """One row per partition tried: resolution, segments, stability."""
+    kept: bool = False
+    """Whether it goes on from an earlier partition instead of having been looked for anew."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An earlier partition of the same points, to go on from."""
+
+    labels: Indices
+    """(N,) ids of the earlier segments, 0 for points that they did not know."""
+    method: str
+    """`Partition.method` of it."""
 
 
 def find_segments(
@@ -93,34 +113,90 @@ def find_segments(
 
 
 def part_graph(
-    points: Vectors, adjacency: Adjacency, weights: Indices, minimum: int, rng: np.random.Generator, options: SegmentOptions
+    points: Vectors,
+    adjacency: Adjacency,
+    weights: Indices,
+    minimum: int,
+    rng: np.random.Generator,
+    options: SegmentOptions,
+    earlier: Cut | None = None,
 ) -> Partition:
-    """Part N points as `find_segments` does, by a graph (N, N) made by `shared_neighbours` or a part of one."""
-    if options.count is not None:
-        again = partial(_k_means, points, weights, options.count, minimum, options)
-        labels = again(np.arange(len(points)))
-        agreement = _agreement(points, labels, rng, options.final_resamples, again)
-        return Partition(labels, "k-means, count as asked", agreement)
+    """Part N points as `find_segments` does, by a graph (N, N) made by `shared_neighbours` or a part of one.
 
+    An earlier partition is gone on from by its own method (k-means from its centres, the graph from its segments) as long as a
+    search from nothing by that method finds it again well enough, or no other partition is clearly more stable: ids, colours and
+    names hang on it, and the choice among partitions of about equal stability would fall otherwise after each append.
+    """
+    everyone = np.arange(len(points))
+    ways = _ways(points, adjacency, weights, minimum, options)
+    kept = _gone_on(earlier, {way.method: way for way in ways}, points, rng, options) if earlier is not None else None
+    if kept is not None and kept.stability >= options.good_enough:
+        return kept.partition([kept], kept=True)
+    if options.count is not None:
+        (asked,) = ways
+        found = _Candidate(asked.method, asked.part(everyone), asked.part)
+        found.agreement = _agreement(points, found.labels, rng, options.final_resamples, asked.part)
+        return kept.partition([kept], kept=True) if kept is not None and _holds(kept, found, options) else found.partition([], kept=False)
+
+    candidates = [_Candidate(way.method, way.part(everyone), way.part) for way in ways if way.is_graph]
+    tried = _try_out(candidates, options, points, rng)
+    clear = any(candidate.stability >= options.clear for candidate in tried)
+    if not clear:
+        tried += _try_out([_Candidate(way.method, way.part(everyone), way.part) for way in ways if not way.is_graph], options, points, rng)
+    chosen = _choose(tried, clear, options) if tried else None
+    if kept is not None and _holds(kept, chosen, options):
+        return kept.partition([kept, *tried], kept=True)
+    if chosen is None:
+        return Partition(np.zeros(len(points), dtype=np.int64), "single segment")
+    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again) or chosen.agreement
+    return replace(chosen.partition(tried, kept=False), stability=agreement)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A method with its count or resolution."""
+
+    method: str
+    is_graph: bool
+    part: Callable[[Indices], Indices]
+    """Parts a subset of the points, given by rows, from nothing."""
+    go_on: Callable[[Indices], Indices]
+    """Parts all points from labels (N,), -1 where there is none."""
+
+
+def _ways(points: Vectors, adjacency: Adjacency, weights: Indices, minimum: int, options: SegmentOptions) -> list[_Way]:
     rounds = options.rounds if len(points) < options.one_round_from else 1
 
     def leiden(rows: Indices, resolution: float) -> Indices:
         matrix = adjacency if len(rows) == len(points) else adjacency[rows][:, rows].tocsr()
         return merge_small(communities(matrix, resolution, rounds), points[rows], weights[rows], minimum)
 
-    everyone = np.arange(len(points))
-    candidates = [_Candidate(f"Leiden, resolution {r:g}", leiden(everyone, r), partial(leiden, resolution=r)) for r in options.resolutions]
-    tried = _try_out(candidates, options, points, rng)
-    clear = any(float(np.mean(candidate.agreement)) >= options.clear for candidate in tried)
-    if not clear:
-        cuts = {count: partial(_k_means, points, weights, count, minimum, options) for count in options.counts}
-        tried += _try_out([_Candidate(f"k-means, {c} centres", cut(everyone), cut) for c, cut in cuts.items()], options, points, rng)
-    if not tried:
-        return Partition(np.zeros(len(points), dtype=np.int64), "single segment")
-    chosen = _choose(tried, clear, options)
-    agreement = _agreement(points, chosen.labels, rng, options.final_resamples, chosen.again) or chosen.agreement
-    rows = [{"method": c.method, "segments": c.segments, "stability": round(float(np.mean(c.agreement)), 4)} for c in tried]
-    return Partition(chosen.labels, chosen.method, agreement, rows)
+    def settled(start: Indices) -> Indices:
+        return merge_small(settle(adjacency, start), points, weights, minimum)
+
+    def k_means(method: str, count: int) -> _Way:
+        own = (points, weights, count, minimum, options)
+        return _Way(method, False, partial(_k_means, *own), lambda start: _k_means(*own, np.arange(len(points)), start))
+
+    if options.count is not None:
+        return [k_means("k-means, count as asked", options.count)]
+    graph = [_Way(f"Leiden, resolution {r:g}", True, partial(leiden, resolution=r), settled) for r in options.resolutions]
+    return graph + [k_means(f"k-means, {count} centres", count) for count in options.counts]
+
+
+def _gone_on(
+    earlier: Cut, ways: dict[str, _Way], points: Vectors, rng: np.random.Generator, options: SegmentOptions
+) -> "_Candidate | None":
+    way, known = ways.get(earlier.method), earlier.labels > 0
+    if way is None or len(np.unique(earlier.labels[known])) < 2:
+        return None
+    start = np.full(len(points), -1, dtype=np.int64)
+    start[known] = np.unique(earlier.labels[known], return_inverse=True)[1]
+    kept = _Candidate(way.method, way.go_on(start), way.part)
+    if kept.segments < 2:
+        return None
+    kept.agreement = _agreement(points, kept.labels, rng, options.final_resamples or options.resamples, way.part)
+    return kept
 
 
 @dataclass
@@ -135,12 +211,25 @@ class _Candidate:
     def segments(self) -> int:
         return int(self.labels.max()) + 1
 
+    @property
+    def stability(self) -> float:
+        return float(np.mean(self.agreement))
+
+    def partition(self, tried: "list[_Candidate]", *, kept: bool) -> Partition:
+        rows = [{"method": c.method, "segments": c.segments, "stability": round(c.stability, 4)} for c in tried]
+        return Partition(self.labels, self.method, self.agreement, rows, kept)
+
     def beyond(self, options: SegmentOptions) -> int:
         return max(options.fewest - self.segments, self.segments - options.most, 0)
 
     def worth(self, options: SegmentOptions) -> float:
         """Stability, less a toll on counts outside the readable range: those must be clearly more stable."""
-        return float(np.mean(self.agreement)) - 0.05 * self.beyond(options)
+        return self.stability - 0.05 * self.beyond(options)
+
+
+def _holds(kept: _Candidate, found: _Candidate | None, options: SegmentOptions) -> bool:
+    """Whether an earlier partition that fell below `good_enough` stays nevertheless."""
+    return found is None or not found.agreement or found.stability < kept.stability + options.clearly_better
 
 
 def _try_out(candidates: list[_Candidate], options: SegmentOptions, points: Vectors, rng: np.random.Generator) -> list[_Candidate]:
@@ -240,7 +329,9 @@ def number_segments(labels: Indices, earlier: Indices | None = None) -> npt.NDAr
     Args:
         labels: (U,) 0-based.
         earlier: (U,) former ids, 0 for users who had none. Pairs are matched one to one so that most users keep their
-            id (Hungarian method); segments without a partner get ids never used before.
+            id (Hungarian method); names, colours and renames go with the id, so only pairs that share LEAST_OF_SMALLER of the
+            smaller and LEAST_OF_LARGER of the larger are one segment. Users without a former id do not count. Segments
+            without a partner get ids never used before.
     """
     count = int(labels.max()) + 1
     sizes = np.bincount(labels, minlength=count)
@@ -253,6 +344,9 @@ def number_segments(labels: Indices, earlier: Indices | None = None) -> npt.NDAr
         overlap = np.zeros((count, fresh), dtype=np.int64)
         np.add.at(overlap, (labels, earlier), 1)
         overlap[:, 0] = 0
+        now, then = overlap.sum(axis=1)[:, None], overlap.sum(axis=0)[None, :]
+        is_same = (overlap >= LEAST_OF_SMALLER * np.minimum(now, then)) & (overlap >= LEAST_OF_LARGER * np.maximum(now, then))
+        overlap[~is_same] = 0
         for label, former in zip(*linear_sum_assignment(-overlap), strict=True):
             if overlap[label, former]:
                 ids[label] = former
@@ -263,14 +357,58 @@ def number_segments(labels: Indices, earlier: Indices | None = None) -> npt.NDAr
     return np.asarray(ids[labels], dtype=np.int32)
 
 
-def _k_means(points: Vectors, weights: Indices, count: int, minimum: int, options: SegmentOptions, rows: Indices) -> Indices:
-    """Segments of the given rows by k-means, centres fitted on a fixed spread of at most `k_means_points` of them."""
+def _k_means(
+    points: Vectors, weights: Indices, count: int, minimum: int, options: SegmentOptions, rows: Indices, start: Indices | None = None
+) -> Indices:
+    """Segments of the given rows by k-means, centres fitted on a fixed spread of at most `k_means_points` of them.
+
+    With `start`, labels of these rows or -1, it goes on from the centres of those.
+    """
     own, own_weights = points[rows].astype(np.float64), weights[rows]
     step = max(1, -(-len(own) // options.k_means_points))
     with threadpool_limits(1):
-        model = KMeans(min(count, len(own[::step])), n_init=options.k_means_starts, random_state=0)
+        if start is None:
+            model = KMeans(min(count, len(own[::step])), n_init=options.k_means_starts, random_state=0)
+        else:
+            centres = _centres(own, own_weights, start)
+            model = KMeans(len(centres), init=centres, n_init=1, random_state=0)
         labels = model.fit(own[::step], sample_weight=own_weights[::step]).predict(own)
     return merge_small(labels.astype(np.int64), points[rows], own_weights, minimum)
+
+
+def _centres(points: npt.NDArray[np.float64], weights: Indices, labels: Indices) -> npt.NDArray[np.float64]:
+    known = np.flatnonzero(labels >= 0)
+    members = sparse.csr_matrix((weights[known].astype(np.float64), (labels[known], known)), shape=(int(labels.max()) + 1, len(points)))
+    return np.asarray((members @ points) / members.sum(axis=1))
+
+
+def settle(adjacency: Adjacency, start: Indices, sweeps: int = 20) -> Indices:
+    """Let points go over to the community that they are tied to far more than to their own, until none would, or for some sweeps.
+
+    No community is made or split, so that a partition found earlier goes on. By gain of modularity instead, points leave
+    communities that small ones were merged into in crowds (measured: docs/decisions/0003).
+
+    Args:
+        adjacency: (N, N), symmetric.
+        start: (N,) 0-based, -1 for points without a community; they join the one they are tied to most.
+        sweeps: Each moves every second point, even and odd ones in turn: two that are tied do not change places for ever.
+
+    Returns:
+        (N,) 0-based.
+    """
+    count, points = int(start.max()) + 1, np.arange(len(start))
+    labels = start.copy()
+    for sweep in range(sweeps):
+        known = np.flatnonzero(labels >= 0)
+        members = sparse.csr_matrix((np.ones(len(known)), (known, labels[known])), shape=(len(labels), count))
+        ties = np.asarray((adjacency @ members).todense())
+        best = ties.argmax(axis=1)
+        moves = (labels < 0) | (ties[points, best] > TIED_MORE * ties[points, np.maximum(labels, 0)])
+        if not moves.any():
+            break
+        moves &= (labels < 0) | (points % 2 == sweep % 2)
+        labels[moves] = best[moves]
+    return labels
 
 
 def communities(adjacency: Adjacency, resolution: float, rounds: int = 2, seed: int = 0) -> Indices:

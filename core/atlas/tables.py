@@ -53,7 +53,7 @@ def segment_table(
 
 
 def subsegment_table(
-    inner: BySegment, parents: Mapping[int, int], names: Mapping[int, str], titles: Titles, subsegment_ids: npt.NDArray[np.int32],
+    inner: BySegment, parents: Mapping[int, int], names: Mapping[int, Named], titles: Titles, subsegment_ids: npt.NDArray[np.int32],
     habit: pa.Table, shades: Mapping[int, int], stability: Mapping[int, float], earlier: Mapping[int, Named] = MappingProxyType({}),
 ) -> pa.Table:  # fmt: skip
     """Name, parent, size and figures of each subsegment (SUBSEGMENT_SCHEMA), in the order of `inner`.
@@ -61,7 +61,7 @@ def subsegment_table(
     Args:
         inner: Traits of each subsegment against the other shoppers of its segment.
         parents: Segment of each subsegment.
-        names: Name of each segment.
+        names: Of each segment, with their parts: a part of it repeats none of them.
         titles: Titles of items by id.
         subsegment_ids: (U,).
         habit: What `leanings.habits` returned.
@@ -74,9 +74,9 @@ def subsegment_table(
         children.setdefault(parents[subsegment], []).append(subsegment)
     own_names: dict[int, str] = {}
     parts: dict[int, list[Trait]] = {}
-    for family in children.values():
+    for segment, family in children.items():
         before = {s: earlier[s] for s in family if s in earlier}
-        found = name_segments({s: inner[s] for s in family}, titles, before)
+        found = name_segments({s: inner[s] for s in family}, titles, before, names[segment].parts)
         parts |= found
         told = {s: spell(found[s], titles) if found[s] else REST for s in family}
         own_names |= make_distinct(told, {s: named.name for s, named in before.items()})
@@ -87,7 +87,7 @@ def subsegment_table(
         is_split = len(children[segment]) > 1
         rows.append({
             "subsegment_id": subsegment, "segment_id": segment, "shade": shades[subsegment],
-            "name": f"{names[segment]} › {own_names[subsegment]}" if is_split else names[segment],
+            "name": f"{names[segment].name} › {own_names[subsegment]}" if is_split else names[segment].name,
             "own_name": own_names[subsegment] if is_split else None,
             "name_parts": json.dumps([part_of_name(trait, titles) for trait in parts[subsegment]], ensure_ascii=False),
             "size": sizes[subsegment], "share": sizes[subsegment] / len(subsegment_ids),
@@ -114,7 +114,7 @@ def trait_table(by_segment: BySegment, titles: Titles, key: str = "segment_id") 
     return pa.Table.from_pylist(rows, TRAIT_SCHEMA if key == "segment_id" else SUBSEGMENT_TRAIT_SCHEMA)
 
 
-def named_earlier(table: pa.Table | None, key: str, column: str) -> dict[int, Named]:
+def names_of(table: pa.Table | None, key: str, column: str) -> dict[int, Named]:
     """How the segments (or subsegments: `own_name`) of an earlier map were named, by id; those without a name of their own are left out."""
     if table is None or not {column, "name_parts"} <= set(table.column_names):
         return {}

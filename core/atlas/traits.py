@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.atlas.demographics import KNOWN, column_of
 from core.atlas.leanings import Leanings
 from core.metrics import wilson
 
@@ -55,7 +56,8 @@ class Trait:
     strength: float
     """Lower 95 % bound of the shrunken log-odds against all other users; the order of traits."""
     base: str | None = None
-    """Whom the shares are of where that is not everybody: `buyers` or `priced` (users whose price level is known)."""
+    """Whom the shares are of where that is not everybody: `buyers`, `priced` (users whose price level is known) or `known` (users
+    of whom the column of a demographic says anything)."""
     base_in: int | None = None
     """Users of that base in the segment."""
     base_all: int | None = None
@@ -99,6 +101,7 @@ def find_traits(
         sizes: Their users.
         least: Fewest users of a segment with a trait for it to be told.
         bases: Users of each segment among whom the quarters of a kind were taken; they are compared with the others among them.
+            Demographics are compared among those of whom their column is known, which the carriers tell themselves.
 
     Returns:
         Traits with a lift of LEAST_LIFT or more whose interval excludes 1, at least `least` users strong, PER_KIND of each kind at
@@ -107,10 +110,17 @@ def find_traits(
     if len(ids) < 2:
         return []
     found = []
+    known = {code: numbers for kind, code, numbers in carriers if kind == KNOWN}
     for kind, code, numbers in carriers:
-        if code in QUARTERS and kind in BASES and kind in bases:
-            among = _compare(kind, code, numbers, ids, bases[kind].tolist(), least)
-            found += [_among(trait, BASES[kind], bases[kind], ids, sizes) for trait in among]
+        if kind == KNOWN:
+            continue
+        if kind == "demographic" and column_of(code) in known:
+            among = known[column_of(code)]
+            told = _compare(kind, code, numbers, ids, among.tolist(), least)
+            found += [_among(trait, "known", among, ids, sizes) for trait in told]
+        elif code in QUARTERS and kind in BASES and kind in bases:
+            told = _compare(kind, code, numbers, ids, bases[kind].tolist(), least)
+            found += [_among(trait, BASES[kind], bases[kind], ids, sizes) for trait in told]
         else:
             found += _compare(kind, code, numbers, ids, sizes, least)
     kept: list[Trait] = []

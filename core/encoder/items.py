@@ -12,7 +12,7 @@ import pyarrow as pa
 from core.artifacts import read_arrays, read_table, write_arrays, write_table
 from core.encoder.encode import TextEncoder, encode_counted, load_encoder
 from core.encoder.queries import VECTORS_FILE
-from core.encoder.texts import distinct_texts, item_texts
+from core.encoder.texts import PricePoints, distinct_texts, item_texts, price_points
 from core.schema import Progress, silent
 from core.store import Connection
 
@@ -52,6 +52,7 @@ def encode_items(
     precision: str = "auto",
     encoder: TextEncoder | None = None,
     kept_centre: npt.NDArray[np.float32] | None = None,
+    points: PricePoints | None = None,
     progress: Progress = silent,
 ) -> ItemVectors | None:
     """Encode the catalogue's distinct texts as of the connection's cutoff.
@@ -65,6 +66,7 @@ def encode_items(
         encoder: One that was loaded before, so that several cutoffs of one run share one model.
         kept_centre: Centre of an earlier catalogue of this log and model: it serves while the new one is within CENTRE_DRIFT of
             it, so that a few new items do not move the vectors of all others.
+        points: Where the words for a price change, from `price_points`; None takes the catalogue's own.
         progress: Told the share of tokens done.
 
     Returns:
@@ -74,7 +76,8 @@ def encode_items(
         ModelError: The model is not at hand.
         StorageError: The cache cannot be written.
     """
-    table = item_texts(connection)
+    points = points or price_points(connection)
+    table = item_texts(connection, points)
     item_ids: list[str] = table["item_id"].to_pylist()
     per_item: list[str | None] = table["text"].to_pylist()
     texts, cut = distinct_texts(table)
@@ -88,7 +91,7 @@ def encode_items(
     if centre is not None and kept_centre is not None and np.linalg.norm(centre - kept_centre) <= CENTRE_DRIFT * np.linalg.norm(centre):
         centre = kept_centre
     counts = {"items": len(item_ids), "items_without_text": int((index < 0).sum()), "distinct_texts": len(texts)}
-    card = {**chosen.card, **counts, "centred": centre is not None}
+    card = {**chosen.card, **counts, "centred": centre is not None, "price_points": list(points.points)}
     return ItemVectors(item_ids, index, centred(raw, centre), texts, centre, card, encoded)
 
 

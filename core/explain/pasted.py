@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -20,12 +20,16 @@ KNOWN = ("event_type", "event_time", "days_ago", "item_id", "session_id", "posit
 MOST_LETTERS = 2_000_000
 
 
-def read_pasted(text: str, cutoff: datetime) -> pa.Table:
+def read_pasted(text: str, cutoff: datetime, gap_minutes: int | None = None) -> pa.Table:
     """Read a history: one row for each act, with event_type and either event_time or days_ago, and what else is known.
+
+    What ingest derives of a log is derived here by its rules: unit prices from amounts and amounts from prices, what was given back,
+    and sessions.
 
     Args:
         text: CSV with a header (comma, semicolon or tab), or a JSON list of objects. Columns KNOWN; others are refused.
         cutoff: Every act must lie before it.
+        gap_minutes: Longest silence within a session of the log; None where it has no sessions.
 
     Returns:
         Columns of schema.EVENTS, sorted by time.
@@ -42,7 +46,42 @@ def read_pasted(text: str, cutoff: datetime) -> pa.Table:
         raise RuleError("At most {most:,} acts can be asked about at once, not {n:,}.", most=MOST_EVENTS, n=len(given))
     rows = [_event(row, number, cutoff) for number, row in enumerate(given, start=1)]
     rows.sort(key=lambda row: (row["event_time"], row["source_row"]))
+    _derive_amounts(rows)
+    if gap_minutes is not None:
+        _number_sessions(rows, timedelta(minutes=gap_minutes))
     return pa.Table.from_pylist(rows, schema=EVENT_FIELDS)
+
+
+def _derive_amounts(rows: list[dict[str, Any]]) -> None:
+    """Give back, price and amount as `core.ingest.cleaning` has them of the rows of a log."""
+    given = {name for row in rows for name in row}
+    for row in rows:
+        quantity, price, revenue = row.get("quantity"), row.get("price"), row.get("revenue")
+        if row["event_type"] == "purchase" and min(quantity or 0, revenue or 0) < 0:
+            row["event_type"] = "refund"
+        paid = row["event_type"] in ("purchase", "refund")
+        if "price" not in given and revenue is not None:
+            if quantity:
+                price = abs(revenue / quantity).quantize(PLACES["price"], ROUND_HALF_UP)
+            elif "quantity" not in given and not paid:
+                price = revenue
+        if revenue is None and price is not None:
+            revenue = ((1 if quantity is None else quantity) * price).quantize(PLACES["revenue"], ROUND_HALF_UP)
+        sign = -1 if row["event_type"] == "refund" else 1
+        row |= {
+            "price": price,
+            "quantity": quantity if quantity is None or sign > 0 else -abs(quantity),
+            "revenue": None if revenue is None or not paid else revenue if sign > 0 else -abs(revenue),
+        }
+
+
+def _number_sessions(rows: list[dict[str, Any]], gap: timedelta) -> None:
+    """Name the run of acts that each is in, cut by silences, where no session is given; rows are sorted by time."""
+    number = 0
+    for place, row in enumerate(rows):
+        if not place or row["event_time"] - rows[place - 1]["event_time"] > gap:
+            number += 1
+        row.setdefault("session_id", f"-{number}")
 
 
 def _csv_rows(text: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.seeing import labels_of, seen_at
 from core.pipeline.telling import Result, about_rows, fitting_horizon
+from core.pipeline.texts import models_now
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home
 
@@ -60,7 +61,7 @@ def back_test(
         raise NotFoundError("{name!r} is no model of a back-test; there are: {names}.", name=predictor[:60], names=", ".join(PREDICTORS))
     blocks = ("counts",) if predictor in COUNTS_ALONE else tuple(b for b in options.blocks if b in ("counts", "text"))
     profile = options.reading(blocks)
-    inputs = {"version": dataset.version_path().name}
+    inputs = {"version": dataset.version_path().name, **models_now(home, profile)}
     config = {"act": act, "horizon_hours": horizon / timedelta(hours=1), "predictor": predictor, "windows": windows, "seed": seed,
               "blocks": list(blocks), "model": options.model, **options.of_texts}  # fmt: skip
     if found := dataset.find_run("backtest", inputs=inputs, config=config, cutoff=cutoff):

@@ -20,6 +20,7 @@ from core.errors import StorageError
 from core.features import stages
 from core.pipeline import offering, screens
 from core.pipeline.screens import Screen
+from core.pipeline.telling import one_category
 from core.schema import RFM_GROUPS, STAGES
 from core.store import Connection, fetch, sorted_events
 from core.windows import parse_horizon
@@ -97,7 +98,7 @@ def _chance_runs(screen: Screen, written: tuple[tuple[str, int], ...]) -> dict[t
         except StorageError:  # damaged: it is made again when it is asked for
             continue
         config = record.get("config") or {}
-        is_whole = record.get("cutoff") is None and config.get("category") in (None, "all")
+        is_whole = record.get("cutoff") is None and one_category(record) is None
         if not is_whole or (record.get("inputs") or {}).get("version") != screen.version or not config.get("horizon_hours"):
             continue
         named = (str(config["act"]), short_horizon(timedelta(hours=float(config["horizon_hours"]))))

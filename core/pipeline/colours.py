@@ -10,7 +10,7 @@ from core.pipeline.screens import Screen
 from core.schema import RFM_GROUPS, STAGES
 from core.store import fetch
 
-__all__ = ["RFM_GROUPS", "STAGES", "affinity", "categories", "feature_values", "life", "rfm"]
+__all__ = ["RFM_GROUPS", "STAGES", "affinity", "categories", "feature_values", "features", "life", "rfm", "rfm_knows_revenue"]
 
 MOST_CATEGORIES = 60
 """Offered for colouring, those with most acts first."""
@@ -36,6 +36,11 @@ def feature_values(screen: Screen, name: str) -> Floats:
     return in_order(places(screen).user_ids, screens.run_table(screen, "profiles", "counts", ["user_id", name]), name)
 
 
+def features(screen: Screen) -> list[str]:
+    """Counted features by which the shoppers of the map differ."""
+    return [name for name in screens.varying_columns(screen, "profiles", "counts") if name != "user_id"]
+
+
 def categories(screen: Screen) -> list[str]:
     """Categories that the map may be coloured by, those with most acts first."""
     with map_log(screen) as connection:
@@ -55,6 +60,11 @@ def rfm(screen: Screen) -> Codes | None:
         return None
     recency, orders, revenue = (feature_values(screen, name) for name in names)
     return stages.rfm_groups(recency, orders, revenue) if np.isfinite(recency).any() else None
+
+
+def rfm_knows_revenue(screen: Screen) -> bool:
+    """Whether RFM groups rest on revenue, too: the log tells any."""
+    return "revenue_all" in features(screen)
 
 
 def life(screen: Screen) -> Codes | None:

@@ -35,6 +35,7 @@ def why(reading: Reading, user_id: str, seed: int = 0) -> Result:
     scored = reading.kept.score(matrix).to_pylist()[0]
     told = {
         "run": reading.run_id,
+        **reading.asked,
         "cutoff": reading.cutoff.isoformat(),
         "model": reading.kept.name,
         **scored,
@@ -88,10 +89,11 @@ def what_lifts(reading: Reading, events: pa.Table) -> Result:
 
 def score_history(reading: Reading, text: str) -> Result:
     """Score one history that was typed or pasted (JSON rows or CSV); nothing is known of what happened after it, and nothing is held."""
-    events = read_pasted(text, reading.cutoff)
+    events = read_pasted(text, reading.cutoff, reading.gap_minutes)
     scored = reading.kept.score(reading.matrix(events, user_id=_user_of(events))).to_pylist()[0]
     return {
         "run": reading.run_id,
+        **reading.asked,
         "cutoff": reading.cutoff.isoformat(),
         "model": reading.kept.name,
         **_chance(scored),
@@ -278,7 +280,7 @@ def _of(home: Home, asked: dict[str, Any]) -> Reading:
 
 
 def _events(reading: Reading, asked: dict[str, Any]) -> pa.Table:
-    return read_pasted(asked["history"], reading.cutoff) if asked.get("history") else reading.history(asked["user_id"])
+    return read_pasted(asked["history"], reading.cutoff, reading.gap_minutes) if asked.get("history") else reading.history(asked["user_id"])
 
 
 ANSWERS: dict[str, Callable[[Home, dict[str, Any]], Result]] = {

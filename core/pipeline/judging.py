@@ -17,7 +17,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.pictures import PictureProfiles
 from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles, untuned
+from core.pipeline.texts import TextProfiles, models_now, untuned
 from core.schema import ACTS, Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, fetch
 
@@ -90,7 +90,7 @@ def judge_blocks(
     options, began, log = untuned(options or ProfileOptions(blocks=OFFERED)), Began.now(), dataset.log(cutoff)
     check_blocks(options.blocks)
     horizon = horizon or fitting_horizon(log)
-    inputs = {"version": dataset.version_path().name}
+    inputs = {"version": dataset.version_path().name, **models_now(home, options)}
     config = {"model": options.model, "horizon_hours": horizon / timedelta(hours=1), "seed": seed, "blocks": list(options.blocks),
               **options.of_blocks}  # fmt: skip
     if found := dataset.find_run("blocks", inputs=inputs, config=config, cutoff=cutoff):

@@ -17,6 +17,7 @@ from core.pipeline.showing import picture_folder
 from core.pipeline.texts import TextProfiles
 from core.schema import Progress, part_of
 from core.store import Connection, Dataset, Home, Log, fetch
+from core.windows import MAX_TRAIN_CUTOFFS
 
 if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
@@ -114,12 +115,15 @@ class Known:
 
     def labels_at(self, at: datetime) -> pa.Table:
         """user_id and label of the eligible shoppers in the window from a cutoff."""
+        return self._eligible(at, self._labels_at(at))
+
+    def _labels_at(self, at: datetime) -> pa.Table:
         from core.features import act_labels, one_category_labels
 
         only = self.options.category if self.options.category != "all" else None
         if only is None:
-            return self._eligible(at, act_labels(self.log, at, self.horizon, self.options.act))
-        return self._eligible(at, one_category_labels(self.log, at, self.horizon, only, self.options.act))
+            return act_labels(self.log, at, self.horizon, self.options.act)
+        return one_category_labels(self.log, at, self.horizon, only, self.options.act)
 
     def tasks_at(self, at: datetime) -> npt.NDArray[np.float64]:
         """Labels (N, T) of further tasks of the eligible shoppers in the window from a cutoff; the first cutoff chooses the tasks."""
@@ -139,17 +143,16 @@ class Known:
         return self._eligible(at, revenue_labels(self.log, at, self.horizon))
 
     def _attributes_known(self) -> "Attributes":
-        """Attributes, judged on labels from before the calibration window where the log is long enough for that."""
-        from core.features import act_labels
+        """Attributes, but for those that know what happened in a window, also in the one that judges."""
         from core.predictor.attributes import read_attributes
 
         if self._attributes is None:
-            earlier = [at for n in (3, 2, 1) if (at := self.log.until - n * self.horizon) > self.log.start]
-            labels = act_labels(self.log, earlier[0], self.horizon, self.options.act) if earlier else None
+            cutoffs = [self.log.until - n * self.horizon for n in range(1, MAX_TRAIN_CUTOFFS + 3)]
+            labels = [self._labels_at(at) for at in cutoffs if at > self.log.start]
             with self.log.history() as connection:
                 table = fetch(connection, "SELECT * FROM users ORDER BY user_id")
-            known = ([], np.zeros(0)) if labels is None else (labels["user_id"].to_pylist(), labels["label"].to_numpy().astype(np.float64))
-            self._attributes = read_attributes(table, *known)
+            windows = [(some["user_id"].to_pylist(), some["label"].to_numpy().astype(np.float64)) for some in labels]
+            self._attributes = read_attributes(table, windows)
             self.said += self._attributes.said
         return self._attributes
 

@@ -10,6 +10,7 @@ from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.seeing import labels_of, seen_at
 from core.pipeline.telling import Result, about_rows, fitting_horizon
+from core.pipeline.texts import models_now
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home
 
@@ -47,7 +48,8 @@ def learn_curve(
     options, began, log = options or ProfileOptions(), Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     blocks = tuple(block for block in options.blocks if block in ("counts", "text"))
-    inputs = {"version": dataset.version_path().name}
+    profile = options.reading(blocks)
+    inputs = {"version": dataset.version_path().name, **models_now(home, profile)}
     config = {
         "act": act,
         "horizon_hours": horizon / timedelta(hours=1),
@@ -62,7 +64,7 @@ def learn_curve(
         return about_rows(dataset, "learning", found, reused=True)
     rng = np.random.default_rng(seed)
     learned_at, judged_at = log.until - 2 * horizon, log.until - horizon
-    matrix_at = seen_at(home, log, options.reading(blocks), part_of(progress, 0.0, 0.2))
+    matrix_at = seen_at(home, log, profile, part_of(progress, 0.0, 0.2))
     labels_at = labels_of(log, act, horizon)
     windows = []
     for at, most in ((learned_at, MOST_LEARNED), (judged_at, MOST_JUDGED)):

@@ -158,7 +158,7 @@ def told_comparison(comparison: Comparison, k: int) -> Comparison:
     if left is None or right is None:
         raise GateError("One side has fewer than {k} shoppers, so while small cells are hidden the two are not compared.", k=k)
     figures = [_figure(row, comparison, left, right, k) for row in comparison.figures.to_dict("records")]
-    traits = [_contrast(row, left, right, k) for row in comparison.traits.to_dict("records")]
+    traits = [_contrast(row, k) for row in comparison.traits.to_dict("records")]
     return replace(
         comparison,
         left=left,
@@ -183,9 +183,13 @@ def _figure(row: dict[Any, Any], comparison: Comparison, left: int, right: int, 
     return {**told, "difference": gap, "difference_low": gap - under, "difference_high": gap + over}
 
 
-def _contrast(row: dict[Any, Any], left: int, right: int, k: int) -> dict[Any, Any] | None:
+def _contrast(row: dict[Any, Any], k: int) -> dict[Any, Any] | None:
     n, m = middle(row["left_n"], k), middle(row["right_n"], k)
     if not n or not m:
+        return None
+    # whom the shares are of: all of a side, or those of whom a demographic is known
+    left, right = (middle(round(row[f"{side}_n"] / row[f"{side}_share"]), k) for side in ("left", "right"))
+    if not left or not right:
         return None
     one, other = min(n / left, 1.0), min(m / right, 1.0)
     ratio, half = one / other, 1.96 * np.sqrt(max(1 / n - 1 / left, 0) + max(1 / m - 1 / right, 0))

@@ -18,6 +18,7 @@ from core.messages import Message, say
 from core.metrics import auc, bootstrap, brier, log_losses, mean_estimate
 from core.pipeline.reproducing import command_of, kind_of, why_not
 from core.pipeline.screens import Screen
+from core.pipeline.telling import one_category
 from core.schema import RUN_KINDS
 from core.store import Dataset, Home
 from core.tracking import EVENT_FILE, FOLDER
@@ -73,6 +74,8 @@ class RunFacts:
     """Why that command gives something else; None when it gives the same bytes."""
     events: str | None
     """Folder for TensorBoard."""
+    category: str | None = None
+    """Of chances: the one category that they are of."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def facts(dataset: Dataset, run_id: str) -> RunFacts:
         command=" ".join(["python -m core", *map(_quoted, command_of(dataset.name, kind, record))]),
         not_again=why_not(kind, record),
         events=str(events) if (events / EVENT_FILE).is_file() else None,
+        category=one_category(record) if kind == "propensity" else None,
     )
 
 
@@ -182,7 +186,7 @@ def use(home: Home, dataset: Dataset, run_id: str) -> RunFacts:
     """Put a run on screen; the one before it can be gone back to.
 
     Raises:
-        NotFoundError: There is no such run, or it was made from another version, or as of a cutoff.
+        NotFoundError: There is no such run, or it was made from another version, as of a cutoff, or of one category.
         StorageError: Its files are damaged.
     """
     run = facts(dataset, run_id)
@@ -224,7 +228,7 @@ def roll_back(home: Home, dataset: Dataset, kind: str) -> RunFacts:
 
 def can_be_used(version: str, run: RunFacts) -> bool:
     """Whether a run may stand on screen beside the data of a version."""
-    return run.version == version and run.cutoff is None
+    return run.version == version and run.cutoff is None and run.category is None
 
 
 def _refuse(dataset: Dataset, run: RunFacts) -> None:
@@ -242,6 +246,13 @@ def _refuse(dataset: Dataset, run: RunFacts) -> None:
             "Run {run} was made as if the log ended at {cutoff}; only runs of the whole log stand on screen.",
             run=run.run,
             cutoff=run.cutoff,
+        )
+    if run.category is not None:
+        raise NotFoundError(
+            "Run {run} holds the chance in category {category!r} alone; pages and audiences speak of all categories. "
+            "Name it where it is asked for (--run {run}), or train with --category all.",
+            run=run.run,
+            category=run.category,
         )
     if not is_whole(dataset.run_path(run.kind, run.run)):
         raise StorageError("Run {run} is damaged; make it again, or choose another.", run=run.run)
@@ -322,7 +333,7 @@ def _paired(dataset: Dataset, one: RunFacts, other: RunFacts) -> tuple[Paired | 
         return None, say("Runs of this kind keep no judgement of single shoppers, so only their figures can be set beside each other.")
     records = [dataset.run_manifest(run.kind, run.run) for run in (one, other)]
     windows = [record.get("windows") or {} for record in records]
-    asked = [(record["config"].get("act"), _category(record), _window(found)) for record, found in zip(records, windows, strict=True)]
+    asked = [(record["config"].get("act"), one_category(record), _window(found)) for record, found in zip(records, windows, strict=True)]
     if one.version != other.version:
         return None, say("They were made from different data, so what happened is not the same.")
     if asked[0] != asked[1] or None in (asked[0][2], asked[1][2]):
@@ -333,11 +344,6 @@ def _paired(dataset: Dataset, one: RunFacts, other: RunFacts) -> tuple[Paired | 
     if both.num_rows < 2:
         return None, say("They judged no shopper in common.")
     return Paired(both.num_rows, _differences(both)), None
-
-
-def _category(record: Mapping[str, Any]) -> str | None:
-    category = record["config"].get("category")
-    return None if category == "all" else category
 
 
 def _window(windows: Mapping[str, Any]) -> tuple[datetime, float] | None:

@@ -294,6 +294,9 @@ def delete_audience(screen: Screen, name: str) -> None:
 def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
     """Size every saved audience that was not sized on the pinned version and runs yet, and remember the size.
 
+    Each size tells users, expected_buyers, and of the users who are held out and who without consent (None without such a column):
+    the file holds the others.
+
     Returns:
         As `saved_audiences`; one that no longer can be sized carries `error`, its sentence.
     """
@@ -303,7 +306,9 @@ def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
         sizes = record.setdefault("sizes", [])
         record.pop("error", None)
         if sizes and sizes[-1]["version"] == screen.version and sizes[-1]["runs"] == dict(screen.runs):
-            continue
+            if "held_out" in sizes[-1]:
+                continue
+            sizes.pop()  # sized before it was told
         try:
             found = size(exact, record["rule"], holdout=record.get("holdout", 0.0), cost=0.0, margin=0.0).size
         except RuleError as error:
@@ -315,8 +320,9 @@ def refresh_audiences(screen: Screen) -> list[dict[str, Any]]:
                 "runs": dict(screen.runs),
                 "until": screen.log.until.isoformat(),
                 "users": found.everyone.users,
+                "held_out": found.holdout_users,
+                "without_consent": found.without_consent,
                 "expected_buyers": found.everyone.expected_buyers if found.everyone.scored else None,
-                "held": found.holdout_users,
             }
         )
         record["sizes"], changed = sizes[-KEPT_SIZES:], True

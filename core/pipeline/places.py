@@ -20,6 +20,10 @@ MOST_POINTS = 20_000
 """More drawn points make a lasso wait for seconds; above, a stratified sample lies over a density of everyone …"""
 SAMPLE_POINTS = 12_000
 """… of so many points: with ids of 36 characters the map then weighs less than a megabyte."""
+WIDEST = 2.2
+"""Width of the picture in its heights, on a screen 1920 wide; on a wider one the others beyond are thinned out."""
+BORDER = 1.1
+"""A picture shows a little more than the frame that it is given."""
 DENSITY_CELLS = 200
 """Cells of the density image along each side."""
 MAPS_KEPT = 2
@@ -84,6 +88,13 @@ class Places:
         x, y = self.x[chosen], self.y[chosen]
         pad_x, pad_y = max(float(np.ptp(x)), 1e-6) * margin, max(float(np.ptp(y)), 1e-6) * margin
         return float(x.min()) - pad_x, float(x.max()) + pad_x, float(y.min()) - pad_y, float(y.max()) + pad_y
+
+    def drawn_around(self, within: Chosen, most: int = MOST_POINTS, sample: int = SAMPLE_POINTS) -> npt.NDArray[np.int64]:
+        """Rows to draw of a part of the map and around it: those within as `drawn` has it, and with the points that are left, but no
+        fewer than an eighth of them, a sample of all others; so nobody stands where the picture shows nothing.
+        """
+        rows = self.drawn(within, most, sample)
+        return np.sort(np.concatenate([rows, self.sample(max(most - len(rows), most // 8), ~within)]))
 
     def framed(self, left: float, right: float, bottom: float, top: float) -> Chosen:
         """Which users lie in a frame (U,), its edges included."""
@@ -150,6 +161,14 @@ def places(screen: Screen) -> Places:
         in_order(user_ids, screens.run_table(screen, "propensity", "scores", ["user_id", "propensity"]), "propensity"),
         table["subsegment_id"].to_numpy().astype(np.int64) if "subsegment_id" in table.column_names else None,
     )
+
+
+def visible(frame: Frame) -> Frame:
+    """What a picture of about twice its height shows around a frame: its axes are equal, so one side of it has room to spare."""
+    left, right, bottom, top = frame
+    half = max((right - left) / 2, WIDEST * (top - bottom) / 2) * BORDER, max((top - bottom) / 2, (right - left) / 2) * BORDER
+    across, up = (left + right) / 2, (bottom + top) / 2
+    return across - half[0], across + half[0], up - half[1], up + half[1]
 
 
 def in_order(user_ids: npt.NDArray[Any], table: Any, column: str) -> npt.NDArray[np.float64]:

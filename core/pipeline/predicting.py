@@ -15,8 +15,8 @@ from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
-from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import tuned_in_time
+from core.pipeline.telling import Result, about, fitting_horizon, one_category
+from core.pipeline.texts import models_now, tuned_in_time
 from core.pipeline.tuning import kept_model
 from core.pipeline.writing import write_rows
 from core.schema import CATEGORY_PROPENSITY, PROPENSITY, Progress, part_of, silent
@@ -42,7 +42,9 @@ def predict(
     inherited: bool = False,
     progress: Progress = silent,
 ) -> Result:
-    """Train, judge and score the chance of an act; with `category`, also the chance to buy in each category.
+    """Train, judge and score the chance of an act; with category "all", also the chance to buy in each category.
+
+    The chance in one category alone is a run that no page shows: those, and audiences, speak of the act with any item.
 
     Args:
         home: Whose cache holds vectors.
@@ -71,7 +73,7 @@ def predict(
     began, log = Began.now(), dataset.log(cutoff)
     horizon = options.horizon or fitting_horizon(log)
     profile, earliest, gave_way = tuned_in_time(dataset, log, profile, horizon, inherited=inherited)
-    inputs = {"version": dataset.version_path().name}
+    inputs = {"version": dataset.version_path().name, **models_now(home, profile)}
     config = {
         "act": options.act,
         "horizon_hours": horizon / timedelta(hours=1),
@@ -86,12 +88,13 @@ def predict(
         "model": profile.model,
         **profile.of_blocks,
     }
+    only = one_category({"config": config})
+    for_screen = cutoff is None and only is None
     run_id = dataset.find_run("propensity", inputs=inputs, config=config, cutoff=cutoff)
     if run_id is not None and not _is_whole(dataset, run_id):
         run_id = None
     reused = run_id is not None
     if run_id is None:
-        only = options.category if options.category != "all" else None
         known = Known(home, dataset, log, horizon, options, profile, part_of(progress, 0.0, 0.2))
         network = replace(NetworkOptions(), optimizer=options.optimizer)
         asked = PropensityOptions(
@@ -108,7 +111,7 @@ def predict(
         rng = np.random.default_rng(options.seed)
         main = part_of(progress, 0.2, main_end)
         result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, main, known.tasks_at)
-        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=cutoff is None, began=began) as draft:
+        with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=for_screen, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **known.blocks.cards, "kept": result.kept is not None}
             if result.tasks:
                 draft.record["tasks"] = [known.tasks[told["place"]].card() | told for told in result.tasks]
@@ -122,6 +125,11 @@ def predict(
             if (known.blocks.cards.get("facts") or {}).get("asks_of_people"):
                 draft.record["warnings"].append(ASKS_OF_PEOPLE)
             draft.record["warnings"] += [*known.said, *gave_way]
+            if only is not None:
+                draft.record["warnings"].append(
+                    say("Chances in category {category!r} alone: they are not put on screen; name the run where you ask (--run).",
+                        category=only)
+                )  # fmt: skip
             if earliest is not None:
                 draft.record["text_model_learned_until"] = earliest.isoformat()
             further: set[str] = set()
@@ -133,7 +141,7 @@ def predict(
             if options.revenue:
                 draft.record["warnings"] += _predict_revenue(known, asked, draft, part_of(progress, 0.95, 1.0))
         run_id = draft.run_id
-    elif cutoff is None:
+    elif for_screen:
         dataset.point_to("propensity", run_id)
     if out:
         folder = dataset.run_path("propensity", run_id)

@@ -16,8 +16,8 @@ from core.pipeline.pictures import PictureProfiles
 from core.pipeline.pooling import settle_pooling
 from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about
-from core.pipeline.texts import TextProfiles
-from core.pipeline.updating import add_sequence, earlier_run, kept_centre, tell_update
+from core.pipeline.texts import TextProfiles, models_now
+from core.pipeline.updating import add_sequence, earlier_run, kept_of_texts, tell_update
 from core.schema import Progress, part_of, silent
 from core.store import Began, Connection, Dataset, Home, Log, RunDraft
 
@@ -32,7 +32,7 @@ def profile(
 
     options = options or ProfileOptions()
     check_blocks(options.blocks)
-    inputs, config = {"version": dataset.version_path().name}, options.config
+    inputs, config = {"version": dataset.version_path().name, **models_now(home, options)}, options.config
     if found := dataset.find_run("profiles", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:
             dataset.point_to("profiles", found)
@@ -40,7 +40,7 @@ def profile(
     began, log = Began.now(), dataset.log(cutoff)
     earlier = earlier_run(dataset, "profiles", config) if cutoff is None else None
     share = 0.3 if "sequence" in options.blocks else 0.9
-    texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_centre(earlier))
+    texts = TextProfiles(home, log, options, part_of(progress, 0.1, share), kept_of_texts(dataset, earlier))
     progress(0.02, say("counting what each shopper did"))
     started = time.process_time()
     with log.history() as connection:
@@ -91,7 +91,7 @@ def profile(
             progress(0.98, say("counting which items each shopper touched"))
             _add_ids(log, draft)
         progress(0.99, say("writing the profiles"))
-        tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier)
+        tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier, texts.points(log.until))
     return about(dataset, "profiles", draft.run_id)
 
 

@@ -14,6 +14,7 @@ from core.ingest.report_words import gap_days_sentence, gate_sentence, level_nam
 from core.ingest.row_reasons import row_reason
 from core.messages import say, with_messages
 from core.pipeline.screens import Screen
+from core.pipeline.telling import one_category
 from core.schema import RESULTS, RUN_KINDS
 from core.store import EVENTS_FILE, Dataset, Home, reading
 
@@ -187,7 +188,8 @@ def _is_of(dataset: Dataset, kind: str, run: str, version: str) -> bool:
         record = dataset.run_manifest(kind, run)
     except StorageError:
         return False
-    return record.get("inputs", {}).get("version") == version and record.get("cutoff") is None
+    is_of = record.get("inputs", {}).get("version") == version and record.get("cutoff") is None
+    return is_of and (kind != "propensity" or one_category(record) is None)
 
 
 def _as_json(report: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from core.features import compute_features, nothing_known
 from core.metrics import CLIP
 from core.pipeline.knowing import read_acts
 from core.pipeline.options import ProfileOptions
+from core.pipeline.telling import one_category
 from core.pipeline.texts import TextProfiles
 from core.store import Connection, Dataset, Home, Log
 from core.store.small import CATALOGUE_FIELDS, small_log
@@ -58,6 +59,10 @@ class Reading:
     """What of a shopper is not made anew for another history."""
     with_text: bool
     """Whether matrices have text profiles."""
+    gap_minutes: int | None = None
+    """Longest silence within a session of the log; None where it has no sessions."""
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What the chance is of: act, category (None for any), horizon_days."""
     described: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False, compare=False)
     """Catalogue rows that were asked for before; None for items that neither log nor catalogue knows."""
     histories: "OrderedDict[str, pa.Table]" = field(default_factory=OrderedDict, repr=False, compare=False)
@@ -209,6 +214,12 @@ def open_reading(home: Home, dataset: Dataset, run_id: str | None = None) -> Rea
         popular=popular,
         held=held,
         with_text=with_text and vectors is not None,
+        gap_minutes=dataset.manifest(record["inputs"]["version"]).get("session_gap_minutes"),
+        asked={
+            "act": record["config"].get("act", "purchase"),
+            "category": one_category(record),
+            "horizon_days": (record.get("windows") or {}).get("horizon_days"),
+        },
     )
     _open[key] = found
     while len(_open) > OPEN_RUNS:

@@ -162,6 +162,13 @@ def run_columns(screen: Screen, kind: str, name: str) -> list[str]:
     return list(pq.read_schema(path).names) if path is not None and path.is_file() else []
 
 
+def varying_columns(screen: Screen, kind: str, name: str) -> list[str]:
+    """Return the names of the columns of a table of the pinned run that hold at least two values; none without the table."""
+    run = screen.run_id(kind)
+    path = screen.dataset.run_path(kind, run) / f"{name}.parquet" if run else None
+    return artifacts.varying_columns(path) if path is not None and path.is_file() else []
+
+
 def run_record(screen: Screen, kind: str, name: str) -> dict[str, Any] | None:
     """Return a JSON record of the pinned run (`card` for card.json), or None when the run or the record is missing."""
     run = screen.run_id(kind)

@@ -1,7 +1,9 @@
 """What the Map and Shopper pages read: places, segments and their traits, one shopper's history, the nearest others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pyarrow.compute as pc
 
 from core.artifacts import read_rows
 from core.atlas import names
-from core.errors import NotFoundError
+from core.errors import NotFoundError, TakenError
 from core.features.catalogue import FEATURES
 from core.pipeline import screens
 from core.pipeline.map_cells import told_segments, told_traits
@@ -25,6 +27,10 @@ LEAST_USERS = 200
 """Below, a partition into segments says nothing (FEATURES, minimum-data gates)."""
 LEAST_EVENTS = 5
 """Of a shopper with fewer the averages of her segment tell more than her own figures."""
+LONGEST_NAME = 80
+"""Signs of a name that a person gives."""
+WITHIN = " › "
+"""Stands between the name of a segment and that of its part."""
 TRAIT_WORDS = names.WORDS
 """(kind, code) of a trait → its English word in a name, and the end of "… as often <end>"."""
 
@@ -165,13 +171,46 @@ def segment_names(screen: Screen, fine: bool = False) -> dict[int, str]:
     return {int(key): str(name) for key, name in saved.items()}
 
 
-def rename_segment(screen: Screen, segment_id: int, name: str, fine: bool = False) -> None:
-    """Keep a person's name for a segment or subsegment; an empty one brings the found name back."""
+def rename_segment(
+    screen: Screen, segment_id: int, name: str, fine: bool = False, shown: Mapping[tuple[str, int], str] = MappingProxyType({})
+) -> None:  # fmt: skip
+    """Keep a person's name for a segment or subsegment; an empty one brings the found name back.
+
+    Args:
+        screen: What to read.
+        segment_id: Of the segment, or of the subsegment when `fine`.
+        name: At most LONGEST_NAME signs are kept.
+        fine: Whether it is a subsegment.
+        shown: Names on screen by (`segment` or `fine`, id), in the language of the reader, beside those in English.
+
+    Raises:
+        TakenError: Another segment or subsegment is called so already.
+    """
+    name = " ".join(name.split())[:LONGEST_NAME]
+    if name:
+        for names in (labels(screen), shown):
+            _refuse_taken(names, ("fine" if fine else "segment", segment_id), name)
     given = {str(key): value for key, value in segment_names(screen, fine).items()}
     given.pop(str(segment_id), None)
-    if name.strip():
-        given[str(segment_id)] = name.strip()[:80]
+    if name:
+        given[str(segment_id)] = name
     screen.dataset.save("subsegment_names" if fine else "segment_names", given)
+
+
+def labels(screen: Screen) -> dict[tuple[str, int], str]:
+    """Return what each segment, ("segment", id), and each part of one, ("fine", id), is called in a list of both."""
+    names, parts = segments_in_words(screen)
+    told = {("segment", segment): name for segment, name in names.items()}
+    return told | {("fine", part): f"{names[of]}{WITHIN}{own}" for part, (of, own) in parts.items() if own}
+
+
+def _refuse_taken(names: Mapping[tuple[str, int], str], chosen: tuple[str, int], name: str) -> None:
+    """Raise when a new name makes two entries of a list alike, whatever their capitals."""
+    former = names.get(chosen, "")
+    new = former.rpartition(WITHIN)[0] + WITHIN + name if chosen[0] == "fine" else name
+    for key, other in names.items():
+        if key != chosen and other.casefold() == new.casefold():
+            raise TakenError("Another segment is called {name} already; choose a name that tells the two apart.", name=other)
 
 
 def traits_of(screen: Screen, segment_id: int, fine: bool = False) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What verbs tell of a run, and the horizon that fits a log."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +28,12 @@ def about_rows(dataset: Dataset, kind: str, run_id: str, *, reused: bool = False
     return about(dataset, kind, run_id, reused=reused) | {
         "rows": read_table(dataset.run_path(kind, run_id) / f"{kind}.parquet").to_pylist()
     }
+
+
+def one_category(record: Mapping[str, Any]) -> str | None:
+    """The category that a run of chances is of, None where it is of any: what is on screen is the chance of the act with any item."""
+    category = (record.get("config") or {}).get("category")
+    return None if category in (None, "all") else str(category)
 
 
 def fitting_horizon(log: Log) -> timedelta:

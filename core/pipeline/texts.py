@@ -1,7 +1,7 @@
 """Item vectors and text profiles as of any cutoff of one log."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +10,35 @@ import numpy as np
 import numpy.typing as npt
 
 from core.artifacts import read_json
-from core.encoder.models import TUNED_FILE, find_checkpoint
+from core.encoder.models import TUNED_FILE, find_checkpoint, picture_fingerprint, text_fingerprint
 from core.errors import ModelError
 from core.messages import Message, say
 from core.pipeline.options import ProfileOptions
 from core.schema import Progress, silent
-from core.store import Dataset, Home, Log
+from core.store import Connection, Dataset, Home, Log
 from core.windows import newest_learned
 
 if TYPE_CHECKING:
     from core.encoder.encode import TextEncoder
     from core.encoder.items import ItemVectors
+    from core.encoder.texts import PricePoints
 
 OUR_MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
 """Models that came with the installation; they are checked when they are loaded."""
 Profiles = tuple[list[str], npt.NDArray[np.float32]]
 """user ids and (U, D) text profiles in that order."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the texts of an earlier version were read with."""
+
+    fingerprint: str = ""
+    """Of the text model."""
+    centre: npt.NDArray[np.float32] | None = None
+    """What was taken out of its vectors (D,)."""
+    price_points: tuple[float, ...] | None = None
+    """Where the words for a price changed."""
 
 
 def tuned_until(model: str) -> datetime | None:
@@ -39,6 +52,23 @@ def tuned_until(model: str) -> datetime | None:
 def untuned(options: ProfileOptions) -> ProfileOptions:
     """The same with the model `auto` in place of one that was tuned: what judges must not rest on what learned from the judged window."""
     return replace(options, model="auto") if tuned_until(options.model) else options
+
+
+def models_now(home: Home, options: ProfileOptions) -> dict[str, str]:
+    """What a run rests on besides a version: the weights of models that others can change, as they are now; empty for ours.
+
+    A folder keeps its name when another model is put into it, and so does a model that is fetched again; neither may be taken
+    for the one that a run was made with.
+
+    Raises:
+        ModelError: A model is not at hand.
+    """
+    found: dict[str, str | None] = {}
+    if {"text", "narrative"} & set(options.blocks):
+        found["model"] = text_fingerprint(options.model, home.path / "cache")
+    if "image" in options.blocks:
+        found["picture_model"] = picture_fingerprint(options.picture_model)
+    return {name: fingerprint[:32] for name, fingerprint in found.items() if fingerprint is not None}
 
 
 def tuned_in_time(
@@ -99,7 +129,7 @@ class TextProfiles:
         log: Log,
         options: ProfileOptions,
         progress: Progress = silent,
-        kept_centre: tuple[str, npt.NDArray[np.float32]] | None = None,
+        kept: "Kept | None" = None,
     ) -> None:
         """Check that a named model is at hand, before anything is counted or torch is loaded.
 
@@ -108,7 +138,7 @@ class TextProfiles:
             log: Whose texts are read.
             options: Which model reads them.
             progress: Told the share of tokens done.
-            kept_centre: Fingerprint of an earlier version's model and its centre, which stays while the catalogue's is near it.
+            kept: What of an earlier version stays while this catalogue's own is near it.
 
         Raises:
             ModelError: It is not.
@@ -116,7 +146,8 @@ class TextProfiles:
         if {"text", "narrative"} & set(options.blocks) and options.model not in ("auto", *OUR_MODELS):
             find_checkpoint(options.model, home.path / "cache")
         self._home, self._log, self._options, self._progress = home, log, options, progress
-        self._kept_centre = kept_centre
+        self._kept = kept or Kept()
+        self._points: dict[datetime, PricePoints] = {}
         self._vectors: dict[datetime, ItemVectors | None] = {}
         self._encoder: TextEncoder | None = None
         self.half_life: float | None = options.half_life
@@ -131,7 +162,7 @@ class TextProfiles:
 
         if self._encoder is None:
             with self._log.history() as connection:
-                texts, cut = distinct_texts(item_texts(connection))
+                texts, cut = distinct_texts(item_texts(connection, self._points_of(connection, self._log.until)))
             if texts:
                 self._progress(0.0, say("loading the text model"))
                 cache = self._home.path / "cache"
@@ -147,8 +178,14 @@ class TextProfiles:
         self._check_time(cutoff)
         if cutoff not in self._vectors:
             with self._log.history(cutoff) as connection:
+                points = self._points_of(connection, cutoff)
                 vectors = encode_items(
-                    connection, self._home.path / "cache", encoder=encoder, kept_centre=self._centre(), progress=self._progress
+                    connection,
+                    self._home.path / "cache",
+                    encoder=encoder,
+                    kept_centre=self._centre(),
+                    points=points,
+                    progress=self._progress,
                 )
             self._vectors[cutoff] = vectors if vectors is not None and len(vectors.vectors) else None
         return self._vectors[cutoff]
@@ -170,8 +207,19 @@ class TextProfiles:
             )
 
     def _centre(self) -> npt.NDArray[np.float32] | None:
-        fingerprint, centre = self._kept_centre or ("", None)
-        return centre if self._encoder is not None and self._encoder.card["fingerprint"] == fingerprint else None
+        is_same = self._encoder is not None and self._encoder.card["fingerprint"] == self._kept.fingerprint
+        return self._kept.centre if is_same else None
+
+    def _points_of(self, connection: Connection, cutoff: datetime) -> "PricePoints":
+        from core.encoder.texts import price_points
+
+        if cutoff not in self._points:
+            self._points[cutoff] = price_points(connection, self._kept.price_points)
+        return self._points[cutoff]
+
+    def points(self, cutoff: datetime) -> "PricePoints | None":
+        """Where the words for a price changed in the texts read as of a cutoff; None where none were read."""
+        return self._points.get(cutoff)
 
     def narratives(self, cutoff: datetime) -> tuple[Profiles, dict[str, Any]] | None:
         """Return vectors of every shopper's history told as a text, and what was cut; None when no item has a text."""

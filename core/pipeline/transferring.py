@@ -13,7 +13,7 @@ from core.messages import say
 from core.pipeline.blocks import BlocksAt
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles
+from core.pipeline.texts import TextProfiles, models_now
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
 
@@ -59,7 +59,8 @@ def transfer(
     options, began = options or ProfileOptions(blocks=("counts", "text")), Began.now()
     known, log = source.log(source_cutoff), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
-    inputs = {"version": dataset.version_path().name, "source": source.name, "source_version": source.version_path().name}
+    inputs = {"version": dataset.version_path().name, "source": source.name, "source_version": source.version_path().name,
+              **models_now(home, options)}  # fmt: skip
     config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "model": options.model, "seed": seed, **options.of_texts,
               "source_cutoff": source_cutoff.isoformat() if source_cutoff else None}  # fmt: skip
     if found := dataset.find_run("transfer", inputs=inputs, config=config, cutoff=cutoff):

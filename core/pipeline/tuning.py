@@ -14,7 +14,7 @@ from core.errors import GateError, ModelError, NotFoundError, RuleError
 from core.messages import say
 from core.pipeline.options import ProfileOptions
 from core.pipeline.telling import Result, about_rows, fitting_horizon
-from core.pipeline.texts import TextProfiles, tuned_until, untuned
+from core.pipeline.texts import TextProfiles, models_now, tuned_until, untuned
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
 
@@ -72,7 +72,7 @@ def tune_texts(
         raise RuleError("The rank is {rank}; choose 1 to {most}.", rank=rank, most=MOST_RANK)
     options, began, log = untuned(options or ProfileOptions()), Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
-    inputs = {"version": dataset.version_path().name}
+    inputs = {"version": dataset.version_path().name, **models_now(home, options.reading(("text",)))}
     config = {"horizon_hours": horizon / timedelta(hours=1), "act": act, "shoppers": shoppers, "tokens": tokens, "epochs": epochs,
               "rank": rank, "labels": labels, "keep": keep, "model": options.model, "seed": seed}  # fmt: skip
     if found := dataset.find_run("tuning", inputs=inputs, config=config, cutoff=cutoff):
@@ -174,7 +174,7 @@ def compress_texts(
     from core.encoder.texts import distinct_texts, item_texts
 
     options, began, log = untuned(options or ProfileOptions()), Began.now(), dataset.log(cutoff)
-    inputs = {"version": dataset.version_path().name}
+    inputs = {"version": dataset.version_path().name, **models_now(home, options.reading(("text",)))}
     config = {"texts": texts, "model": options.model, "seed": seed}
     if found := dataset.find_run("compression", inputs=inputs, config=config, cutoff=cutoff):
         if cutoff is None:

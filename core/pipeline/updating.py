@@ -18,11 +18,13 @@ from core.artifacts import is_whole, read_arrays, read_table, write_arrays, writ
 from core.errors import GateError, NotFoundError, StorageError
 from core.messages import Message, joined, say
 from core.pipeline.options import ProfileOptions
+from core.pipeline.texts import Kept
 from core.schema import Progress, part_of
 from core.store import Dataset, Home, Log, RunDraft
 
 if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
+    from core.encoder.texts import PricePoints
     from core.encoder.updating import Pair
 
 TEXT_SPACE = ("fingerprint", "precision", "device")
@@ -77,12 +79,19 @@ def _continues(dataset: Dataset, version: str) -> bool:
     return kept and datetime.fromisoformat(before["last_event"]) <= datetime.fromisoformat(now["last_event"])
 
 
-def kept_centre(earlier: Earlier | None) -> tuple[str, npt.NDArray[np.float32]] | None:
-    """The fingerprint of the earlier text model and the centre that its vectors were moved by, when there is one."""
+def kept_of_texts(dataset: Dataset, earlier: Earlier | None) -> Kept:
+    """What of the texts of an earlier run may stay: the centre of its vectors, and the prices at which the words for a price change."""
     if earlier is None or not earlier.is_continued or not (earlier.folder / "item_vectors.safetensors").is_file():
-        return None
+        return Kept()
+    card = earlier.record["card"]
+    points = card.get("price_points")
+    if points is None:  # a run of an earlier release, which always took those of its own catalogue
+        from core.encoder.texts import price_points
+
+        with dataset.log(version=earlier.version).history() as connection:
+            points = price_points(connection).points
     centre = read_arrays(earlier.folder / "item_vectors.safetensors").get("centre")
-    return None if centre is None else (str(earlier.record["card"]["fingerprint"]), centre)
+    return Kept(str(card["fingerprint"]), centre, tuple(points))
 
 
 def add_sequence(
@@ -189,6 +198,7 @@ def tell_update(
     text: npt.NDArray[np.float32] | None,
     sequence: dict[str, Any] | None,
     earlier: Earlier | None,
+    points: "PricePoints | None" = None,
 ) -> None:
     """Write how many texts and histories were encoded and, after an earlier version, how far each shopper's profile moved."""
     from core.encoder.updating import CHANGES, profile_drift
@@ -197,6 +207,8 @@ def tell_update(
     if vectors is not None:
         told["texts"] = {"encoded": vectors.encoded, "kept": len(vectors.texts) - vectors.encoded}
     if earlier is not None:
+        if points is not None and points.points:
+            told["price_words"] = {"kept": points.kept, "moved": points.moved}
         blocks: dict[str, Pair] = {}
         if text is not None and vectors is not None and _is_same_space(earlier, vectors):
             blocks["text"] = (read_arrays(earlier.folder / "text.safetensors")["text"], text)
@@ -211,14 +223,22 @@ def tell_update(
     draft.record["update"] = told
 
 
-def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, earlier: Earlier | None) -> None:
-    """Write who changed segment since the map of an earlier version, and whose learned profile changed since."""
+def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, profiles: str, earlier: Earlier | None) -> None:
+    """Write who changed segment since the map of an earlier version, and whose learned profile changed since.
+
+    Args:
+        dataset: Whose map.
+        draft: Of the map.
+        users: Its table of that name.
+        profiles: The run that it was drawn from.
+        earlier: The map of the earlier version, if there is one.
+    """
     from core.atlas.moves import MOVES, segment_moves, with_profiles
 
     if earlier is None:
         return
     moves = segment_moves(read_table(earlier.folder / "users.parquet", ["user_id", "segment_id"]), users)
-    drift, compared = _drift_between(dataset, draft, earlier)
+    drift, compared = _drift_between(dataset, profiles, earlier)
     moves = with_profiles(moves, drift)
     write_table(draft.path / "moves.parquet", moves)
     found = moves["move"].to_pylist()
@@ -228,13 +248,13 @@ def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, earlier: Earl
     draft.record["moves"] = {"after": earlier.told, **{move: found.count(move) for move in MOVES}, "changed": changed, "compared": compared}
 
 
-def _drift_between(dataset: Dataset, draft: RunDraft, earlier: Earlier) -> tuple[pa.Table | None, list[str]]:
+def _drift_between(dataset: Dataset, run: str, earlier: Earlier) -> tuple[pa.Table | None, list[str]]:
     """How the learned profiles of this map differ from those of the earlier map, where their run was compared with just those."""
-    run, before = (draft.record.get("inputs") or {}).get("profiles"), (earlier.record.get("inputs") or {}).get("profiles")
+    before = (earlier.record.get("inputs") or {}).get("profiles")
     try:
-        told = dataset.run_manifest("profiles", str(run)).get("update") or {}
+        told = dataset.run_manifest("profiles", run).get("update") or {}
         if told.get("compared") and told["after"]["run"] == before:
-            return read_table(dataset.run_path("profiles", str(run)) / "drift.parquet", ["user_id", "change"]), list(told["compared"])
+            return read_table(dataset.run_path("profiles", run) / "drift.parquet", ["user_id", "change"]), list(told["compared"])
     except (StorageError, NotFoundError, KeyError):  # made before drift was told
         pass
     return None, []

@@ -32,7 +32,7 @@ from core.pipeline.relating import Relations, keep_relations, kept_relations, re
 from core.pipeline.screens import open_screen
 from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about, fitting_horizon
-from core.pipeline.texts import TextProfiles, untuned
+from core.pipeline.texts import TextProfiles, models_now, untuned
 from core.pipeline.writing import write_rows
 from core.schema import RECOMMENDATIONS, Progress, part_of, silent, slug
 from core.store import Began, Dataset, Home, peak_memory_mb
@@ -150,7 +150,7 @@ def recommend(
         k=options.k, horizon=horizon, source=options.source, new_only=options.new_only, seed=options.seed, relations=declared
     )
     network = kept_network(dataset, earliest_cutoff(log, settings))
-    inputs = {"version": dataset.version_path().name, **({"profiles": network.run} if network else {})}
+    inputs = {"version": dataset.version_path().name, **models_now(home, profile), **({"profiles": network.run} if network else {})}
     config = {
         "k": options.k,
         "horizon_hours": horizon / timedelta(hours=1),

@@ -1,6 +1,6 @@
 """The newest acts of each user one by one, as networks over the history read them.
 
-N rows (users), L acts at most, I items, D values of an item's text vector.
+N rows (users), L acts at most, I items that are among them, D values of an item's text vector.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Acts:
     numbers: npt.NDArray[np.float32]
     """(N, L, 3): ln(1 + days since the act before), ln(1 + days until the cutoff), ln(1 + seconds of dwell); 0 where padded."""
     vectors: npt.NDArray[np.float32]
-    """(I + 1, D) text vectors, zero for items without texts; D may be 0."""
+    """(I + 1, D) text vectors of the items met, zero for those without texts; D may be 0."""
     bucket: npt.NDArray[np.int32]
     """(I + 1,) hashed id."""
 
@@ -76,12 +76,14 @@ def pad_acts(
     hashed = np.array([0, *(1 + crc32(name.encode("utf-8")) % (BUCKETS - 1) for name in item_ids)], dtype=np.int32)
     padded = np.concatenate([np.zeros((1, vectors.shape[1]), np.float32), vectors.astype(np.float32)])
     there = len(item) > 0
+    told = np.where(present, item[source] + 1, 0).astype(np.int32) if there else np.zeros((users, length), np.int32)
+    used, row = np.unique(np.append(told, 0), return_inverse=True)  # 0 comes first, as no item
     return Acts(
-        np.where(present, item[source] + 1, 0).astype(np.int32) if there else np.zeros((users, length), np.int32),
+        row[:-1].reshape(told.shape).astype(np.int32),
         np.where(present, kind[source] + 1, 0).astype(np.int8) if there else np.zeros((users, length), np.int8),
         numbers,
-        padded,
-        hashed,
+        padded[used],
+        hashed[used],
     )
 
 

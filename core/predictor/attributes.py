@@ -44,17 +44,17 @@ class Attributes:
         return replace(matrix, columns=[*matrix.columns, *self.columns], values=np.concatenate([matrix.values, added], axis=1))
 
 
-def read_attributes(table: pa.Table, user_ids: Sequence[str], labels: Floats) -> Attributes:
+def read_attributes(table: pa.Table, windows: Sequence[tuple[Sequence[str], Floats]]) -> Attributes:
     """Encode the attributes of a users table and refuse what knows the outcome.
 
     Args:
         table: user_id and text columns, NULL where unknown.
-        user_ids: Users with a label.
-        labels: 0/1 of an earlier window (N,); columns that alone separate them are refused.
+        windows: Users with a label and their labels 0/1 (N,) of every window that is learned from or judged on; a column that alone
+            separates them in any of these is refused, for nobody knows when it was written.
     """
     users = [str(user) for user in table["user_id"].to_pylist()]
     row_of = {user: row for row, user in enumerate(users)}
-    known = np.array([row_of.get(user, -1) for user in user_ids])
+    known = [(np.array([row_of.get(user, -1) for user in some], dtype=np.int64), labels) for some, labels in windows]
     columns, of_column, blocks, named, telling = [], [], [], [], []
     for name in table.column_names:
         if name == "user_id":
@@ -65,7 +65,7 @@ def read_attributes(table: pa.Table, user_ids: Sequence[str], labels: Floats) ->
         encoded = _encode(name, table[name].to_pylist())
         if not encoded:
             continue
-        area = max((_separates(block[known[known >= 0]], labels[known >= 0]) for _, block in encoded), default=0.5)
+        area = max((_separates(block[at[at >= 0]], labels[at >= 0]) for _, block in encoded for at, labels in known), default=0.5)
         if area >= TELLS_ALL:
             telling.append((name, area))
             continue

@@ -128,7 +128,7 @@ def describe_difference(difference: dict[str, float]) -> Message:
 
 
 def write_verdict(
-    act: str,
+    act: Message,
     labels: Floats,
     chances: dict[str, Floats],
     winner: str,
@@ -140,7 +140,7 @@ def write_verdict(
     """Say in words what won and by how much.
 
     Args:
-        act: What is predicted.
+        act: What is predicted, and in which category where in one alone.
         labels: 0/1 of the test rows (N,).
         chances: Calibrated propensities by model (N,).
         winner: Chosen on validation.
@@ -158,7 +158,7 @@ def write_verdict(
             where=where,
             shoppers=len(labels),
             share=f"{labels.mean():.1%}",
-            act=say(act),
+            act=act,
             winner=NAMES[winner],
             loss=f"{losses[winner]:.4f}",
             base=f"{base_log_loss(labels):.4f}",

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
+CHUNK_ROWS = 16_384
+"""Rows whose doubles are held at once."""
 CLIP_SD = 5.0
 """Scaled values are cut at this many standard deviations: one wholesaler must not steer a network."""
 
@@ -205,11 +207,16 @@ def fit_directions(matrix: Matrix, dim: int) -> dict[str, Directions]:
 
 
 def _directions(block: Singles, dim: int) -> Directions | None:
-    present = block[np.any(block != 0, axis=1)].astype(np.float64)
+    present = np.flatnonzero(np.any(block != 0, axis=1))
     if len(present) < 2:
         return None
-    mean = present.mean(axis=0)
-    spread, vectors = np.linalg.eigh((present - mean).T @ (present - mean) / len(present))
+    parts = [present[start : start + CHUNK_ROWS] for start in range(0, len(present), CHUNK_ROWS)]  # doubles of all rows would be gigabytes
+    mean = sum(block[rows].sum(axis=0, dtype=np.float64) for rows in parts) / len(present)
+    products = np.zeros((block.shape[1], block.shape[1]))
+    for rows in parts:
+        apart = block[rows] - mean
+        products += apart.T @ apart
+    spread, vectors = np.linalg.eigh(products / len(present))
     order = np.argsort(-spread, kind="stable")[: min(dim, int((spread > 1e-10).sum()))]
     if not len(order):
         return None

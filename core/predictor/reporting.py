@@ -95,8 +95,11 @@ def write_report(
     else:
         where = say("Test window {start} to {end}", start=f"{plan.test:%Y-%m-%d}", end=f"{plan.test + options.horizon:%Y-%m-%d}")
     competing = {name: chance for name, chance in chances.items() if name != "propensity"}
+    act = say(options.act)
+    if options.category:
+        act = say("{act} in category “{category}”", act=act, category=options.category)
     verdict = write_verdict(
-        options.act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where, sequence_pair(judged)
+        act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where, sequence_pair(judged)
     )
     test_table = {"user_id": pa.array(test.user_ids, pa.string()), "label": pa.array(labels.astype(np.int8)), **chances}
     curves = [{"model": name, **point} for name, fitted in judged.models.items() for point in getattr(fitted, "curves", [])]
@@ -164,6 +167,7 @@ def _card(model: Model, judged: Judged, calibrator: Calibrator, options: Propens
     scaling = next((part.scaling for part in parts.values() if hasattr(part, "scaling")), None)
     return {
         "act": options.act,
+        "category": options.category,
         "seed": options.seed,
         "loss": "binary cross-entropy with logits, no class weights",
         "winner": judged.winner,

@@ -139,7 +139,8 @@ def _points(chart: Chart, labels: list[str], axis: str) -> tuple[list[dict[str, 
             "name": label,
             "x": [x for x, _y, group in chart.values if group == place],
             "y": [y for _x, y, group in chart.values if group == place],
-            "marker": {"color": PALETTE[place % len(PALETTE)], "size": 4, "opacity": 0.75},
+            "marker": {"color": PALETTE[place % len(PALETTE)], "size": 4, "opacity": 0.75}
+            | ({"symbol": "x"} if place >= len(PALETTE) else {}),  # colours come again
             "hovertemplate": "%{fullData.name}<extra></extra>",
         }
         for place, label in enumerate(labels)

@@ -151,14 +151,21 @@ def _points(chart: Chart, axis: str, width: float) -> Drawing:
     lows, highs = ([pick(value[axis_] for value in chart.values) for axis_ in (0, 1)] for pick in (min, max))
     scale = min((width - side - 10) / (highs[0] - lows[0] or 1), (height - 10) / (highs[1] - lows[1] or 1))
     for x, y, group in chart.values:
-        colour = HexColor(PALETTE[group % len(PALETTE)])
-        drawing.add(Dot(5 + scale * (x - lows[0]), 5 + scale * (y - lows[1]), 1.1, fillColor=colour, strokeColor=None))
+        drawing.add(_mark(5 + scale * (x - lows[0]), 5 + scale * (y - lows[1]), 1.1, group))
     _text(drawing, width - side, height - 10, axis)
     for place, label in enumerate(labels):
         y = height - 24 - _step(len(labels), 13.0) * place
-        drawing.add(Dot(width - side + 4, y + 2.5, 2.6, fillColor=HexColor(PALETTE[place % len(PALETTE)]), strokeColor=None))
+        drawing.add(_mark(width - side + 4, y + 2.5, 2.6, place))
         _text(drawing, width - side + 12, y, label, colour=INK)
     return drawing
+
+
+def _mark(x: float, y: float, radius: float, group: int) -> Dot:
+    """The mark of a group: a ring once the colours come again."""
+    colour = HexColor(PALETTE[group % len(PALETTE)])
+    if group < len(PALETTE):
+        return Dot(x, y, radius, fillColor=colour, strokeColor=None)
+    return Dot(x, y, radius, fillColor=None, strokeColor=colour, strokeWidth=0.5)
 
 
 def _ramp(share: float) -> Any:

@@ -136,21 +136,15 @@ class Dataset:
             make_current: Whether pages shall show it.
             began: When its work began (default: now), for what it cost.
 
-        The manifest also says seconds, cpu_seconds, peak_mb, and the commit of the code. What was learned is written beside the
-        tables as an event file for TensorBoard (see `core.tracking`).
+        The draft says what it is made from while it is written. The manifest also says seconds, cpu_seconds, peak_mb, and the commit
+        of the code. What was learned is written beside the tables as an event file for TensorBoard (see `core.tracking`).
         """
         run_id = self._next("runs", f"{kind}-")
         started = began or Began.now()
         with publish(self._folder("runs"), run_id) as draft:
+            draft.record |= {"kind": kind, "inputs": inputs, "config": config, "cutoff": cutoff.isoformat() if cutoff else None}
             yield draft
-            draft.record |= {
-                "kind": kind,
-                "inputs": inputs,
-                "config": config,
-                "cutoff": cutoff.isoformat() if cutoff else None,
-                "commit": code_commit(),
-                **started.costs(),
-            }
+            draft.record |= {"commit": code_commit(), **started.costs()}
             draft.record["warnings"] = [*draft.record.get("warnings", []), *track(draft.path, f"{self.name} {run_id}", draft.record)]
         if make_current:
             self._point(run=(kind, run_id))

@@ -7,7 +7,7 @@ from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.steps import draw_steps, residual_sentence, step_path
-from pages.parts.text import _, chance, number, plain, said
+from pages.parts.text import _, chance, listed, number, plain, said
 from pages.parts.words import category_model_word, group_word
 
 SHOWN = 100
@@ -66,6 +66,6 @@ def by_category(here: Screen, user_id: str) -> None:
         )
         + " "
         + residual_sentence(found)
-        + (" " + plain(", ".join(told)) + "." if told else "")
+        + (" " + plain(listed(told)) + "." if told else "")
     )
     frame.notes(found.get("warnings", []))

@@ -15,7 +15,7 @@ from core.schema import OPTIMIZERS
 from core.small_cells import middle
 from pages.parts import charts, frame, jobs, state
 from pages.parts.controls import HORIZONS, acts_of
-from pages.parts.text import _, chance, counted, day, number, part_of, people, percent, plain, small_cells
+from pages.parts.text import _, chance, counted, day, listed, number, part_of, people, percent, plain, small_cells
 from pages.parts.words import EVENT_WORDS, band_word, event_word, feature_word, model_word
 
 BANDS = ("cold", "warm", "hot")
@@ -123,7 +123,7 @@ def cards(manifest: dict[str, Any]) -> None:
         st.caption(
             _(
                 "Trained on {train}; calibrated on {calibrate}; judged on the window from {test}; scores as of {use}.",
-                train=", ".join(day(t) for t in windows.get("train") or []) or "–",
+                train=listed(day(t) for t in windows.get("train") or []) or "–",
                 calibrate=day(windows.get("calibrate")),
                 test=day(windows["test"]),
                 use=day(windows.get("use")),

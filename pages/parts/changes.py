@@ -9,7 +9,7 @@ from core.pipeline import changes, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, frame, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, counted, number, part_of, people, plain, said, whole
+from pages.parts.text import _, counted, listed, number, part_of, people, plain, said, whole
 
 
 def changes_since(here: Screen, names: dict[int, str]) -> None:
@@ -92,7 +92,7 @@ def _moves(here: Screen, balance: pd.DataFrame, names: dict[int, str]) -> None:
                 "drawn anew after each append, and counts such as days since the last event go on for everybody.",
                 moved=counted(told["moved"]),
                 changed=counted(told["changed"]),
-                blocks=", ".join(_(BLOCK_WORDS[name]) for name in told["compared"]),
+                blocks=listed(_(BLOCK_WORDS[name]) for name in told["compared"]),
             )
         )
     shown = balance.assign(segment=[_name(int(segment), names) for segment in balance["segment_id"]])

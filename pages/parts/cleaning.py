@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.pipeline.intake import RULES
 from pages.parts import controls
-from pages.parts.text import _, plain
+from pages.parts.text import _, listed, plain
 from pages.parts.words import rule_sentence, rule_word
 
 PARAMETER_WORDS = {
@@ -49,6 +49,6 @@ def cleaning_form() -> dict[str, Any]:
                 given[rule.id] = on
             elif on and changed:
                 given[rule.id] = changed
-        fixed = ", ".join(rule_word(rule.id) for rule in RULES if rule.fixed)
+        fixed = listed(rule_word(rule.id) for rule in RULES if rule.fixed)
         st.caption(_("Always on, as such rows cannot be placed in the log: {rules}.", rules=fixed))
     return given

@@ -12,7 +12,7 @@ from core.pipeline.options import ProfileOptions
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, plain, said, whole
+from pages.parts.text import _, listed, plain, said, whole
 
 OTHER = "other"
 DEVICE_WORDS = {"auto": "the best at hand", "cuda": "graphics card (CUDA)", "mps": "Apple graphics (MPS)", "cpu": "processor"}
@@ -46,7 +46,7 @@ def encoding_form(here: Screen) -> None:
 
 def _machine_words(machine: Machine) -> str:
     if machine.graphics:
-        return _("This machine has {n} processors and {cards}.", n=whole(machine.processors), cards=", ".join(map(plain, machine.graphics)))
+        return _("This machine has {n} processors and {cards}.", n=whole(machine.processors), cards=listed(map(plain, machine.graphics)))
     return _("This machine has {n} processors and no graphics card: texts are read by the processors.", n=whole(machine.processors))
 
 

@@ -11,7 +11,7 @@ from core.pipeline import behaviour, outcomes, screens
 from core.pipeline.behaviour import Filters
 from core.pipeline.screens import MOST_NAMES, Screen
 from pages.parts import state
-from pages.parts.text import _, day, plain
+from pages.parts.text import _, day, listed, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word, event_word
 
@@ -36,7 +36,7 @@ def filters(here: Screen) -> Filters:
         state.put("unknown-filters", (chosen, unknown))
     left_out = state.flag("unknown-filters")
     if left_out and left_out[0] == chosen:  # until another filter is chosen
-        st.warning(_("Not in this data set, and left out: {filters}.", filters=", ".join(plain(words) for words in left_out[1])))
+        st.warning(_("Not in this data set, and left out: {filters}.", filters=listed(plain(words) for words in left_out[1])))
     return chosen
 
 
@@ -141,7 +141,7 @@ def _told(here: Screen, chosen: Filters) -> list[str]:
     if chosen.until is not None:
         told.append(_("to {date}", date=day(chosen.until - timedelta(seconds=1), here.zone)))
     if chosen.event_types:
-        told.append(", ".join(event_word(kind) for kind in chosen.event_types))
+        told.append(listed(event_word(kind) for kind in chosen.event_types))
     for name, value in ((_("Category"), chosen.category), (_("Brand"), chosen.brand), (_("Audience"), chosen.audience)):
         if value is not None:
             told.append(f"{name} “{value}”")

@@ -16,8 +16,8 @@ from core.pipeline import estimating, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, jobs, state
 from pages.parts.serving import Drawing
-from pages.parts.text import _, counted, day, duration, people, percent, plain, said, small_cells
-from pages.parts.words import event_word
+from pages.parts.text import _, counted, day, duration, listed, people, percent, plain, said, small_cells
+from pages.parts.words import asked_word
 
 PLOTLY = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": "hover", "responsive": True}
 """A chart can be saved as a picture, by the button that appears when the pointer is on it."""
@@ -89,7 +89,7 @@ def header(here: Screen) -> None:
         parts.append(
             _(
                 "chance of {act} within {days:g} days from {date}",
-                act=event_word(config.get("act", "purchase")),
+                act=plain(asked_word(config)),
                 days=horizon,
                 date=day(state.ask(screens.made_as_of, here, "propensity"), here.zone),
             )
@@ -173,8 +173,8 @@ def outdated(here: Screen) -> None:
     kinds_of: dict[str, list[str]] = {}
     for kind, version in found.items():
         kinds_of.setdefault(version, []).append(_(KIND_WORDS[kind]))
-    made = "; ".join(
-        _("{kinds} computed from {version}", kinds=", ".join(kinds), version=plain(version)) for version, kinds in kinds_of.items()
+    made = _("; ").join(
+        _("{kinds} computed from {version}", kinds=listed(kinds), version=plain(version)) for version, kinds in kinds_of.items()
     )
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(

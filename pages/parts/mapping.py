@@ -11,7 +11,7 @@ from core.pipeline import intake
 from core.schema import EVENT_TYPES
 from pages.parts import controls, frame, state
 from pages.parts.personal import personal_form
-from pages.parts.text import _, percent, plain, said, whole
+from pages.parts.text import _, listed, percent, plain, said, whole
 from pages.parts.words import column_word, event_word
 
 NONE = ""
@@ -110,7 +110,7 @@ def _chosen(role: str, path: Path, files: Files, look: intake.Look, saved: intak
         record |= _date_order_form(files, chosen, saved)
         record |= _sessions_form(look, path, chosen)
     if missing := [name for name in look.needed if name not in chosen]:
-        st.info(_("Still to choose: {columns}", columns=", ".join(column_word(name) for name in missing)))
+        st.info(_("Still to choose: {columns}", columns=listed(column_word(name) for name in missing)))
         record["missing"] = [*missing, *record.get("missing", [])]
     return record, replaced
 
@@ -123,7 +123,7 @@ def _other_files(paths: tuple[Path, ...]) -> None:
         st.warning(
             _(
                 "These files have other columns than the first; what they share is read as chosen here, the rest is guessed: {files}",
-                files=plain(", ".join(odd)),
+                files=plain(listed(odd)),
             )
         )
     else:
@@ -166,7 +166,7 @@ def _columns_form(role: str, path: Path, look: intake.Look, saved: intake.SavedM
         source, confidence, samples = columns.get(canonical, ([], 0.0, ()))
         joined = " + ".join(source)
         choices = [NONE, *look.columns, *([joined] if len(source) > 1 else [])]
-        shown = plain(", ".join(samples[:3]))
+        shown = plain(listed(samples[:3]))
         note = _("{confidence} sure; for example {values}", confidence=percent(confidence, 0), values=shown)
         with cell:
             value = st.selectbox(

@@ -12,7 +12,7 @@ from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
 from pages.parts.steps import held_sentence
-from pages.parts.text import _, chance, day, plain, points, said, whole
+from pages.parts.text import _, chance, day, listed, plain, points, said, whole
 from pages.parts.words import event_word, group_word
 
 SHOWN_ACTS = 200
@@ -101,7 +101,7 @@ def score_one(here: Screen) -> None:
             st.caption(
                 _(
                     "Of such a history these parts are not known, and count as empty: {parts}.",
-                    parts=", ".join(map(group_word, found["held"])),
+                    parts=listed(map(group_word, found["held"])),
                 )
             )
         st.caption(_("As of {day}. What this shopper will do is not known; nothing of it was used.", day=day(found["cutoff"], here.zone)))

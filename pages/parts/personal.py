@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.pipeline import intake
-from pages.parts.text import _, percent, plain, said
+from pages.parts.text import _, listed, percent, plain, said
 from pages.parts.words import column_word
 
 CHOICE_WORDS = {
@@ -64,12 +64,12 @@ def personal_form(
             )
         )
     if unused:
-        listed = ", ".join(f"{plain(hit.column)} ({said(intake.personal_words(hit))})" for hit in unused)
+        columns = listed(f"{plain(hit.column)} ({said(intake.personal_words(hit))})" for hit in unused)
         st.info(
             _(
                 "This file holds personal data that nothing here uses, so it is never stored: {columns}. "
                 "In rows that are put aside its values are masked.",
-                columns=listed,
+                columns=columns,
             )
         )
     return replaced, left_out

@@ -8,7 +8,7 @@ import streamlit as st
 from core.pipeline import exporting, quality, screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.text import _, as_told, language, minute, percent, plain, said, set_language, share_told, small_cells, whole
+from pages.parts.text import _, as_told, language, listed, minute, percent, plain, said, set_language, share_told, small_cells, whole
 from pages.parts.words import column_word
 
 GATE_COLOURS = {"good": "green", "enough": "green", "rough": "orange", "too_few": "red", "too_short": "red"}
@@ -40,7 +40,7 @@ def quality_report(here: Screen) -> None:
 def _nulls(report: dict[str, Any]) -> None:
     st.subheader(_("Empty values by column"))
     rows = [row for row in report["nulls"] if row["present"]]
-    absent = ", ".join(column_word(row["column"]) for row in report["nulls"] if not row["present"])
+    absent = listed(column_word(row["column"]) for row in report["nulls"] if not row["present"])
     figure = charts.bars(
         [column_word(row["column"]) for row in rows],
         [row["share"] for row in rows],
@@ -154,9 +154,9 @@ def _drift(drift: dict[str, Any]) -> None:
         )
         words = drift["event_words"]
         if words["new"]:
-            st.caption(_("New event words: {words}", words=_listed(words["new"])))
+            st.caption(_("New event words: {words}", words=plain(listed(words["new"]))))
         if words["vanished"]:
-            st.caption(_("Event words that are gone: {words}", words=_listed(words["vanished"])))
+            st.caption(_("Event words that are gone: {words}", words=plain(listed(words["vanished"]))))
     with right:
         for shift in drift["shifts"]:
             st.markdown(
@@ -172,10 +172,6 @@ def _drift(drift: dict[str, Any]) -> None:
         shares = pd.DataFrame([{"shape": shift["shape"], **row} for shift in drift["shifts"] for row in shift["shares"]])
         if len(shares):
             frame.take_away(shares, "drift")
-
-
-def _listed(words: list[str]) -> str:
-    return plain(", ".join(words))
 
 
 def _downloads(here: Screen) -> None:

@@ -11,7 +11,7 @@ from core.pipeline import relating
 from core.pipeline.relating import COLUMNS, RELATIONS, Relations
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
-from pages.parts.text import _, plain, said, whole
+from pages.parts.text import _, listed, plain, said, whole
 
 
 def relations(here: Screen, manifest: dict[str, Any]) -> None:
@@ -23,8 +23,8 @@ def relations(here: Screen, manifest: dict[str, Any]) -> None:
             _(
                 "What goes with what: a CSV or JSON file with the columns {columns}. Kinds: item (its id), title, category, brand; "
                 "relations: {relations}. Each is an edge of the item graph, and a list names it as the reason.",
-                columns=plain(", ".join(COLUMNS)),
-                relations=plain(", ".join(RELATIONS)),
+                columns=plain(listed(COLUMNS)),
+                relations=plain(listed(RELATIONS)),
             )
         )
         given = _given(here)

@@ -6,7 +6,7 @@ from core.pipeline import reporting
 from core.pipeline.behaviour import Filters
 from core.pipeline.screens import Screen
 from pages.parts import state
-from pages.parts.text import _, minute, plain
+from pages.parts.text import _, listed, minute, plain
 
 SECTION_WORDS = {
     "overview": "Overview",
@@ -52,7 +52,7 @@ def kept(here: Screen, name: str) -> None:
         told = [
             plain(name),
             minute(record["created"], here.zone),
-            ", ".join(_(SECTION_WORDS[part]) for part in record["sections"] if part in SECTION_WORDS),
+            listed(_(SECTION_WORDS[part]) for part in record["sections"] if part in SECTION_WORDS),
             *(plain(one) for one in record["filters"]),
         ]
         st.caption(" · ".join(told))

@@ -10,7 +10,7 @@ import streamlit as st
 from core.pipeline import screens
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
-from pages.parts.text import _, day, duration, number, plain, whole
+from pages.parts.text import _, day, duration, listed, number, plain, whole
 from pages.parts.words import EVENT_WORDS, event_word, feature_word, model_word
 
 CALIBRATION_WORDS = {
@@ -156,7 +156,7 @@ def _curves(here: Screen) -> None:
     best = part.loc[part.groupby("member")["validation"].idxmin()]
     words = {"train": _("training"), "validation": _("validation"), "best": _("best epoch, kept"), "x": _("epoch"), "y": _("log loss")}
     frame.chart(charts.learning(part, best, words, state.look()), part, "learning", _("Learning curves of the networks"))
-    epochs = ", ".join(whole(epoch) for epoch in best["epoch"])
+    epochs = listed(whole(epoch) for epoch in best["epoch"])
     st.caption(_("One pair of lines for each seed; training stops early, and the best epochs were {epochs}.", epochs=epochs))
 
 
@@ -167,7 +167,7 @@ def _card(here: Screen, manifest: dict[str, Any]) -> None:
     with st.expander(_("Model card")):
         for key, word in CARD_WORDS.items():
             if key in card:
-                text = ", ".join(_card_word(value) for value in (card[key] if isinstance(card[key], list) else [card[key]]))
+                text = listed(_card_word(value) for value in (card[key] if isinstance(card[key], list) else [card[key]]))
                 st.markdown(f":gray[{_(word)}] &nbsp; {plain(text)}")
         for name, part in (card.get("in_use") or {}).items():
             facts = [

@@ -14,7 +14,7 @@ from core.pipeline.screens import Screen
 from core.store import Home
 from pages.parts import charts, frame, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, as_told, counted, duration, interval, minute, number, plain, said, whole
+from pages.parts.text import _, as_told, counted, duration, interval, listed, minute, number, plain, said, whole
 from pages.parts.words import EVENT_WORDS, MODEL_WORDS, event_word, model_word
 
 RUN_KIND_WORDS = {
@@ -296,7 +296,13 @@ def _choose(here: Screen, run: RunFacts) -> None:
             _done(lambda: model_room.roll_back(home, here.dataset, run.kind))
     if not fits:
         why = _("It was made from {made}; {version} is on screen.", made=plain(run.version or "–"), version=plain(here.version))
-        st.caption(why if run.version != here.version else _("It was made as of a cutoff; only runs of the whole log stand on screen."))
+        if run.version == here.version:
+            why = (
+                _("It was made as of a cutoff; only runs of the whole log stand on screen.")
+                if run.cutoff
+                else _("It holds the chance in category “{category}” alone; pages speak of all.", category=plain(run.category or ""))
+            )
+        st.caption(why)
 
 
 def _done(act: Callable[[], RunFacts]) -> None:
@@ -330,7 +336,7 @@ def _facts(run: RunFacts, zone: str) -> list[tuple[str, str]]:
 def _setting(value: object) -> str:
     """A setting as a person reads it: a list without brackets and quotes."""
     if isinstance(value, list | tuple):
-        return ", ".join(_part(part) for part in value) or "–"
+        return listed(_part(part) for part in value) or "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, str):

@@ -10,7 +10,7 @@ from core.messages import say
 from core.pipeline import why_questions
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, jobs, state
-from pages.parts.text import _, chance, day, number, plain, points, said, whole
+from pages.parts.text import _, chance, day, listed, number, plain, points, said, whole
 from pages.parts.words import event_word, group_word, model_word
 
 POINT = 100.0
@@ -91,7 +91,7 @@ def held_sentence(held: list[str]) -> str:
     """What stays as it was, whatever is asked of the acts."""
     return _(
         "Not made anew for another history, but held as at the cutoff, each as one part: {parts}.",
-        parts=", ".join(group_word(name) for name in held),
+        parts=listed(group_word(name) for name in held),
     )
 
 
@@ -130,7 +130,7 @@ def _act_name(here: Screen, step: dict[str, Any], titles: dict[str, str]) -> str
     when = day(step["last"], here.zone)
     if step["kind"] == "earlier":
         return _("{n} acts until {day}", n=whole(step["events"]), day=when)
-    what = ", ".join(titles[item] for item in step["items"][:2])
+    what = listed(titles[item] for item in step["items"][:2])
     if step["events"] > 1:
         return _("{act} × {n} on {day}: {items}", act=event_word(step["event_type"]), n=whole(step["events"]), day=when, items=what or "–")
     return _("{act} on {day}: {items}", act=event_word(step["event_type"]), day=when, items=what or "–")

@@ -8,6 +8,7 @@
 import html
 import math
 import re
+from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -84,6 +85,11 @@ def said(sentence: object) -> str:
         return words.format(**{name: said(value) if isinstance(value, Message) else value for name, value in message.values.items()})
     except (KeyError, ValueError, IndexError):  # a sentence of an older version, whose places had other names
         return str(message)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words side by side as the chosen language lists them: `counts, text`, or 计数、文本."""
+    return _(", ").join(words)
 
 
 def plain(value: object) -> str:

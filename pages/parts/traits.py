@@ -1,7 +1,7 @@
 """Segments in the chosen language: names, traits and descriptions put together from the codes and figures that core publishes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -26,8 +26,9 @@ def segments_shown(here: Screen) -> pd.DataFrame:
     found: pd.DataFrame = state.ask(shoppers.segments, here, repr(given))
     strongest = state.ask(shoppers.strongest_traits, here, TOLD)
     rows = found.to_dict("records")
+    names = [row["name"] if int(row["segment_id"]) in given else segment_name(row["name"], row.get("name_parts")) for row in rows]
     return found.assign(
-        name=[row["name"] if int(row["segment_id"]) in given else segment_name(row["name"], row.get("name_parts")) for row in rows],
+        name=_apart(names, found["segment_id"]),
         description=[description(row) for row in rows],
         traits=[" · ".join(_short(trait) for trait in strongest.get(int(row["segment_id"]), [])) for row in rows],
     )
@@ -54,12 +55,21 @@ def subsegments_shown(here: Screen, segments: pd.DataFrame) -> pd.DataFrame:
         for row in rows
     ]
     names = [parents[int(row["segment_id"])] for row in rows]
+    told = [name if part is None else f"{name}{shoppers.WITHIN}{part}" for name, part in zip(names, own, strict=True)]
     return found.assign(
         own_name=own,
         segment_name=names,
-        name=[name if part is None else f"{name} › {part}" for name, part in zip(names, own, strict=True)],
+        name=_apart(told, found["subsegment_id"]),
         traits=[" · ".join(_short(trait) for trait in strongest.get(int(row["subsegment_id"]), [])) for row in rows],
     )
+
+
+def _apart(names: list[str], ids: Iterable[Any]) -> list[str]:
+    """Names of a list with the id behind one that an earlier row has: an entry of a box is chosen by its words.
+
+    A name that a person gave may be found for another segment later.
+    """
+    return [f"{name} ({key})" if name in names[:place] else name for place, (name, key) in enumerate(zip(names, ids, strict=True))]
 
 
 def segment_names_shown(here: Screen) -> dict[int, str]:
@@ -143,7 +153,7 @@ def description(row: Mapping[str, Any]) -> str:
         return _("{n:,} shoppers ({share}) who {traits}.", n=size, share=percent(share), traits=told)
     if share >= 1:
         return _("All {n:,} shoppers of the log.", n=size) if size > 1 else _("The only shopper of the log.")
-    return _("{n:,} shoppers ({share}) without a trait that sets them apart from all others.", n=size, share=percent(share))
+    return _("{n:,} shoppers ({share}) of whom too few share a trait for it to name them all.", n=size, share=percent(share))
 
 
 def traits_shown(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pages.parts.text import _, counted, day, number, part_of, percent, said, small_cells
-from pages.parts.words import event_word
+from pages.parts.words import asked_word
 
 BASELINES = ("lightgbm", "logistic", "bgnbd")
 """Models without a network or text, as core's verdict takes them."""
@@ -49,7 +49,7 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
             "log loss {loss} against {base} of the base rate alone.",
             users=counted(metrics.get("users")),
             rate=part_of(metrics.get("positives") or 0, metrics.get("users") or 0) if small_cells() else percent(metrics.get("base_rate")),
-            act=event_word((manifest.get("config") or {}).get("act", "purchase")),
+            act=asked_word(manifest.get("config") or {}),
             winner=_contender(winner),
             loss=number(losses[winner], 4),
             base=number(metrics.get("base_log_loss"), 2 if small_cells() else 4),  # more digits would give the count of buyers away
@@ -68,7 +68,7 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
         model = _(TEXT_WORDS["lightgbm_text" if winner.startswith("lightgbm") else "mlp"])
         told.append(_text(text) + _("With it, {model} is {difference} in log loss.", model=model, difference=_difference(text)))
     else:
-        told.append(_("The log has no item texts, so the chance rests on counts."))
+        told.append(_("No texts of items were looked at, so the chance rests on counts."))
     if sequence := verdict.get("sequence"):
         earned = winner == sequence["model"]
         told.append(

@@ -9,7 +9,7 @@ from core.errors import CoreError
 from core.pipeline import quality
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
-from pages.parts.text import _, day, minute, plain, said
+from pages.parts.text import _, day, listed, minute, plain, said
 
 
 def chosen(here: Screen) -> Screen:
@@ -26,7 +26,7 @@ def chosen(here: Screen) -> Screen:
                     "rows": [v.rows_kept for v in found],
                     "users": [v.users for v in found],
                     "span": [f"{day(v.first_event, here.zone)} – {day(v.last_event, here.zone)}" for v in found],
-                    "files": [", ".join(v.files) for v in found],
+                    "files": [listed(v.files) for v in found],
                 }
             ),
             height=300,

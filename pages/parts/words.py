@@ -1,5 +1,8 @@
 """Screen words of the codes that core tables carry; each is a msgid of the catalogues."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from core.offers.words import source_name
@@ -28,6 +31,12 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def event_word(kind: str) -> str:
     """The word of a kind of event in the chosen language."""
     return _(EVENT_WORDS[kind]) if kind in EVENT_WORDS else kind
+
+
+def asked_word(config: Mapping[str, Any]) -> str:
+    """What a chance is of: the act, and the category where it is of one alone."""
+    act, category = event_word(config.get("act", "purchase")), config.get("category")
+    return act if category in (None, "all") else _("{act} in category “{category}”", act=act, category=category)
 
 
 def item_names(rows: pd.DataFrame) -> list[str]:

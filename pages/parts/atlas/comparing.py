@@ -28,6 +28,7 @@ MEASURE_WORDS = {
 FORMS: dict[str, Callable[[float | None], str]] = {"buyer_rate": percent, "propensity": chance, "revenue": amount, "price": amount}
 MOST_TRAITS = 8
 SELECTION, OTHERS = ("selection", 0), ("others", 0)
+SIDE_WORDS = {SELECTION: "Selection on the map", OTHERS: "All others"}
 
 
 def compare_sides(here: Screen, everyone: Places, levels: Levels, selected: Chosen | None) -> None:
@@ -36,15 +37,13 @@ def compare_sides(here: Screen, everyone: Places, levels: Levels, selected: Chos
     if known is None or len(levels.fine) < 2:
         return
     st.subheader(_("Compare two sides"))
-    names = {SELECTION: _("Selection on the map")} if selected is not None else {}
-    names |= {("segment", key): name for key, name in levels.names(fine=False).items()}
-    if levels.is_split:
-        names |= {("fine", key): name for key, name in levels.names(fine=True).items() if name not in names.values()}
+    names = {SELECTION: _(SIDE_WORDS[SELECTION])} if selected is not None else {}
+    names |= levels.options()
     options = list(names)
     left, right = st.columns(2, gap="large")
     one = left.selectbox(_("Left side"), options, format_func=names.__getitem__, key="compare-left")
     others = [*(option for option in options if option != one), OTHERS]
-    names[OTHERS] = _("All others")
+    names[OTHERS] = _(SIDE_WORDS[OTHERS])
     two = right.selectbox(_("Right side"), others, format_func=names.__getitem__, key="compare-right")
     first = _members(everyone, one, selected)
     second = ~first if two == OTHERS else _members(everyone, two, selected)

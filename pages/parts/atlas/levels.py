@@ -25,7 +25,7 @@ class Levels:
 
     def groups(self, *, fine: bool) -> list[charts.Group]:
         """Groups of the map in the order of the legend."""
-        slots = {int(r["segment_id"]): int(r["colour"]) for r in self.segments.to_dict("records")}
+        slots = self._slots()
         table, key = (self.fine, "subsegment_id") if fine else (self.segments, "segment_id")
         return [
             charts.Group(
@@ -37,6 +37,19 @@ class Levels:
             )
             for row in table.to_dict("records")
         ]
+
+    def _slots(self) -> dict[int, int]:
+        """Slot of the palette of each segment; those that share a colour, more than it has, stand a whole palette apart."""
+        ordered = self.segments.sort_values("segment_id", kind="stable")
+        rounds = ordered.groupby("colour").cumcount()
+        slots = ordered["colour"] + len(charts.PALETTE) * rounds
+        return {int(segment): int(slot) for segment, slot in zip(ordered["segment_id"], slots, strict=True)}
+
+    def options(self) -> dict[tuple[str, int], str]:
+        """Names by ("segment", id) and, of the parts of a segment that is split, by ("fine", id): each a choice of its own."""
+        parts = self.fine[self.fine["own_name"].notna()]
+        fine = {("fine", int(i)): str(name) for i, name in zip(parts["subsegment_id"], parts["name"], strict=True)}
+        return {("segment", key): name for key, name in self.names(fine=False).items()} | fine
 
     def names(self, *, fine: bool) -> dict[int, str]:
         """Names by id."""

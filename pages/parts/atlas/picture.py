@@ -12,15 +12,16 @@ import streamlit as st
 
 from core.pipeline import colours, screens, shoppers
 from core.pipeline.map_cells import drawable
-from core.pipeline.places import Chosen, Places
+from core.pipeline.places import Chosen, Places, visible
 from core.pipeline.screens import Screen
 from pages.parts import charts, frame, state
 from pages.parts.atlas.levels import Levels
 from pages.parts.atlas.selecting import LIFTED, drawn_on, keep_drawn, zoom_of
-from pages.parts.text import _, chance, counted, number, plain, small_cells, whole
+from pages.parts.text import _, chance, counted, listed, number, plain, small_cells, whole
 from pages.parts.words import feature_word
 
 SEGMENT, FINE, CHANCE, CERTAINTY, RFM, LIFE, TASTE = "segment", "subsegment", "propensity", "certainty", "rfm", "life", "taste"
+RFM_ORDERS = "rfm of orders alone"
 COLOUR_WORDS = {
     SEGMENT: "Segment",
     FINE: "Fine segment",
@@ -43,6 +44,8 @@ LIFE_WORDS = {"new": "New", "active": "Active", "slipping": "Slipping away", "aw
 NOTE_WORDS = {
     RFM: "Days since the last purchase, orders and revenue, each scored 1 to 5 among buyers; orders and revenue are averaged. "
     "At risk: bought much, but not lately.",
+    RFM_ORDERS: "Days since the last purchase and orders, each scored 1 to 5 among buyers; the log tells no revenue. "
+    "At risk: bought much, but not lately.",
     LIFE: "New: first seen within 28 days. Active: last seen within two of the shopper's own usual gaps; slipping away: within four.",
     TASTE: "Share of the category in the acts of each shopper.",
 }
@@ -55,13 +58,13 @@ NEAREST = 10
 
 @dataclass(frozen=True)
 class Colouring:
-    """What points are coloured by: groups, or a value with its word and form."""
+    """What points are coloured by: groups, or a value with its word."""
 
     groups: list[charts.Group] | None
     ids: npt.NDArray[np.int64] | None
     value: npt.NDArray[np.float64] | None = None
     word: str = ""
-    form: str = ""
+    is_share: bool = False
     note: str = ""
     """How the groups or values are made."""
 
@@ -76,8 +79,8 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
     if colouring.note:
         st.caption(colouring.note)
     zoom = zoom_of(here)
-    within = everyone.framed(*zoom) if zoom else None
-    rows = everyone.drawn(within)
+    within = everyone.framed(*visible(zoom)) if zoom else None
+    rows = everyone.drawn() if within is None else everyone.drawn_around(within)
     with right:
         st.space("small")  # beside the boxes, not beside their labels
         webgl = len(rows) > PLAIN_POINTS and not lacks_webgl()
@@ -90,13 +93,13 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
         elif len(rows) > PLAIN_POINTS:
             st.caption(_("This browser lacks WebGL: fewer points are drawn, all are counted."))
     if not webgl:
-        rows = everyone.sample(PLAIN_POINTS, within)
-    is_sample = len(rows) < (len(everyone.x) if within is None else int(within.sum()))
+        rows = everyone.sample(PLAIN_POINTS) if within is None else everyone.drawn_around(within, PLAIN_POINTS, PLAIN_POINTS)
+    shaded = _only_sampled(rows, within, len(everyone.x))
     if here.small_cells:
         rows = rows[drawable(everyone, here.small_cells)[rows]]
     figure = _figure(here, everyone, rows, colouring, webgl)
-    if is_sample:
-        figure = charts.add_density(figure, *everyone.density(within), state.look())
+    for part, is_beyond in shaded:
+        figure = charts.add_density(figure, *everyone.density(part), state.look(), smooth=is_beyond)
     if zoom:
         figure = charts.zoomed(figure, zoom)
     near = None
@@ -121,6 +124,7 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
             shown=whole(len(rows)),
             all=counted(len(everyone.x)),
         )
+        + (" " + _("Around the part that is zoomed to not all points are drawn; a shade stands for the others.") if zoom and shaded else "")
         + (" " + _("Points bear no id, and some are left out, so that counting them tells no small group.") if here.small_cells else "")
     )
     if sought is not None and near is not None:
@@ -128,8 +132,18 @@ def draw_map(here: Screen, everyone: Places, levels: Levels, lacks_webgl: Callab
     return drawn_on(here, everyone)
 
 
+def _only_sampled(rows: npt.NDArray[np.int64], within: Chosen | None, users: int) -> list[tuple[Chosen | None, bool]]:
+    """Whom a density stands for, and whether they are beyond the frame: all of a part that is sampled, beyond it those left out."""
+    if within is None:
+        return [(None, False)] if len(rows) < users else []
+    left_out = np.ones(users, dtype=bool)
+    left_out[rows] = False
+    return [(who, who is not within) for who in (within, left_out & ~within) if (who & left_out).any()]
+
+
 def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
-    words = {name: feature_word(name) for name in shoppers.feature_words()}
+    differing = set(state.ask(colours.features, here))
+    words = {name: feature_word(name) for name in shoppers.feature_words() if name in differing}
     tastes = state.ask(colours.categories, here)
     rfm, life = state.ask(colours.rfm, here), state.ask(colours.life, here)
     offered = [
@@ -152,20 +166,21 @@ def _colouring(here: Screen, everyone: Places, levels: Levels) -> Colouring:
     if colour in (RFM, LIFE):
         codes, named = (colours.RFM_GROUPS, RFM_WORDS) if colour == RFM else (colours.STAGES, LIFE_WORDS)
         groups = [charts.Group(place, _(named[code]), *charts.slot(place, 0, state.look())) for place, code in enumerate(codes)]
-        return Colouring(groups, rfm if colour == RFM else life, note=_(NOTE_WORDS[colour]))
+        note = RFM_ORDERS if colour == RFM and not state.ask(colours.rfm_knows_revenue, here) else colour
+        return Colouring(groups, rfm if colour == RFM else life, note=_(NOTE_WORDS[note]))
     if colour in (CHANCE, CERTAINTY):
-        return Colouring(None, None, everyone.propensity if colour == CHANCE else everyone.certainty, _(COLOUR_WORDS[colour]), ".0%")
+        values = everyone.propensity if colour == CHANCE else everyone.certainty
+        return Colouring(None, None, values, _(COLOUR_WORDS[colour]), is_share=True)
     if colour == TASTE:
-        return Colouring(None, None, state.ask(colours.affinity, here, taste), taste, ".0%", _(NOTE_WORDS[TASTE]))
-    return Colouring(None, None, state.ask(colours.feature_values, here, colour), words[colour], "")
+        return Colouring(None, None, state.ask(colours.affinity, here, taste), taste, is_share=True, note=_(NOTE_WORDS[TASTE]))
+    return Colouring(None, None, state.ask(colours.feature_values, here, colour), words[colour])
 
 
 def _figure(here: Screen, everyone: Places, rows: npt.NDArray[np.int64], colouring: Colouring, webgl: bool) -> go.Figure:
     drawn, words = _points(here, everyone, rows), _hover_words()
     if colouring.value is not None:
-        return charts.scatter_values(
-            drawn.assign(value=colouring.value[rows]), colouring.word, state.look(), words, form=colouring.form, webgl=webgl
-        )
+        scale = charts.Scale.of(colouring.value, colouring.word, _("no value"), is_share=colouring.is_share)
+        return charts.scatter_values(drawn.assign(value=colouring.value[rows]), scale, state.look(), words, webgl=webgl)
     ids = everyone.segment_ids if colouring.ids is None else colouring.ids
     return charts.scatter_groups(drawn.assign(group=ids[rows]), colouring.groups or [], state.look(), words, webgl=webgl)
 
@@ -204,7 +219,7 @@ def _search(here: Screen, everyone: Places) -> str | None:
         return typed
     _found, near = state.ask(shoppers.find_user, here, typed)
     known = [user for user in near if everyone.row_of(user) is not None]
-    st.caption(_("There is no shopper {id} on the map. The nearest ids are: {ids}", id=plain(typed), ids=plain(", ".join(known) or "–")))
+    st.caption(_("There is no shopper {id} on the map. The nearest ids are: {ids}", id=plain(typed), ids=plain(listed(known) or "–")))
     return None
 
 

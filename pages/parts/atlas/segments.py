@@ -5,11 +5,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import CoreError
 from core.pipeline import outcomes, shoppers
 from core.pipeline.cells import list_too_short
 from core.pipeline.places import Places
 from core.pipeline.screens import Screen
 from pages.parts import charts, downloads, frame, state
+from pages.parts.atlas.comparing import OTHERS, SELECTION, SIDE_WORDS
 from pages.parts.atlas.levels import Levels
 from pages.parts.text import _, amount, chance, is_short, language, number, people, percent, plain, said, small_cells
 from pages.parts.traits import traits_shown
@@ -70,10 +72,7 @@ def segment_table(levels: Levels) -> None:
 
 def segment_detail(here: Screen, everyone: Places, levels: Levels) -> None:
     """Choose a segment of either level: its traits, another name, an audience of it."""
-    names = {("segment", key): name for key, name in levels.names(fine=False).items()}
-    if levels.is_split:
-        split = levels.fine["own_name"].notna()
-        names |= {("fine", int(r["subsegment_id"])): str(r["name"]) for r in levels.fine[split].to_dict("records")}
+    names = levels.options()
     left, right = st.columns([3, 2], gap="large")
     level, chosen = left.selectbox(_("Look at a segment"), list(names), format_func=names.__getitem__, key="segment-choice")
     fine = level == "fine"
@@ -92,7 +91,7 @@ def segment_detail(here: Screen, everyone: Places, levels: Levels) -> None:
         ]
         for label, value in facts:
             st.markdown(f":gray[{label}] &nbsp; {plain(value)}")
-        _rename(here, chosen, str(row["own_name"] if fine else row["name"]), fine)
+        _rename(here, levels, chosen, str(row["own_name"] if fine else row["name"]), fine)
         inside = (everyone.fine_ids if fine else everyone.segment_ids) == chosen
         if is_short(int(inside.sum())):
             st.caption(plain(said(list_too_short(small_cells()))))
@@ -132,9 +131,16 @@ def _traits(here: Screen, chosen: int, row: pd.Series, fine: bool) -> None:
     frame.chart(figure, traits, f"traits-{'fine-' if fine else ''}{chosen}", _("Traits of the segment"))
 
 
-def _rename(here: Screen, chosen: int, name: str, fine: bool) -> None:
+def _rename(here: Screen, levels: Levels, chosen: int, name: str, fine: bool) -> None:
     key = f"rename-{'fine-' if fine else ''}{chosen}"
-    new = st.text_input(_("Name of the segment"), value=name, max_chars=80, key=key if language() == "en" else f"{key}-{language()}")
+    new = st.text_input(
+        _("Name of the segment"), value=name, max_chars=shoppers.LONGEST_NAME, key=key if language() == "en" else f"{key}-{language()}"
+    )
     if st.button(_("Save name"), key="rename-save") and new != name:
-        shoppers.rename_segment(here, chosen, new, fine)
+        try:
+            taken = levels.options() | {SELECTION: _(SIDE_WORDS[SELECTION]), OTHERS: _(SIDE_WORDS[OTHERS])}
+            shoppers.rename_segment(here, chosen, new, fine, taken)
+        except CoreError as error:
+            st.error(plain(said(error)))
+            return
         st.rerun()

@@ -64,9 +64,7 @@ def by_keyboard(everyone: Places, levels: Levels) -> Chosen | None:
     """Select without drawing: segments of either level, or those around a shopper; returns (U,), None when nothing is chosen."""
     with st.expander(_("Select without drawing")):
         left, right = st.columns(2, gap="large")
-        names = {("fine", key): name for key, name in levels.names(fine=True).items()}
-        if levels.is_split:
-            names = {("coarse", key): name for key, name in levels.names(fine=False).items()} | names
+        names = levels.options()
         chosen = left.multiselect(_("Segments"), list(names), format_func=names.__getitem__, key="map-segments")
         user = right.text_input(_("Around the shopper"), key="map-around", placeholder=_("type an id"), disabled=small_cells() > 0).strip()
         user = "" if small_cells() else user

@@ -9,7 +9,7 @@ from core.pipeline.options import FEWEST_SEGMENTS, MOST_SEGMENTS
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.encoder_card import BLOCK_WORDS
-from pages.parts.text import _, counted, number, percent, whole
+from pages.parts.text import _, counted, listed, number, percent, whole
 
 
 def quality_figures(here: Screen, manifest: dict[str, Any]) -> None:
@@ -89,8 +89,8 @@ def _rests_on(rests: dict[str, Any]) -> str:
     """Which blocks of the profile the map compares shoppers by, and how much each weighs."""
     shares = rests.get("shares")
     if not shares:
-        held = ", ".join(_(BLOCK_WORDS[name]) for name in rests["held"])
+        held = listed(_(BLOCK_WORDS[name]) for name in rests["held"])
         return _("Shoppers are compared by {blocks}, weighed as usual.", blocks=held)
     total = sum(shares.values())
-    told = ", ".join(f"{_(BLOCK_WORDS[name])} {percent(share / total)}" for name, share in shares.items() if share > 0)
+    told = listed(f"{_(BLOCK_WORDS[name])} {percent(share / total)}" for name, share in shares.items() if share > 0)
     return _("Shoppers are compared by {blocks} of the distance, as an earlier window of this log chose.", blocks=told)

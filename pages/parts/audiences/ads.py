@@ -7,7 +7,7 @@ from core.errors import CoreError
 from core.pipeline import matching, offering, outcomes
 from core.pipeline.screens import Screen
 from pages.parts import frame, state
-from pages.parts.text import _, chance, counted, day, number, percent, plain, said
+from pages.parts.text import _, chance, counted, day, listed, number, percent, plain, said
 from pages.parts.words import item_names
 
 ACT_WORDS = {"acts": "Viewed, saved or bought", "purchases": "Bought"}
@@ -38,7 +38,7 @@ def match_advertisement(here: Screen) -> None:
     except CoreError as error:
         st.error(plain(said(error)))
         return
-    told = ", ".join(f"{plain(name)} {percent(weight, 0)}" for name, weight in sorted(found.categories.items(), key=lambda p: -p[1])[:4])
+    told = listed(f"{plain(name)} {percent(weight, 0)}" for name, weight in sorted(found.categories.items(), key=lambda p: -p[1])[:4])
     st.markdown(_("Read as: {categories}", categories=told or "–"))
     for note in found.notes:
         st.caption(plain(said(note)))

@@ -8,7 +8,7 @@ from core.errors import CoreError
 from core.pipeline import choosing, outcomes, targeting
 from core.pipeline.screens import Screen
 from pages.parts import state
-from pages.parts.text import _, counted, plain, said
+from pages.parts.text import _, as_told, counted, people, plain, said
 from pages.parts.words import column_word
 
 FORM_WORDS = {
@@ -73,7 +73,17 @@ def export(
         st.error(plain(said(error)))
         return False
     state.put(
-        "exported", (here.name, str(path), manifest["rows"], form, manifest.get("rejected"), record["name"], manifest.get("warnings", []))
+        "exported",
+        (
+            here.name,
+            str(path),
+            manifest["rows"],
+            form,
+            manifest.get("rejected"),
+            record["name"],
+            manifest.get("warnings", []),
+            (manifest["size"]["holdout_users"], manifest["size"]["without_consent"]),
+        ),
     )
     return True
 
@@ -83,7 +93,7 @@ def download(here: Screen) -> None:
     exported = state.flag("exported")
     if not exported or exported[0] != here.name:
         return
-    path, rows, form, rejected, name, warnings = outcomes.Path(exported[1]), *exported[2:]
+    path, rows, form, rejected, name, warnings, (held_out, without) = outcomes.Path(exported[1]), *exported[2:]
     if not path.is_file():
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -97,6 +107,10 @@ def download(here: Screen) -> None:
             on_click="ignore",
         )
         st.caption(f"**{plain(name)}** · " + _("The manifest with rule, cutoff, runs and counts lies beside it."))
+    if held_out != 0:
+        st.caption(_("{n} shoppers are held out of the file, to measure the effect against them.", n=people(held_out)))
+    if without:
+        st.caption(consent_sentence(without))
     for warning in warnings:
         st.caption(plain(said(warning)))
     if rejected and rejected["values"]:
@@ -109,6 +123,11 @@ def download(here: Screen) -> None:
         )
         for reason, count in rejected["reasons"].items():
             st.caption(f"- {plain(reason)}: {counted(count)}")
+
+
+def consent_sentence(without: int) -> str:
+    """Say how many shoppers are left out of a file because they did not consent."""
+    return _("{n} shoppers without consent are left out of the file.", n=people(as_told(without)))
 
 
 def _contacts(here: Screen, form: str) -> tuple[dict[str, str], str]:

@@ -1,13 +1,15 @@
 """Saved audiences: their size on each version, export, removal."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from core.pipeline import outcomes
 from core.pipeline.screens import Screen
 from core.small_cells import middle
-from pages.parts.audiences.exporting import export
-from pages.parts.text import _, counted, day, minute, number, people, plain, said, size_told, small_cells
+from pages.parts.audiences.exporting import consent_sentence, export
+from pages.parts.text import _, counted, day, minute, number, people, percent, plain, said, size_told, small_cells
 
 
 def saved(here: Screen) -> None:
@@ -34,23 +36,40 @@ def saved(here: Screen) -> None:
             _sizes(record, here.zone)
 
 
-def _sizes(record: dict[str, list[dict[str, object]]], zone: str) -> None:
+def _file(record: dict[str, Any], last: dict[str, Any]) -> None:
+    """Say who of the audience does not stand in its file."""
+    if not (last.get("held_out") or last.get("without_consent")):
+        return
+    inside = last["users"] - last["held_out"] - (last["without_consent"] or 0)
+    st.caption(
+        _(
+            "Its file holds {n}: {held} ({share}) are held out to measure the effect, drawn by a hash of the id.",
+            n=counted(inside),
+            held=counted(last["held_out"]),
+            share=percent(record.get("holdout", 0.0), 0),
+        )
+        + ("" if last["without_consent"] is None else " " + consent_sentence(last["without_consent"]))
+    )
+
+
+def _sizes(record: dict[str, Any], zone: str) -> None:
     """The size on each version, newest first, with what changed."""
     sizes = record.get("sizes", [])
     if not sizes:
         return
     rows = pd.DataFrame(sizes)
-    if "held" not in rows:
-        rows["held"] = float("nan")  # sized before the holdout was counted
+    if "held_out" not in rows:
+        rows["held_out"] = float("nan")  # sized before the holdout was counted
     if k := small_cells():
         rows["users"] = [middle(n, k) for n in rows["users"]]
         rows["expected_buyers"] = [buyers if n == n else None for buyers, n in zip(rows["expected_buyers"], rows["users"], strict=True)]
-        rows["held"] = [held if held != held else middle(held, k) for held in rows["held"]]
+        rows["held_out"] = [held if held != held else middle(held, k) for held in rows["held_out"]]
     change = rows["users"].diff()
     last = sizes[-1]
+    _file(record, last)
     newest = rows.iloc[-1]
     told = _("now {n} shoppers on {version}", n=people(newest["users"]), version=plain(str(last["version"])))
-    told += size_told(newest["expected_buyers"], people(newest["held"]) if "held" in last else None)
+    told += size_told(newest["expected_buyers"], people(newest["held_out"]) if "held_out" in last else None)
     if len(rows) < 2:
         st.caption(told)
         return

@@ -15,7 +15,7 @@ from core.pipeline.screens import MOST_NAMES, Screen
 from pages.parts import charts, downloads, frame, state
 from pages.parts.behaviour.kinds import ties
 from pages.parts.filters import named
-from pages.parts.text import _, counted, duration, interval, people, percent, plain
+from pages.parts.text import _, counted, duration, interval, listed, people, percent, plain
 from pages.parts.traits import segment_names_shown
 from pages.parts.words import column_word, event_word
 
@@ -97,7 +97,7 @@ def _ask(here: Screen, events: dict[str, int]) -> Funnel:
                 _("prices of items"): state.ask(behaviour.has_prices, here),
             }
             if lacking := [word for word, is_there in absent.items() if not is_there]:
-                st.caption(_("This log has no {what}. Columns of the log or its catalogue would bring them.", what=", ".join(lacking)))
+                st.caption(_("This log has no {what}. Columns of the log or its catalogue would bring them.", what=listed(lacking)))
             left, right = st.columns(2)
             excluded = left.multiselect(
                 _("Without shoppers who meanwhile did"),
@@ -133,7 +133,7 @@ def _of_steps(here: Screen, count: int, names: list[str], label: str, column: st
     ]
     missing = sorted({name for name in chosen if name and name not in names and not named(here, column, name)})
     if missing:
-        st.caption(_("Not in this log: {names}.", names=", ".join(map(plain, missing))))
+        st.caption(_("Not in this log: {names}.", names=listed(map(plain, missing))))
     return chosen
 
 
@@ -147,7 +147,7 @@ def _items_of_steps(here: Screen, count: int) -> list[str | None]:
     asked = [text for text in texts if text]
     missing = sorted(set(asked) - set(state.ask(behaviour.items_there, here, asked))) if asked else []
     if missing:
-        st.caption(_("No such item in this log: {items}.", items=", ".join(map(plain, missing))))
+        st.caption(_("No such item in this log: {items}.", items=listed(map(plain, missing))))
     return [text or None for text in texts]
 
 

@@ -5,7 +5,7 @@ from pages.parts.charts.belief import gains, histogram, learning, profit, reliab
 from pages.parts.charts.chances import chance_steps
 from pages.parts.charts.course import course
 from pages.parts.charts.look import DARK, LIGHT, PALETTE, Group, Look, slot, template
-from pages.parts.charts.places import add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
+from pages.parts.charts.places import Scale, add_density, mark, marker_size, panels, scatter_groups, scatter_values, zoomed
 from pages.parts.charts.room import backtest, by_labels
 from pages.parts.charts.series import bars, contrast, days, heat, missing, shares, timeline, trend, waterfall
 from pages.parts.charts.uplift import gaps, small_lines, two_groups, uplift_curve
@@ -16,6 +16,7 @@ __all__ = [
     "PALETTE",
     "Group",
     "Look",
+    "Scale",
     "add_density",
     "backtest",
     "bars",

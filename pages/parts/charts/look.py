@@ -40,14 +40,16 @@ class Look:
     ink: str
     quiet: str
     line: str
+    faded: str
+    """Of marks that say that nothing is known, told apart from the pale end of a ramp."""
     accent: str
     warn: str
     ramp: tuple[tuple[float, str], ...]
     scatter: tuple[tuple[float, str], ...]
 
 
-LIGHT = Look("light", "#FFFFFF", "#F3F6F9", "#17212B", "#55626F", "#D8DFE6", "#1B6690", "#B2480B", RAMP_LIGHT, SCATTER_LIGHT)
-DARK = Look("dark", "#12171D", "#1B222A", "#E6EBF0", "#A5B1BD", "#35404B", "#67B3DE", "#F0975A", RAMP_DARK, SCATTER_DARK)
+LIGHT = Look("light", "#FFFFFF", "#F3F6F9", "#17212B", "#55626F", "#D8DFE6", "#B4A79A", "#1B6690", "#B2480B", RAMP_LIGHT, SCATTER_LIGHT)
+DARK = Look("dark", "#12171D", "#1B222A", "#E6EBF0", "#A5B1BD", "#35404B", "#A08C78", "#67B3DE", "#F0975A", RAMP_DARK, SCATTER_DARK)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def cut(name: str, most: int = LEGEND_LETTERS) -> str:
 
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
+MORE_SYMBOLS = ("x", "star", "triangle-down", "hexagon", "pentagon")
+"""Of groups beyond the colours of the palette, which begin anew."""
 
 
 SHADES = (0.0, 0.25, 0.43, 0.6, 0.76)
@@ -96,8 +100,12 @@ def shade(colour: str, step: int, look: Look) -> str:
 
 
 def slot(colour: int, step: int, look: Look) -> tuple[str, str]:
-    """Colour and marker symbol of a slot of the palette and a shade of it: shades differ in symbol, too."""
-    return shade(PALETTE[colour % len(PALETTE)], step, look), SYMBOLS[step % len(SYMBOLS)]
+    """Colour and marker symbol of a slot of the palette and a shade of it: shades differ in symbol, too.
+
+    From len(PALETTE) on colours come again, with other symbols.
+    """
+    symbols = SYMBOLS if colour < len(PALETTE) else MORE_SYMBOLS
+    return shade(PALETTE[colour % len(PALETTE)], step, look), symbols[step % len(symbols)]
 
 
 def faint(colour: str) -> str:

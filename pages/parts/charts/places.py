@@ -1,6 +1,7 @@
 """The map of shoppers: points by group or by value, over a density of everyone; and the same picture period by period."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from plotly.subplots import make_subplots
 from pages.parts.charts.look import Group, Look, cut, empty_figure
 from pages.parts.text import hover
 
-MISSING_NAME = "–"
 PANELS_IN_A_ROW = 4
 
 
@@ -40,34 +40,100 @@ def scatter_groups(frame: pd.DataFrame, groups: Sequence[Group], look: Look, wor
     return figure
 
 
-def scatter_values(frame: pd.DataFrame, label: str, look: Look, words: Sequence[str], *, form: str = "", webgl: bool = True) -> go.Figure:
-    """The map coloured by a value: columns x, y, value, user_id, chance; shoppers without a value are grey. As `scatter_groups`."""
+@dataclass(frozen=True)
+class Scale:
+    """The scale of a value that points are coloured by: from its 2nd to its 98th percentile, what lies beyond has the colour of the end."""
+
+    label: str
+    missing: str
+    """What the legend calls points without a value."""
+    low: float
+    high: float
+    least: float
+    """Of all values; `most` likewise."""
+    most: float
+    is_share: bool = False
+    is_whole: bool = False
+    """Whether all values are whole numbers."""
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64], label: str, missing: str, *, is_share: bool = False) -> "Scale":
+        """Lay the scale over the values (U,) of everyone, NaN where there is none; all of them where the percentiles are one value."""
+        known = values[np.isfinite(values)]
+        if not len(known):
+            return cls(label, missing, 0.0, 0.0, 0.0, 0.0)
+        low, high, least, most = (float(end) for end in (*np.quantile(known, [0.02, 0.98]), known.min(), known.max()))
+        if least < low and most > high and high == low:
+            low, high = least, most
+        elif high == low:
+            low, high = (least, high) if least < low else (low, most)
+        return cls(label, missing, low, high, least, most, is_share, bool((known == np.floor(known)).all()))
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of three digits of the range, in percent for shares: finer ones are noise."""
+        range_ = (self.high - self.low) * (100 if self.is_share else 1)
+        return int(np.clip(2 - np.floor(np.log10(range_)), 0, 6)) if range_ > 0 else 2
+
+    def told(self, value: float) -> str:
+        """A value as the scale says it."""
+        decimals = max(self.decimals - (1 if self.is_share else 0), 0)
+        found = f"{100 * value if self.is_share else value:,.{decimals}f}"
+        found = found.rstrip("0").rstrip(".") if "." in found else found
+        return f"{'0' if found == '-0' else found}{'%' if self.is_share else ''}"
+
+    def ticks(self) -> tuple[list[float], list[str]]:
+        """Both ends, an end that was cut with its sign, and even steps between them."""
+        span = self.high - self.low
+        step = _even(max(span / 4, 1) if self.is_whole else span / 4)
+        between = np.arange(np.ceil(self.low / step), np.floor(self.high / step) + 1) * step
+        between = between[(between > self.low + 0.4 * step) & (between < self.high - 0.4 * step)]
+        first, last = ("≤ " if self.least < self.low else ""), ("≥ " if self.most > self.high else "")
+        places = [self.low, *(float(value) for value in between), self.high]
+        return places, [first + self.told(self.low), *map(self.told, between), last + self.told(self.high)]
+
+
+def _even(step: float) -> float:
+    """The next larger of 1, 2, 5 and their tenfolds."""
+    power = 10.0 ** np.floor(np.log10(step))
+    return float(next(digit for digit in (1, 2, 5, 10) if digit * power >= 0.999 * step) * power)
+
+
+def scatter_values(frame: pd.DataFrame, scale: Scale, look: Look, words: Sequence[str], *, webgl: bool = True) -> go.Figure:
+    """The map coloured by a value: columns x, y, value, user_id, chance. As `scatter_groups`.
+
+    Shoppers without a value are grey rings, which the legend names; it also tells the value where all have one.
+    """
     figure = _map(look)
     values = frame["value"].astype(float).to_numpy()
     known = np.isfinite(values)
     if (~known).any():
         (figure.add_scattergl if webgl else figure.add_scatter)(
             **_points(frame[~known], words, ""),
-            name=MISSING_NAME,
-            marker={"size": marker_size(len(frame)), "color": look.line},
-            showlegend=False,
+            name=hover(scale.missing),
+            marker={"size": marker_size(len(frame)), "color": look.faded, "symbol": "circle-open"},
+            showlegend=True,
         )
     part = frame[known].assign(_v=values[known]).sort_values("_v", kind="stable")
-    low, high = np.quantile(values[known], [0.02, 0.98]) if known.any() else (0.0, 1.0)
+    varies = scale.high > scale.low
+    form = f",.{scale.decimals}~{'%' if scale.is_share else 'f'}"
+    places, told = scale.ticks() if varies else ([], [])
     (figure.add_scattergl if webgl else figure.add_scatter)(
-        **_points(part, words, f"<br>{hover(label)} %{{marker.color:{form or ',.4~g'}}}"),
-        name=hover(label),
-        showlegend=False,
+        **_points(part, words, f"<br>{hover(scale.label)} %{{marker.color:{form}}}"),
+        name=hover(cut(f"{scale.label}: {scale.told(scale.low)}")),
+        showlegend=not varies and bool(known.any()),
         marker={
             "size": marker_size(len(frame)),
             "color": part["_v"].to_numpy(np.float32),
             "colorscale": list(look.scatter),
-            "cmin": low,
-            "cmax": high if high > low else low + 1,
+            "cmin": scale.low,
+            "cmax": scale.high if varies else scale.low + 1,
+            "showscale": varies,
             "colorbar": {
-                **_bar(label, look),
+                **_bar(scale.label, look),
                 "thickness": 12,
-                "tickformat": form,
+                "tickvals": places,
+                "ticktext": told,
                 "len": 0.9,  # the buttons of the figure stand above it
                 "y": 0,
                 "yanchor": "bottom",
@@ -77,7 +143,9 @@ def scatter_values(frame: pd.DataFrame, label: str, look: Look, words: Sequence[
     return figure
 
 
-def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[float, float, float, float], look: Look) -> go.Figure:
+def add_density(
+    figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[float, float, float, float], look: Look, *, smooth: bool = False
+) -> go.Figure:  # fmt: skip
     """Lay a density image under the drawn points.
 
     Args:
@@ -85,6 +153,7 @@ def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[flo
         grid: 0 where nobody stands, else 1-255; rows upwards.
         frame: Left, right, bottom and top edge of the grid.
         look: Colours of the theme.
+        smooth: Whether cells run into each other: those of a map that is zoomed into are large.
     """
     left, right, bottom, top = frame
     step_x, step_y = (right - left) / grid.shape[1], (top - bottom) / grid.shape[0]
@@ -96,6 +165,7 @@ def add_density(figure: go.Figure, grid: npt.NDArray[np.uint8], frame: tuple[flo
         z=grid,
         zmin=0,
         zmax=255,
+        zsmooth="fast" if smooth else False,
         showscale=False,
         colorscale=[[0, "rgba(0,0,0,0)"], [0.5 / 255, "rgba(0,0,0,0)"], [0.5 / 255, look.line], [1, look.quiet]],
         opacity=0.75,
