@@ -18,6 +18,7 @@ from core.predictor.grid import Pairs, build_grid, category_affinity, category_t
 from core.predictor.matrix import Matrix
 from core.predictor.options import PooledOptions, PropensityOptions
 from core.store import Log
+from pages.parts import belief
 from tests.worlds import at
 
 NAMES = ["cups", "milk", "tea"]
@@ -213,3 +214,23 @@ def test_the_winner_is_the_best_on_validation_and_means_compete_with_their_parts
     assert set(losses) == {"lightgbm", "logistic", "pooled", "mean"}
     assert losses[fitted.metrics["winner"]] == min(losses.values())
     assert fitted.metrics["difference"]["against"] in ("personal count", "logistic", "lightgbm")
+
+
+def test_beside_how_often_ranges_held_stands_what_ranges_of_no_width_would_hold() -> None:
+    rng = np.random.default_rng(2)
+    chances = np.full(4000, 0.3)
+    parts = list(np.array_split(np.arange(4000), 20))
+    true, off = rng.random(4000) < 0.3, rng.random(4000) < np.repeat(rng.choice([0.15, 0.45], 20), 200)
+    wide = coverage_of(true.astype(float), chances, np.full(4000, 0.2), np.full(4000, 0.4), parts)
+    none = coverage_of(true.astype(float), chances, chances, chances, parts)
+    assert wide["measured"] == 1.0 and wide["without_width"] == none["measured"] == none["without_width"] >= 0.8
+    assert coverage_of(off.astype(float), chances, np.full(4000, 0.1), np.full(4000, 0.5), parts)["without_width"] <= 0.1
+
+
+@pytest.mark.parametrize(("without", "told"), [(0.9, "can hardly tell good ranges"), (0.4, "would have held in 8 of 20."), (None, "")])
+def test_the_page_tells_what_ranges_of_no_width_would_hold(without: float | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(belief.st, "caption", said.append)
+    figures = {"stated": 0.9, "measured": 0.95, "groups": 20.0} | ({} if without is None else {"without_width": without})
+    belief.ranges(figures)
+    assert told in said[0] and ("no width" in said[0]) == (without is not None)

@@ -291,7 +291,11 @@ def _figures(kind: str, record: Mapping[str, Any], folder: Path) -> list[Figure]
         rows = _rows(folder / f"{kind}.parquet")
         chosen = [row for row in rows if JUDGED_BY[kind] in (row.get("weighing"), row.get("method"), row.get("form"))]
         return [_of_row("auc" if "auc" in row else "neighbours", row, "auc" if "auc" in row else "neighbours") for row in chosen[-1:]]
-    return [_figure(name, value) for name, value in sorted(metrics.items()) if _is_figure(value)]
+    return [
+        _figure(name, value)
+        for name, value in sorted(metrics.items(), key=lambda pair: (pair[0] != "stability", pair[0]))
+        if _is_figure(value)
+    ]
 
 
 def _is_figure(value: Any) -> bool:

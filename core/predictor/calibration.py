@@ -211,12 +211,19 @@ def coverage(labels: Floats, propensities: Floats, low: Floats, high: Floats, gr
 
 
 def coverage_of(labels: Floats, propensities: Floats, low: Floats, high: Floats, parts: Sequence[Indices]) -> dict[str, float]:
-    """The same of given groups, each a list of rows: `stated`, `measured` (0-1) and `groups`."""
-    held = []
+    """The same of given groups, each a list of rows.
+
+    Returns:
+        `stated`, `measured` (0-1), `groups`, and `without_width`: the share that ranges of no width would hold, by the chance of labels
+        alone. The nearer `measured` is to it, the less it tells.
+    """
+    held, alone = [], []
     for part in parts:
         chance = float(propensities[part].mean())
         noise = 1.6448536269514722**2 * chance * (1 - chance) / len(part)
         gap = float(labels[part].mean()) - chance
         half = (float(high[part].mean()) - chance) if gap > 0 else (chance - float(low[part].mean()))
         held.append(abs(gap) <= np.sqrt(half**2 + noise))
-    return {"stated": RangeTable.level, "measured": float(np.mean(held)), "groups": float(len(held))}
+        alone.append(abs(gap) <= np.sqrt(noise))
+    measured, without = float(np.mean(held)), float(np.mean(alone))
+    return {"stated": RangeTable.level, "measured": measured, "groups": float(len(held)), "without_width": without}

@@ -14,6 +14,8 @@ from pages.parts.words import column_word
 
 FAR = 3.0
 """Standard deviations beyond which a gap is no chance, many groups considered."""
+TELLING = 0.1
+"""Share of groups by which ranges must hold more often than ranges of no width, or the figure tells little."""
 SPENDING_WORDS = {
     "mean": "The same mean for everyone",
     "own_rate": "The shopper's own rate of spending",
@@ -48,7 +50,19 @@ def ranges(figures: dict[str, Any], by_category: dict[str, Any] | None = None) -
         stated=percent(figures["stated"], 0),
     )
     allowed = _("What chance alone does to a group of its size is allowed for.")
-    st.caption(f"{stated} {told} {allowed}")
+    power = ""
+    if (without := figures.get("without_width")) is not None:
+        none = round(without * figures["groups"])
+        power = " " + (
+            _(
+                "Ranges of no width would have held in {none} of {of}: the figure can hardly tell good ranges from bad ones.",
+                none=none,
+                of=of,
+            )
+            if held - none < TELLING * of
+            else _("Ranges of no width would have held in {none} of {of}.", none=none, of=of)
+        )
+    st.caption(f"{stated} {told} {allowed}{power}")
 
 
 def groups(here: Screen) -> None:
