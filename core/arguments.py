@@ -61,7 +61,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--precision", choices=PRECISIONS, help="in which the text model reads; default: as on screen, at first auto")
     parser.add_argument(
-        "--retrain", type=share, default=0.1, metavar="SHARE", help="of new acts, above which the behaviour transformer is trained anew"
+        "--retrain", type=share, default=0.1, metavar="SHARE", help="of new acts, above which behaviour transformer and graph are made anew"
     )
     parser.add_argument("--seed", type=seed_number, default=0)
 

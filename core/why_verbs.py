@@ -7,6 +7,7 @@ from typing import Any
 from core.arguments import seed_number
 from core.helper import serve
 from core.jobs import Reporter
+from core.messages import say
 from core.store import Home
 
 Result = dict[str, Any]
@@ -67,8 +68,10 @@ def _why(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:
         return explaining.why(reading, arguments.user, arguments.seed)
     events = reading.history(arguments.user)
     if arguments.lift:
-        return explaining.what_lifts(reading, events) | {"warnings": []}
-    return explaining.what_if(reading, events, change_from(arguments.change)) | {"warnings": []}
+        view = say("New acts are set an hour before the cutoff. This is the model's view, no cause: to know an effect, keep a holdout.")
+        return explaining.what_lifts(reading, events) | {"warnings": [view]}
+    view = say("The model's view of another history. It tells what such shoppers do, not what happens when you make somebody act.")
+    return explaining.what_if(reading, events, change_from(arguments.change)) | {"warnings": [view]}
 
 
 def _score_one(arguments: argparse.Namespace, home: Home, report: Reporter) -> Result:

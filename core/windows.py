@@ -69,16 +69,16 @@ def local_day(instant: datetime, zone: str) -> str:
 
 
 def say_days(length: timedelta) -> Message:
-    """Say a length of time to three digits: `1 day`, `28 days`, `2.5 days`, below a day `2.83 hours`, below an hour `12 minutes`."""
+    """Say a length of time to three digits: `1 day`, `28 days`, `2.5 days`, `1 hour`, `2.83 hours`, below an hour `12 minutes`."""
     days = length / timedelta(days=1)
     if days == 1:
         return say("1 day")
     if days > 1 or not days:
         return say("{days:g} days", days=_digits(days))
     hours = 24 * days
-    if hours == 1:
-        return say("1 hour")
-    return say("{hours:g} hours", hours=_digits(hours)) if hours > 1 else say("{minutes:g} minutes", minutes=_digits(60 * hours))
+    if hours < 1:
+        return say("{minutes:g} minutes", minutes=_digits(60 * hours)) if _digits(60 * hours) != 1 else say("1 minute")
+    return say("{hours:g} hours", hours=_digits(hours)) if _digits(hours) != 1 else say("1 hour")
 
 
 def _digits(number: float) -> float:

@@ -69,7 +69,7 @@ def matrix_at(dataset: Dataset, cutoff: Any, winner: str = "") -> Matrix:
     return Matrix(matrix.user_ids, [*matrix.columns, *AGES], values, further={"graph": block})
 
 
-def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | None = None) -> Dataset:
+def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | None = None, blocks: tuple[str, ...] = ("counts",)) -> Dataset:
     """Publish the shop and a propensity run as of its end, whose model was fitted at two cutoffs before the test window."""
     publish_world(home, shop_events(), items=ITEMS)
     dataset = Home(home).dataset("tiny")
@@ -82,7 +82,7 @@ def kept_shop(home: Path, winner: str = "lightgbm", calibrator: Calibrator | Non
     kept = KeptModel(
         winner, model, calibrator or Calibrator("sigmoid", 0.9, -0.1), fit_ranges(truth, np.full(len(truth), 0.4)), rows.columns
     )
-    config = {"act": "purchase", "horizon_hours": 168.0, "category": None, "seed": 0, "blocks": ["counts"], "model": "auto"}
+    config = {"act": "purchase", "horizon_hours": 168.0, "category": None, "seed": 0, "blocks": [*blocks], "model": "auto"}
     inputs = {"version": dataset.version_path().name}
     with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=END) as draft:
         save_model(kept, draft.path)

@@ -150,11 +150,11 @@ def publish_runs(home: Path, user_ids: list[str], dataset: str = "tiny") -> None
         draft.record["facts"] = {"columns": columns, "left_out": {"sku": "many"}, "values": 4, "asks_of_people": True, "cpu_seconds": 0.1}
         draft.record["ids"] = {"items": 255, "known": 1200, "other_share": 0.25, "values": 256, "cpu_seconds": 0.1}
     with target.new_run("blocks", inputs=inputs, config={"horizon_hours": 168.0}, cutoff=None) as draft:
-        names, auc = ["counts", "untaught", "counts", "counts + text"], np.array([0.7, 0.6, 0.7, 0.75])
-        kinds = ["equal", "equal", "without text", "chosen"]
+        names, auc = ["counts", "untaught", "sequence", "counts", "counts + text"], np.array([0.7, 0.6, 0.72, 0.7, 0.75])
+        kinds = ["equal", "equal", "against untaught", "without text", "chosen"]
         bounds = {"low": auc - 0.01, "high": auc + 0.01, "gain": auc - 0.7, "gain_low": auc - 0.71, "gain_high": auc - 0.69}
         behind = {"behind": 0.75 - auc, "behind_low": 0.74 - auc, "behind_high": 0.76 - auc}
-        told = {"blocks": names, "weighing": kinds, "weights": ["1", "1", "1", "1 · 0.5"], "auc": auc}
+        told = {"blocks": names, "weighing": kinds, "weights": ["1", "1", "1", "1", "1 · 0.5"], "auc": auc}
         write_table(draft.path / "blocks.parquet", pa.table({**told, **bounds, **behind}))
         weights = {"weights": {"counts": 1.0, "text": 0.5, "graph": 0.0}, "weights_at": "2024-03-06T00:00:00"}
         anyone = {"counts": 0.8, "auc": 0.81, "gain": 0.01, "gain_low": -0.01, "gain_high": 0.03}

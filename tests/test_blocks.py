@@ -8,6 +8,7 @@ import pytest
 
 from core.pipeline.blocks import BlocksAt, shuffled
 from core.pipeline.encoding import options_in_use
+from core.pipeline.judging import judge_blocks
 from core.pipeline.options import PredictOptions, ProfileOptions
 from core.pipeline.predicting import predict
 from core.pipeline.profiling import profile
@@ -120,3 +121,13 @@ def test_chances_with_the_order_of_acts_see_nothing_after_the_cutoff(home: Home)
         assert told["sequence"]["acts"] < 30 * USERS, "the transformer learned before the first training cutoff"
     assert found[0] == found[1]
     assert {"mlp_sequence", "lightgbm_sequence", "mean_sequence"} <= found[0][0]["log_losses"].keys() and "sequence" in found[0][0]
+
+
+def test_the_taught_network_is_told_against_its_untaught_twin_on_the_same_shoppers(home: Home) -> None:
+    told = judge_blocks(home, home.dataset("early"), horizon=at(5) - at(0), options=options(home, "sequence"))
+    rows = {(row["blocks"], row["weighing"]): row for row in told["rows"]}
+    taught, twin, pair = (rows[key] for key in (("sequence", "equal"), ("untaught", "equal"), ("sequence", "against untaught")))
+    assert pair["auc"] == taught["auc"] and pair["gain"] == taught["auc"] - twin["auc"]
+    assert pair["gain_low"] <= pair["gain"] <= pair["gain_high"]
+    assert pair["gain_high"] - pair["gain_low"] < (taught["high"] - taught["low"]) + (twin["high"] - twin["low"]), "on the same draws"
+    assert told["rows"][-1]["weighing"] == "chosen"

@@ -13,7 +13,7 @@ from core.encoder.encode import TextEncoder, load_encoder
 from core.encoder.narrative import MOST_ACTS, cut_to, narratives
 from core.encoder.probe import aucs
 from core.encoder.sparse import read_sparse, write_sparse
-from core.encoder.tuning import METHODS, Task, TuningOptions, tune
+from core.encoder.tuning import METHODS, Task, TuningOptions, save_tuned, tune
 from core.store import Log
 from tests.encoders import WORDS, save_tiny_encoder
 from tests.worlds import at
@@ -34,7 +34,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
 
 def told(log: Log, days: float) -> dict[str, str]:
     with log.history(at(days)) as connection:
-        return dict(zip(*narratives(connection, at(days)), strict=True))
+        return dict(zip(*narratives(connection), strict=True))
 
 
 def test_a_history_is_told_newest_first_and_equal_acts_once(make_log: MakeLog) -> None:
@@ -52,8 +52,8 @@ def test_a_history_is_told_newest_first_and_equal_acts_once(make_log: MakeLog) -
         items=ITEMS,
     )
     assert told(log, 5) == {
-        "a": "2 days ago, 2 purchases of 4 acts: bought green tea x2, viewed cups",
-        "b": "4 days ago, 0 purchases of 1 acts",
+        "a": "2 purchases of 4 acts in 3 days: bought green tea x2, viewed cups",
+        "b": "0 purchases of 1 acts in 1 days",
         "c": "no acts",
     }
 
@@ -62,7 +62,7 @@ def test_later_events_and_acts_beyond_the_newest_are_not_told(make_log: MakeLog)
     early = [event("a", "t", "view", 1), *(event("a", "c", "view", 2 + n / 1000) for n in range(MOST_ACTS)), event("b", "t", "cart", 4)]
     log, longer = make_log([*early, event("b", "c", "view", 9)], items=ITEMS), make_log([*early, event("a", "t", "cart", 5)], items=ITEMS)
     assert told(log, 5) == told(longer, 5)
-    assert told(log, 5)["a"] == f"3 days ago, 0 purchases of {MOST_ACTS + 1} acts: viewed cups x{MOST_ACTS}"
+    assert told(log, 5)["a"] == f"0 purchases of {MOST_ACTS + 1} acts in 2 days: viewed cups x{MOST_ACTS}"
 
 
 def test_a_text_is_cut_to_its_budget_at_the_end_of_a_token(encoder: TextEncoder) -> None:
@@ -88,6 +88,15 @@ def test_each_way_trains_its_own_weights_and_gives_the_same_twice(encoder: TextE
         assert 0 < one.trainable < one.parameters
     head = tune(encoder, Task(texts, labels, test_texts), "head", TuningOptions())
     assert (method == "head") == bool(np.allclose(one.scores, head.scores, atol=1e-6))
+
+
+def test_neither_tuning_nor_keeping_weights_prints_what_a_library_says(
+    encoder: TextEncoder, tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    (texts, labels), (test_texts, _) = sentences(48, 0), sentences(16, 1)
+    for method in ("lora", "adalora", "ia3"):
+        save_tuned(tmp_path / method, encoder, tune(encoder, Task(texts, labels, test_texts), method, TuningOptions(epochs=1)), {})
+    assert capfd.readouterr() == ("", "") and not recwarn.list
 
 
 def test_adalora_moves_rank_between_layers_and_ends_with_its_budget(encoder: TextEncoder) -> None:

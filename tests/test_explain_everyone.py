@@ -13,6 +13,9 @@ from core.explain.fairness import compare_groups
 from core.explain.named import Rows
 from core.explain.shapley import Floats
 from core.metrics import wilson
+from core.pipeline.blocks import BlocksAt
+from core.pipeline.explaining_all import _warnings, explain_all
+from core.store import Home
 from tests.kept_worlds import kept_shop
 
 COLUMNS = ["carts_7d", "carts_28d", "views_7d"]
@@ -90,3 +93,20 @@ def test_the_verb_writes_tables_that_name_the_cart_and_twice_the_same_run(tmp_pa
     assert main(verb) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["reused"] and again["run"] == found["run"]
+
+
+def test_blocks_that_the_model_does_not_look_at_are_not_learned_to_explain_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = kept_shop(tmp_path / "home", blocks=("counts", "text", "graph", "sequence"))
+
+    def learned(_blocks: BlocksAt, *_at: object) -> None:
+        raise AssertionError("no model looks at it")
+
+    monkeypatch.setattr(BlocksAt, "further", learned)
+    assert explain_all(Home(tmp_path / "home"), dataset)["looked_at"] > 0
+
+
+def test_shoppers_that_differ_as_time_makes_them_are_no_news() -> None:
+    assert _warnings([], 80, 0.947, 0.958, 2469) == [] == _warnings([], 80, 0.97, None, 2469)
+    (told,) = _warnings([], 80, 0.97, 0.958, 2469)
+    assert "AUC of 0.970, better than two earlier windows as far apart (0.958)" in told
+    assert "1 of 80 features are shifted" in _warnings(["carts_7d"], 80, 0.947, 0.958, 2469)[0]

@@ -170,3 +170,14 @@ def test_other_weights_in_the_same_folder_make_other_runs(home: Home) -> None:
     assert draw_map(home, dataset, options=asked)["run"] == runs[0][1]["run"], "a map reads profiles, not the model"
     with pytest.raises(ModelError, match="nothing is downloaded here"):
         profile(home, dataset, options=asked)
+
+
+def test_a_window_of_hours_is_told_in_hours(home: Home, options: ProfileOptions) -> None:
+    hour, dataset = {"horizon": timedelta(hours=1), "options": options}, home.dataset("early")
+    for ask in (
+        lambda: tune_texts(home, dataset, **hour),
+        lambda: transfer(home, home.dataset("other"), dataset, **hour),
+        lambda: judge_blocks(home, dataset, **hour),
+    ):
+        with pytest.raises(GateError, match="act within 1 hour"):
+            ask()

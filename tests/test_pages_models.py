@@ -14,14 +14,18 @@ def test_the_models_page_tells_what_each_block_of_the_profile_adds(tmp_path: Pat
     app = open_page("models", tiny_home(tmp_path, users=240), monkeypatch)
     assert not app.exception and not app.error, words(app)
     table = next(frame.value for frame in app.dataframe if "gain" in frame.value)
-    assert table["blocks"].tolist() == ["counts", "the same, untaught", "counts + texts"], "sets without a block are told in sentences"
-    assert table["weights"].tolist() == ["equal", "equal", "1 · 0.5"]
-    assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.050 [+0.040, +0.060]"]
-    assert table["behind"].tolist() == ["+0.050 [+0.040, +0.060]", "+0.150 [+0.140, +0.160]", "–"]
+    assert table["blocks"].tolist() == [
+        "counts", "the same, untaught", "behaviour transformer against the same network, untaught", "counts + texts"
+    ], "sets without a block are told in sentences"  # fmt: skip
+    assert table["weights"].tolist() == ["equal", "equal", "equal", "1 · 0.5"]
+    assert table["gain"].tolist() == ["–", "-0.100 [-0.110, -0.090]", "+0.020 [+0.010, +0.030]", "+0.050 [+0.040, +0.060]"]
+    assert table["behind"].tolist() == ["+0.050 [+0.040, +0.060]", "+0.150 [+0.140, +0.160]", "–", "–"]
+    assert table["auc"].tolist()[2] == table["interval"].tolist()[2] == "–"
+    assert "learned helps: alone it is +0.020 [+0.010, +0.030] of AUC ahead of the same network, untaught" in words(app)
     unseen = next(frame.value for frame in app.dataframe if "positives" in frame.value and "band" in frame.value)
     assert unseen["band"].tolist() == ["all shoppers", "cold: 1 event", "hot: 5 or more events"]
     assert unseen["counts"].tolist() == ["0.700 [0.600, 0.800]"] * 3 and unseen["blocks"].tolist() == ["–"] * 3
-    assert "**texts** helps: beside the others it adds +0.050 [+0.040, +0.060] of AUC." in words(app)
+    assert "The block **texts** helps: beside the others it adds +0.050 [+0.040, +0.060] of AUC." in words(app)
     assert "**graph** gets no weight" in words(app) and "**behaviour transformer**" not in words(app)
     assert "a difference of +0.010 [-0.010, +0.030]" in words(app)
     assert "Mean AUC over 4 categories within 7 days from 2024-03-13" in words(app)
@@ -75,6 +79,26 @@ def test_the_models_page_tells_what_was_measured_of_the_text_model(tmp_path: Pat
         if f["data"][0].get("x") == ["attention.self.query", "output"]
     )
     assert drawn["data"][0]["y"] == ["layer 1: 4", "layer 2: 12"]
+
+
+def test_after_an_append_what_another_dataset_taught_and_the_features_name_the_version_they_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tiny_home(tmp_path / "home", users=240)
+    folder = home / "datasets" / "tiny"
+    shutil.copytree(folder / "versions" / "v0001", folder / "versions" / "v0002")
+    pointers = json.loads((folder / "CURRENT").read_text(encoding="utf-8"))
+    (folder / "CURRENT").write_text(json.dumps({**pointers, "version": "v0002"}), encoding="utf-8")
+    app = open_page("models", home, monkeypatch)
+    said = [caption.value.replace("\\", "") for caption in app.caption]
+    place = next(number for number, text in enumerate(said) if "Learned from other" in text)
+    assert said[place - 1] == "computed from v0001" and said.count("computed from v0001") == 4
+    assert said[-1] == "Run profiles-0001 of version v0001."
+    runs = {kind: run for kind, run in pointers["runs"].items() if kind != "profiles"}
+    shutil.copytree(home, tmp_path / "again")
+    (tmp_path / "again" / "datasets" / "tiny" / "CURRENT").write_text(json.dumps({**pointers, "runs": runs}), encoding="utf-8")
+    app = open_page("models", tmp_path / "again", monkeypatch)
+    assert "Learned from other" in words(app) and "Run profiles" not in words(app) and not app.exception
 
 
 def test_measuring_the_text_model_starts_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

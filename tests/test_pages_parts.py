@@ -26,7 +26,7 @@ from core.ingest.rules import RULES
 from core.jobs import Job
 from core.messages import say
 from core.pipeline.places import DENSITY_CELLS, SAMPLE_POINTS
-from core.predictor.judge import write_verdict
+from core.predictor.judge import WHY, write_verdict
 from core.predictor.models import BLENDS, EXTRA, FITS
 from core.predictor.propensity import CLEARLY
 from core.recommender.reasons import CODES
@@ -92,6 +92,7 @@ def test_every_sentence_on_screen_has_a_chinese_translation_with_the_same_placeh
 def test_the_pages_know_every_model_and_the_rule_by_which_one_is_chosen() -> None:
     assert chances.EXTRA_MODELS == EXTRA and chances.CLEARLY == CLEARLY
     models = {*FITS, *BLENDS, *EXTRA}
+    assert {name: str(why) for name, why in WHY.items()} == {name: why for name, why in verdict.WHY_WORDS.items() if name}
     assert models <= words.MODEL_WORDS.keys() and models <= verdict.CONTENDER_WORDS.keys()
 
 
@@ -139,7 +140,8 @@ def test_the_verdict_on_screen_says_what_core_says_and_speaks_chinese(winner: st
     chances["lightgbm_text"] = np.linspace(0.15, 0.6, 8)
     chances["mean" if winner == "mlp" else "lightgbm"] = np.where(labels > 0, 0.6, 0.2)
     pair = ("lightgbm_text", "lightgbm") if winner == "lightgbm" else ("mlp", "mlp_counts")
-    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, "Test window 2024-01-11 to 2024-01-18")
+    where, why = "Test window 2024-01-11 to 2024-01-18", "usual" if winner == "mlp" else "clearly"
+    told = write_verdict(say("purchase"), labels, chances, winner, ["lightgbm", "logistic"], pair, where, why=why)
     manifest = {
         "verdict": told,
         "metrics": {"users": 8, "base_rate": labels.mean(), "base_log_loss": 0.6616},

@@ -90,9 +90,21 @@ def test_the_mean_with_bg_nbd_is_usual_where_it_competes(names: list[str]) -> No
     labels = (np.random.default_rng(2).random(500) < 0.4).astype(float)
     level = np.where(labels == 1, 0.42, 0.38)
     choices = {name: CalibrationChoice(Calibrator("none"), np.full(500, 0.4), {}) for name in names}
-    assert _choose_winner(names, labels, choices) == names[-1], "none is better"
+    assert _choose_winner(names, labels, choices) == (names[-1], "usual"), "none is better"
     choices["lightgbm"] = CalibrationChoice(Calibrator("none"), level, {})
-    assert _choose_winner(names, labels, choices) == "lightgbm", "clearly better on validation"
+    assert _choose_winner(names, labels, choices) == ("lightgbm", "clearly"), "clearly better on validation"
+
+
+def test_a_usual_mean_that_does_worse_than_one_chance_for_everybody_is_not_kept() -> None:
+    rng, names = np.random.default_rng(2), ["logistic", "ensemble", "ensemble_orders"]
+    labels = (rng.random(500) < 0.4).astype(float)
+    sure = np.where(rng.random(500) < 0.5, 0.1, 0.8)
+    choices = {name: CalibrationChoice(Calibrator("none"), np.full(500, 0.4), {}) for name in names}
+    choices["ensemble_orders"] = CalibrationChoice(Calibrator("none"), sure, {})
+    assert _choose_winner(names, labels, choices) == ("ensemble", "usual"), "the next usual mean"
+    choices["ensemble"] = choices["ensemble_orders"]
+    assert _choose_winner(names, labels, choices) == ("logistic", "worthless")
+    assert _choose_winner(["logistic", "ensemble"], labels, choices | {"ensemble": choices["logistic"]})[0] == "ensemble"
 
 
 def test_a_test_window_in_which_nobody_acts_judges_nothing() -> None:

@@ -119,6 +119,30 @@ def test_a_new_item_leaves_the_price_words_of_all_others(tmp_path: Path, tiny: P
     assert cut["card"]["price_points"] != runs[0]["card"]["price_points"], "as of a cutoff, nothing is kept"
 
 
+def test_after_an_append_no_block_of_anyone_else_moves_though_time_went_by(tmp_path: Path, tiny: Path) -> None:
+    items = [{**item, "category": f"c{n % 3}"} for n, item in enumerate(ITEMS)]
+    every = ("counts", "text", "sequence", "graph", "narrative", "ids")
+    asked = replace(options(tiny), blocks=every)
+    dataset = published(tmp_path, log_of(), items)
+    profile(Home(tmp_path), dataset, options=asked)
+    strict = profile(Home(tmp_path), dataset, options=replace(asked, retrain=0))
+    later = {"user_id": "u03", "item_id": "i05", "event_type": "view", "event_time": at(33)}
+    dataset = published(tmp_path, [*log_of(), later], items)
+    found = profile(Home(tmp_path), dataset, options=asked)
+    told = found["update"]
+    assert told["compared"] == sorted(every[1:]) and told["not_compared"] == []
+    assert told["graph"] == {"graph": "kept", "why": None} and found["graph"]["update"]["acts"] == USERS * ACTS + 1
+    assert told["users"] == {"same": USERS - 1, "changed": 1, "new": 0, "gone": 0}
+    folders = [dataset.run_path("profiles", run) for run in (told["after"]["run"], found["run"])]
+    for name in every[1:]:
+        before, after = (read_arrays(folder / f"{name}.safetensors")[name] for folder in folders)
+        assert np.flatnonzero((before != after).any(axis=1)).tolist() == [3], name
+    anew = profile(Home(tmp_path), dataset, options=replace(asked, retrain=0))["update"]
+    assert anew["after"]["run"] == strict["run"] and anew["not_compared"] == ["sequence", "graph"]
+    assert anew["graph"]["graph"] == "made" and "above the limit of 0%" in anew["graph"]["why"]
+    assert anew["compared"] == ["ids", "narrative", "text"] and anew["users"]["changed"] == 1
+
+
 def test_the_network_is_trained_anew_when_the_log_has_grown_beyond_the_limit(tmp_path: Path, tiny: Path) -> None:
     dataset = published(tmp_path, log_of())
     for chosen in (options(tiny), options(tiny, retrain=0)):

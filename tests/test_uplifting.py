@@ -90,6 +90,16 @@ def test_the_verb_keeps_a_run_and_features_see_nothing_from_the_start_on(
     assert run["kind"] == "uplift" and "--treatment treated.csv" in run["command"] and run["not_again"]
 
 
+@pytest.mark.parametrize(("start", "told"), [("2024-02-01", "before the start"), ("2024-03-29", "Give a start on or before")])
+def test_a_start_that_does_not_fit_the_log_is_refused_by_its_name(
+    start: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb = ["uplift", "--dataset", "shop", "--treatment", str(publish_shop(tmp_path)), "--horizon", "7d", "--home", str(tmp_path)]
+    assert main([*verb, "--start", start]) == 2
+    error = capsys.readouterr().err
+    assert told in error and "cutoff" not in error
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_page_says_what_to_log_and_draws_an_effect_once_it_is_measured(
     lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

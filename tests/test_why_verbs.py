@@ -36,3 +36,7 @@ def test_what_would_lift_a_chance_is_ordered_best_first(shop: Dataset, capsys: p
     assert status == 0
     chances = [change["propensity"] for change in told["tried"]]
     assert chances == sorted(chances, reverse=True) and len(chances) > 1
+    assert "the model's view, no cause" in told["warnings"][0]
+    asked = ["why", "--home", str(shop.path.parents[1]), "--dataset", "tiny", "--user", "u042", "--json"]
+    status = main([*asked, "--change", '{"drop": [0]}'])
+    assert status == 0 and "The model's view of another history" in json.loads(capsys.readouterr().out)["warnings"][0]

@@ -72,15 +72,9 @@ def test_a_log_that_is_too_short_is_refused_with_both_lengths_and_a_way_out() ->
 @pytest.mark.parametrize(
     ("hours", "told"),
     [
-        (24, "1 day"),
-        (672, "28 days"),
-        (60, "2.5 days"),
-        (2.831, "2.83 hours"),
-        (1, "1 hour"),
-        (0.2, "12 minutes"),
-        (29_352, "1223 days"),
-        (0, "0 days"),
+        (24, "1 day"), (672, "28 days"), (60, "2.5 days"), (2.831, "2.83 hours"), (1, "1 hour"), (0.2, "12 minutes"), (1 / 60, "1 minute"),
+        (29_352, "1223 days"), (0, "0 days"),
     ],
-)
+)  # fmt: skip
 def test_lengths_of_time_are_said_in_what_people_count_them_in(hours: float, told: str) -> None:
     assert say_days(timedelta(hours=hours)) == told

@@ -1,7 +1,6 @@
 """Histories as short texts: what a language model reads of a shopper, newest first, in a fixed budget of tokens."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from tokenizers import Tokenizer
 
@@ -34,14 +33,14 @@ WITH acts AS (
     FROM told GROUP BY user_id
 ), rhythm AS (
     SELECT user_id, count(*) FILTER (event_type = 'purchase') AS purchases, count(*) AS acts,
-           date_diff('day', max(event_time), CAST($cutoff AS TIMESTAMP)) AS silence
+           1 + date_diff('day', min(event_time), max(event_time)) AS days
     FROM history WHERE event_type <> 'impression' GROUP BY user_id
 ), everyone AS (
     SELECT DISTINCT user_id FROM history
 )
 SELECT user_id,
        CASE WHEN acts IS NULL THEN 'no acts'
-            ELSE concat(silence, ' days ago, ', purchases, ' purchases of ', acts, ' acts',
+            ELSE concat(purchases, ' purchases of ', acts, ' acts in ', days, ' days',
                         CASE WHEN line IS NULL THEN '' ELSE concat(': ', line) END) END AS text
 FROM everyone LEFT JOIN rhythm USING (user_id) LEFT JOIN lines USING (user_id)
 ORDER BY user_id
@@ -88,18 +87,20 @@ def halves(connection: Connection) -> tuple[list[str], list[str], list[str]]:
     return table["user_id"].to_pylist(), table["newer"].to_pylist(), table["older"].to_pylist()
 
 
-def narratives(connection: Connection, cutoff: datetime) -> tuple[list[str], list[str]]:
-    """Tell the history of every user before a cutoff.
+def narratives(connection: Connection) -> tuple[list[str], list[str]]:
+    """Tell the history of every user before the connection's cutoff.
+
+    Days are counted from her first act to her newest, never to the cutoff: a text changes when its user acts, not because others do
+    and time goes by (docs/decisions/0016). How long ago that was is for counts to tell.
 
     Args:
         connection: From Log.history(cutoff).
-        cutoff: First instant not seen.
 
     Returns:
         All users of the history, sorted, and a text each, such as
-        `3 days ago, 12 purchases of 40 acts: bought soft drinks x2, viewed milk`; days are those of the calendar (UTC).
+        `12 purchases of 40 acts in 90 days: bought soft drinks x2, viewed milk`; days are those of the calendar (UTC).
     """
-    table = fetch(connection, _NARRATIVES_SQL, {"most": MOST_ACTS, "cutoff": cutoff})
+    table = fetch(connection, _NARRATIVES_SQL, {"most": MOST_ACTS})
     return table["user_id"].to_pylist(), table["text"].to_pylist()
 
 

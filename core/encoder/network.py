@@ -1,6 +1,7 @@
 """The transformer itself: where it runs, in which precision, and one batch through it."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,12 +138,14 @@ def run_batch(network: Any, ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the library's progress bar and list of left-out weights off the screen while a model is loaded."""
+    """Keep the library's progress bars, its list of left-out weights and what it tells its own authors off the screen."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         transformers_logging.set_verbosity(verbosity)
         if bars:

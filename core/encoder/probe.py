@@ -35,7 +35,7 @@ class Probed:
     high: float
     """95 % bootstrap interval over users."""
     gain: float
-    """AUC minus that of the first set, on the same users."""
+    """AUC minus that of the first set, or of the one it is told against, on the same users."""
     gain_low: float
     gain_high: float
     behind: float
@@ -58,6 +58,7 @@ def probe_blocks(
     labels: Bools,
     test_labels: Bools,
     rng: np.random.Generator,
+    against: Mapping[int, int] | None = None,
 ) -> list[Probed]:
     """Fit a ridge regression of all targets on each set of blocks, and judge it on other rows.
 
@@ -71,6 +72,7 @@ def probe_blocks(
         labels: Who acted on which target within the horizon (N, T).
         test_labels: The same for the test (M, T).
         rng: For folds and bootstrap; every set meets the same draws.
+        against: Place of a set → place of the one that its gain is told against, where that is not the first.
     """
     judged = can_judge(labels, test_labels)
     labels, test_labels = labels[:, judged], test_labels[:, judged]
@@ -84,20 +86,21 @@ def probe_blocks(
         scores = fit_ridge(x, labels, [penalty])[0](x_test)
         drawn = np.array([np.nanmean(aucs(scores[rows], test_labels[rows])) for rows in draws])
         found.append((penalty, float(aucs(scores, test_labels).mean()), drawn))
-    (_, first_auc, first), (_, last_auc, last) = found[0], found[-1]
+    _, last_auc, last = found[-1]
+    rivals = [found[(against or {}).get(place, 0)] for place in range(len(found))]
     return [
         Probed(
             {name: weight for name, weight in weights.items() if weight > 0},
             auc,
             *_interval(drawn),
-            auc - first_auc,
-            *_interval(drawn - first),
+            auc - rival_auc,
+            *_interval(drawn - rival),
             last_auc - auc,
             *_interval(last - drawn),
             labels.shape[1],
             penalty,
         )
-        for weights, (penalty, auc, drawn) in zip(sets, found, strict=True)
+        for weights, (penalty, auc, drawn), (_, rival_auc, rival) in zip(sets, found, rivals, strict=True)
     ]
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from core.artifacts import write_json
 from core.encoder.encode import TextEncoder
 from core.encoder.models import TUNED_FILE
-from core.encoder.network import open_network, run_batch
+from core.encoder.network import open_network, quiet, run_batch
 from core.encoder.tokens import Tokens, tokenise
 from core.messages import say
 from core.schema import Progress, silent
@@ -223,7 +223,8 @@ def save_tuned(folder: Path, encoder: TextEncoder, tuned: Tuned, about: Mapping[
     folder.mkdir(parents=True)
     network = tuned.network.to("cpu")
     network.requires_grad_(True)
-    network.save_pretrained(folder, safe_serialization=True)
+    with quiet():
+        network.save_pretrained(folder, safe_serialization=True)
     shutil.copyfile(checkpoint.folder / "tokenizer.json", folder / "tokenizer.json")
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": checkpoint.max_tokens})
     write_json(folder / "config_sentence_transformers.json", {"prompts": {"text": checkpoint.prefix}, "default_prompt_name": "text"})
@@ -287,4 +288,5 @@ def _wrapped(network: Any, method: str, options: TuningOptions, steps: int) -> A
         ),
         "ia3": lambda: IA3Config(),
     }
-    return get_peft_model(network, configs[method]())
+    with quiet():
+        return get_peft_model(network, configs[method]())

@@ -67,8 +67,8 @@ def drift_figures(screen: Screen) -> dict[str, Any] | None:
     """How far profiles moved since the earlier version; None without one.
 
     Returns:
-        {"after": {"run", "version"}, "users": {same, changed, new, gone}, "texts": {encoded, kept} or None, "sequence": how its
-        network came about, "blocks": {block: {"median", "far", "changed"}} of the changed shoppers alone}.
+        {"after": {"run", "version"}, "users": {same, changed, new, gone}, "texts": {encoded, kept} or None, "sequence", "graph": how they
+        came about, "not_compared": other blocks, "blocks": {block: {"median", "far", "changed"}} of the changed shoppers alone}.
     """
     record = screens.run_manifest(screen, "profiles") or {}
     told, table = record.get("update") or {}, drift(screen)
@@ -81,7 +81,7 @@ def drift_figures(screen: Screen) -> dict[str, Any] | None:
         cosines = changed[f"{name}_cosine"].to_numpy(np.float64)
         median = float(np.median(cosines)) if len(cosines) else None
         blocks[name] = {"median": median, "far": int((cosines < MOVED_FAR).sum()), "changed": len(cosines)}
-    return {"texts": None, "sequence": None, **told, "blocks": blocks}
+    return {"texts": None, "sequence": None, "graph": None, "not_compared": [], **told, "blocks": blocks}
 
 
 def _count(rows: pd.DataFrame, by: str, move: str) -> "pd.Series[int]":

@@ -13,6 +13,7 @@ from core.errors import GateError
 from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS, Blocks, BlocksAt
 from core.pipeline.encoding import check_blocks
+from core.pipeline.measurable import AGAINST_UNTAUGHT
 from core.pipeline.options import ProfileOptions
 from core.pipeline.pictures import PictureProfiles
 from core.pipeline.showing import picture_folder
@@ -20,6 +21,7 @@ from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles, models_now, untuned
 from core.schema import ACTS, Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log, fetch
+from core.windows import say_days
 
 if TYPE_CHECKING:
     from core.encoder.probe import Probed
@@ -101,9 +103,9 @@ def judge_blocks(
     targets = Targets(log, cutoffs, horizon)
     if not can_judge(*targets.labels).any():
         raise GateError(
-            "Too few shoppers act within {days:g} days, or too few do not: {need} of each are needed, at {cutoffs} cutoffs, to judge the "
+            "Too few shoppers act within {length}, or too few do not: {need} of each are needed, at {cutoffs} cutoffs, to judge the "
             "blocks of a profile. Try another horizon.",
-            days=horizon / timedelta(days=1),
+            length=say_days(horizon),
             need=FEWEST,
             cutoffs=len(cutoffs),
         )
@@ -136,16 +138,22 @@ def judge_blocks(
 
 
 def _judge(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> tuple["Weighing", list[dict[str, Any]]]:
-    """Choose weights and probe: equal sets, the weighed one without each of its blocks, and, last, the weighed one."""
+    """Choose weights and probe: equal sets, the transformer against its untaught twin, the weighed set without each of its blocks, and,
+    last, the weighed one."""
     from core.encoder.probe import equal, probe_blocks
 
     weighing = _weigh(known, labels, seed)
     sets: list[tuple[str, dict[str, float]]] = [("equal", equal(*names)) for names in EQUAL if set(names) <= known[0].keys()]
+    against = {}
+    if {"sequence", "untaught"} <= known[0].keys():
+        against[len(sets)] = [weights for _, weights in sets].index(equal("untaught"))
+        sets.append((AGAINST_UNTAUGHT, equal("sequence")))
     used = [name for name, weight in weighing.weights.items() if weight > 0]
     if len(used) > 1:
         sets += [(f"without {name}", weighing.weights | {name: 0.0}) for name in used]
     sets.append(("chosen", weighing.weights))
-    rows = probe_blocks(known[-2], known[-1], [weights for _, weights in sets], labels[-2], labels[-1], np.random.default_rng(seed))
+    asked = [weights for _, weights in sets]
+    rows = probe_blocks(known[-2], known[-1], asked, labels[-2], labels[-1], np.random.default_rng(seed), against)
     return weighing, [_told(row, kind) for (kind, _), row in zip(sets, rows, strict=True)]
 
 

@@ -15,6 +15,9 @@ SELECT count(*) FROM (SELECT DISTINCT title, category, brand, description FROM c
                       WHERE coalesce(title, category, brand, description) IS NOT NULL)
 """
 
+AGAINST_UNTAUGHT = "against untaught"
+"""The row of the taught network whose gain is over its untaught twin, on the same shoppers: what learning added to the architecture."""
+
 
 def why_not_judged(screen: Screen) -> Message | None:
     """Say what the log lacks to learn at one cutoff and judge at the next; None when it is long enough."""

@@ -43,7 +43,8 @@ class ProfileOptions:
     precision: str = "auto"
     """Of the text model: auto, fp32, bf16 or int8 (see `core.encoder.encode.load_encoder`)."""
     retrain: float = 0.1
-    """Share of new acts above which an append trains the behaviour transformer anew; up to it the earlier one reads on."""
+    """Share of new acts above which an append trains the behaviour transformer and makes the graph anew; up to it the earlier ones read
+    on."""
 
     memory: int = 1
     """Segments that each layer of the behaviour transformer keeps: with N of them a vector tells of the newest (2N + 1) · 64 acts."""
@@ -68,7 +69,7 @@ class ProfileOptions:
     @property
     def config(self) -> dict[str, Any]:
         """What a profiles run is found by."""
-        kept = {"retrain": self.retrain} if "sequence" in self.blocks else {}
+        kept = {"retrain": self.retrain} if {"sequence", "graph"} & set(self.blocks) else {}
         return {"blocks": list(self.blocks), "model": self.model, "device": self.device, **kept, **self.of_blocks}
 
     @property

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from core.messages import Message, say
 from core.pipeline.blocks import ASKS_OF_PEOPLE, BLOCK_WORDS
 from core.pipeline.knowing import Known
 from core.pipeline.options import PredictOptions, ProfileOptions
+from core.pipeline.passing import check_asked, what_would_pass
 from core.pipeline.telling import Result, about, fitting_horizon, one_category
 from core.pipeline.texts import models_now, tuned_in_time
 from core.pipeline.tuning import kept_model
@@ -60,7 +61,7 @@ def predict(
         ModelError: The named text model was tuned on windows that are to be judged.
         GateError: Too little data for an honest probability.
         CutoffError: The log is too short for the horizon.
-        NotFoundError: No item has the asked-for category.
+        NotFoundError: The log lacks the act, or no item has the category.
     """
     from core.features import price_levels
     from core.predictor.held import save_held
@@ -95,6 +96,7 @@ def predict(
         run_id = None
     reused = run_id is not None
     if run_id is None:
+        check_asked(log, options.act, only)
         known = Known(home, dataset, log, horizon, options, profile, part_of(progress, 0.0, 0.2))
         network = replace(NetworkOptions(), optimizer=options.optimizer)
         asked = PropensityOptions(
@@ -110,7 +112,8 @@ def predict(
         main_end = 0.6 if options.category == "all" else 0.95
         rng = np.random.default_rng(options.seed)
         main = part_of(progress, 0.2, main_end)
-        result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, main, known.tasks_at)
+        ways_out = partial(what_would_pass, log, asked, options.look_back_days)
+        result = fit_propensity(log, known.matrix_at, known.labels_at, asked, rng, main, known.tasks_at, ways_out)
         with dataset.new_run("propensity", inputs=inputs, config=config, cutoff=cutoff, make_current=for_screen, began=began) as draft:
             draft.record |= {"act": options.act, **save_result(result, draft.path), **known.blocks.cards, "kept": result.kept is not None}
             if result.tasks:

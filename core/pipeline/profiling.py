@@ -17,9 +17,9 @@ from core.pipeline.pooling import settle_pooling
 from core.pipeline.showing import picture_folder
 from core.pipeline.telling import Result, about
 from core.pipeline.texts import TextProfiles, models_now
-from core.pipeline.updating import add_sequence, earlier_run, kept_of_texts, tell_update
+from core.pipeline.updating import Earlier, add_sequence, earlier_run, kept_of_texts, tell_update, why_not_kept
 from core.schema import Progress, part_of, silent
-from core.store import Began, Connection, Dataset, Home, Log, RunDraft
+from core.store import Began, Connection, Dataset, Home, Log, RunDraft, scalar
 
 Fitted = TypeVar("Fitted")
 
@@ -72,12 +72,12 @@ def profile(
         elif "text" in options.blocks:
             nothing = say("No item has a text (title, category, brand or description), so profiles hold no text.")
             draft.record["warnings"].append(nothing)
-        read = None
+        read = graph = None
         if "sequence" in options.blocks:
             read = add_sequence(home, log, vectors, options, draft, earlier, part_of(progress, 0.3, 0.95))
         if "graph" in options.blocks:
             progress(0.95, say("reading the graph of shoppers and items"))
-            _add_graph(log, draft)
+            graph = _add_graph(log, draft, earlier, options.retrain)
         if "narrative" in options.blocks:
             progress(0.95, say("telling each history as a text"))
             _add_narrative(log, texts, draft)
@@ -91,7 +91,7 @@ def profile(
             progress(0.98, say("counting which items each shopper touched"))
             _add_ids(log, draft)
         progress(0.99, say("writing the profiles"))
-        tell_update(draft, counts["user_id"].to_pylist(), vectors, text[1] if text else None, read, earlier, texts.points(log.until))
+        tell_update(draft, counts["user_id"].to_pylist(), vectors, {"sequence": read, "graph": graph}, earlier, texts.points(log.until))
     return about(dataset, "profiles", draft.run_id)
 
 
@@ -117,17 +117,34 @@ def _fitted(
     return fitted, {**_since(began), without: empty}
 
 
-def _add_graph(log: Log, draft: RunDraft) -> None:
-    """Read the graph of the history and keep it with what it says of every user; a log too small for it says so."""
-    from core.encoder.graph import fit_graph, graph_profiles, save_graph
+def _add_graph(log: Log, draft: RunDraft, earlier: Earlier | None, limit: float) -> dict[str, Any] | None:
+    """Keep a graph with what it says of every user: the one of the earlier run while that holds, else one of this history.
 
+    A log too small for one says so. Returns {"graph": kept or made, "why"}; None when nothing was added.
+    """
+    from core.encoder.graph import fit_graph, graph_profiles, load_graph, save_graph
+
+    with log.history() as connection:
+        acts = int(scalar(connection, "SELECT count(*) FROM history WHERE event_type <> 'impression'"))
+    why = why_not_kept(earlier, "graph", acts, limit)
     try:
-        graph, cost = _fitted(log, draft, "graph", fit_graph, graph_profiles, "users_without_items")
+        if why is None and earlier is not None:
+            graph = load_graph(earlier.folder, earlier.record["graph"])
+            _graph, cost = _fitted(log, draft, "graph", lambda connection: graph, graph_profiles, "users_without_items")
+            card = {**graph.card, "users_without_items": cost["users_without_items"], "update": {"acts": acts} | _spent(cost)}
+        else:
+            graph, cost = _fitted(log, draft, "graph", fit_graph, graph_profiles, "users_without_items")
+            card = {**graph.card, **cost, "acts_learned_from": acts}
     except GateError as error:
         draft.record["warnings"].append(say("Profiles hold no graph: {why}", why=error.message))
-        return
+        return None
     save_graph(draft.path, graph)
-    draft.record["graph"] = graph.card | cost
+    draft.record["graph"] = card
+    return {"graph": "made" if why is not None else "kept", "why": why}
+
+
+def _spent(cost: dict[str, Any]) -> dict[str, Any]:
+    return {"cpu_seconds": cost["cpu_seconds"]}
 
 
 def _add_facts(log: Log, options: ProfileOptions, draft: RunDraft) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OUR_MODELS = ("all-MiniLM-L6-v2", "multilingual-e5-small")
 """Models that came with the installation; they are checked when they are loaded."""
+TEXT_SPACE = ("fingerprint", "precision", "device")
+"""What of a text model's card must be equal for two vectors to lie in one space."""
 Profiles = tuple[list[str], npt.NDArray[np.float32]]
 """user ids and (U, D) text profiles in that order."""
 
@@ -230,10 +232,11 @@ class TextProfiles:
             return None
         self._check_time(cutoff)
         with self._log.history(cutoff) as connection:
-            users, told = narratives(connection, cutoff)
+            users, told = narratives(connection)
         texts, cut = cut_to(encoder.tokenizer, told, TOKENS)
         vectors = encode_texts(encoder, texts, self._home.path / "cache", self._progress)
-        return (users, vectors), {"users": len(users), "tokens": TOKENS, "cut_texts": cut, "values": int(vectors.shape[1])}
+        card = {"users": len(users), "tokens": TOKENS, "cut_texts": cut, "values": int(vectors.shape[1])}
+        return (users, vectors), card | {name: encoder.card[name] for name in TEXT_SPACE}
 
     def __call__(self, cutoff: datetime) -> Profiles | None:
         from core.encoder.pooling import HALF_LIFE_DAYS, pool_text_profiles

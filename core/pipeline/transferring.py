@@ -16,6 +16,7 @@ from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles, models_now
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
+from core.windows import say_days
 
 if TYPE_CHECKING:
     from core.encoder.transfer import Window
@@ -120,12 +121,12 @@ def _window(
     labels = labels[drawn]
     if min(labels.sum(), (~labels).sum()) < FEWEST:
         raise GateError(
-            "Of {shoppers} shoppers of {name!r} at {day}, {acted} act within {days:g} days and {idle} do not; {need} of each are needed.",
+            "Of {shoppers} shoppers of {name!r} at {day}, {acted} act within {length} and {idle} do not; {need} of each are needed.",
             shoppers=len(labels),
             name=dataset.name,
             day=f"{at:%Y-%m-%d}",
             acted=int(labels.sum()),
-            days=horizon / timedelta(days=1),
+            length=say_days(horizon),
             idle=int((~labels).sum()),
             need=FEWEST,
         )

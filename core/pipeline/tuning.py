@@ -17,6 +17,7 @@ from core.pipeline.telling import Result, about_rows, fitting_horizon
 from core.pipeline.texts import TextProfiles, models_now, tuned_until, untuned
 from core.schema import Progress, part_of, silent
 from core.store import Began, Dataset, Home, Log
+from core.windows import say_days
 
 if TYPE_CHECKING:
     from core.encoder.encode import TextEncoder
@@ -85,11 +86,11 @@ def tune_texts(
     for sample in (learned, judged):
         if min(sample.labels.sum(), (~sample.labels).sum()) < FEWEST:
             raise GateError(
-                "Of {shoppers} shoppers drawn at {day}, {acted} act within {days:g} days and {idle} do not; {need} of each are needed.",
+                "Of {shoppers} shoppers drawn at {day}, {acted} act within {length} and {idle} do not; {need} of each are needed.",
                 shoppers=len(sample.labels),
                 day=f"{sample.at:%Y-%m-%d}",
                 acted=int(sample.labels.sum()),
-                days=horizon / timedelta(days=1),
+                length=say_days(horizon),
                 idle=int((~sample.labels).sum()),
                 need=FEWEST,
             )
@@ -279,7 +280,7 @@ class _Sample:
 
         self.at = at
         with log.history(at) as connection:
-            users, texts = narratives(connection, at)
+            users, texts = narratives(connection)
             counts = matrix_of(compute_features(connection, at))
         labels = act_labels(log, at, horizon, act)["label"].to_numpy() == 1
         assert users == counts.user_ids

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from core.artifacts import is_whole, read_arrays, read_table, write_arrays, write_table
 from core.errors import GateError, NotFoundError, StorageError
 from core.messages import Message, joined, say
+from core.pipeline.encoding import PROFILE_BLOCKS
 from core.pipeline.options import ProfileOptions
-from core.pipeline.texts import Kept
+from core.pipeline.texts import TEXT_SPACE, Kept
 from core.schema import Progress, part_of
 from core.store import Dataset, Home, Log, RunDraft
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from core.encoder.items import ItemVectors
     from core.encoder.texts import PricePoints
     from core.encoder.updating import Pair
-
-TEXT_SPACE = ("fingerprint", "precision", "device")
-"""What of a text model's card must be equal for two vectors to lie in one space."""
 
 
 @dataclass(frozen=True)
@@ -167,14 +164,24 @@ def _tell_later(card: dict[str, Any], earlier: Earlier, now: dict[str, Any]) -> 
 
 def _why_trained(earlier: Earlier | None, vectors: "ItemVectors | None", acts: int, limit: float) -> Message | None:
     """Say why the earlier network does not hold, or None while it does."""
-    if earlier is None or "acts_learned_from" not in (earlier.record.get("sequence") or {}):
-        return say("there is no earlier network")
+    why = why_not_kept(earlier, "sequence", acts, limit)
+    if earlier is not None and earlier.is_continued and _learned(earlier, "sequence") and not _is_same_space(earlier, vectors):
+        return say("item texts are read by another model, or about another centre, than in {version}", version=earlier.version)
+    return why
+
+
+def _learned(earlier: Earlier, block: str) -> int:
+    """Acts that a block of an earlier run learned from; 0 where it holds none, or does not say."""
+    return int((earlier.record.get(block) or {}).get("acts_learned_from") or 0)
+
+
+def why_not_kept(earlier: Earlier | None, block: str, acts: int, limit: float) -> Message | None:
+    """Say why what a block learned in an earlier run does not serve for so many acts, or None while it does."""
+    if earlier is None or not _learned(earlier, block):
+        return say("there is no earlier network") if block == "sequence" else say("there is no earlier graph")
     if not earlier.is_continued:
         return say("the log of {version} is not a part of this one", version=earlier.version)
-    if not _is_same_space(earlier, vectors):
-        return say("item texts are read by another model, or about another centre, than in {version}", version=earlier.version)
-    learned = int(earlier.record["sequence"]["acts_learned_from"])
-    growth = acts / learned - 1
+    growth = acts / _learned(earlier, block) - 1
     if growth > limit:
         return say("{growth:.1%} more acts than it learned from, above the limit of {limit:.0%}", growth=growth, limit=limit)
     return None
@@ -195,32 +202,76 @@ def tell_update(
     draft: RunDraft,
     user_ids: list[str],
     vectors: "ItemVectors | None",
-    text: npt.NDArray[np.float32] | None,
-    sequence: dict[str, Any] | None,
+    read: dict[str, dict[str, Any] | None],
     earlier: Earlier | None,
     points: "PricePoints | None" = None,
 ) -> None:
-    """Write how many texts and histories were encoded and, after an earlier version, how far each shopper's profile moved."""
+    """Write how many texts and histories were encoded and, after an earlier version, how far each shopper's profile moved.
+
+    Args:
+        draft: Holds all blocks.
+        user_ids: Of its rows.
+        vectors: Of item texts, where they were read.
+        read: Of `sequence` and `graph`: whether the earlier one reads on, and why not; None where the profiles hold none.
+        earlier: The run of an earlier version, if there is one.
+        points: Where the words for a price change, where texts were read.
+    """
     from core.encoder.updating import CHANGES, profile_drift
 
-    told: dict[str, Any] = {"sequence": sequence}
+    told: dict[str, Any] = dict(read)
     if vectors is not None:
         told["texts"] = {"encoded": vectors.encoded, "kept": len(vectors.texts) - vectors.encoded}
     if earlier is not None:
         if points is not None and points.points:
             told["price_words"] = {"kept": points.kept, "moved": points.moved}
         blocks: dict[str, Pair] = {}
-        if text is not None and vectors is not None and _is_same_space(earlier, vectors):
-            blocks["text"] = (read_arrays(earlier.folder / "text.safetensors")["text"], text)
-        if sequence is not None and sequence["network"] == "kept":
-            now, before = (read_arrays(folder / "sequence.safetensors")["sequence"] for folder in (draft.path, earlier.folder))
-            blocks["sequence"] = (before, now)
+        not_compared = []
+        for name in PROFILE_BLOCKS[1:]:
+            if (draft.path / f"{name}.safetensors").is_file():
+                if _is_comparable(name, draft, earlier, vectors, read):
+                    now, before = (read_arrays(folder / f"{name}.safetensors")[name] for folder in (draft.path, earlier.folder))
+                    blocks[name] = (before, now)
+                else:
+                    not_compared.append(name)
         former_ids = read_table(earlier.folder / "counts.parquet", ["user_id"])["user_id"].to_pylist()
         drift = profile_drift(former_ids, user_ids, blocks)
         write_table(draft.path / "drift.parquet", drift)
         changes = drift["change"].to_pylist()
-        told |= {"after": earlier.told, "compared": sorted(blocks), "users": {change: changes.count(change) for change in CHANGES}}
+        told |= {
+            "after": earlier.told,
+            "compared": sorted(blocks),
+            "not_compared": not_compared,
+            "users": {change: changes.count(change) for change in CHANGES},
+        }
     draft.record["update"] = told
+
+
+def _is_comparable(
+    name: str, draft: RunDraft, earlier: Earlier, vectors: "ItemVectors | None", read: dict[str, dict[str, Any] | None]
+) -> bool:
+    """Whether a block lies in one space in both runs: same model, or what it learned was kept, or was found again the same."""
+    if not (earlier.folder / f"{name}.safetensors").is_file():
+        return False
+    now, before = (record.get(name) or {} for record in (draft.record, earlier.record))
+    if name == "text":
+        return vectors is not None and _is_same_space(earlier, vectors)
+    if name in ("sequence", "graph"):
+        return "kept" in (read.get(name) or {}).values()
+    if name == "narrative":
+        before = {**(earlier.record.get("card") or {}), **before}  # earlier releases told the model of item texts alone
+        return all(now.get(part) == before.get(part) for part in TEXT_SPACE)
+    if name == "image":
+        inputs = ((record.get("inputs") or {}).get("picture_model") for record in (draft.record, earlier.record))
+        return len(set(inputs)) == 1 and all(now.get(part) == before.get(part) for part in ("model", "values", "device"))
+    if name == "facts":
+        return _scales(now) == _scales(before)
+    items = [folder / "item_ids.parquet" for folder in (draft.path, earlier.folder)]
+    return all(path.is_file() for path in items) and read_table(items[0]).equals(read_table(items[1]))
+
+
+def _scales(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """What facts are encoded by."""
+    return [{part: column[part] for part in ("name", "of", "mean", "std", "values")} for column in card.get("columns", [])]
 
 
 def tell_moves(dataset: Dataset, draft: RunDraft, users: pa.Table, profiles: str, earlier: Earlier | None) -> None:

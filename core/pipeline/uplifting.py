@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.artifacts import sha256_of, write_table
+from core.errors import CutoffError
 from core.features import act_labels, revenue_labels
 from core.messages import Message, say
 from core.pipeline.options import ProfileOptions
@@ -70,6 +71,7 @@ def measure_uplift(
     began, log = Began.now(), dataset.log(cutoff)
     horizon = horizon or fitting_horizon(log)
     given = read_treatment(treatment, campaigns, campaign, start, horizon / timedelta(days=1))
+    _check_start(log, given.start, horizon)
     inputs = {"version": dataset.version_path().name, "treatment": _fingerprint(treatment, campaigns)}
     config = {
         "treatment": treatment.name,
@@ -105,6 +107,22 @@ def measure_uplift(
             "warnings": _warnings(given, set(matrix.user_ids), earlier <= log.start),
         }
     return about(dataset, "uplift", draft.run_id)
+
+
+def _check_start(log: Log, start: datetime, horizon: timedelta) -> None:
+    if start <= log.start:
+        raise CutoffError(
+            "No event lies before the start of the treatment, {start}; the log starts {first}. Give a later start.",
+            start=start,
+            first=log.start,
+        )
+    if start + horizon > log.until:
+        raise CutoffError(
+            "The outcome is looked at until {end}, but the log ends {until}. Give a start on or before {latest}, or a shorter horizon.",
+            end=f"{start + horizon:%Y-%m-%d %H:%M}",
+            until=f"{log.until:%Y-%m-%d %H:%M}",
+            latest=f"{log.until - horizon:%Y-%m-%d %H:%M}",
+        )
 
 
 def _in_words(measured: "Uplift") -> str | None:

@@ -18,7 +18,8 @@ GROUP_ROWS, MOST_GROUPS = 50, 20
 """Fewest rows of a group whose rate is looked at, and most groups."""
 IN_TIME = ("shift", "sigmoid")
 """Methods where the window that calibrates lies after those that taught: its level always differs a little, and what of that lasts is
-known from earlier windows. A shape beyond two parameters does not last."""
+known from earlier windows. A shape beyond two parameters does not last; with "none" and isotonic beside them the test windows of Complete
+Journey are .0002 to .0008 worse in log loss (docs/decisions/0021)."""
 IN_PLACE = ("none", "sigmoid", "isotonic")
 """Methods where the rows that calibrate are of the windows that taught."""
 FEWEST = {"sigmoid": 20, "isotonic": ISOTONIC_POSITIVES}

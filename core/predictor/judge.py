@@ -39,6 +39,16 @@ NAMES = {
 }  # fmt: skip
 
 
+WHY = {
+    "best": say("the best on validation"),
+    "usual": say("the usual mean, which no other beat on validation beyond chance and by 1%"),
+    "clearly": say("on validation better than the usual mean beyond chance and by 1%"),
+    "challenger": say("on validation better than the others beyond chance"),
+    "worthless": say("the best on validation, where the usual mean did worse than one chance for everybody"),
+}
+"""Why a model is in use."""
+
+
 def bands(events: Floats) -> list[str]:
     """Name how much is known of each user: cold 1 event, warm 2-4, hot 5 or more."""
     return [BANDS[0] if n <= 1 else BANDS[1] if n < 5 else BANDS[2] for n in events.tolist()]
@@ -136,6 +146,7 @@ def write_verdict(
     text: tuple[str, str] | None,
     where: str,
     sequence: tuple[str, str] | None = None,
+    why: str = "best",
 ) -> dict[str, Any]:
     """Say in words what won and by how much.
 
@@ -148,23 +159,25 @@ def write_verdict(
         text: Names of the same model with and without the text profile; None when the log has no texts.
         where: The test window in words.
         sequence: Names of the best model on validation that sees further blocks and of the same without them; None when no model does.
+        why: Of the winner, a key of WHY.
     """
     losses = {name: log_loss(labels, chance) for name, chance in chances.items()}
     best = min(baselines, key=lambda name: (losses[name], name))
     sentences = [
         say(
-            "{where}: {shoppers:,} shoppers, {share} with the act {act}. Chosen on validation: {winner}; "
+            "{where}: {shoppers:,} shoppers, {share} with the act {act}. In use: {winner}, {why}; "
             "log loss {loss} against {base} of the base rate alone.",
             where=where,
             shoppers=len(labels),
             share=f"{labels.mean():.1%}",
             act=act,
             winner=NAMES[winner],
+            why=WHY[why],
             loss=f"{losses[winner]:.4f}",
             base=f"{base_log_loss(labels):.4f}",
         )
     ]
-    record: dict[str, Any] = {"winner": winner, "best_baseline": best, "log_losses": losses}
+    record: dict[str, Any] = {"winner": winner, "why": why, "best_baseline": best, "log_losses": losses}
     if winner == best:
         rival = min((n for n in losses if n not in baselines), key=lambda n: (losses[n], n), default=None)
         if rival:

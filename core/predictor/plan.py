@@ -36,8 +36,17 @@ class Plan:
     warnings: tuple[str, ...] = field(default=())
 
 
-def make_plan(start: datetime, until: datetime, labels_at: Labels, options: PropensityOptions) -> Plan:
+def make_plan(
+    start: datetime, until: datetime, labels_at: Labels, options: PropensityOptions, what_would_pass: Callable[[], Message] | None = None
+) -> Plan:
     """Choose the fullest plan that the log supports.
+
+    Args:
+        start: Of the log.
+        until: Its end.
+        labels_at: Gives what happened from a cutoff on.
+        options: Act, horizon, category.
+        what_would_pass: Asked where nothing does: what else of this log would.
 
     Raises:
         GateError: Even one training window holds too few users with or without the act, or the log is shorter than two
@@ -79,7 +88,7 @@ def make_plan(start: datetime, until: datetime, labels_at: Labels, options: Prop
         if any(known[cutoff].min() == known[cutoff].max() for cutoff in later if len(known[cutoff])):
             continue  # all of one kind: nothing can be judged there
         return Plan(kind, train, calibrate, test, until, known, tuple(_warnings(kind, have, options, {c: known[c] for c in later})))
-    raise GateError(_too_few(found, options))
+    raise GateError(_too_few(found, options, what_would_pass() if what_would_pass else say("More users are needed.")))
 
 
 def _candidates(
@@ -128,7 +137,7 @@ def _warnings(kind: str, have: timedelta, options: PropensityOptions, later: dic
     return said
 
 
-def _too_few(found: tuple[int, int], options: PropensityOptions) -> Message:
+def _too_few(found: tuple[int, int], options: PropensityOptions, way_out: Message) -> Message:
     acted, idle = found
     # an act is named by a word that the pages have anyway
     wanted = {"acted": _users(acted), "idle": idle, "act": say(options.act), "time": say_days(options.horizon), "need": TRAIN_USERS}
@@ -141,8 +150,8 @@ def _too_few(found: tuple[int, int], options: PropensityOptions) -> Message:
     else:
         counted = say("{acted} with and {idle} without a {act} in {time}; {need} of each are needed", **wanted)
     if acted < TRAIN_USERS:
-        return say("Too little to learn from: {counted}. A longer horizon, a more frequent act or more users would pass.", counted=counted)
-    return say("Nothing to tell apart: {counted}. A shorter horizon, a rarer act or more users would pass.", counted=counted)
+        return say("Too little to learn from: {counted}. {way_out}", counted=counted, way_out=way_out)
+    return say("Nothing to tell apart: {counted}. {way_out}", counted=counted, way_out=way_out)
 
 
 def _users(n: int) -> Message:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from core.messages import say
+from core.messages import Message, say
 from core.metrics import log_loss
 from core.predictor.calibration import (
     IN_PLACE,
@@ -64,6 +64,7 @@ def fit_propensity(
     rng: np.random.Generator,
     progress: Progress = silent,
     tasks_at: TasksAt | None = None,
+    what_would_pass: Callable[[], Message] | None = None,
 ) -> PropensityResult:
     """Fit, judge and use the propensity of an act.
 
@@ -75,6 +76,7 @@ def fit_propensity(
         rng: Source of all chance; the same state gives the same bytes.
         progress: Told along the way; a CancelledError that it raises is let through.
         tasks_at: Gives labels of further tasks; asked only where the model that learns them competes.
+        what_would_pass: Asked where there is too little data: what else of the log would pass.
 
     Returns:
         Scores of everyone with an event before the end of the log, and all that was measured.
@@ -83,7 +85,7 @@ def fit_propensity(
         GateError: Too little data for an honest model.
     """
     with one_thread():
-        plan = make_plan(options.laid_from(log.start), log.until, labels_at, options)
+        plan = make_plan(options.laid_from(log.start), log.until, labels_at, options, what_would_pass)
         for warning in plan.warnings:
             _log.warning(warning)
         progress(0.02, say("reading features as of the cutoffs"))
@@ -155,7 +157,7 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     folds = user_folds(held.user_ids, 5, rng)
     methods = IN_PLACE if plan.calibrate is None else IN_TIME
     choices = {name: choose_calibration(logits[name], held_labels, folds, methods) for name in names}
-    winner = _choose_winner(names, held_labels, choices)
+    winner, why = _choose_winner(names, held_labels, choices)
     drift = _drift_until(plan, matrices, rng, plan.calibrate)
     ranges = fit_ranges(held_labels, choices[winner].cross_fitted, drift if plan.test is not None else None)
     if plan.calibrate is not None:
@@ -171,27 +173,38 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
         test, test_labels = matrices.at(plan.test), plan.labels[plan.test]
         chances = {name: choices[name].calibrator.apply(model.logits(test)) for name, model in models.items()}
     chances = {"propensity": chances[winner], **chances}
-    return Judged(models, choices, winner, test, test_labels, chances, spread(models[winner], test), ranges, drift, spent, warnings)
+    return Judged(models, choices, winner, test, test_labels, chances, spread(models[winner], test), ranges, drift, spent, warnings, why)
 
 
-def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> str:
-    """The usual mean, unless another is clearly better on validation; one that needs further blocks when its interval says so."""
+def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> tuple[str, str]:
+    """The model in use and why (a key of judge.WHY), both from validation.
+
+    The usual mean, unless another is clearly better, or one chance for everybody is, beyond chance: then what it is made of fits the
+    log no more, and the next usual mean or the best model stands in its place. One that needs further blocks when its interval says so.
+    """
 
     def best(some: list[str]) -> str:
         return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
 
-    winner = best([name for name in names if name not in CHALLENGERS])
-    usual = next((name for name in USUAL if name in names), winner)
-    if winner != usual:
+    one_for_all = np.full(len(labels), float(labels.mean()))
+    plain = [name for name in names if name not in CHALLENGERS]
+    means = [name for name in USUAL if name in names]
+    kept = [name for name in means if compare(labels, choices[name].cross_fitted, one_for_all)["low"] <= 0]
+    winner, why = best(plain), "worthless" if means and not kept else "best"
+    if kept and winner == kept[0]:
+        why = "best"
+    elif kept:
+        usual = kept[0]
         expected = choices[usual].cross_fitted
         gain = compare(labels, choices[winner].cross_fitted, expected)
+        why = "clearly"
         if gain["high"] >= 0 or -gain["value"] < CLEARLY * log_loss(labels, expected):
-            winner = usual
+            winner, why = usual, "usual"
     if challengers := [name for name in names if name in CHALLENGERS]:
         challenger = best(challengers)
         if compare(labels, choices[challenger].cross_fitted, choices[winner].cross_fitted)["high"] < 0:
-            return challenger
-    return winner
+            return challenger, "challenger"
+    return winner, why
 
 
 def _drift_until(plan: Plan, matrices: _Matrices, rng: np.random.Generator, last: datetime | None) -> Drift:

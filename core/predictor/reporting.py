@@ -41,6 +41,8 @@ class Judged:
     seconds: dict[str, float] = field(default_factory=dict)
     """CPU seconds that fitting each model took."""
     warnings: tuple[Message, ...] = ()
+    why: str = "best"
+    """Of the winner, a key of judge.WHY."""
 
 
 def ablation(winner: str, train: Matrix) -> tuple[str, str] | None:
@@ -99,7 +101,7 @@ def write_report(
     if options.category:
         act = say("{act} in category “{category}”", act=act, category=options.category)
     verdict = write_verdict(
-        act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where, sequence_pair(judged)
+        act, labels, competing, judged.winner, [b for b in BASELINES if b in chances], text, where, sequence_pair(judged), judged.why
     )
     test_table = {"user_id": pa.array(test.user_ids, pa.string()), "label": pa.array(labels.astype(np.int8)), **chances}
     curves = [{"model": name, **point} for name, fitted in judged.models.items() for point in getattr(fitted, "curves", [])]

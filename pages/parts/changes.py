@@ -62,6 +62,11 @@ def _drift(here: Screen, drifted: dict[str, Any]) -> None:
                     limit=number(changes.MOVED_FAR, 2),
                 )
             )
+    if drifted["not_compared"]:
+        blocks = ", ".join(_(BLOCK_WORDS[name]) for name in drifted["not_compared"])
+        st.caption(_("Not compared, because made anew as a whole or read by another model: {blocks}.", blocks=blocks))
+    if (graph := drifted["graph"]) and graph["why"]:
+        st.caption(_("Why the graph was made anew: {why}", why=plain(said(graph["why"]))))
     if read and read["why"]:
         st.caption(_("Why the network was trained anew: {why}", why=plain(said(read["why"]))))
     downloads.parquet_button(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.messages import Message, say
 from core.pipeline import screens
-from core.pipeline.measurable import why_not_judged
+from core.pipeline.measurable import AGAINST_UNTAUGHT, why_not_judged
 from core.pipeline.screens import Screen
 from pages.parts import frame, jobs, state
 from pages.parts.text import _, counted, day, interval, number, percent, plain, said, whole
@@ -140,6 +140,14 @@ def graph_card(manifest: dict[str, Any] | None) -> None:
         return
     st.subheader(_("Graph behind the profiles"))
     st.caption(_("Shoppers, items, categories and brands as one graph: walks between them, kept in a few directions."))
+    if card.get("update"):
+        st.caption(
+            _(
+                "The graph of an earlier version reads on: it was made from {before} acts, and {now} are known now.",
+                before=whole(card["acts_learned_from"]),
+                now=whole(card["update"]["acts"]),
+            )
+        )
     nodes, edges = card["nodes"], card["edges"]
     frame.tiles(
         "graph",
@@ -198,10 +206,16 @@ def blocks_table(here: Screen) -> None:
             st.caption(_("computed from {version}", version=plain(made_from)), width="content")
             _measure(here, _("Measure again"))
     rows = state.ask(screens.run_table, here, "blocks", "blocks").to_pandas()
-    kept = rows[rows["weighing"].isin(["equal", "chosen"])]
+    kept = rows[rows["weighing"].isin(["equal", AGAINST_UNTAUGHT, "chosen"])]
+    is_twin = kept["weighing"] == AGAINST_UNTAUGHT
     shown = pd.DataFrame(
         {
-            "blocks": [" + ".join(_(BLOCK_WORDS[name]) for name in names.split(" + ")) for names in kept["blocks"]],
+            "blocks": [
+                _("behaviour transformer against the same network, untaught")
+                if twin
+                else " + ".join(_(BLOCK_WORDS[name]) for name in names.split(" + "))
+                for twin, names in zip(is_twin, kept["blocks"], strict=True)
+            ],
             "weights": [
                 weights if kind == "chosen" else _("equal") for kind, weights in zip(kept["weighing"], kept["weights"], strict=True)
             ],
@@ -211,6 +225,7 @@ def blocks_table(here: Screen) -> None:
             "behind": [*_differences(kept, "behind")[:-1], "–"],
         }
     )
+    shown.loc[is_twin.to_numpy(), ["auc", "interval", "behind"]] = "–"  # as in its own row: this one tells a difference
     frame.table(
         shown,
         height=420,
@@ -220,7 +235,9 @@ def blocks_table(here: Screen) -> None:
             "weights": _("Weights"),
             "auc": _("AUC"),
             "interval": _("95% interval"),
-            "gain": _("Against counts alone"),
+            "gain": st.column_config.TextColumn(
+                _("Against counts alone"), help=_("In the row of the untaught network, against that network, on the same shoppers.")
+            ),
             "behind": _("Weighed blocks against this"),
         },
     )
@@ -285,6 +302,31 @@ def _differences(rows: pd.DataFrame, name: str) -> list[str]:
     return [f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in bounds]
 
 
+def _taught(rows: pd.DataFrame) -> list[str]:
+    """One sentence on whether what the transformer learned, and not its architecture, foretells; none in older runs."""
+    found = rows[rows["weighing"] == AGAINST_UNTAUGHT]
+    if not len(found):
+        return []
+    row, ahead = found.iloc[0], _differences(found, "gain")[0]
+    if row["gain_low"] > 0:
+        told = _(
+            "What the behaviour transformer learned helps: alone it is {ahead} of AUC ahead of the same network, untaught.", ahead=ahead
+        )
+        return [told]
+    if row["gain_high"] < 0:
+        told = _(
+            "What the behaviour transformer learned hurts here: against the same network, untaught, it is {ahead} of AUC.", ahead=ahead
+        )
+        return [told]
+    return [
+        _(
+            "What the behaviour transformer learned does not show here: against the same network, untaught, it is {ahead} of AUC, so what "
+            "it adds comes from how it reads acts.",
+            ahead=ahead,
+        )
+    ]
+
+
 def _verdicts(manifest: dict[str, Any], rows: pd.DataFrame) -> list[str]:
     """One sentence a block: whether it helps beside the others; and one on who acts at all."""
     said_lines = []
@@ -292,17 +334,19 @@ def _verdicts(manifest: dict[str, Any], rows: pd.DataFrame) -> list[str]:
         word = _(BLOCK_WORDS[name])
         without = rows[rows["weighing"] == f"without {name}"]
         if weight == 0:
-            said_lines.append(_("**{block}** gets no weight: at the earlier cutoff it did not help beside the others.", block=word))
+            line = _("The block **{block}** gets no weight: at the earlier cutoff it did not help beside the others.", block=word)
+            said_lines.append(line)
         elif len(without):
             row = without.iloc[0]
             added = _differences(without, "behind")[0]
             if row["behind_low"] > 0:
-                line = _("**{block}** helps: beside the others it adds {added} of AUC.", block=word, added=added)
+                line = _("The block **{block}** helps: beside the others it adds {added} of AUC.", block=word, added=added)
             elif row["behind_high"] < 0:
-                line = _("**{block}** hurts here: beside the others it adds {added} of AUC.", block=word, added=added)
+                line = _("The block **{block}** hurts here: beside the others it adds {added} of AUC.", block=word, added=added)
             else:
-                line = _("**{block}** does not help here: beside the others it adds {added} of AUC.", block=word, added=added)
+                line = _("The block **{block}** does not help here: beside the others it adds {added} of AUC.", block=word, added=added)
             said_lines.append(line)
+    said_lines.extend(_taught(rows))
     if anyone := manifest.get("anyone"):
         said_lines.append(
             _(

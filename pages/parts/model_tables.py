@@ -171,6 +171,7 @@ def transfer_table(here: Screen) -> None:
     if manifest is None:
         return
     st.subheader(_("Taught by another dataset"))
+    _made_from(here, manifest)
     rows = state.ask(screens.run_table, here, "transfer", "transfer").to_pandas()
     shown = pd.DataFrame(
         {
@@ -212,12 +213,9 @@ def _measured(here: Screen, kind: str, argv: list[str], asks: str, why_not: Call
     Where `why_not` names a reason, the button waits and the reason stands beside it.
     """
     manifest: dict[str, Any] | None = state.ask(screens.run_manifest, here, kind)
-    made_from = (manifest or {}).get("inputs", {}).get("version")
     if manifest is None:
         st.caption(asks)
-    elif made_from != here.version:
-        st.caption(_("computed from {version}", version=plain(made_from)))
-    if manifest is None or made_from != here.version:
+    if manifest is None or _made_from(here, manifest):
         label = _("Measure") if manifest is None else _("Measure again")
         reason: Message | None = state.ask(why_not, here)
         if st.button(label, key=f"measure-{kind}", disabled=reason is not None or jobs.live_job(state.home()) is not None):
@@ -225,6 +223,14 @@ def _measured(here: Screen, kind: str, argv: list[str], asks: str, why_not: Call
         if reason is not None:
             st.caption(plain(said(reason)))
     return manifest
+
+
+def _made_from(here: Screen, manifest: dict[str, Any]) -> bool:
+    """Say so when a measurement is of another version than the one on screen; returns whether it is."""
+    made_from = manifest.get("inputs", {}).get("version")
+    if is_other := made_from != here.version:
+        st.caption(_("computed from {version}", version=plain(made_from)))
+    return is_other
 
 
 def _close(manifest: dict[str, Any], rows: pd.DataFrame, name: str) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.pipeline import runs
+from core.pipeline import runs, screens
 from core.pipeline.screens import Screen
 from pages.parts import downloads, frame, state
 from pages.parts.text import _, percent, plain, whole
@@ -60,5 +60,5 @@ def feature_matrix(here: Screen) -> None:
         downloads.csv_button(lambda: table, "feature-dictionary", label=_("Dictionary as CSV"))
         downloads.csv_button(lambda: matrix, "features", label=_("Matrix as CSV"))
         downloads.parquet_button(lambda: matrix, "features", label=_("Matrix as Parquet"))
-    profiles = here.run_id("profiles")
-    st.caption(_("Run {run} of version {version}.", run=plain(profiles or "–"), version=plain(here.version)))
+    made_from = (state.ask(screens.run_manifest, here, "profiles") or {}).get("inputs", {}).get("version")
+    st.caption(_("Run {run} of version {version}.", run=plain(here.run_id("profiles") or "–"), version=plain(made_from or "–")))

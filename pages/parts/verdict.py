@@ -31,6 +31,17 @@ TEXT_WORDS = {"mlp": "the neural network", "lightgbm_text": "LightGBM"}
 """What gains or loses by the text, as the sentence names it."""
 
 
+WHY_WORDS = {
+    "": "chosen on validation",
+    "best": "the best on validation",
+    "usual": "the usual mean, which no other beat on validation beyond chance and by 1%",
+    "clearly": "on validation better than the usual mean beyond chance and by 1%",
+    "challenger": "on validation better than the others beyond chance",
+    "worthless": "the best on validation, where the usual mean did worse than one chance for everybody",
+}
+"""Why a model is in use, as core's verdict has it; runs of earlier releases do not say."""
+
+
 def sentences(manifest: Mapping[str, Any]) -> list[str]:
     """Tell the verdict of a run; a run whose figures are not all there is told in core's own words.
 
@@ -45,12 +56,12 @@ def sentences(manifest: Mapping[str, Any]) -> list[str]:
     told = [
         _where(manifest.get("windows") or {})
         + _(
-            "{users} shoppers, {rate} with the act {act}. Chosen on validation: {winner}; "
-            "log loss {loss} against {base} of the base rate alone.",
+            "{users} shoppers, {rate} with the act {act}. In use: {winner}, {why}; log loss {loss} against {base} of the base rate alone.",
             users=counted(metrics.get("users")),
             rate=part_of(metrics.get("positives") or 0, metrics.get("users") or 0) if small_cells() else percent(metrics.get("base_rate")),
             act=asked_word(manifest.get("config") or {}),
             winner=_contender(winner),
+            why=_(WHY_WORDS[verdict.get("why", "")]),
             loss=number(losses[winner], 4),
             base=number(metrics.get("base_log_loss"), 2 if small_cells() else 4),  # more digits would give the count of buyers away
         )
