@@ -8,15 +8,16 @@ import pyarrow as pa
 import pytest
 
 from core.errors import GateError
+from core.metrics import log_loss
 from core.predictor import reporting
 from core.predictor.bgnbd import COLUMNS as ORDERS
-from core.predictor.calibration import CalibrationChoice, Calibrator
+from core.predictor.calibration import CalibrationChoice, Calibrator, choose_calibration
 from core.predictor.gates import check_features, doubts, is_named_like_a_label, telltales, varying
 from core.predictor.matrix import Matrix
 from core.predictor.models import contenders
 from core.predictor.options import PropensityOptions
 from core.predictor.plan import Plan, make_plan
-from core.predictor.propensity import _choose_winner
+from core.predictor.propensity import _as_used, _choose_winner
 from tests.worlds import at
 
 
@@ -90,21 +91,32 @@ def test_the_mean_with_bg_nbd_is_usual_where_it_competes(names: list[str]) -> No
     labels = (np.random.default_rng(2).random(500) < 0.4).astype(float)
     level = np.where(labels == 1, 0.42, 0.38)
     choices = {name: CalibrationChoice(Calibrator("none"), np.full(500, 0.4), {}) for name in names}
-    assert _choose_winner(names, labels, choices) == (names[-1], "usual"), "none is better"
+    as_used = dict.fromkeys(names, np.full(500, labels.mean()))
+    assert _choose_winner(names, labels, choices, as_used) == (names[-1], "usual"), "none is better"
     choices["lightgbm"] = CalibrationChoice(Calibrator("none"), level, {})
-    assert _choose_winner(names, labels, choices) == ("lightgbm", "clearly"), "clearly better on validation"
+    assert _choose_winner(names, labels, choices, as_used) == ("lightgbm", "clearly"), "clearly better on validation"
 
 
 def test_a_usual_mean_that_does_worse_than_one_chance_for_everybody_is_not_kept() -> None:
     rng, names = np.random.default_rng(2), ["logistic", "ensemble", "ensemble_orders"]
     labels = (rng.random(500) < 0.4).astype(float)
-    sure = np.where(rng.random(500) < 0.5, 0.1, 0.8)
     choices = {name: CalibrationChoice(Calibrator("none"), np.full(500, 0.4), {}) for name in names}
-    choices["ensemble_orders"] = CalibrationChoice(Calibrator("none"), sure, {})
-    assert _choose_winner(names, labels, choices) == ("ensemble", "usual"), "the next usual mean"
-    choices["ensemble"] = choices["ensemble_orders"]
-    assert _choose_winner(names, labels, choices) == ("logistic", "worthless")
-    assert _choose_winner(["logistic", "ensemble"], labels, choices | {"ensemble": choices["logistic"]})[0] == "ensemble"
+    fine = dict.fromkeys(names, np.full(500, labels.mean()))
+    worse = {"ensemble_orders": np.where(rng.random(500) < 0.5, 0.1, 0.8)}
+    assert _choose_winner(names, labels, choices, fine) == ("ensemble_orders", "usual")
+    assert _choose_winner(names, labels, choices, fine | worse) == ("ensemble", "usual"), "the next usual mean"
+    worse["ensemble"] = worse["ensemble_orders"]
+    assert _choose_winner(names, labels, choices, fine | worse) == ("logistic", "worthless")
+
+
+def test_a_slope_that_saves_a_mean_on_validation_counts_as_far_as_it_is_carried_on() -> None:
+    rng = np.random.default_rng(4)
+    labels, noise = (rng.random(2000) < 0.8).astype(float), rng.normal(0, 3, 2000)
+    choice = choose_calibration(noise, labels, np.arange(2000) % 5, ("shift", "sigmoid"))
+    base = log_loss(labels, np.full(2000, labels.mean()))
+    assert choice.calibrator.method == "sigmoid" and log_loss(labels, choice.cross_fitted) < base + 0.01
+    whole, half = (log_loss(labels, _as_used(noise, labels, choice, carried)) for carried in (1.0, 0.5))
+    assert whole < base + 0.01 and half > base + 0.1
 
 
 def test_a_test_window_in_which_nobody_acts_judges_nothing() -> None:

@@ -124,12 +124,20 @@ def _fit_sigmoid(logits: Floats, labels: Floats) -> tuple[float, float]:
     inputs = np.column_stack([np.ones(len(logits)), logits - centre])
     prior = np.array([centre, 1.0])
     weights, penalty = prior.copy(), np.array([0.25, 0.25 * max(float(logits.var()), 0.1)]) * PRIOR_ROWS
+
+    def loss(some: Floats) -> float:
+        logits = inputs @ some
+        return float((np.logaddexp(0, logits) - labels * logits).sum() + 0.5 * (penalty * (some - prior) ** 2).sum())
+
     for _ in range(25):
         chance = expit(inputs @ weights)
         gradient = inputs.T @ (chance - labels) + penalty * (weights - prior)
         curvature = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + np.diag(penalty)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights - np.clip(step, -2, 2)
+        step = np.clip(np.linalg.solve(curvature, gradient), -2, 2)
+        now = loss(weights)
+        while loss(weights - step) > now + 1e-9:  # far from the best slope whole steps swing around it for ever
+            step = step / 2
+        weights = weights - step
         if np.abs(step).max() < 1e-10:
             break
     slope = max(float(weights[1]), 0.05)  # a falling map would turn every ranking round: that is noise, not calibration

@@ -7,12 +7,13 @@ newest windows and scores everyone at the end of the log.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from core.messages import Message, say
 from core.metrics import log_loss
@@ -157,8 +158,10 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     folds = user_folds(held.user_ids, 5, rng)
     methods = IN_PLACE if plan.calibrate is None else IN_TIME
     choices = {name: choose_calibration(logits[name], held_labels, folds, methods) for name in names}
-    winner, why = _choose_winner(names, held_labels, choices)
     drift = _drift_until(plan, matrices, rng, plan.calibrate)
+    carried = 1.0 if plan.calibrate is None else drift.carried
+    as_used = {name: _as_used(logits[name], held_labels, choices[name], carried) for name in USUAL if name in names}
+    winner, why = _choose_winner(names, held_labels, choices, as_used)
     ranges = fit_ranges(held_labels, choices[winner].cross_fitted, drift if plan.test is not None else None)
     if plan.calibrate is not None:
         choices = {name: replace(choice, calibrator=damp(choice.calibrator, drift.carried)) for name, choice in choices.items()}
@@ -176,20 +179,37 @@ def _fit_and_judge(plan: Plan, matrices: _Matrices, options: PropensityOptions, 
     return Judged(models, choices, winner, test, test_labels, chances, spread(models[winner], test), ranges, drift, spent, warnings, why)
 
 
-def _choose_winner(names: list[str], labels: Floats, choices: dict[str, CalibrationChoice]) -> tuple[str, str]:
+def _as_used(logits: Floats, labels: Floats, choice: CalibrationChoice, carried: float) -> Floats:
+    """Chances of the validation rows as later windows get them, with what is carried on of a slope, at the level that is known here."""
+    if choice.calibrator.method == "isotonic":
+        return choice.cross_fitted
+    scaled = damp(choice.calibrator, carried).slope * logits
+    return np.asarray(expit(scaled + fit_shift(scaled, labels)))
+
+
+def _choose_winner(
+    names: list[str], labels: Floats, choices: dict[str, CalibrationChoice], as_used: Mapping[str, Floats]
+) -> tuple[str, str]:
     """The model in use and why (a key of judge.WHY), both from validation.
 
-    The usual mean, unless another is clearly better, or one chance for everybody is, beyond chance: then what it is made of fits the
-    log no more, and the next usual mean or the best model stands in its place. One that needs further blocks when its interval says so.
+    The usual mean, unless another is clearly better; where one chance for everybody is nearer, the next usual mean or the best model
+    stands in its place. A slope near nothing saves any mean on validation and is carried on only in part, so that a mean is judged
+    as it will be used: where labels hold no signal BG/NBD is far off. One that needs further blocks when its interval says so.
+
+    Args:
+        names: Who competes.
+        labels: 0/1 of the validation rows (N,).
+        choices: Their calibration, with cross-fitted chances of the same rows.
+        as_used: Chances of the usual means as later windows get them (N,).
     """
 
     def best(some: list[str]) -> str:
         return min(some, key=lambda name: (log_loss(labels, choices[name].cross_fitted), names.index(name)))
 
-    one_for_all = np.full(len(labels), float(labels.mean()))
+    one_for_all = log_loss(labels, np.full(len(labels), float(labels.mean())))
     plain = [name for name in names if name not in CHALLENGERS]
     means = [name for name in USUAL if name in names]
-    kept = [name for name in means if compare(labels, choices[name].cross_fitted, one_for_all)["low"] <= 0]
+    kept = [name for name in means if log_loss(labels, as_used[name]) <= one_for_all + 1e-9]
     winner, why = best(plain), "worthless" if means and not kept else "best"
     if kept and winner == kept[0]:
         why = "best"
