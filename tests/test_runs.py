@@ -82,9 +82,9 @@ def test_a_changed_list_is_told_without_brackets(tmp_path: Path) -> None:
 def test_the_page_gives_the_whole_matrix_and_its_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tiny_home(tmp_path, users=30)
     app = open_page("models", home, monkeypatch)
-    assert not app.exception and "30 shoppers, 2 counted features" in words(app)
+    assert not app.exception and "30 shoppers, 3 counted features" in words(app)
     table = next(t.value for t in app.dataframe if "sd" in t.value)
-    assert list(table["feature"]) == ["events_all", "recency_days"]
+    assert list(table["feature"]) == ["events_all", "active_days_all", "recency_days"]
     counts = runs.feature_matrix(screens.open_screen(Home(home), "tiny"))
     assert counts is not None and counts.num_rows == 30 and counts.column_names[0] == "user_id"
 
