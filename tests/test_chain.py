@@ -195,7 +195,8 @@ def test_the_blocks_of_a_profile_are_judged_without_a_look_ahead(cli: Cli, shop:
     assert rows["counts + text"]["gain_low"] > 0, "each shopper of this shop keeps to a shelf, and texts tell which"
     assert all(row["low"] <= row["auc"] <= row["high"] for row in told[0]["rows"])
     best = told[0]["rows"][-1]
-    assert best["weighing"] == "chosen" and best["gain_low"] > 0 and told[0]["weights_auc"] >= told[0]["best_subset_auc"]
+    assert best["weighing"] == "chosen" and best["gain_low"] > 0
+    assert told[0]["weights_auc"] > told[0]["best_subset_auc"] - 0.01  # blocks whose gain there may be chance have lost their weight
     assert cli("blocks", "--dataset", "judged", "--cutoff", cutoff, "--horizon", "7d")[1]["reused"]
 
 
