@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.encoder.probe import Blocks, aucs, equal, probe_blocks
+from core.encoder.probe import PENALTIES, Blocks, aucs, equal, probe_blocks
 from core.encoder.weighing import LEVELS, Weighing, choose_weights
 
 Floats = npt.NDArray[np.float64]
@@ -42,6 +42,22 @@ def test_a_window_later_the_weighed_blocks_beat_equal_ones(weighed: Weighing) ->
     assert chosen.auc > even.auc and even.behind == pytest.approx(chosen.auc - even.auc) and even.behind_low > 0
     assert alone.behind_low > 0 and chosen.behind == chosen.behind_low == 0
     assert list(chosen.weights) == [name for name, weight in weighed.weights.items() if weight > 0]
+
+
+def test_a_penalty_chosen_a_window_earlier_holds_in_check_what_time_turns() -> None:
+    """What forty columns share tells the same always, what each has of its own is turned round at every cutoff."""
+
+    def moment(seed: int, turn: int) -> tuple[dict[str, Floats], npt.NDArray[np.bool_]]:
+        rng = np.random.default_rng(seed)
+        shared, own = rng.standard_normal((600, 4)), rng.standard_normal((600, 40))
+        return {"both": np.repeat(shared, 10, axis=1) + 0.3 * own}, shared + turn * own[:, ::10] + 0.5 * rng.standard_normal((600, 4)) > 0
+
+    (first, first_labels), (train, labels), (test, test_labels) = moment(1, 1), moment(2, -1), moment(3, 1)
+    asked = (train, test, [equal("both")], labels, test_labels)
+    (folded,) = probe_blocks(*asked, np.random.default_rng(0))
+    (foretold,) = probe_blocks(*asked, np.random.default_rng(0), earlier=(first, first_labels))
+    assert foretold.penalty > folded.penalty and foretold.low > folded.high
+    assert foretold.penalty in PENALTIES
 
 
 def test_a_block_of_weight_zero_is_as_if_it_were_not_there() -> None:

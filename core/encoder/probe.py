@@ -59,11 +59,13 @@ def probe_blocks(
     test_labels: Bools,
     rng: np.random.Generator,
     against: Mapping[int, int] | None = None,
+    earlier: tuple[Blocks, Bools] | None = None,
 ) -> list[Probed]:
     """Fit a ridge regression of all targets on each set of blocks, and judge it on other rows.
 
-    Columns are scaled by the training rows, blocks to the weight they are given, and the penalty is chosen by folds of the
-    training rows.
+    Columns are scaled by the training rows, blocks to the weight they are given. The penalty is the one under which an earlier
+    cutoff foretells the training rows best, so that it holds what time changes in check as well; without an earlier cutoff it is
+    chosen by folds of the training rows.
 
     Args:
         train: Block → (N, D), of an earlier cutoff; NaN counts as the column's mean.
@@ -73,8 +75,10 @@ def probe_blocks(
         test_labels: The same for the test (M, T).
         rng: For folds and bootstrap; every set meets the same draws.
         against: Place of a set → place of the one that its gain is told against, where that is not the first.
+        earlier: Blocks and labels (K, T) of a cutoff before that of `train`.
     """
     judged = can_judge(labels, test_labels)
+    before = None if earlier is None else (Scaled(earlier[0], train), earlier[1][:, judged])
     labels, test_labels = labels[:, judged], test_labels[:, judged]
     table = Scaled(train, test)
     folds = rng.permutation(len(labels)) % FOLDS
@@ -82,7 +86,7 @@ def probe_blocks(
     found: list[tuple[float, float, Floats]] = []
     for weights in sets:
         x, x_test = table.weighed(weights)
-        penalty = _choose(x, labels, folds)
+        penalty = _choose(x, labels, folds) if before is None else _foretelling(*before[0].weighed(weights), before[1], labels)
         scores = fit_ridge(x, labels, [penalty])[0](x_test)
         drawn = np.array([np.nanmean(aucs(scores[rows], test_labels[rows])) for rows in draws])
         found.append((penalty, float(aucs(scores, test_labels).mean()), drawn))
@@ -203,6 +207,12 @@ def fit_ridge(x: Floats, labels: Bools | Floats, penalties: Sequence[float]) -> 
     turned = vectors.T @ (x.T @ target if is_tall else target)
     solved = (vectors @ (turned / (np.maximum(spread, 0) + penalty * unit + 1e-12)[:, None]) for penalty in penalties)
     return [Linear(weights if is_tall else x.T @ weights, mean) for weights in solved]
+
+
+def _foretelling(x: Floats, later: Floats, labels: Bools, later_labels: Bools) -> float:
+    """The penalty under which rows of one cutoff foretell those of a later one best; of equals, the larger."""
+    found = [float(np.nan_to_num(np.nanmean(aucs(fitted(later), later_labels)))) for fitted in fit_ridge(x, labels, PENALTIES)]
+    return max(zip(found, PENALTIES, strict=True))[1]
 
 
 def _choose(x: Floats, labels: Bools, folds: npt.NDArray[np.int64]) -> float:

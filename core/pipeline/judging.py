@@ -153,7 +153,8 @@ def _judge(known: Sequence[Blocks], labels: Sequence[Bools], seed: int) -> tuple
         sets += [(f"without {name}", weighing.weights | {name: 0.0}) for name in used]
     sets.append(("chosen", weighing.weights))
     asked = [weights for _, weights in sets]
-    rows = probe_blocks(known[-2], known[-1], asked, labels[-2], labels[-1], np.random.default_rng(seed), against)
+    earlier = (known[-3], labels[-3]) if len(known) > 2 else None
+    rows = probe_blocks(known[-2], known[-1], asked, labels[-2], labels[-1], np.random.default_rng(seed), against, earlier)
     return weighing, [_told(row, kind) for (kind, _), row in zip(sets, rows, strict=True)]
 
 
@@ -177,9 +178,9 @@ def _judge_anyone(known: Sequence[Blocks], targets: "Targets", seed: int) -> dic
     if targets.act == "any" or not can_judge(*targets.anyone).all():
         return None
     weighing = _weigh(known, targets.anyone, seed)
-    rows = probe_blocks(
-        known[-2], known[-1], [equal("counts"), weighing.weights], targets.anyone[-2], targets.anyone[-1], np.random.default_rng(seed)
-    )
+    labels, sets = targets.anyone, [equal("counts"), weighing.weights]
+    earlier = (known[-3], labels[-3]) if len(known) > 2 else None
+    rows = probe_blocks(known[-2], known[-1], sets, labels[-2], labels[-1], np.random.default_rng(seed), earlier=earlier)
     return {**_told(rows[1], "chosen"), "weights": weighing.weights, "counts": rows[0].auc}
 
 
