@@ -79,7 +79,7 @@ def serve(home: Path) -> Iterator[str]:
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; set CHROMIUM to one")
-    expect.set_options(timeout=30_000)  # the page shares two cores with other processes of tests
+    expect.set_options(timeout=60_000)  # the page shares two cores with other processes of tests
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

@@ -1,6 +1,7 @@
 """Long work seen from browsers: it survives a refresh, and a second window sees it and may cancel it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,12 @@ def test_a_second_window_sees_a_running_job_and_cancels_it_and_the_last_good_res
 
     second.get_by_role("link", name="Map", exact=True).click()
     expect(second.get_by_text("Computing known").first).to_be_visible()
-    second.get_by_role("button", name="Cancel", exact=True).click()
+    button = second.get_by_role("button", name="Cancel", exact=True)
+    for _attempt in range(3):  # on a busy machine the panel may be drawn anew under the click
+        button.click()
+        with suppress(AssertionError):
+            expect(button).to_have_count(0, timeout=20_000)
+            break
     for page in (second, first):
         expect(page.get_by_text("Computing known – cancelled")).to_be_visible()
         expect(page.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
