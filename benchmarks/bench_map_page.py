@@ -84,7 +84,7 @@ def publish_planted(home: Path, dataset: str, users: int) -> None:
         places = centres[taste] + rng.normal(size=(len(seen), 2)) * 1.2 + half[:, None] * 1.5
         segment, part = (taste + 1).astype(np.int32), (2 * taste + half + 1).astype(np.int32)
         named, part = build._name(
-            seen, segment, part, np.full(len(seen), 0.9), pa.table({"user_id": seen}), connection, log.until, "UTC", None, {}
+            seen, segment, part, np.full(len(seen), 0.9), pa.table({"user_id": seen}), connection, log.until, build.AtlasOptions(), None, {}
         )
     with target.new_run("atlas", inputs={"version": target.version_path().name}, config={"planted": True}, cutoff=None) as draft:
         table = {"user_id": seen, "x": places[:, 0], "y": places[:, 1], "segment_id": segment, "certainty": np.full(len(seen), 0.9)}
