@@ -19,10 +19,10 @@ import pyarrow as pa
 from sklearn.metrics import adjusted_rand_score
 
 from core.atlas import build
-from core.atlas.build import AtlasOptions, Previous
 from core.atlas.landmarks import LANDMARKS, Former, find_distinct, former_of, part
 from core.atlas.layout import WIDTH
 from core.atlas.levels import FINE, split
+from core.atlas.options import AtlasOptions, Previous
 from core.atlas.segments import SegmentOptions
 from core.atlas.space import Vectors, profile_space, stable_order
 

@@ -28,7 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.artifacts import write_table
-from core.atlas import build
+from core.atlas.options import AtlasOptions
+from core.atlas.telling import tell_segments
 from core.store import Home
 
 TASTES, ITEMS = 12, 40
@@ -83,8 +84,8 @@ def publish_planted(home: Path, dataset: str, users: int) -> None:
         centres = rng.uniform(-9, 9, (TASTES, 2))
         places = centres[taste] + rng.normal(size=(len(seen), 2)) * 1.2 + half[:, None] * 1.5
         segment, part = (taste + 1).astype(np.int32), (2 * taste + half + 1).astype(np.int32)
-        named, part = build._name(
-            seen, segment, part, np.full(len(seen), 0.9), pa.table({"user_id": seen}), connection, log.until, build.AtlasOptions(), None, {}
+        named, part = tell_segments(
+            seen, segment, part, np.full(len(seen), 0.9), pa.table({"user_id": seen}), connection, log.until, AtlasOptions(), None, {}
         )
     with target.new_run("atlas", inputs={"version": target.version_path().name}, config={"planted": True}, cutoff=None) as draft:
         table = {"user_id": seen, "x": places[:, 0], "y": places[:, 1], "segment_id": segment, "certainty": np.full(len(seen), 0.9)}

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
+from core.atlas.build import Atlas, build_atlas
 from core.atlas.layout import align, nearest
 from core.atlas.leanings import Leanings
 from core.atlas.names import is_junk, make_distinct, name_segments, spell, tidy
+from core.atlas.options import AtlasOptions, Previous
 from core.atlas.quality import picture_quality
 from core.atlas.segments import SegmentOptions, find_segments, merge_small, number_segments
 from core.atlas.space import SpaceOptions, Vectors, neighbours, profile_space
@@ -209,7 +210,8 @@ def test_users_beyond_the_landmarks_are_placed_and_parted_too(
 SCRIPT = """
 import hashlib, sys
 import numpy as np, pyarrow as pa
-from core.atlas.build import AtlasOptions, build_atlas
+from core.atlas.build import build_atlas
+from core.atlas.options import AtlasOptions
 from core.store import Log
 from datetime import datetime
 from pathlib import Path

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
+from core.atlas.build import Atlas, build_atlas
 from core.atlas.landmarks import find_distinct
 from core.atlas.levels import slots
+from core.atlas.options import AtlasOptions, Previous
 from core.atlas.segments import SegmentOptions
 from core.atlas.space import Vectors
 from core.store import Log

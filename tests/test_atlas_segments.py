@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from core.atlas.segments import Cut, SegmentOptions, communities, few_segments, number_segments, part_graph, settle
+from core.atlas.communities import communities, settle
+from core.atlas.segments import Cut, SegmentOptions, few_segments, number_segments, part_graph
 
 PAIRS = """
 import hashlib
 import numpy as np
 from scipy import sparse
-from core.atlas.segments import communities
+from core.atlas.communities import communities
 half = sparse.random(800, 800, 0.01, random_state=0, format="csr")
 graph = sparse.csr_matrix(half + half.T)
 print(hashlib.sha256(communities(graph, 1.0).tobytes()).hexdigest())

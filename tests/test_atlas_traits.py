@@ -10,9 +10,10 @@ import pytest
 
 from core.artifacts import read_table
 from core.atlas.agreeing import agrees
-from core.atlas.build import Atlas, AtlasOptions, Previous, build_atlas
+from core.atlas.build import Atlas, build_atlas
 from core.atlas.moves import segment_moves, with_profiles
 from core.atlas.names import Named, choose_traits, make_distinct, name_segments, spell, trait_sentence
+from core.atlas.options import AtlasOptions, Previous
 from core.atlas.segments import SegmentOptions
 from core.atlas.traits import Trait, find_traits
 from core.atlas.vocabulary import item_words

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.atlas.communities import Adjacency, shared_neighbours, vote
 from core.atlas.layout import WIDTH, Graph, Points, align, lay_out, nearest, place_between, plane, scale
-from core.atlas.segments import Adjacency, Cut, Partition, SegmentOptions, merge_small, part_graph, shared_neighbours, vote
+from core.atlas.segments import Cut, Partition, SegmentOptions, merge_small, part_graph
 from core.atlas.space import Indices, Vectors, stable_order
 from core.messages import say
 from core.schema import Progress

@@ -17,7 +17,7 @@ from core.schema import Progress, silent
 from core.store import Began, Dataset, Home
 
 if TYPE_CHECKING:
-    from core.atlas.build import Previous
+    from core.atlas.options import Previous
     from core.atlas.space import Vectors
 
 
@@ -56,7 +56,8 @@ def draw_map(
     Raises:
         NotFoundError: There are no profiles of that cutoff yet.
     """
-    from core.atlas.build import AtlasOptions, build_atlas
+    from core.atlas.build import build_atlas
+    from core.atlas.options import AtlasOptions
     from core.atlas.segments import SegmentOptions
     from core.search.tokens import words_of
 
@@ -141,7 +142,7 @@ def _previous_map(dataset: Dataset, space: dict[str, Any] | None) -> "Previous |
 
     Its segments are gone on from only where its profiles were made and weighed in the same way: else the space is another.
     """
-    from core.atlas.build import Previous
+    from core.atlas.options import Previous
 
     try:
         folder = dataset.run_path("atlas")
