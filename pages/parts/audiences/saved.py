@@ -58,18 +58,15 @@ def _sizes(record: dict[str, Any], zone: str) -> None:
     if not sizes:
         return
     rows = pd.DataFrame(sizes)
-    if "held_out" not in rows:
-        rows["held_out"] = float("nan")  # sized before the holdout was counted
     if k := small_cells():
         rows["users"] = [middle(n, k) for n in rows["users"]]
         rows["expected_buyers"] = [buyers if n == n else None for buyers, n in zip(rows["expected_buyers"], rows["users"], strict=True)]
-        rows["held_out"] = [held if held != held else middle(held, k) for held in rows["held_out"]]
     change = rows["users"].diff()
     last = sizes[-1]
     _file(record, last)
     newest = rows.iloc[-1]
     told = _("now {n} shoppers on {version}", n=people(newest["users"]), version=plain(str(last["version"])))
-    told += size_told(newest["expected_buyers"], people(newest["held_out"]) if "held_out" in last else None)
+    told += size_told(newest["expected_buyers"], people(0) if last.get("held_out") == 0 else None)  # above, `_file` tells others
     if len(rows) < 2:
         st.caption(told)
         return
